@@ -1,0 +1,43 @@
+# setup · demo · test · test-all · lint · bench. Each is also a plain command in README.md.
+#   make setup PYTHON=python3.12                                    another interpreter
+#   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu    where torch comes from
+# On a machine with a GPU see requirements/cu118.txt.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.10 python3,$(if $(shell command -v $(name)),$(name))))
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKS := requirements/cpu.txt requirements/torch-cpu.txt
+# The stamp bears the interpreter's name and the source of torch, so that another choice is another set-up.
+CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
+STAMP := $(VENV)/.set-up-$(CHOICE)
+
+.PHONY: setup demo test test-all lint bench
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+$(STAMP): $(LOCKS) setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; assert (3, 10) <= sys.version_info[:2] <= (3, 12), "Python 3.10 to 3.12 wanted, found " + sys.version'
+	rm -f $(VENV)/.set-up-*
+	test "$$($(BIN)/python -V 2>&1)" = "$$($(PYTHON) -V)" || $(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --no-deps --only-binary :all: -r requirements/cpu.txt
+	$(PIP) install --only-binary :all: -r requirements/torch-cpu.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(PIP) install --no-deps --no-build-isolation -e .
+	$(BIN)/python tools/doctor.py
+	touch $@
+
+demo: setup
+	$(BIN)/python tools/demo.py
+
+test: setup
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/python -m ruff check .
+
+bench: setup
+	$(BIN)/python tools/benchmark.py
