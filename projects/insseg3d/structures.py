@@ -15,3 +15,24 @@ class VoxelLevel(NamedTuple):
 
     features: Tensor
     coors: Tensor
+
+
+class SceneTargets(NamedTuple):
+    """What one scene's ground truth says, per voxel, without a dense (G, V) matrix.
+
+    The voxel--instance table has one row per pair of a voxel and an instance that share points; a
+    voxel on a border has two rows, a voxel of no instance none.
+
+    Attributes:
+        counts: ``(V,)`` points in each voxel.
+        inst_voxel: ``(E,)`` voxel of each row.
+        inst_index: ``(E,)`` instance of each row, in ``[0, G)``.
+        inst_points: ``(E,)`` points that they share.
+        labels: ``(G,)`` class of each instance, in ``[0, K)``.
+    """
+
+    counts: Tensor
+    inst_voxel: Tensor
+    inst_index: Tensor
+    inst_points: Tensor
+    labels: Tensor

@@ -1,0 +1,51 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Sums and means of rows that share an index."""
+import torch
+from torch import Tensor
+
+
+def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+    """Add up the rows of ``values`` that carry the same index.
+
+    Args:
+        values: ``(R, ...)``.
+        index: ``(R,)`` int64 in ``[0, num_segments)``.
+        num_segments: Rows of the result.
+
+    Returns:
+        ``(num_segments, ...)``; a segment without rows is 0.
+    """
+    out = values.new_zeros((num_segments, *values.shape[1:]))
+    return out.index_add_(0, index, values)
+
+
+def segment_mean(values: Tensor, index: Tensor, counts: Tensor) -> Tensor:
+    """Average the rows of ``values`` that carry the same index.
+
+    Args:
+        values: ``(R, C)`` floating point.
+        index: ``(R,)`` int64 in ``[0, S)``.
+        counts: ``(S,)`` how many rows carry each index.
+
+    Returns:
+        ``(S, C)``; a segment without rows is 0.
+    """
+    total = segment_sum(values, index, len(counts))
+    return total / counts.clamp(min=1).to(values.dtype)[:, None]
+
+
+def split_rows(values: Tensor, batch_index: Tensor, batch_size: int) -> list[Tensor]:
+    """Split packed rows into one tensor a scene.
+
+    Args:
+        values: ``(R, ...)`` rows of all scenes.
+        batch_index: ``(R,)`` scene of each row. Rows need not be sorted by it.
+        batch_size: B.
+
+    Returns:
+        B tensors, in the rows' order within each scene.
+    """
+    lengths = torch.bincount(batch_index.long(), minlength=batch_size)
+    if len(batch_index) > 1 and bool((batch_index[1:] < batch_index[:-1]).any()):
+        values = values[torch.sort(batch_index, stable=True).indices]
+    return list(values.split(lengths.tolist()))

@@ -1,0 +1,4 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+from .instance_segmentor import InstanceSegmentor3D
+
+__all__ = ['InstanceSegmentor3D']

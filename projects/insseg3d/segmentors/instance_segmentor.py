@@ -1,0 +1,128 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The model that mmdetection3d's runner sees: voxels, backbone, neck, head."""
+from typing import Optional, Sequence
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from insseg3d.ops.segment import segment_mean
+from insseg3d.structures import SceneTargets, VoxelLevel
+from mmdet3d.models.segmentors.base import Base3DSegmentor
+from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample
+
+
+@MODELS.register_module()
+class InstanceSegmentor3D(Base3DSegmentor):
+    """Instance segmentation of point clouds with a sparse backbone and a query head.
+
+    The data samples carry the voxels (``AddVoxelTables`` in the pipeline); here the points of each
+    voxel are averaged, and the parts are called one after another.
+
+    Args:
+        backbone: Config; called with voxel features ``(V, C)`` and coordinates ``(V, 4)``, it
+            gives a dict of levels by stride, or the finest features alone.
+        neck: Config; called with the levels and B, it gives memory ``(B, J, C)`` and its padding.
+        decode_head: Config of the head.
+        data_preprocessor: Config, mmdetection3d's ``Det3DDataPreprocessor`` as it is.
+        init_cfg: As in mmengine.
+    """
+
+    def __init__(
+            self,
+            *,
+            backbone: dict,
+            neck: dict,
+            decode_head: dict,
+            data_preprocessor: Optional[dict] = None,
+            init_cfg: Optional[dict] = None) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
+        self.decode_head = MODELS.build(decode_head)
+
+    def extract_feat(
+            self, inputs: dict,
+            data_samples: Sequence[Det3DDataSample]) -> dict[int, VoxelLevel]:
+        """Average points into voxels and run the backbone.
+
+        Args:
+            inputs: ``points``, one ``(P, 6)`` a scene.
+            data_samples: One a scene, with its voxels.
+
+        Returns:
+            Levels by stride; the rows of stride 1 are the scenes' voxels, scene after scene.
+        """
+        tables = [_voxels(sample) for sample in data_samples]
+        features = torch.cat([
+            segment_mean(points, table.point2voxel, table.counts)
+            for points, table in zip(inputs['points'], tables)])
+        coors = torch.cat([
+            torch.cat([table.coors.new_full((len(table.coors), 1), b), table.coors], 1)
+            for b, table in enumerate(tables)])
+        levels = self.backbone(features, coors)
+        if isinstance(levels, Tensor):
+            levels = {1: VoxelLevel(levels, coors)}
+        return levels
+
+    def loss(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> dict[str, Tensor]:
+        """Compute the losses of a batch, as a dict of scalars."""
+        levels = self.extract_feat(inputs, data_samples)
+        memory, padding = self.neck(levels, len(data_samples))
+        return self.decode_head.loss(
+            memory, padding, self._finest(levels, data_samples),
+            [_targets(sample) for sample in data_samples])
+
+    def predict(
+            self, inputs: dict,
+            data_samples: Sequence[Det3DDataSample]) -> Sequence[Det3DDataSample]:
+        """Add ``pred_instances_3d`` and ``pred_pts_seg`` to the data samples."""
+        levels = self.extract_feat(inputs, data_samples)
+        memory, padding = self.neck(levels, len(data_samples))
+        results = self.decode_head.predict(
+            memory, padding, self._finest(levels, data_samples),
+            [_voxels(sample).counts for sample in data_samples],
+            [_voxels(sample).point2voxel for sample in data_samples])
+        for sample, (instances, point_map) in zip(data_samples, results):
+            sample.pred_instances_3d = instances
+            sample.pred_pts_seg = point_map
+        return data_samples
+
+    def encode_decode(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> tuple:
+        """Run the network without losses or post-processing; gives the head's raw outputs."""
+        levels = self.extract_feat(inputs, data_samples)
+        memory, padding = self.neck(levels, len(data_samples))
+        return self.decode_head(memory, padding, self._finest(levels, data_samples))
+
+    def _forward(self, inputs: dict, data_samples: Sequence[Det3DDataSample] = None) -> tuple:
+        return self.encode_decode(inputs, data_samples)
+
+    @staticmethod
+    def _finest(
+            levels: dict[int, VoxelLevel],
+            data_samples: Sequence[Det3DDataSample]) -> list[Tensor]:
+        """Finest features, one tensor a scene. Their rows are sorted: lengths are known."""
+        lengths = [len(_voxels(sample).coors) for sample in data_samples]
+        return list(levels[1].features.split(lengths))
+
+
+def _voxels(sample: Det3DDataSample) -> BaseDataElement:
+    """The voxels of a scene, or what to do to have them."""
+    if 'voxels' not in sample:
+        raise ValueError(
+            'InstanceSegmentor3D: the data sample carries no voxels '
+            f'(found {sorted(sample.keys())}); put AddVoxelTables after Pack3DDetInputs in the '
+            'pipeline.')
+    return sample.voxels
+
+
+def _targets(sample: Det3DDataSample) -> SceneTargets:
+    voxels = _voxels(sample)
+    if 'inst_voxel' not in voxels:
+        raise ValueError(
+            f'{sample.metainfo.get("lidar_path", "scene")}: no ground-truth instances to train '
+            'on; load masks (LoadAnnotations3D) and pack pts_instance_mask and pts_semantic_mask.')
+    return SceneTargets(
+        voxels.counts, voxels.inst_voxel, voxels.inst_index, voxels.inst_points,
+        sample.gt_instances_3d.labels_3d)

@@ -1,0 +1,79 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""From queries to results: ranked, overlapping masks and one map without overlaps."""
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from insseg3d.ops.masks import mask_scores, resolve_overlaps
+from mmdet3d.registry import TASK_UTILS
+from mmdet3d.structures import PointData
+
+
+@TASK_UTILS.register_module()
+class ArgmaxRanking:
+    """One label a query: the most probable class, "no object" excluded; no NMS.
+
+    The score is the class probability times the mean mask probability inside the mask.
+
+    Source: 3D-QueryIS, Sec. 3.5, Eq. 8.
+
+    Args:
+        min_points: Masks with fewer points are dropped. The benchmark ignores masks under 100
+            points anyway.
+        score_thr: Masks with a lower score are dropped.
+        map_score_thr: Masks with a lower score do not enter the map without overlaps.
+        map_min_share: A mask of which less than this share is left by better masks does not
+            enter the map.
+    """
+
+    def __init__(
+            self,
+            *,
+            min_points: int = 100,
+            score_thr: float = 0.0,
+            map_score_thr: float = 0.3,
+            map_min_share: float = 0.5) -> None:
+        self.min_points = min_points
+        self.score_thr = score_thr
+        self.map_score_thr = map_score_thr
+        self.map_min_share = map_min_share
+
+    def __call__(
+            self, class_logits: Tensor, mask_logits: Tensor, counts: Tensor,
+            point2voxel: Tensor) -> tuple[InstanceData, PointData]:
+        """Turn one scene's queries into results over its points.
+
+        Args:
+            class_logits: ``(Q, K + 1)``.
+            mask_logits: ``(V, Q)``.
+            counts: ``(V,)`` points per voxel.
+            point2voxel: ``(P,)`` voxel of each point.
+
+        Returns:
+            ``InstanceData(masks (Q', P) bool, labels_3d (Q',), scores_3d (Q',))``, best first,
+            and ``PointData(pts_instance_mask (P,), instance_labels, instance_scores)``, where a
+            point holds the index of its instance among the labels, -1 for none.
+        """
+        probs, labels = class_logits.softmax(-1)[:, :-1].max(-1)
+        scores = probs * mask_scores(mask_logits, counts)
+        points = counts.to(mask_logits.dtype) @ (mask_logits > 0).to(mask_logits.dtype)
+        keep = (points >= max(self.min_points, 1)) & (scores >= self.score_thr)
+        # A stable order, so that equal scores rank alike in every run.
+        order = torch.sort(scores, descending=True, stable=True).indices
+        order = order[keep[order]]
+        # Voxel masks are expanded to points last: only for masks that are kept, as booleans.
+        masks = (mask_logits[:, order] > 0).T.contiguous()[:, point2voxel]
+        instances = InstanceData(masks=masks, labels_3d=labels[order], scores_3d=scores[order])
+        return instances, self._label_map(instances)
+
+    def _label_map(self, instances: InstanceData) -> PointData:
+        confident = instances[instances.scores_3d >= self.map_score_thr]
+        owner = resolve_overlaps(
+            confident.masks, min_points=self.min_points, min_share=self.map_min_share)
+        kept = torch.unique(owner[owner >= 0])
+        renumber = owner.new_full((len(confident) + 1,), -1)
+        renumber[kept] = torch.arange(len(kept), device=owner.device)
+        return PointData(
+            pts_instance_mask=renumber[owner],
+            instance_labels=confident.labels_3d[kept],
+            instance_scores=confident.scores_3d[kept])

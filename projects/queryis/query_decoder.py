@@ -1,0 +1,120 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Instance query decoder (IQD): K queries read the scene from its representative points."""
+from typing import Optional
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmdet3d.registry import MODELS
+
+
+@MODELS.register_module()
+class LearnedQueries(BaseModule):
+    """The same learned queries for every scene.
+
+    Source: 3D-QueryIS, Sec. 3.3.
+
+    Args:
+        num_queries: Q.
+        embed_dims: C.
+    """
+
+    def __init__(self, *, num_queries: int, embed_dims: int) -> None:
+        super().__init__()
+        self.num_queries = num_queries
+        self.embedding = nn.Embedding(num_queries, embed_dims)
+
+    def forward(self, memory: Tensor) -> Tensor:
+        """Give each of the B scenes of ``memory (B, J, C)`` its queries ``(B, Q, C)``."""
+        return self.embedding.weight.expand(len(memory), -1, -1)
+
+
+@MODELS.register_module()
+class QueryDecoderLayer(BaseModule):
+    """Self-attention, attention to the representative points, feed-forward network; post-norm.
+
+    Source: 3D-QueryIS, Eq. 3; the order and the norms are the standard transformer decoder's.
+
+    Args:
+        embed_dims: C.
+        num_heads: H; C is a multiple of it.
+        feedforward_channels: Width of the feed-forward network.
+        dropout: Share of values dropped after each part.
+    """
+
+    def __init__(
+            self,
+            *,
+            embed_dims: int,
+            num_heads: int = 4,
+            feedforward_channels: Optional[int] = None,
+            dropout: float = 0.0) -> None:
+        super().__init__()
+        hidden = feedforward_channels or 4 * embed_dims
+        self.self_attn = nn.MultiheadAttention(
+            embed_dims, num_heads, dropout=dropout, batch_first=True)
+        self.cross_attn = nn.MultiheadAttention(
+            embed_dims, num_heads, dropout=dropout, batch_first=True)
+        self.ffn = nn.Sequential(
+            nn.Linear(embed_dims, hidden), nn.ReLU(), nn.Dropout(dropout),
+            nn.Linear(hidden, embed_dims))
+        self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, queries: Tensor, memory: Tensor, padding: Optional[Tensor]) -> Tensor:
+        """Update queries ``(B, Q, C)`` from memory ``(B, J, C)``, ignoring its padding."""
+        update, _ = self.self_attn(queries, queries, queries, need_weights=False)
+        queries = self.norms[0](queries + self.dropout(update))
+        update, _ = self.cross_attn(
+            queries, memory, memory, key_padding_mask=padding, need_weights=False)
+        queries = self.norms[1](queries + self.dropout(update))
+        return self.norms[2](queries + self.dropout(self.ffn(queries)))
+
+
+@MODELS.register_module()
+class QueryDecoder(BaseModule):
+    """A stack of decoder layers over a source of queries.
+
+    Source: 3D-QueryIS, Sec. 3.3.
+
+    Args:
+        queries: Config of the source of queries.
+        layer: Config of one layer; each of the layers is built from it.
+        num_layers: L.
+        init_cfg: As in mmengine.
+    """
+
+    def __init__(
+            self,
+            *,
+            queries: dict,
+            layer: dict,
+            num_layers: int = 3,
+            init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        self.queries = MODELS.build(queries)
+        self.layers = nn.ModuleList(MODELS.build(layer) for _ in range(num_layers))
+
+    def init_weights(self) -> None:
+        """Xavier for every matrix, as in the reference transformer."""
+        super().init_weights()
+        for name, parameter in self.layers.named_parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(self, memory: Tensor, padding: Optional[Tensor] = None) -> list[Tensor]:
+        """Decode.
+
+        Args:
+            memory: ``(B, J, C)`` representative points.
+            padding: ``(B, J)`` bool, which of them to ignore, or None.
+
+        Returns:
+            The queries ``(B, Q, C)`` after each of the L layers.
+        """
+        queries = self.queries(memory)
+        outputs = []
+        for layer in self.layers:
+            queries = layer(queries, memory, padding)
+            outputs.append(queries)
+        return outputs

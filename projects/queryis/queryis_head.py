@@ -1,0 +1,270 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Class and mask of each query, their losses and their results."""
+from typing import NamedTuple, Optional, Sequence
+
+import torch
+from mmdet.utils import reduce_mean
+from mmengine.dist import get_world_size
+from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from insseg3d.ops.masks import MaskSums, mask_sums, object_points
+from insseg3d.structures import SceneTargets
+from mmdet3d.registry import MODELS, TASK_UTILS
+from mmdet3d.structures import PointData
+
+from .match_costs import SceneMatching
+
+
+class QueryOutputs(NamedTuple):
+    """What the head says of a batch.
+
+    Attributes:
+        class_logits: One ``(B, Q, K + 1)`` a decoder layer.
+        mask_embeddings: One ``(B, Q, C)`` a decoder layer.
+        mask_features: One ``(V, C)`` a scene. The mask logits of a query are the dot product of
+            its embedding with them; they are made only where they are needed.
+    """
+
+    class_logits: list[Tensor]
+    mask_embeddings: list[Tensor]
+    mask_features: list[Tensor]
+
+
+@MODELS.register_module()
+class QueryISHead(BaseModule):
+    """Decode queries, give each a class and a mask, match them with objects, rank them.
+
+    Source: 3D-QueryIS, Sec. 3.3 to 3.5.
+    Deviation: where ``in_channels`` differs from ``embed_dims`` one linear layer brings the point
+    features to the width of the queries; the losses also supervise earlier decoder layers.
+
+    Args:
+        num_classes: K.
+        in_channels: Channels of the finest backbone level.
+        embed_dims: C of the queries.
+        decoder: Config of the query decoder.
+        assigner: Config of the assigner.
+        loss_cls: Config of the class loss, called as mmdet's: (logits, labels, avg_factor).
+        mask_losses: Config of each loss on a matched mask, by name.
+        ranking: Config of the post-processing.
+        supervised_layers: Decoder layers with losses, counted from 0; the last must be among
+            them. None for all.
+        init_cfg: As in mmengine.
+    """
+
+    def __init__(
+            self,
+            *,
+            num_classes: int,
+            in_channels: int,
+            embed_dims: int,
+            decoder: dict,
+            assigner: dict,
+            loss_cls: dict,
+            mask_losses: dict[str, dict],
+            ranking: dict,
+            supervised_layers: Optional[Sequence[int]] = None,
+            init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        self.num_classes = num_classes
+        self.decoder = MODELS.build(decoder)
+        self.supervised_layers = _check_layers(supervised_layers, len(self.decoder.layers))
+        self.point_projection = (
+            nn.Identity() if in_channels == embed_dims else nn.Linear(in_channels, embed_dims))
+        self.query_norm = nn.LayerNorm(embed_dims)
+        self.classifier = nn.Linear(embed_dims, num_classes + 1)
+        self.mask_embedding = nn.Sequential(
+            nn.Linear(embed_dims, embed_dims), nn.ReLU(),
+            nn.Linear(embed_dims, embed_dims), nn.ReLU(),
+            nn.Linear(embed_dims, embed_dims))
+        self.assigner = TASK_UTILS.build(assigner)
+        self.loss_cls = MODELS.build(loss_cls)
+        self.mask_losses = nn.ModuleDict(
+            {name: MODELS.build(loss) for name, loss in mask_losses.items()})
+        self.ranking = TASK_UTILS.build(ranking)
+
+    def forward(
+            self, memory: Tensor, padding: Optional[Tensor],
+            voxels: Sequence[Tensor]) -> QueryOutputs:
+        """Decode the queries of a batch.
+
+        Args:
+            memory: ``(B, J, C)`` representative points.
+            padding: ``(B, J)`` bool or None, which of them to ignore.
+            voxels: Finest features of each scene, ``(V, in_channels)``.
+
+        Returns:
+            Class logits and mask embeddings of every decoder layer, mask features of every scene.
+        """
+        layers = [self.query_norm(queries) for queries in self.decoder(memory, padding)]
+        return QueryOutputs(
+            class_logits=[self.classifier(queries) for queries in layers],
+            mask_embeddings=[self.mask_embedding(queries) for queries in layers],
+            mask_features=[self.point_projection(features) for features in voxels])
+
+    def loss(
+            self, memory: Tensor, padding: Optional[Tensor], voxels: Sequence[Tensor],
+            targets: Sequence[SceneTargets]) -> dict[str, Tensor]:
+        """Compute the losses of every supervised layer by one path.
+
+        Args:
+            memory: As of ``forward``, as are ``padding`` and ``voxels``.
+            targets: Ground truth of each scene.
+
+        Returns:
+            ``loss_cls`` and one ``loss_<name>`` for each mask loss, those of earlier layers with
+            the prefix ``d<layer>.``.
+        """
+        outputs = _in_full_precision(self(memory, padding, voxels))
+        matches = self._match(outputs, targets)
+        averages = self._average_factors(targets)
+        losses = {}
+        for layer in self.supervised_layers:
+            last = layer == len(self.decoder.layers) - 1
+            terms = self._layer_loss(outputs, layer, targets, matches[layer], averages)
+            losses.update({f'{"" if last else f"d{layer}."}{k}': v for k, v in terms.items()})
+        return losses
+
+    def predict(
+            self, memory: Tensor, padding: Optional[Tensor], voxels: Sequence[Tensor],
+            counts: Sequence[Tensor],
+            point2voxel: Sequence[Tensor]) -> list[tuple[InstanceData, PointData]]:
+        """Rank the queries of the last layer, scene by scene, over the scenes' points."""
+        outputs = _in_full_precision(self(memory, padding, voxels))
+        results = []
+        for b, features in enumerate(outputs.mask_features):
+            logits = features @ outputs.mask_embeddings[-1][b].T
+            results.append(self.ranking(
+                outputs.class_logits[-1][b], logits, counts[b], point2voxel[b]))
+        return results
+
+    @torch.no_grad()
+    def _match(
+            self, outputs: QueryOutputs,
+            targets: Sequence[SceneTargets]) -> dict[int, list[tuple[Tensor, Tensor]]]:
+        """Match every supervised layer of every scene, with one copy to the host."""
+        device = outputs.mask_features[0].device
+        blocks = []
+        for layer in self.supervised_layers:
+            for b, scene in enumerate(targets):
+                logits = outputs.mask_features[b] @ outputs.mask_embeddings[layer][b].T
+                blocks.append([
+                    outputs.class_logits[layer][b], scene.labels, *mask_sums(logits, scene)])
+        rows = iter(_to_host(blocks))
+        matches = {}
+        for layer in self.supervised_layers:
+            matches[layer] = []
+            for b in range(len(targets)):
+                class_logits, labels, *sums = next(rows)
+                scene = SceneMatching(
+                    class_logits, labels.long(), MaskSums(*sums),
+                    dense=_Dense(outputs, targets[b], layer, b))
+                queries, objects = self.assigner.assign(scene)
+                matches[layer].append((queries.to(device), objects.to(device)))
+        return matches
+
+    def _average_factors(self, targets: Sequence[SceneTargets]) -> Tensor:
+        """Matched masks, over all processes, divided by the number of processes.
+
+        A process without instances counts 0 like any other; only the sum is kept from being 0.
+        """
+        queries = self.decoder.queries.num_queries
+        count = sum(min(len(scene.labels), queries) for scene in targets)
+        device = targets[0].labels.device
+        mean = reduce_mean(torch.tensor(float(count), device=device))
+        return mean.clamp(min=1 / get_world_size())
+
+    def _layer_loss(
+            self, outputs: QueryOutputs, layer: int, targets: Sequence[SceneTargets],
+            matches: Sequence[tuple[Tensor, Tensor]], num_masks: Tensor) -> dict[str, Tensor]:
+        """Losses of one decoder layer over the batch."""
+        labels = []
+        sums = {name: 0.0 for name in self.mask_losses}
+        for b, (scene, (queries, objects)) in enumerate(zip(targets, matches)):
+            labels.append(self._query_labels(outputs.class_logits[layer][b], scene, queries, objects))
+            # Only matched masks are made with gradients. Without an object the matrix is empty:
+            # the loss is 0 and still connected to every parameter.
+            embeddings = outputs.mask_embeddings[layer][b][queries]
+            logits = outputs.mask_features[b] @ embeddings.T
+            inside = object_points(scene, objects, logits.dtype)
+            for name, loss in self.mask_losses.items():
+                sums[name] = sums[name] + loss(logits, inside, scene.counts).sum()
+        losses = {'loss_cls': self._class_loss(outputs.class_logits[layer], torch.stack(labels))}
+        losses.update({f'loss_{name}': total / num_masks for name, total in sums.items()})
+        return losses
+
+    def _query_labels(
+            self, logits: Tensor, scene: SceneTargets, queries: Tensor, objects: Tensor) -> Tensor:
+        """Class of each query's object ``(Q,)``, K for "no object"."""
+        labels = torch.full((len(logits),), self.num_classes, device=logits.device)
+        labels[queries] = scene.labels[objects]
+        return labels
+
+    def _class_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Weighted mean over all queries of all processes."""
+        logits, labels = logits.flatten(0, 1), labels.flatten()
+        class_weight = getattr(self.loss_cls, 'class_weight', None)
+        if class_weight is None:
+            weight = logits.new_tensor(float(len(labels)))
+        else:
+            weight = logits.new_tensor(class_weight)[labels].sum()
+        return self.loss_cls(logits, labels, avg_factor=reduce_mean(weight))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
+        """Refuse a checkpoint of another label set: strict=False would train on in silence."""
+        weight = state_dict.get(f'{prefix}classifier.weight')
+        if weight is not None and len(weight) != self.num_classes + 1:
+            raise RuntimeError(
+                f'{prefix}classifier.weight: the checkpoint has {len(weight) - 1} classes, the '
+                f'config num_classes={self.num_classes}. Use the config that the checkpoint was '
+                f'trained with, or, to fine-tune, delete {prefix}classifier.weight and '
+                f'{prefix}classifier.bias from the checkpoint.')
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+class _Dense:
+    """Dense masks of one scene and layer, made on the host only when a cost asks."""
+
+    def __init__(
+            self, outputs: QueryOutputs, scene: SceneTargets, layer: int, index: int) -> None:
+        self.outputs, self.scene, self.layer, self.index = outputs, scene, layer, index
+
+    def __call__(self) -> tuple[Tensor, Tensor]:
+        features = self.outputs.mask_features[self.index]
+        logits = self.outputs.mask_embeddings[self.layer][self.index] @ features.T
+        everything = torch.arange(len(self.scene.labels), device=features.device)
+        inside = object_points(self.scene, everything, features.dtype)
+        share = inside / self.scene.counts.clamp(min=1)[:, None]
+        return logits.cpu(), share.T.cpu()
+
+
+def _check_layers(layers: Optional[Sequence[int]], num_layers: int) -> tuple[int, ...]:
+    chosen = tuple(range(num_layers)) if layers is None else tuple(layers)
+    if num_layers - 1 not in chosen or any(not 0 <= layer < num_layers for layer in chosen):
+        raise ValueError(
+            f'QueryISHead: supervised_layers={layers}, expected layers of 0..{num_layers - 1} '
+            f'with the last, {num_layers - 1}, among them.')
+    return chosen
+
+
+def _in_full_precision(outputs: QueryOutputs) -> QueryOutputs:
+    """Masks, matching and losses are long sums: fp32 at least, also under autocast."""
+
+    def full(tensors: list[Tensor]) -> list[Tensor]:
+        return [t if t.dtype == torch.float64 else t.float() for t in tensors]
+
+    return QueryOutputs(*(full(tensors) for tensors in outputs))
+
+
+def _to_host(blocks: list[list[Tensor]]) -> list[list[Tensor]]:
+    """Copy many small tensors to the host in one transfer.
+
+    Labels travel as floating point: class indices are exact there.
+    """
+    flat = [tensor for block in blocks for tensor in block]
+    dtype = flat[0].dtype
+    host = torch.cat([tensor.detach().reshape(-1).to(dtype) for tensor in flat]).cpu()
+    parts = iter(host.split([tensor.numel() for tensor in flat]))
+    return [[next(parts).reshape(tensor.shape) for tensor in block] for block in blocks]
