@@ -1,0 +1,7 @@
+# 3D-QueryIS-S on ScanNetV2 with the paper's schedule: batch 10, 150,000 iterations.
+_base_ = [
+    '../_base_/models/queryis-s.py',
+    '../_base_/datasets/scannet.py',
+    '../_base_/schedules/adamw-poly_150k.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,0 +1,61 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""A small head and random scenes to try it on."""
+import torch
+
+import queryis  # noqa: F401
+from insseg3d.structures import SceneTargets
+from mmdet3d.registry import MODELS
+
+NUM_CLASSES, CHANNELS, WIDTH, QUERIES = 4, 6, 8, 10
+
+
+def build_head(**changes):
+    torch.manual_seed(0)
+    cfg = dict(
+        type='QueryISHead',
+        num_classes=NUM_CLASSES,
+        in_channels=CHANNELS,
+        embed_dims=WIDTH,
+        decoder=dict(
+            type='QueryDecoder',
+            num_layers=3,
+            queries=dict(type='LearnedQueries', num_queries=QUERIES, embed_dims=WIDTH),
+            layer=dict(type='QueryDecoderLayer', embed_dims=WIDTH, num_heads=2)),
+        assigner=dict(type='HungarianAssigner', match_costs=[
+            dict(type='QueryClassCost', weight=2.0),
+            dict(type='MaskBCECost', weight=5.0),
+            dict(type='MaskDiceCost', weight=5.0)]),
+        loss_cls=dict(
+            type='mmdet.CrossEntropyLoss', loss_weight=2.0,
+            class_weight=[1.0] * NUM_CLASSES + [0.1]),
+        mask_losses=dict(
+            bce=dict(type='MaskBCELoss', loss_weight=5.0),
+            dice=dict(type='MaskDiceLoss', loss_weight=5.0)),
+        ranking=dict(type='ArgmaxRanking', min_points=1))
+    cfg.update(changes)
+    head = MODELS.build(cfg)
+    head.init_weights()
+    return head
+
+
+def make_targets(num_voxels, num_objects, seed=0):
+    """Every voxel lies in one object (or none) and holds one to three points."""
+    generator = torch.Generator().manual_seed(seed)
+    counts = torch.randint(1, 4, (num_voxels,), generator=generator)
+    owner = torch.randint(-1, max(num_objects, 1), (num_voxels,), generator=generator)
+    owner[:num_objects] = torch.arange(num_objects)
+    if num_objects == 0:
+        owner.fill_(-1)
+    order = torch.argsort(owner, stable=True)
+    order = order[owner[order] >= 0]
+    labels = torch.randint(NUM_CLASSES, (num_objects,), generator=generator)
+    return SceneTargets(counts, order, owner[order], counts[order], labels)
+
+
+def make_batch(sizes, objects, seed=0):
+    """Memory ``(B, 5, WIDTH)``, features and targets of scenes with these sizes."""
+    generator = torch.Generator().manual_seed(seed)
+    memory = torch.randn(len(sizes), 5, WIDTH, generator=generator)
+    voxels = [torch.randn(size, CHANNELS, generator=generator) for size in sizes]
+    targets = [make_targets(*pair, seed=seed + i) for i, pair in enumerate(zip(sizes, objects))]
+    return memory, voxels, targets

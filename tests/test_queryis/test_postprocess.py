@@ -1,0 +1,52 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+import pytest
+import torch
+
+import queryis  # noqa: F401
+from mmdet3d.registry import TASK_UTILS
+
+
+def rank(class_probs, mask_probs, counts, point2voxel, **cfg):
+    ranking = TASK_UTILS.build(dict(type='ArgmaxRanking', **cfg))
+    return ranking(
+        torch.tensor(class_probs).log(), torch.tensor(mask_probs).T.logit(),
+        torch.tensor(counts), torch.tensor(point2voxel))
+
+
+SCENE = dict(
+    # Two classes and "no object"; query 1 is most likely "no object" and still has a label.
+    class_probs=[[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.0, 0.9, 0.1]],
+    mask_probs=[[0.8, 0.4, 0.1], [0.9, 0.9, 0.9], [0.2, 0.6, 0.9]],
+    counts=[2, 1, 3], point2voxel=[2, 0, 1, 2, 0, 2])
+
+
+def test_equation_8_by_hand():
+    instances, _ = rank(**SCENE, min_points=1)
+    assert instances.labels_3d.tolist() == [1, 0, 1]
+    expected = [0.9 * (0.6 + 3 * 0.9) / 4, 0.6 * 0.8, 0.2 * 0.9]
+    assert instances.scores_3d.tolist() == pytest.approx(expected, abs=1e-5)
+    assert instances.masks.int().tolist() == [
+        [1, 0, 1, 1, 0, 1], [0, 1, 0, 0, 1, 0], [1, 1, 1, 1, 1, 1]]
+
+
+def test_small_and_weak_masks_are_dropped():
+    assert len(rank(**SCENE, min_points=3)[0]) == 2
+    assert rank(**SCENE, min_points=1, score_thr=0.5)[0].labels_3d.tolist() == [1]
+    assert len(rank(**SCENE, min_points=100)[0]) == 0
+
+
+def test_empty_masks_never_come_out():
+    scene = dict(SCENE, mask_probs=[[0.1] * 3, [0.4] * 3, [0.2] * 3])
+    instances, point_map = rank(**scene, min_points=0)
+    assert len(instances) == 0 and instances.masks.shape == (0, 6)
+    assert point_map.pts_instance_mask.tolist() == [-1] * 6
+
+
+def test_map_gives_each_point_to_the_best_mask_and_renumbers():
+    _, point_map = rank(**SCENE, min_points=1, map_score_thr=0.1)
+    # The third mask owns nothing after the first two, so two instances remain.
+    assert point_map.pts_instance_mask.tolist() == [0, 1, 0, 0, 1, 0]
+    assert point_map.instance_labels.tolist() == [1, 0]
+    assert len(point_map.instance_scores) == 2
+    _, confident = rank(**SCENE, min_points=1, map_score_thr=0.5)
+    assert confident.pts_instance_mask.tolist() == [0, -1, 0, 0, -1, 0]

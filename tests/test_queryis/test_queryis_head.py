@@ -1,0 +1,174 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+
+from insseg3d.ops.masks import object_points
+
+from .helpers import NUM_CLASSES, QUERIES, WIDTH, build_head, make_batch
+
+
+def naive_loss(head, memory, voxels, targets):
+    """Losses of the last layer from dense per-voxel masks, one pair at a time."""
+    outputs = head(memory, None, voxels)
+    class_total, class_weight, num_masks = 0, 0, 0
+    bce_total = dice_total = 0
+    for b, scene in enumerate(targets):
+        class_logits = outputs.class_logits[-1][b]
+        logits = outputs.mask_embeddings[-1][b] @ outputs.mask_features[b].T
+        inside = object_points(scene, torch.arange(len(scene.labels)), logits.dtype).T
+        w = scene.counts.to(logits.dtype)
+        terms = {}
+        for g in range(len(scene.labels)):
+            for q in range(QUERIES):
+                x, probs = logits[q], logits[q].sigmoid()
+                share = inside[g] / w
+                bce = (w * F.binary_cross_entropy_with_logits(x, share, reduction='none')).sum() / w.sum()
+                dice = 1 - (2 * (inside[g] * probs).sum() + 1) / (
+                    (w * probs).sum() + inside[g].sum() + 1)
+                terms[g, q] = (-class_logits.softmax(-1)[q, scene.labels[g]], bce, dice)
+        cost = torch.tensor([
+            [float(2 * terms[g, q][0] + 5 * terms[g, q][1] + 5 * terms[g, q][2])
+             for q in range(QUERIES)] for g in range(len(scene.labels))]).reshape(-1, QUERIES)
+        labels = torch.full((QUERIES,), NUM_CLASSES)
+        for g, q in zip(*linear_sum_assignment(cost.numpy())):
+            labels[q] = scene.labels[g]
+            bce_total = bce_total + terms[g, q][1]
+            dice_total = dice_total + terms[g, q][2]
+            num_masks += 1
+        weight = torch.tensor([1.0] * NUM_CLASSES + [0.1])[labels]
+        class_total = class_total + (weight * F.cross_entropy(
+            class_logits, labels, reduction='none')).sum()
+        class_weight = class_weight + weight.sum()
+    num_masks = max(num_masks, 1)
+    return dict(loss_cls=2 * class_total / class_weight, loss_bce=5 * bce_total / num_masks,
+                loss_dice=5 * dice_total / num_masks)
+
+
+def test_losses_equal_a_dense_naive_transcription():
+    head = build_head()
+    memory, voxels, targets = make_batch([20, 13], [3, 2])
+    losses = head.loss(memory, None, voxels, targets)
+    for name, value in naive_loss(head, memory, voxels, targets).items():
+        torch.testing.assert_close(losses[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_every_layer_has_its_losses_and_the_last_no_prefix():
+    losses = build_head().loss(*insert_padding(make_batch([9], [2])))
+    assert set(losses) == {
+        f'{prefix}loss_{name}' for prefix in ('d0.', 'd1.', '') for name in ('cls', 'bce', 'dice')}
+    losses = build_head(supervised_layers=[2]).loss(*insert_padding(make_batch([9], [2])))
+    assert set(losses) == {'loss_cls', 'loss_bce', 'loss_dice'}
+
+
+def test_last_and_auxiliary_losses_are_the_same_function():
+    """With layers that change nothing, every layer must report the same numbers."""
+    head = build_head()
+    for layer in head.decoder.layers:
+        layer.forward = lambda queries, memory, padding: queries
+    losses = head.loss(*insert_padding(make_batch([15, 8], [3, 0])))
+    for name in ('cls', 'bce', 'dice'):
+        assert losses[f'd0.loss_{name}'].item() == losses[f'loss_{name}'].item() != 0
+
+
+def test_loss_of_copies_equals_loss_of_one():
+    head = build_head()
+    memory, voxels, targets = make_batch([17], [3])
+    single = head.loss(memory, None, voxels, targets)
+    triple = head.loss(memory.repeat(3, 1, 1), None, voxels * 3, targets * 3)
+    for name in single:
+        torch.testing.assert_close(single[name], triple[name], rtol=1e-5, atol=1e-6)
+
+
+def test_every_parameter_gets_a_gradient():
+    head = build_head()
+    sum(head.loss(*insert_padding(make_batch([17, 5], [3, 1]))).values()).backward()
+    missing = [n for n, p in head.named_parameters() if p.grad is None or not p.grad.any()]
+    # The key's bias shifts all attention logits of a query alike: softmax cannot see it.
+    assert [n for n in missing if 'in_proj_bias' not in n] == []
+
+
+def test_scene_without_objects_trains_the_classifier_only():
+    head = build_head()
+    losses = head.loss(*insert_padding(make_batch([12], [0])))
+    assert losses['loss_bce'].item() == losses['loss_dice'].item() == 0
+    assert losses['loss_cls'].item() > 0
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in head.parameters())
+    assert head.classifier.weight.grad.any()
+    assert not any(p.grad.any() for p in head.mask_embedding.parameters())
+    assert not any(p.grad.any() for p in head.point_projection.parameters())
+
+
+def test_more_objects_than_queries():
+    losses = build_head().loss(*insert_padding(make_batch([40], [QUERIES + 3])))
+    assert all(torch.isfinite(value) for value in losses.values())
+
+
+def test_diverged_predictions_still_match():
+    head = build_head()
+    memory, voxels, targets = make_batch([12], [3])
+    voxels[0][:] = float('nan')
+    assert set(head.loss(memory, None, voxels, targets))
+
+
+def test_one_copy_to_the_host_a_step(monkeypatch):
+    head = build_head()
+    calls = []
+    original = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, 'cpu', lambda self: calls.append(self) or original(self))
+    head.loss(*insert_padding(make_batch([17, 9, 11], [3, 1, 0])))
+    assert len(calls) == 1
+
+
+def test_batch_equals_single_scenes():
+    head = build_head().eval()
+    memory, voxels, targets = make_batch([20, 13], [3, 2])
+    counts = [scene.counts for scene in targets]
+    maps = [torch.arange(size).repeat_interleave(n) for size, n in zip([20, 13], counts)]
+    both = head.predict(memory, None, voxels, counts, maps)
+    for b in range(2):
+        (alone, point_map), = head.predict(
+            memory[b:b + 1], None, voxels[b:b + 1], counts[b:b + 1], maps[b:b + 1])
+        assert torch.equal(alone.masks, both[b][0].masks)
+        assert torch.equal(alone.labels_3d, both[b][0].labels_3d)
+        torch.testing.assert_close(alone.scores_3d, both[b][0].scores_3d)
+        assert torch.equal(point_map.pts_instance_mask, both[b][1].pts_instance_mask)
+
+
+def test_padding_is_ignored():
+    head = build_head().eval()
+    memory, voxels, _ = make_batch([20], [3])
+    padded = torch.cat([memory, 100 * torch.randn(1, 4, WIDTH)], 1)
+    padding = torch.arange(9)[None] >= 5
+    plain = head(memory, None, voxels).class_logits[-1]
+    torch.testing.assert_close(plain, head(padded, padding, voxels).class_logits[-1])
+
+
+def test_checkpoint_with_other_classes_is_refused():
+    state = build_head().state_dict()
+    other = build_head(num_classes=7, loss_cls=dict(type='mmdet.CrossEntropyLoss'))
+    with pytest.raises(RuntimeError, match='has 4 classes, the config num_classes=7'):
+        other.load_state_dict(state, strict=False)
+
+
+@pytest.mark.parametrize('layers', [[0, 1], [0, 3], [-1, 2]])
+def test_supervised_layers_are_checked(layers):
+    with pytest.raises(ValueError, match='supervised_layers'):
+        build_head(supervised_layers=layers)
+
+
+def test_misspelt_key_is_named():
+    with pytest.raises(TypeError, match='mask_loses'):
+        build_head(mask_loses={})
+
+
+def test_literal_width_needs_no_projection():
+    head = build_head(in_channels=WIDTH)
+    assert sum(p.numel() for p in head.point_projection.parameters()) == 0
+
+
+def insert_padding(batch):
+    memory, voxels, targets = batch
+    return memory, None, voxels, targets

@@ -1,0 +1,96 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+import math
+
+import pytest
+import torch
+
+import queryis  # noqa: F401
+from insseg3d.structures import VoxelLevel
+from mmdet3d.registry import MODELS
+
+
+def build_neck(**changes):
+    torch.manual_seed(0)
+    cfg = dict(
+        type='RPGNeck', in_channels=5, out_channels=8, num_points=6, stride=4,
+        maps=dict(type='SumNormalizedMaps'), mlp_norm=dict(type='LN'), post_norm=dict(type='LN'))
+    cfg.update(changes)
+    neck = MODELS.build(cfg)
+    neck.init_weights()
+    # Maps as after some training: they differ between voxels.
+    torch.nn.init.normal_(neck.map_logits.weight)
+    return neck.double().eval()
+
+
+def level(*sizes, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    batch = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    coors = torch.cat([batch[:, None], torch.zeros(sum(sizes), 3, dtype=torch.long)], 1)
+    features = torch.randn(sum(sizes), 5, dtype=torch.float64, generator=generator)
+    return VoxelLevel(features, coors)
+
+
+def test_equations_one_and_two_written_out():
+    neck = build_neck(post_norm=None)
+    voxels = level(7)
+    points, padding = neck({4: voxels}, 1)
+    embeddings = neck.mlp(voxels.features)
+    for j in range(6):
+        weights = [1 / (1 + math.exp(-float(
+            neck.map_logits.weight[j] @ o + neck.map_logits.bias[j]))) for o in embeddings]
+        expected = sum(w * o for w, o in zip(weights, embeddings)) / sum(weights)
+        torch.testing.assert_close(points[0, j], expected)
+    assert padding is None and points.shape == (1, 6, 8)
+
+
+def test_batch_equals_single_scenes_in_any_row_order():
+    neck = build_neck()
+    both = level(7, 11)
+    points, _ = neck({4: both}, 2)
+    first = VoxelLevel(both.features[:7], both.coors[:7])
+    second = VoxelLevel(both.features[7:], both.coors[7:] * 0)
+    torch.testing.assert_close(points[0], neck({4: first}, 1)[0][0])
+    torch.testing.assert_close(points[1], neck({4: second}, 1)[0][0])
+    order = torch.randperm(18, generator=torch.Generator().manual_seed(1))
+    mixed = VoxelLevel(both.features[order], both.coors[order])
+    torch.testing.assert_close(points, neck({4: mixed}, 2)[0])
+
+
+def test_duplicated_voxels_change_nothing():
+    neck = build_neck()
+    voxels = level(9)
+    twice = VoxelLevel(voxels.features.repeat(2, 1), voxels.coors.repeat(2, 1))
+    torch.testing.assert_close(neck({4: voxels}, 1)[0], neck({4: twice}, 1)[0])
+
+
+def test_empty_scene_gives_finite_points():
+    neck = build_neck()
+    points, _ = neck({4: level(0, 4)}, 2)
+    assert torch.isfinite(points).all()
+
+
+def test_maps_start_at_their_prior():
+    neck = MODELS.build(dict(
+        type='RPGNeck', in_channels=5, out_channels=8, num_points=6,
+        maps=dict(type='SumNormalizedMaps', prior=0.05)))
+    neck.init_weights()
+    start = neck.map_logits(torch.zeros(1, 8)).sigmoid()
+    torch.testing.assert_close(start, torch.full((1, 6), 0.05))
+    with pytest.raises(ValueError, match='prior is 1.5'):
+        MODELS.build(dict(type='SumNormalizedMaps', prior=1.5))
+
+
+def test_pooling_stays_in_fp32_under_autocast():
+    neck = build_neck().float()
+    voxels = level(50)
+    voxels = VoxelLevel(voxels.features.float(), voxels.coors)
+    seen = []
+    neck.maps.register_forward_hook(lambda module, args, output: seen.append(output.dtype))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        neck({4: voxels}, 1)
+    assert seen == [torch.float32]
+
+
+def test_missing_level_is_named():
+    with pytest.raises(ValueError, match=r'stride=4, but the backbone returns strides \[1\]'):
+        build_neck()({1: level(3)}, 1)
