@@ -1,28 +1,267 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Work-arounds for mmcv, mmengine and torch versions: one function each."""
+"""Every work-around for versions of mmcv, mmengine, torch and setuptools, one function per symptom.
+
+``import insseg3d`` imports this module first, and importing it applies the cures. Each looks
+whether it is needed and otherwise changes nothing; each may be called again without effect.
+Nothing of mm* is imported before the stand-in for ``mmcv._ext`` is in place.
+"""
+import contextlib
+import functools
+import importlib.machinery
+import importlib.metadata
 import importlib.util
+import logging
+import os
+import pickle
 import sys
 import types
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+CURED = '_insseg3d_cure'
 
 
-class _MissingOps(types.ModuleType):
-    """Stands in for ``mmcv._ext``: members fail only when called."""
+def apply() -> None:
+    """Applies every cure that this environment needs."""
+    stand_in_for_mmcv_operators()
+    find_packages_without_pkg_resources()
+    keep_functions_out_of_checkpoints()
+    allow_plain_data_in_checkpoints()
+    explain_refused_checkpoints()
+    distribute_without_cuda()
 
-    def __getattr__(self, name):
+
+# ---------------------------------------------------------------- mmcv without compiled operators
+
+
+class MissingOperators(types.ModuleType):
+    """Stands in for ``mmcv._ext``: every operator is there, and fails when it is called."""
+
+    def __getattr__(self, name: str) -> Callable[..., NoReturn]:
         if name.startswith('__'):
             raise AttributeError(name)
 
-        def missing(*args, **kwargs):
-            raise RuntimeError(f'mmcv operator {name!r} is not compiled')
+        def missing(*args: Any, **kwargs: Any) -> NoReturn:
+            raise RuntimeError(
+                f"mmcv's compiled operator {name!r} was called, but the mmcv installed here has no "
+                'compiled operators (mmcv-lite). Nothing in this project needs one; some parts of '
+                'mmdet and mmdet3d do. To get it: `pip uninstall mmcv-lite`, then `MMCV_WITH_OPS=1 '
+                'pip install --no-deps --no-build-isolation mmcv==2.1.0`, which takes a C++ '
+                'compiler (and nvcc for a GPU) and a quarter of an hour.')
 
+        missing.__name__ = name
         return missing
 
 
-def install_mmcv_stand_in():
-    if importlib.util.find_spec('mmcv') is None:
+def stand_in_for_mmcv_operators() -> None:
+    """Lets mmdet3d import with mmcv-lite.
+
+    Symptom: ``ModuleNotFoundError: No module named 'mmcv._ext'`` on ``import mmdet3d``. With full
+    mmcv, whose compiled module is found beside its Python files, nothing is installed.
+    """
+    mmcv = importlib.util.find_spec('mmcv')
+    if mmcv is None or 'mmcv._ext' in sys.modules:
         return
-    if importlib.util.find_spec('mmcv._ext') is None:
-        sys.modules['mmcv._ext'] = _MissingOps('mmcv._ext')
+    # Not find_spec('mmcv._ext'): that would import mmcv.
+    if importlib.machinery.PathFinder.find_spec('_ext', mmcv.submodule_search_locations):
+        return
+    module = MissingOperators('mmcv._ext')
+    module.__spec__ = importlib.machinery.ModuleSpec('mmcv._ext', None)
+    sys.modules['mmcv._ext'] = module
 
 
-install_mmcv_stand_in()
+# --------------------------------------------------------------- setuptools without pkg_resources
+
+
+def find_packages_without_pkg_resources() -> None:
+    """Lets mmengine find packages with setuptools >= 82, which no longer has ``pkg_resources``.
+
+    Symptom: ``ModuleNotFoundError: No module named 'pkg_resources'`` from a config that inherits
+    from ``mmdet3d::...``.
+    """
+    if importlib.util.find_spec('pkg_resources') is not None:
+        return
+    from mmengine.utils import package_utils
+    for cure in (is_installed, get_installed_path):
+        original = getattr(package_utils, cure.__name__)
+        for name, module in list(sys.modules.items()):
+            if name.startswith('mmengine') and getattr(module, cure.__name__, None) is original:
+                setattr(module, cure.__name__, cure)
+
+
+def is_installed(package: str) -> bool:
+    """Whether a distribution or an importable module of this name is there."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        spec = importlib.util.find_spec(package)
+        return spec is not None and spec.origin is not None
+    return True
+
+
+def get_installed_path(package: str) -> str:
+    """Folder of an installed package, given the name of its distribution or of its module.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: if there is neither.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        modules = importlib.metadata.distribution(package).read_text('top_level.txt') or ''
+        spec = importlib.util.find_spec(modules.split('\n')[0]) if modules.strip() else None
+    if spec is None or spec.origin is None:
+        raise importlib.metadata.PackageNotFoundError(package)
+    return os.path.dirname(spec.origin)
+
+
+# --------------------------------------------------------------- checkpoints under torch >= 2.6
+
+
+def keep_functions_out_of_checkpoints() -> None:
+    """Leaves the table of statistics methods out of a pickled ``HistoryBuffer``.
+
+    Symptom: with torch >= 2.6, ``--resume`` fails with ``Unsupported global: GLOBAL
+    builtins.getattr``. The table belongs to the class; mmengine's ``__setstate__`` rebuilds it.
+    """
+    from mmengine.logging import HistoryBuffer
+    if 'statistics_methods' not in HistoryBuffer().__getstate__():
+        return
+
+    def __getstate__(self) -> dict:  # noqa: N807 (it becomes HistoryBuffer.__getstate__)
+        return {key: value for key, value in self.__dict__.items() if key != 'statistics_methods'}
+
+    HistoryBuffer.__getstate__ = __getstate__
+
+
+def allow_plain_data_in_checkpoints() -> None:
+    """Registers the harmless classes of mmengine's checkpoints as safe to load.
+
+    Symptom: with torch >= 2.6, ``--resume`` fails with ``Unsupported global: GLOBAL
+    mmengine.logging.history_buffer.HistoryBuffer`` or a name of numpy's. All of them only hold
+    numbers. ``builtins.getattr`` is not among them and never will be: with it, a file can reach
+    any function.
+    """
+    import torch
+    if _version(torch.__version__) < (2, 6):
+        return  # weights_only is not the default there
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+    multiarray = importlib.import_module(
+        'numpy.core.multiarray' if _version(np.__version__) < (2, 0) else 'numpy._core.multiarray')
+    # numpy 1 and 2 write different names for the same function; a file may come from either.
+    functions = [(getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
+                 for core in ('core', '_core') for name in ('_reconstruct', 'scalar')]
+    dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
+    torch.serialization.add_safe_globals(
+        [HistoryBuffer, np.ndarray, np.dtype, *functions, *dtypes])
+
+
+def explain_refused_checkpoints() -> None:
+    """Says what to do with a checkpoint that torch >= 2.6 refuses.
+
+    Symptom: a file written by mmengine without :func:`keep_functions_out_of_checkpoints` fails
+    with a page of text that advises switching the protection off.
+    """
+    from mmengine.runner.checkpoint import CheckpointLoader
+    original = CheckpointLoader.load_checkpoint.__func__
+    if hasattr(original, CURED):
+        return
+
+    @functools.wraps(original)
+    def load_checkpoint(cls, filename, map_location=None, logger='current'):
+        try:
+            return original(cls, filename, map_location, logger)
+        except pickle.UnpicklingError as error:
+            refused = str(error).split('Unsupported global: GLOBAL ')[1:]
+            if not refused:
+                raise
+            raise RuntimeError(
+                f'{filename}: torch refuses to read {refused[0].split(" ")[0]!r} from this file, '
+                'because it can run code. A checkpoint that mmengine wrote without `import '
+                'insseg3d` holds such a name in its log. If you trust whoever wrote the file, use '
+                "a harmless copy: python -c \"from insseg3d.compat import "
+                f"rewrite_checkpoint; rewrite_checkpoint('{filename}', 'copy.pth')\"") from error
+
+    setattr(load_checkpoint, CURED, True)
+    CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)
+
+
+def rewrite_checkpoint(source: str, target: str) -> None:
+    """Copies a checkpoint of mmengine without the functions that its log holds.
+
+    Reads ``source`` with torch's protection off: only for a file whose writer you trust.
+    """
+    import torch
+    checkpoint = torch.load(source, map_location='cpu', weights_only=False)
+    torch.save(checkpoint, target)
+
+
+# ------------------------------------------------------------- several processes without a GPU
+
+
+def distribute_without_cuda() -> None:
+    """Lets mmengine train with several CPU processes.
+
+    Symptoms, in the order in which they appear: ``AttributeError`` or ``RuntimeError`` from
+    ``torch.cuda.set_device``, which mmengine calls whatever the backend; nccl, mmengine's default,
+    which has nothing to run on; ``DistributedDataParallel device_ids ... only work with ... GPU
+    modules``. Where CUDA is available, the originals run unchanged.
+    """
+    from mmengine.dist import utils
+    from mmengine.model import MMDistributedDataParallel
+    for name in ('_init_dist_pytorch', '_init_dist_mpi', '_init_dist_slurm'):
+        original = getattr(utils, name)
+        if not hasattr(original, CURED):
+            setattr(utils, name, _start_on_cpu(original))
+    if not hasattr(MMDistributedDataParallel.__init__, CURED):
+        MMDistributedDataParallel.__init__ = _wrap_on_cpu(MMDistributedDataParallel.__init__)
+
+
+def _start_on_cpu(original: Callable[..., None]) -> Callable[..., None]:
+
+    @functools.wraps(original)
+    def start(backend: str, *args: Any, **kwargs: Any) -> None:
+        import torch
+        if torch.cuda.is_available():
+            return original(backend, *args, **kwargs)
+        if backend == 'nccl':
+            logging.getLogger(__name__).warning(
+                'No CUDA device: the processes talk through gloo instead of nccl.')
+            backend = 'gloo'
+        with _no_set_device():
+            return original(backend, *args, **kwargs)
+
+    setattr(start, CURED, True)
+    return start
+
+
+@contextlib.contextmanager
+def _no_set_device() -> Iterator[None]:
+    import torch
+    original = torch.cuda.set_device
+    torch.cuda.set_device = lambda device: None
+    try:
+        yield
+    finally:
+        torch.cuda.set_device = original
+
+
+def _wrap_on_cpu(original: Callable[..., None]) -> Callable[..., None]:
+
+    @functools.wraps(original)
+    def __init__(self, module, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        if all(parameter.device.type == 'cpu' for parameter in module.parameters()):
+            kwargs['device_ids'] = None
+        original(self, module, *args, **kwargs)
+
+    setattr(__init__, CURED, True)
+    return __init__
+
+
+def _version(text: str) -> tuple[int, int]:
+    """First two numbers of a version: '2.13.0+cpu' -> (2, 13)."""
+    major, minor = text.split('.')[:2]
+    return int(major), int(minor)
+
+
+apply()

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+# Trains with several processes: tools/dist_train.sh CONFIG PROCESSES [flags of train.py]
+# NNODES, NODE_RANK, PORT, MASTER_ADDR as in mmdetection3d; PYTHON chooses the interpreter.
+# Without a GPU the processes run on the CPU (insseg3d/compat.py).
+set -euo pipefail
+if [ $# -lt 2 ]; then
+    sed -n '3,5s/^# //p' "$0" >&2
+    exit 2
+fi
+config=$1
+processes=$2
+exec "${PYTHON:-python}" -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --nproc_per_node="$processes" \
+    --master_port="${PORT:-29500}" \
+    "$(dirname "$0")/train.py" "$config" --launcher pytorch "${@:3}"

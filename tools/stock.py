@@ -1,0 +1,31 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Finds the command-line tools that an installed mmdet3d carries."""
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+
+def stock_main(name: str) -> Callable[[], None]:
+    """The ``main`` function of mmdet3d's own tool, say ``'train.py'``.
+
+    The file is loaded as a module of its own and not run as ``__main__``, because worker processes
+    started by spawning import ``__main__`` again, and must import ``insseg3d`` first there too.
+
+    Raises:
+        FileNotFoundError: if the installed mmdet3d has no such tool.
+    """
+    package = importlib.util.find_spec('mmdet3d')
+    if package is None:
+        raise ModuleNotFoundError('mmdet3d is not installed: see README.md, or run `make setup`.')
+    folder = Path(package.submodule_search_locations[0])
+    # A wheel carries its tools in .mim; a clone of mmdetection3d has them beside the package.
+    places = [folder / '.mim' / 'tools' / name, folder.parent / 'tools' / name]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise FileNotFoundError(
+            f'mmdet3d has no tools/{name}: looked for {places[0]} and {places[1]}. Install the '
+            'wheel of mmdet3d 1.4.0 (`pip install --no-deps mmdet3d==1.4.0`).')
+    spec = importlib.util.spec_from_file_location(f'mmdet3d_tool_{path.stem}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
