@@ -1,0 +1,5 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Registered backbones."""
+from .sparse_res_unet import SparseResUNet
+
+__all__ = ['SparseResUNet']

@@ -1,0 +1,12 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Neural network layers without a registry. The only place that imports spconv."""
+from .checkpoint import load_backbone
+from .norm import BatchNorm, norm_relu
+from .residual import ResidualBlock
+from .sparse_conv import SparseConv3d, SparseInverseConv3d, SubMConv3d, choose_backend
+from .sparse_tensor import SparseTensor, VoxelGrid
+
+__all__ = [
+    'BatchNorm', 'ResidualBlock', 'SparseConv3d', 'SparseInverseConv3d', 'SparseTensor',
+    'SubMConv3d', 'VoxelGrid', 'choose_backend', 'load_backbone', 'norm_relu'
+]

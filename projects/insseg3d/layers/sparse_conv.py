@@ -1,0 +1,126 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Sparse convolutions with one set of parameters and two backends."""
+import functools
+import importlib.util
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..ops.sparse_conv import sparse_conv
+from .sparse_tensor import SparseTensor
+
+BACKENDS = ('auto', 'torch', 'spconv')
+
+
+@functools.lru_cache(None)
+def spconv_available() -> bool:
+    """Whether spconv 2 is installed and imports."""
+    if importlib.util.find_spec('spconv') is None:
+        return False
+    try:
+        import spconv.pytorch  # noqa: F401
+    except Exception:  # a broken build may fail with anything
+        return False
+    return True
+
+
+def choose_backend(backend: str, features: Tensor) -> str:
+    """'torch' or 'spconv' for these features: spconv only on CUDA, unless asked for by name."""
+    if backend != 'auto':
+        return backend
+    return 'spconv' if features.is_cuda and spconv_available() else 'torch'
+
+
+class _SparseConv(nn.Module):
+    """Weight (out, k, k, k, in), the layout of spconv 2; no bias."""
+
+    kernel_size: int
+
+    def __init__(self, in_channels: int, out_channels: int, *, backend: str = 'auto'):
+        super().__init__()
+        if backend not in BACKENDS:
+            raise ValueError(f'backend is {backend!r}, expected one of {BACKENDS}')
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.backend = backend
+        size = self.kernel_size
+        self.weight = nn.Parameter(torch.empty(out_channels, size, size, size, in_channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+
+    def extra_repr(self) -> str:
+        return f'{self.in_channels}, {self.out_channels}, backend={self.backend!r}'
+
+    def _spconv(self, features: Tensor) -> bool:
+        # spconv refuses empty tensors; the torch path gives an empty result with a graph.
+        return choose_backend(self.backend, features) == 'spconv' and features.shape[0] > 0
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys,
+                              unexpected_keys, error_msgs):
+        """Accept (out, k, k, k, in), or (k, k, k, in, out) of spconv 1; never ask the metadata.
+
+        spconv 2 and mmdetection3d decide by the version in the metadata, which key renaming and
+        plain dicts lose; the shape cannot be lost.
+        """
+        key = prefix + 'weight'
+        if key in state_dict:
+            weight = state_dict[key]
+            turned = (4, 0, 1, 2, 3)
+            if (weight.shape != self.weight.shape and weight.ndim == 5
+                    and weight.permute(turned).shape == self.weight.shape):
+                state_dict = dict(state_dict)
+                state_dict[key] = weight.permute(turned).contiguous()
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys,
+                                      unexpected_keys, error_msgs)
+
+
+class SubMConv3d(_SparseConv):
+    """3x3x3 convolution whose output voxels are its input voxels.
+
+    out[p] = sum over d in {-1, 0, 1}^3 of weight[:, d + 1] @ x[p + d], over occupied p + d.
+    """
+
+    kernel_size = 3
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        if self._spconv(x.features):
+            from . import spconv_backend
+            return x.replace(spconv_backend.submanifold(x, self.weight))
+        return x.replace(sparse_conv(x.features, self.weight, x.grid.submanifold))
+
+
+class SparseConv3d(_SparseConv):
+    """Kernel 2, stride 2: voxel q adds weight[:, q % 2] @ x[q] to voxel q // 2."""
+
+    kernel_size = 2
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        if self._spconv(x.features):
+            from . import spconv_backend
+            features = spconv_backend.strided(x, self.weight)
+        else:
+            features = sparse_conv(x.features, self.weight, x.grid.strided)
+        return SparseTensor(features, x.grid.coarse)
+
+
+class SparseInverseConv3d(_SparseConv):
+    """The way back from a stride: out[q] = weight[:, q % 2] @ y[q // 2] on the finer grid."""
+
+    kernel_size = 2
+
+    def forward(self, y: SparseTensor, fine: SparseTensor) -> SparseTensor:
+        """
+        Args:
+            y: features on ``fine.grid.coarse``.
+            fine: gives the finer grid; its features are not read.
+        """
+        if y.grid is not fine.grid.coarse:
+            raise ValueError('the coarse tensor does not lie on the fine grid\'s coarse grid: '
+                             'give the tensor that came down from this level')
+        if self._spconv(y.features):
+            from . import spconv_backend
+            return fine.replace(spconv_backend.inverse(y, fine, self.weight))
+        return fine.replace(sparse_conv(y.features, self.weight, fine.grid.strided.transposed()))

@@ -1,0 +1,126 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Features on the occupied cells of a voxel grid."""
+from typing import NamedTuple, Sequence
+
+import torch
+from torch import Tensor
+
+from ..ops.neighbors import (PairTable, sort_voxels, strided_pairs, submanifold_pairs)
+
+
+class VoxelGrid:
+    """The occupied cells of a batch of scenes at one resolution, and their pair tables.
+
+    Tables are made when first asked for and then shared by all layers of the level.
+
+    Attributes:
+        coors: ``(V, 4)`` int32 (batch, x, y, z), ascending.
+        keys: ``(V,)`` int64, one per voxel, ascending.
+        spatial_shape: exclusive upper bounds of x, y and z.
+        batch_size: number of scenes, empty ones included.
+        order: ``(V,)`` int64, row that each voxel had when it was given; None if unchanged.
+        spconv_cache: what the spconv backend keeps with this grid.
+    """
+
+    def __init__(self, coors: Tensor, keys: Tensor, spatial_shape: Sequence[int],
+                 batch_size: int, order: Tensor | None = None):
+        self.coors = coors
+        self.keys = keys
+        self.spatial_shape = tuple(spatial_shape)
+        self.batch_size = batch_size
+        self.order = order
+        self.spconv_cache = {}
+        self._submanifold = None
+        self._coarse = None
+
+    @property
+    def submanifold(self) -> PairTable:
+        """Pairs of the 3x3x3 convolution on this grid."""
+        if self._submanifold is None:
+            self._submanifold = submanifold_pairs(self.keys, self.spatial_shape)
+        return self._submanifold
+
+    @property
+    def strided(self) -> PairTable:
+        """Pairs of the kernel-2 stride-2 convolution from this grid to :attr:`coarse`."""
+        return self._coarsen()[0]
+
+    @property
+    def coarse(self) -> 'VoxelGrid':
+        """The grid of half the resolution, voxel floor(x / 2)."""
+        return self._coarsen()[1]
+
+    def _coarsen(self):
+        if self._coarse is None:
+            coors, keys, table = strided_pairs(self.coors, self.spatial_shape)
+            shape = [extent // 2 for extent in self.spatial_shape]
+            self._coarse = (table, VoxelGrid(coors, keys, shape, self.batch_size))
+        return self._coarse
+
+
+class SparseTensor(NamedTuple):
+    """Features of the voxels of a grid.
+
+    Attributes:
+        features: ``(V, C)`` floating point, rows in the order of ``grid.coors``.
+        grid: where the voxels are.
+    """
+
+    features: Tensor
+    grid: VoxelGrid
+
+    @classmethod
+    def from_voxels(cls, features: Tensor, coors: Tensor, *, multiple: int = 1,
+                    batch_size: int | None = None) -> 'SparseTensor':
+        """Put voxels in any order into a grid.
+
+        Args:
+            features: ``(V, C)``.
+            coors: ``(V, 4)`` integers (batch, x, y, z), not negative, no row twice.
+            multiple: round the extents up to a multiple of this. A network of L levels needs
+                2 ** (L - 1): a stride drops the last voxel of an odd axis.
+            batch_size: number of scenes; None takes the largest batch index plus one.
+
+        Raises:
+            ValueError: coordinates are negative, too large or not unique; the text says which.
+        """
+        if features.ndim != 2 or features.shape[0] != coors.shape[0]:
+            raise ValueError(f'features have shape {tuple(features.shape)}, coors '
+                             f'{tuple(coors.shape)}: expected (V, C) and (V, 4)')
+        most = coors.amax(0).tolist() if coors.numel() else [0, 0, 0, 0]
+        if batch_size is None:
+            batch_size = most[0] + 1
+        shape = [-(-(max(extent, 0) + 1) // multiple) * multiple for extent in most[1:]]
+        coors, keys, order = sort_voxels(coors, shape, batch_size)
+        if order is not None:
+            features = _Reorder.apply(features, order, _inverse(order))
+        return cls(features, VoxelGrid(coors, keys, shape, batch_size, order))
+
+    def replace(self, features: Tensor) -> 'SparseTensor':
+        """Other features on the same voxels."""
+        return SparseTensor(features, self.grid)
+
+    def input_order(self) -> Tensor:
+        """The features in the row order that :meth:`from_voxels` was given."""
+        order = self.grid.order
+        return self.features if order is None else _Reorder.apply(self.features, _inverse(order),
+                                                                  order)
+
+
+def _inverse(order: Tensor) -> Tensor:
+    inverse = torch.empty_like(order)
+    inverse[order] = torch.arange(order.numel(), device=order.device)
+    return inverse
+
+
+class _Reorder(torch.autograd.Function):
+    """Permute rows; the gradient is a permutation too, not a scatter-add."""
+
+    @staticmethod
+    def forward(ctx, features: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+        ctx.inverse = inverse
+        return features.index_select(0, order)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return grad.index_select(0, ctx.inverse), None, None

@@ -1,0 +1,96 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""spconv 2 behind this project's layers: rows stay in this project's order."""
+import functools
+
+import spconv.pytorch as spconv
+import torch
+from spconv.pytorch import ops as spconv_ops
+from torch import Tensor
+
+from ..ops.neighbors import voxel_keys
+from .sparse_tensor import SparseTensor
+
+
+def submanifold(x: SparseTensor, weight: Tensor) -> Tensor:
+    """``(V, C_out)`` features of a 3x3x3 submanifold convolution."""
+    return _run(_module(spconv.SubMConv3d, weight, 3, 'subm'), x, x.features).features
+
+
+def strided(x: SparseTensor, weight: Tensor) -> Tensor:
+    """``(V', C_out)`` features on ``x.grid.coarse``, in its order."""
+    out = _run(_module(spconv.SparseConv3d, weight, 2, 'down', stride=2), x, x.features)
+    # spconv numbers the coarse voxels as it meets them; ours are sorted.
+    keys = voxel_keys(out.indices, x.grid.coarse.spatial_shape)
+    x.grid.spconv_cache['to_sorted'] = order = torch.argsort(keys)
+    return out.features[order]
+
+
+def inverse(y: SparseTensor, fine: SparseTensor, weight: Tensor) -> Tensor:
+    """``(V, C_out)`` features on the finer grid."""
+    grads = _needs_grad(y.features, weight)
+    if ('tables', grads) not in fine.grid.spconv_cache or (
+            'to_sorted' not in fine.grid.spconv_cache):
+        # Nothing came down through spconv: let a throw-away convolution make the table.
+        with torch.set_grad_enabled(grads):
+            dummy = y.features.new_zeros(fine.grid.coors.shape[0], 1)
+            filler = y.features.new_zeros(1, 2, 2, 2, 1)
+            strided(fine.replace(dummy), filler.requires_grad_(grads))
+    order = fine.grid.spconv_cache['to_sorted']
+    back = torch.empty_like(order)
+    back[order] = torch.arange(order.numel(), device=order.device)
+    module = _module(spconv.SparseInverseConv3d, weight, 2, 'down')
+    return _run(module, y, y.features[back], fine.grid, order=order).features
+
+
+def _run(module, x: SparseTensor, features: Tensor, table_grid=None, order=None):
+    """Call one spconv module on features that lie on ``x.grid``."""
+    _check_cpu(features)
+    if features.dtype == torch.bfloat16:
+        features = features.float()
+    grads = _needs_grad(features, module.weight)
+    # In eval mode spconv calls its kernels without autograd and makes tables without the backward
+    # half: what counts is whether gradients are wanted, not the mode of the network.
+    module.train(grads)
+    grid = x.grid
+    coors = grid.coors
+    if order is not None:
+        back = torch.empty_like(order)
+        back[order] = torch.arange(order.numel(), device=order.device)
+        coors = coors[back]
+    tensor = spconv.SparseConvTensor(features.contiguous(), coors.contiguous(),
+                                     list(grid.spatial_shape), grid.batch_size)
+    tables = (table_grid or grid).spconv_cache
+    tensor.indice_dict = tables.setdefault(('tables', grads), {})
+    out = module(tensor)
+    tables['tables', grads] = out.indice_dict
+    return out
+
+
+def _needs_grad(features: Tensor, weight: Tensor) -> bool:
+    return torch.is_grad_enabled() and (features.requires_grad or weight.requires_grad)
+
+
+@functools.lru_cache(None)
+def _shell(kind, in_channels: int, out_channels: int, size: int, key: str, stride: int):
+    extra = {'stride': stride} if stride > 1 else {}
+    return kind(in_channels, out_channels, size, bias=False, indice_key=key, **extra)
+
+
+def _module(kind, weight: Tensor, size: int, key: str, stride: int = 1):
+    """A spconv module of the right shape that computes with our weight."""
+    module = _shell(kind, weight.shape[-1], weight.shape[0], size, key, stride)
+    del module.weight
+    module.weight = weight
+    return module
+
+
+def _check_cpu(features: Tensor) -> None:
+    if features.is_cuda:
+        return
+    if torch.get_num_threads() > 1:
+        raise RuntimeError('spconv returns wrong values on CPU with more than one thread (a data '
+                           'race in its scatter-add): use backend="torch", or call '
+                           'torch.set_num_threads(1) and set OMP_NUM_THREADS=1 first')
+    if not torch.cuda.is_available():
+        # Its CPU backward asks for the CUDA stream before it looks at the device.
+        spconv_ops.get_current_stream = lambda: 0

@@ -1,0 +1,76 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Sparse convolution as a differentiable function of a pair table, in plain torch."""
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .neighbors import PairTable
+
+
+def sparse_conv(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+    """Sum over kernel offsets d and pairs (q -> p) of d: ``out[p] += weight[:, d] @ features[q]``.
+
+    Args:
+        features: ``(V_in, C_in)`` floating point.
+        weight: ``(C_out, k, k, k, C_in)``.
+        table: the pairs.
+
+    Returns:
+        ``(V_out, C_out)``, of the features' dtype (under autocast, autocast's).
+    """
+    if features.shape != (table.num_in, weight.shape[-1]):
+        raise ValueError(f'features have shape {tuple(features.shape)}, expected '
+                         f'{(table.num_in, weight.shape[-1])} (voxels, input channels)')
+    kind = features.device.type
+    if torch.is_autocast_enabled(kind):
+        features = features.to(torch.get_autocast_dtype(kind))
+    return _SparseConv.apply(features, weight.to(features.dtype), table)
+
+
+class _SparseConv(torch.autograd.Function):
+
+    @staticmethod
+    def forward(ctx, features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+        ctx.save_for_backward(features, weight)
+        ctx.table = table
+        return _convolve(features, weight.flatten(1, 3).permute(1, 2, 0), table)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        features, weight = ctx.saved_tensors
+        grad = grad.contiguous()
+        grad_features = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            grad_features = _convolve(grad, weight.flatten(1, 3).transpose(0, 1),
+                                      ctx.table.transposed())
+        if ctx.needs_input_grad[1]:
+            grad_weight = _weight_gradient(features, grad, weight, ctx.table)
+        return grad_features, grad_weight, None
+
+
+def _convolve(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+    """weight: (offset, in, out)."""
+    if table.identity >= 0:
+        out = features @ weight[table.identity]
+    else:
+        out = features.new_zeros(table.num_out, weight.shape[2])
+    for offset in range(len(table.count)):
+        if offset == table.identity or table.count[offset] == 0:
+            continue
+        # A row occurs once in an offset's list, so that the order of adding is fixed.
+        out.index_add_(0, table.out_rows(offset),
+                       features.index_select(0, table.in_rows(offset)) @ weight[offset])
+    return out
+
+
+def _weight_gradient(features: Tensor, grad: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+    out = torch.zeros_like(weight, memory_format=torch.contiguous_format)
+    flat = out.view(out.shape[0], -1, out.shape[-1])
+    for offset in range(len(table.count)):
+        if offset == table.identity:
+            flat[:, offset] = grad.t() @ features
+        elif table.count[offset]:
+            flat[:, offset] = (grad.index_select(0, table.out_rows(offset)).t()
+                               @ features.index_select(0, table.in_rows(offset)))
+    return out
