@@ -1,0 +1,214 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Average precision of instance masks, as the ScanNet benchmark defines it.
+
+T thresholds, K classes, Q predicted masks, G objects.
+
+The rules, for each threshold t and each class:
+  * objects below ``min_points`` are not scored, predictions below it are dropped;
+  * objects, in ascending order, look through the predictions in input order: the first free one
+    with IoU > t (strictly) is taken; each further one counts as one false positive, with the lower
+    of the two scores, but stays free;
+  * a prediction with IoU > t for no object of its class is a false positive, unless more than the
+    share t of its points lies on void or on objects too small to be scored;
+  * the precision-recall curve has one point per distinct score and the artificial end
+    (precision 1, recall 0); it is summed with central differences of the recall.
+
+Source: ScanNet, BenchmarkScripts/3d_evaluation/evaluate_semantic_instance.py
+"""
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .tables import SceneTable
+
+# Nine thresholds 0.50, 0.55, ..., 0.90, with the rounding of the benchmark's own `arange`, as IoUs
+# that are exactly 0.6 fall on one side or the other of it; then 0.25, which is not part of "AP".
+AP_THRESHOLDS: tuple[float, ...] = (*np.arange(0.5, 0.95, 0.05).tolist(), 0.25)
+
+
+@dataclass(frozen=True)
+class InstanceAP:
+    """Average precision per class and threshold. NaN: the class has no object to be scored.
+
+    Attributes:
+        thresholds: ``(T,)`` float64 IoU thresholds.
+        ap: ``(K, T)`` float64.
+        num_gt: ``(K,)`` int64 ground-truth objects.
+        num_gt_scored: ``(K,)`` int64 those of at least ``min_points`` points.
+        num_pred: ``(K,)`` int64 predictions of at least ``min_points`` points.
+    """
+
+    thresholds: np.ndarray
+    ap: np.ndarray
+    num_gt: np.ndarray
+    num_gt_scored: np.ndarray
+    num_pred: np.ndarray
+
+    def per_class(self, threshold: float | None = None) -> np.ndarray:
+        """``(K,)`` AP at one threshold, or the mean over all of them but 0.25 (the "AP")."""
+        quarter = np.isclose(self.thresholds, 0.25)
+        if threshold is None:
+            columns = ~quarter
+        else:
+            columns = np.isclose(self.thresholds, threshold)
+            if not columns.any():
+                raise ValueError(
+                    f'AP at IoU {threshold} was not computed; computed were '
+                    f'{np.round(self.thresholds, 3).tolist()}.'
+                )
+        return self.ap[:, columns].mean(axis=1)
+
+    def overall(self, threshold: float | None = None) -> float:
+        """Mean of ``per_class`` over the classes that have objects; NaN if none has."""
+        values = self.per_class(threshold)
+        values = values[~np.isnan(values)]
+        return float(values.mean()) if len(values) else float('nan')
+
+
+class ClassMatches(NamedTuple):
+    """The outcome of one class in one scene; the lists have one entry per threshold.
+
+    Attributes:
+        true_scores: scores of found objects.
+        false_scores: scores of false positives.
+        num_missed: ``(T,)`` objects without any match.
+    """
+
+    true_scores: list[np.ndarray]
+    false_scores: list[np.ndarray]
+    num_missed: np.ndarray
+
+
+def instance_ap(
+    tables: Sequence[SceneTable],
+    *,
+    num_classes: int,
+    min_points: int = 100,
+    thresholds: Sequence[float] = AP_THRESHOLDS,
+) -> InstanceAP:
+    """Scores a set of scenes.
+
+    Args:
+        tables: one per scene; their order does not matter.
+        num_classes: K. Predictions of other classes are ignored.
+        min_points: objects and predictions below this size are not scored.
+        thresholds: IoU thresholds, exceeded strictly.
+    """
+    thresholds = np.asarray(thresholds, dtype=np.float64)
+    result = InstanceAP(
+        thresholds=thresholds,
+        ap=np.full((num_classes, len(thresholds)), np.nan),
+        num_gt=np.zeros(num_classes, dtype=np.int64),
+        num_gt_scored=np.zeros(num_classes, dtype=np.int64),
+        num_pred=np.zeros(num_classes, dtype=np.int64),
+    )
+    for label in range(num_classes):
+        matches = []
+        for table in tables:
+            gt_sizes = table.gt_sizes[table.gt_labels == label]
+            kept = (table.pred_labels == label) & (table.pred_sizes >= min_points)
+            result.num_gt[label] += len(gt_sizes)
+            result.num_gt_scored[label] += int((gt_sizes >= min_points).sum())
+            result.num_pred[label] += int(kept.sum())
+            if len(gt_sizes) or kept.any():
+                matches.append(match_class(table, label, thresholds, min_points))
+        if result.num_gt_scored[label] == 0:
+            continue
+        for column in range(len(thresholds)):
+            result.ap[label, column] = average_precision(
+                np.concatenate([match.true_scores[column] for match in matches]),
+                np.concatenate([match.false_scores[column] for match in matches]),
+                num_missed=sum(int(match.num_missed[column]) for match in matches),
+            )
+    return result
+
+
+def match_class(
+    table: SceneTable, label: int, thresholds: np.ndarray, min_points: int
+) -> ClassMatches:
+    """Matches the predictions and objects of one class in one scene, for every threshold."""
+    pred = np.flatnonzero((table.pred_labels == label) & (table.pred_sizes >= min_points))
+    gt = np.flatnonzero(table.gt_labels == label)
+    inter = table.intersections[np.ix_(pred, gt)].astype(np.int64)
+    pred_sizes, gt_sizes = table.pred_sizes[pred], table.gt_sizes[gt]
+    iou = inter / (gt_sizes[None, :] + pred_sizes[:, None] - inter)
+    scored = gt_sizes >= min_points
+    scores = table.pred_scores[pred]
+
+    # Predictions that found no object at all, scored or small.
+    best_iou = iou.max(axis=1, initial=0.0)
+    ignorable = (table.pred_void[pred] + inter[:, ~scored].sum(axis=1)) / pred_sizes
+    background = (best_iou[None, :] <= thresholds[:, None]) & (
+        ignorable[None, :] <= thresholds[:, None]
+    )
+
+    # Object by object, and for each the predictions in input order.
+    scored_iou = iou[:, scored].T
+    candidates = np.nonzero(scored_iou > thresholds.min())
+    pairs = list(zip(*(index.tolist() for index in candidates), scored_iou[candidates].tolist()))
+    true_scores, false_scores = [], []
+    for column, threshold in enumerate(thresholds.tolist()):
+        found, surplus = _match_greedily(pairs, scores.tolist(), threshold)
+        true_scores.append(np.array(found))
+        false_scores.append(np.concatenate([np.array(surplus), scores[background[column]]]))
+    missed = int(scored.sum()) - np.array([len(found) for found in true_scores])
+    return ClassMatches(true_scores, false_scores, missed)
+
+
+def _match_greedily(
+    pairs: list[tuple[int, int, float]], scores: list[float], threshold: float
+) -> tuple[list[float], list[float]]:
+    """Gives the scores of the objects found and of the surplus predictions on them."""
+    found: dict[int, float] = {}
+    surplus: list[float] = []
+    used: set[int] = set()
+    for gt, pred, iou in pairs:
+        if iou <= threshold or pred in used:
+            continue
+        score = scores[pred]
+        if gt in found:
+            surplus.append(min(found[gt], score))
+            found[gt] = max(found[gt], score)
+        else:
+            found[gt] = score
+            used.add(pred)
+    return list(found.values()), surplus
+
+
+def average_precision(
+    true_scores: np.ndarray, false_scores: np.ndarray, *, num_missed: int
+) -> float:
+    """Area under the precision-recall curve, with the benchmark's own rule of summation.
+
+    Args:
+        true_scores: scores of the objects found.
+        false_scores: scores of the false positives.
+        num_missed: objects not found at any score.
+
+    Returns:
+        The area; 0 where nothing was predicted, NaN where there is no object.
+    """
+    num_true = len(true_scores)
+    if num_true + num_missed == 0:
+        return float('nan')
+    precision, recall = precision_recall_curve(true_scores, false_scores, num_missed=num_missed)
+    # Central differences; the curve is continued by its first recall and, at its end, by 0.
+    padded = np.concatenate([recall[:1], recall, [0.0]])
+    return float(precision @ ((padded[:-2] - padded[2:]) / 2))
+
+
+def precision_recall_curve(
+    true_scores: np.ndarray, false_scores: np.ndarray, *, num_missed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall at every distinct score, ascending, then the artificial (1, 0)."""
+    true_sorted = np.sort(true_scores)
+    all_sorted = np.sort(np.concatenate([true_scores, false_scores]))
+    distinct = np.unique(all_sorted)
+    lost = np.searchsorted(true_sorted, distinct, side='left')  # objects below the score
+    true_positives = len(true_sorted) - lost
+    num_kept = len(all_sorted) - np.searchsorted(all_sorted, distinct, side='left')
+    precision = np.append(true_positives / num_kept, 1.0)
+    recall = np.append(true_positives / (len(true_sorted) + num_missed), 0.0)
+    return precision, recall

@@ -1,0 +1,110 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What a metric keeps of one scene: counts, not masks."""
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ...ops.contingency import instance_codes, mask_contingency
+
+
+@dataclass(frozen=True)
+class SceneTable:
+    """Everything that mask metrics need to know about one scene (a few kilobytes).
+
+    A dataclass, as mmengine turns named tuples into plain ones before it computes metrics.
+
+    Attributes:
+        pred_labels: ``(Q,)`` int64 class of each predicted mask, in input order.
+        pred_scores: ``(Q,)`` float64 confidences, finite.
+        pred_sizes: ``(Q,)`` int64 points of each mask.
+        pred_void: ``(Q,)`` int64 points of each mask that belong to no ground-truth object.
+        gt_labels: ``(G,)`` int64 class of each object, ascending.
+        gt_sizes: ``(G,)`` int64 points of each object.
+        intersections: ``(Q, G)`` int32 points shared by mask and object.
+    """
+
+    pred_labels: np.ndarray
+    pred_scores: np.ndarray
+    pred_sizes: np.ndarray
+    pred_void: np.ndarray
+    gt_labels: np.ndarray
+    gt_sizes: np.ndarray
+    intersections: np.ndarray
+
+
+def scene_table(
+    *,
+    pred_masks: Any,
+    pred_labels: Any,
+    pred_scores: Any,
+    gt_instance: Any,
+    gt_semantic: Any,
+    num_classes: int,
+) -> SceneTable:
+    """Reduces the masks of one scene to a table of counts.
+
+    Arrays and tensors (of any device) are accepted alike. A ground-truth object is a distinct
+    pair of class and instance number; points with a negative instance number or a class outside
+    [0, K) are void.
+
+    Args:
+        pred_masks: ``(Q, P)`` bool (or numbers, non-zero = inside); masks may overlap.
+        pred_labels: ``(Q,)`` classes. Masks of a class outside [0, K) never take part in a score.
+        pred_scores: ``(Q,)`` confidences.
+        gt_instance: ``(P,)`` instance number per point, negative for none.
+        gt_semantic: ``(P,)`` class per point in [0, K); anything else is ignored.
+        num_classes: K.
+
+    Raises:
+        ValueError: lengths that do not fit, or a confidence that is not finite.
+    """
+    masks = to_array(pred_masks)
+    labels = to_array(pred_labels).astype(np.int64)
+    scores = to_array(pred_scores).astype(np.float64)
+    instance, semantic = to_array(gt_instance), to_array(gt_semantic)
+    _check_lengths(masks, labels, scores, instance, semantic)
+
+    gt = instance_codes(instance, semantic, num_classes=num_classes)
+    num_gt = len(gt.labels)
+    counts = mask_contingency(masks, gt.codes, num_codes=num_gt + 1)
+    return SceneTable(
+        pred_labels=labels,
+        pred_scores=scores,
+        pred_sizes=counts.sum(axis=1),
+        pred_void=counts[:, num_gt],
+        gt_labels=gt.labels,
+        gt_sizes=gt.sizes,
+        intersections=counts[:, :num_gt].astype(np.int32),
+    )
+
+
+def to_array(values: Any) -> np.ndarray:
+    """Gives an array, tensor or sequence as a numpy array on the host, uncopied if it can."""
+    if isinstance(values, Tensor):
+        return values.detach().cpu().numpy()
+    return np.asarray(values)
+
+
+def _check_lengths(masks, labels, scores, instance, semantic) -> None:
+    if instance.ndim != 1 or instance.shape != semantic.shape:
+        raise ValueError(
+            'ground truth: the instance and the semantic mask must be (P,) each, '
+            f'found {instance.shape} and {semantic.shape}.'
+        )
+    if masks.ndim != 2 or masks.shape[1] != len(instance):
+        raise ValueError(
+            f'predicted masks must be (Q, P) with P = {len(instance)} points of the ground truth, '
+            f'found {masks.shape}. Masks must be given for the points of the file, in its order.'
+        )
+    if labels.shape != (len(masks),) or scores.shape != (len(masks),):
+        raise ValueError(
+            f'{len(masks)} predicted masks need as many labels and scores, '
+            f'found {labels.shape} and {scores.shape}.'
+        )
+    if not np.isfinite(scores).all():
+        index = int(np.flatnonzero(~np.isfinite(scores))[0])
+        raise ValueError(
+            f'the score of prediction {index} is {scores[index]}; scores must be finite.'
+        )
