@@ -1,0 +1,166 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The whole model, small, on random voxel scenes."""
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.structures import BaseDataElement, InstanceData
+
+import queryis  # noqa: F401
+from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample
+
+NUM_CLASSES = 3
+
+
+def build_model():
+    torch.manual_seed(0)
+    init_default_scope('mmdet3d')
+    model = MODELS.build(dict(
+        type='InstanceSegmentor3D',
+        data_preprocessor=dict(type='Det3DDataPreprocessor'),
+        backbone=dict(type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3,
+                      out_strides=(1, 2)),
+        neck=dict(type='RPGNeck', in_channels=16, out_channels=16, num_points=12, stride=2,
+                  maps=dict(type='SumNormalizedMaps'), mlp_norm=dict(type='LN'),
+                  post_norm=dict(type='LN')),
+        decode_head=dict(
+            type='QueryISHead', num_classes=NUM_CLASSES, in_channels=8, embed_dims=16,
+            decoder=dict(
+                type='QueryDecoder', num_layers=2,
+                queries=dict(type='LearnedQueries', num_queries=6, embed_dims=16),
+                layer=dict(type='QueryDecoderLayer', embed_dims=16, num_heads=4)),
+            assigner=dict(type='HungarianAssigner', match_costs=[
+                dict(type='QueryClassCost', weight=2.0), dict(type='MaskBCECost', weight=5.0),
+                dict(type='MaskDiceCost', weight=5.0)]),
+            loss_cls=dict(type='mmdet.CrossEntropyLoss', loss_weight=2.0,
+                          class_weight=[1.0] * NUM_CLASSES + [0.1]),
+            mask_losses=dict(bce=dict(type='MaskBCELoss', loss_weight=5.0),
+                             dice=dict(type='MaskDiceLoss', loss_weight=5.0)),
+            ranking=dict(type='ArgmaxRanking', min_points=1))))
+    model.init_weights()
+    return model
+
+
+def make_sample(num_points=80, num_objects=3, seed=0):
+    """Random points, their voxels and instances, as the pipeline would hand them over."""
+    generator = torch.Generator().manual_seed(seed)
+    grid = torch.randint(0, 6, (num_points, 3), generator=generator)
+    points = torch.cat([grid + torch.rand(num_points, 3, generator=generator),
+                        torch.rand(num_points, 3, generator=generator) * 2 - 1], 1)
+    instance = torch.randint(-1, max(num_objects, 1), (num_points,), generator=generator)
+    instance[:num_objects] = torch.arange(num_objects)
+    if num_objects == 0:
+        instance.fill_(-1)
+    labels = torch.randint(NUM_CLASSES, (num_objects,), generator=generator)
+    return pack(points, grid, instance, labels)
+
+
+def pack(points, grid, instance, labels):
+    coors, point2voxel, counts = torch.unique(
+        grid, dim=0, return_inverse=True, return_counts=True)
+    inside = instance >= 0
+    table, shared = torch.unique(
+        torch.stack([instance[inside], point2voxel[inside]], 1), dim=0, return_counts=True)
+    sample = Det3DDataSample()
+    sample.voxels = BaseDataElement(
+        coors=coors.int(), point2voxel=point2voxel, counts=counts, inst_index=table[:, 0],
+        inst_voxel=table[:, 1], inst_points=shared)
+    sample.gt_instances_3d = InstanceData(labels_3d=labels)
+    return points, sample
+
+
+def batch(*scenes):
+    return dict(inputs=dict(points=[points for points, _ in scenes]),
+                data_samples=[sample for _, sample in scenes])
+
+
+def scenes(*seeds):
+    return batch(*(make_sample(seed=seed) for seed in seeds))
+
+
+def test_loss_trains_every_parameter():
+    model = build_model().train()
+    data = model.data_preprocessor(scenes(0, 1), True)
+    losses = model(**data, mode='loss')
+    total, log = model.parse_losses(losses)
+    total.backward()
+    assert torch.isfinite(total)
+    missing = [n for n, p in model.named_parameters() if p.grad is None]
+    assert missing == []
+
+
+def test_loss_of_copies_equals_loss_of_one():
+    model = build_model().eval()
+    one, many = model(**scenes(4), mode='loss'), model(**scenes(4, 4, 4), mode='loss')
+    for name in one:
+        torch.testing.assert_close(one[name], many[name], rtol=1e-4, atol=1e-5)
+
+
+def test_batch_equals_single_scenes_in_predict_mode():
+    model = build_model().eval()
+    both = model(**scenes(0, 1), mode='predict')
+    for seed in (0, 1):
+        alone, = model(**scenes(seed), mode='predict')
+        assert torch.equal(alone.pred_instances_3d.labels_3d, both[seed].pred_instances_3d.labels_3d)
+        torch.testing.assert_close(
+            alone.pred_instances_3d.scores_3d, both[seed].pred_instances_3d.scores_3d)
+        assert (alone.pred_instances_3d.masks == both[seed].pred_instances_3d.masks).float().mean() > 0.99
+
+
+def test_permuted_points_permute_the_masks():
+    model = build_model().eval()
+    points, sample = make_sample(seed=2)
+    grid = points[:, :3].floor().long()
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(7))
+    instance = torch.full((len(points),), -1)
+    labels = torch.zeros(0, dtype=torch.long)
+    plain, = model(**batch(pack(points, grid, instance, labels)), mode='predict')
+    mixed, = model(**batch(pack(points[order], grid[order], instance, labels)), mode='predict')
+    plain, mixed = plain.pred_instances_3d, mixed.pred_instances_3d
+    torch.testing.assert_close(plain.scores_3d, mixed.scores_3d)
+    assert torch.equal(plain.labels_3d, mixed.labels_3d)
+    assert torch.equal(plain.masks[:, order], mixed.masks)
+
+
+def test_predictions_speak_of_points():
+    model = build_model().eval()
+    result, = model(**scenes(3), mode='predict')
+    instances, point_map = result.pred_instances_3d, result.pred_pts_seg
+    assert instances.masks.dtype == torch.bool and instances.masks.shape[1] == 80
+    assert (instances.scores_3d[1:] <= instances.scores_3d[:-1]).all()
+    assert point_map.pts_instance_mask.shape == (80,)
+    assert point_map.pts_instance_mask.max() < len(point_map.instance_labels)
+
+
+def test_scene_without_ground_truth_needs_no_table():
+    model = build_model().eval()
+    points, sample = make_sample(seed=1)
+    for name in ('inst_voxel', 'inst_index', 'inst_points'):
+        sample.voxels.pop(name)
+    data = batch((points, sample))
+    assert len(model(**data, mode='predict')) == 1
+    with pytest.raises(ValueError, match='no ground-truth instances to train on'):
+        model(**data, mode='loss')
+
+
+def test_tensor_mode_gives_raw_outputs():
+    outputs = build_model()(**scenes(0, 1), mode='tensor')
+    assert outputs.class_logits[-1].shape == (2, 6, NUM_CLASSES + 1)
+    assert len(outputs.mask_features) == 2
+
+
+def test_sample_without_voxels_says_which_transform_is_missing():
+    with pytest.raises(ValueError, match='AddVoxelTables'):
+        build_model()(dict(points=[torch.rand(4, 6)]), [Det3DDataSample()], mode='predict')
+
+
+def test_modes_return_the_model():
+    model = build_model()
+    assert model.eval() is model and model.train() is model
+
+
+def test_two_identical_calls_agree_to_the_bit():
+    model = build_model().eval()
+    first, = model(**scenes(0), mode='predict')
+    second, = model(**scenes(0), mode='predict')
+    assert torch.equal(first.pred_instances_3d.scores_3d, second.pred_instances_3d.scores_3d)
