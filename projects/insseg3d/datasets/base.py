@@ -1,0 +1,133 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What all instance segmentation data sets share."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from mmdet3d.datasets import Seg3DDataset
+
+DATA_PREFIX = {
+    'pts': 'points',
+    'pts_instance_mask': 'instance_mask',
+    'pts_semantic_mask': 'semantic_mask',
+}
+"""Folders of mmdetection3d's own prepared data, under ``data_root``."""
+
+
+class InsSegDataset(Seg3DDataset):
+    """Scenes with instance annotations, in mmdetection3d's prepared format; a base class.
+
+    A subclass gives ``METAINFO``: ``classes`` (K names), ``palette`` (K colours),
+    ``seg_valid_class_ids`` (the K stored semantic ids, in the order of the classes) and
+    ``seg_all_class_ids`` (every id that may occur).
+
+    Differs from mmdetection3d's data sets in this: no ``metainfo`` and no ``scene_idxs`` is
+    needed, a ``metainfo`` with fewer classes also holds for the labels that are loaded, sizes
+    of files are compared before they are read, and ``results['draw']`` says which draw a training
+    sample is when the index comes from ``DrawSampler``.
+
+    Args:
+        data_root: folder of the prepared data.
+        ann_file: info file, relative to ``data_root``.
+        metainfo: ``dict(classes=…)`` with some of the class's own classes, to use these only.
+        data_prefix: folders of points and masks, relative to ``data_root``; ``points``,
+            ``instance_mask``, ``semantic_mask`` where not given.
+        pipeline: transforms.
+        test_mode: whether annotations go to ``eval_ann_info`` rather than to a loss.
+        indices: use the first so many scenes, or those of these numbers.
+        serialize_data: keep the infos as one block of bytes, which workers share.
+        backend_args: where files are read from, see mmengine.
+    """
+
+    def __init__(
+        self,
+        data_root: str | None = None,
+        ann_file: str = '',
+        metainfo: dict | None = None,
+        data_prefix: dict | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = False,
+        backend_args: dict | None = None,
+    ) -> None:
+        metainfo = dict(metainfo or {})
+        metainfo['classes'] = tuple(metainfo.get('classes', self.METAINFO['classes']))
+        super().__init__(
+            data_root=data_root,
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_prefix=dict(DATA_PREFIX, **(data_prefix or {})),
+            pipeline=list(pipeline),
+            ignore_index=len(metainfo['classes']),
+            test_mode=test_mode,
+            indices=indices,
+            serialize_data=serialize_data,
+            backend_args=backend_args,
+        )
+
+    def get_seg_label_mapping(self, metainfo: dict | None = None) -> np.ndarray:
+        """Table from stored semantic ids to [0, K), K for ids that are no class of this set.
+
+        Args:
+            metainfo: with ``seg_valid_class_ids``; the class's ``METAINFO`` if None.
+
+        Returns:
+            ``(highest id + 1,)`` int64.
+        """
+        class_ids = (metainfo or self.METAINFO)['seg_valid_class_ids']
+        table = np.full(max(self.METAINFO['seg_all_class_ids']) + 1, len(class_ids), dtype=np.int64)
+        table[list(class_ids)] = np.arange(len(class_ids))
+        return table
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on one scene.
+
+        Args:
+            idx: number of the scene; a ``DrawIndex`` also says which draw this is.
+
+        Raises:
+            ValueError: a points or mask file is cut off, or they do not belong together.
+        """
+        info = self.get_data_info(int(idx))
+        check_file_sizes(info)
+        info['draw'] = getattr(idx, 'draw', None)
+        if not self.test_mode:
+            info['dataset'] = self
+        return self.pipeline(info)
+
+
+def check_file_sizes(info: dict) -> None:
+    """Compare the sizes of a scene's files: float32 points, one int64 a point in each mask.
+
+    Files that are not on this machine are passed over, as are missing ones: reading them tells.
+
+    Args:
+        info: a scene's info with absolute paths.
+
+    Raises:
+        ValueError: naming the file, the size found, and the one expected.
+    """
+    points_path, num_feats = info['lidar_path'], info.get('num_pts_feats', 6)
+    if not os.path.isfile(points_path):
+        return
+    num_bytes = os.path.getsize(points_path)
+    num_points, rest = divmod(num_bytes, 4 * num_feats)
+    if rest:
+        raise ValueError(
+            f'{points_path}: {num_bytes} bytes; expected a multiple of {4 * num_feats}, '
+            f'{num_feats} float32 values a point. The file is cut off: convert the scene again'
+        )
+    for key in ('pts_instance_mask_path', 'pts_semantic_mask_path'):
+        path = info.get(key)
+        if path is None or not os.path.isfile(path):
+            continue
+        num_bytes = os.path.getsize(path)
+        if num_bytes != 8 * num_points:
+            raise ValueError(
+                f'{path}: {num_bytes} bytes, that is {num_bytes / 8:g} int64 values; expected '
+                f'{num_points}, one for each point of {points_path}. One of the two files is cut '
+                'off or of another scene: convert the scene again'
+            )

@@ -1,0 +1,7 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Additions to mmengine's runner."""
+
+from .loops import DrawBasedTrainLoop
+from .sampler import DrawIndex, DrawSampler
+
+__all__ = ['DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler']

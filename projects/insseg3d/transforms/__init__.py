@@ -1,0 +1,25 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Transforms: one registered class per idea."""
+
+from .color import NormalizeColor, RandomColorShift
+from .crop import CropToMaxPoints
+from .geometry import CenterCoordinates, ElasticDistortion, RandomMatrix
+from .instances import RelabelInstances, SelectInstances
+from .loading import CheckAnnotations, IfAnnotated
+from .seeding import draw_generator
+from .voxels import AddVoxelTables
+
+__all__ = [
+    'AddVoxelTables',
+    'CenterCoordinates',
+    'CheckAnnotations',
+    'CropToMaxPoints',
+    'ElasticDistortion',
+    'IfAnnotated',
+    'NormalizeColor',
+    'RandomColorShift',
+    'RandomMatrix',
+    'RelabelInstances',
+    'SelectInstances',
+    'draw_generator',
+]

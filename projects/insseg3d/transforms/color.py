@@ -1,0 +1,61 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Colours: normalisation and augmentation."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from .scene import check_colors, columns, scene_name
+from .seeding import draw_generator
+
+
+@TRANSFORMS.register_module()
+class NormalizeColor(BaseTransform):
+    """Scale colours from 0..255 to about −1..1: ``(c − mean) / std``.
+
+    Args:
+        mean: subtracted, the same for the three channels.
+        std: divided by. Source of both: c / 127.5 − 1 in the PointGroup family.
+
+    Raises:
+        ValueError: colours not finite, outside 0..255, or fractions of 1; names the file.
+    """
+
+    def __init__(self, *, mean: float = 127.5, std: float = 127.5) -> None:
+        self.mean = mean
+        self.std = std
+
+    def transform(self, results: dict) -> dict:
+        """Check and scale the colours."""
+        colors = columns(results['points'], 'color')
+        if len(colors):
+            check_colors(colors, scene_name(results))
+        colors -= np.float32(self.mean)
+        colors /= np.float32(self.std)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(mean={self.mean}, std={self.std})'
+
+
+@TRANSFORMS.register_module()
+class RandomColorShift(BaseTransform):
+    """Shift all colours of a scene by one random vector; apply after :class:`NormalizeColor`.
+
+    Args:
+        std: standard deviation of each of the three components, in units of normalised colours.
+            Source: 0.1 in the PointGroup family.
+    """
+
+    def __init__(self, *, std: float = 0.1) -> None:
+        self.std = std
+
+    def transform(self, results: dict) -> dict:
+        """Add the shift to every point."""
+        rng = draw_generator(results, type(self).__name__)
+        shift = self.std * rng.standard_normal(3)
+        columns(results['points'], 'color')[:] += shift.astype(np.float32)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(std={self.std})'

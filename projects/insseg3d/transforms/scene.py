@@ -1,0 +1,127 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What the transforms share: a scene's file name, its columns as arrays, its checks.
+
+Transforms compute in numpy, element by element: torch splits sums and products over its threads,
+which would make a sample's last bits depend on whether a worker or the main process made it.
+"""
+
+import numpy as np
+import torch
+from mmdet3d.structures.points import BasePoints
+
+GRID = 'grid'
+"""Key in ``points.attribute_dims`` of the three columns that :func:`set_grid_coords` adds."""
+
+
+def scene_name(results: dict) -> str:
+    """The file that the scene came from, for messages."""
+    lidar_points = results.get('lidar_points') or {}
+    return str(results.get('lidar_path') or lidar_points.get('lidar_path') or '<points in memory>')
+
+
+def columns(points: BasePoints, name: str) -> np.ndarray:
+    """A view of three of the points' columns: ``'coord'``, ``'color'`` or ``'grid'``.
+
+    Raises:
+        KeyError: the points do not have these columns.
+    """
+    if name == 'coord':
+        return points.tensor.numpy()[:, :3]
+    dims = (points.attribute_dims or {}).get(name)
+    if dims is None:
+        raise KeyError(
+            f'the points have no {name!r} columns, only {sorted(points.attribute_dims or {})}; '
+            "LoadPointsFromFile(load_dim=6, use_dim=6, use_color=True) loads 'color'"
+        )
+    return points.tensor.numpy()[:, dims[0] : dims[0] + 3]
+
+
+def check_coords(coords: np.ndarray, scene: str) -> None:
+    """Refuse an empty scene and coordinates that are not finite.
+
+    Raises:
+        ValueError: naming the scene's file, and how many points are at fault and the first.
+    """
+    if len(coords) == 0:
+        raise ValueError(
+            f'{scene}: the scene has no points; expected at least one. '
+            'Leave the scene out of the split, or convert it again'
+        )
+    # The sum is NaN or infinite if any summand is: one cheap pass in the usual case.
+    if np.isfinite(coords.sum(dtype=np.float64)):
+        return
+    bad = np.flatnonzero(~np.isfinite(coords).all(axis=1))
+    raise ValueError(
+        f'{scene}: {len(bad)} of {len(coords)} points have NaN or infinite coordinates, the first '
+        f'is point {bad[0]}; expected finite metres. Remove these points or convert the scene again'
+    )
+
+
+def check_colors(colors: np.ndarray, scene: str) -> None:
+    """Refuse colours that are not numbers in 0..255.
+
+    Raises:
+        ValueError: naming the scene's file, the range found, and the likely cause.
+    """
+    low, high = float(colors.min()), float(colors.max())
+    if not (low >= 0 and high <= 255):  # also true for NaN
+        raise ValueError(
+            f'{scene}: colours span {low:g} to {high:g}; expected finite values in 0..255. '
+            'Convert the scene again, or scale its colours'
+        )
+    if 0 < high <= 1 and not np.array_equal(colors, np.round(colors)):
+        raise ValueError(
+            f'{scene}: colours span {low:g} to {high:g}, so they seem to be fractions; '
+            'expected 0..255. Multiply them by 255'
+        )
+
+
+def grid_coords(points: BasePoints) -> np.ndarray:
+    """Coordinates in the frame of the voxel grid, metres ≥ 0, as ``(P, 3)`` float32.
+
+    Those of the extra columns if a transform has added them, otherwise the points' own, with the
+    scene minimum moved to 0.
+    """
+    if GRID in (points.attribute_dims or {}):
+        return columns(points, GRID)
+    coords = columns(points, 'coord')
+    return coords - coords.min(axis=0)
+
+
+def set_grid_coords(points: BasePoints, coords: np.ndarray) -> BasePoints:
+    """Let coordinates for voxelisation travel with the points, as three extra columns.
+
+    Args:
+        points: the points, with or without such columns.
+        coords: ``(P, 3)`` metres ≥ 0 in the frame of the voxel grid.
+
+    Returns:
+        Points with these columns; ``AddVoxelTables`` uses them and takes them off again.
+    """
+    if GRID in (points.attribute_dims or {}):
+        columns(points, GRID)[:] = coords
+        return points
+    width = points.tensor.shape[1]
+    tensor = torch.empty(len(points.tensor), width + 3)
+    tensor[:, :width] = points.tensor
+    tensor[:, width:] = torch.from_numpy(np.asarray(coords, dtype=np.float32))
+    dims = dict(points.attribute_dims or {}, **{GRID: [width, width + 1, width + 2]})
+    return type(points)(tensor, points_dim=width + 3, attribute_dims=dims)
+
+
+def keep_points(results: dict, kept: np.ndarray) -> None:
+    """Drop points, and with them their labels, in place.
+
+    Args:
+        results: the pipeline's dict; ``points``, ``pts_semantic_mask`` and ``pts_instance_mask``
+            are cut where they exist.
+        kept: ``(P,)`` bool, or sorted point numbers.
+    """
+    points = results['points']
+    tensor = torch.from_numpy(points.tensor.numpy()[kept])
+    results['points'] = type(points)(
+        tensor, points_dim=tensor.shape[1], attribute_dims=points.attribute_dims
+    )
+    for key in ('pts_semantic_mask', 'pts_instance_mask'):
+        if key in results:
+            results[key] = results[key][kept]
