@@ -19,7 +19,7 @@ param_scheduler = [
     dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=150000),
 ]
 
-train_cfg = dict(type='SeededIterBasedTrainLoop', max_iters=150000, val_interval=10000)
+train_cfg = dict(type='DrawBasedTrainLoop', max_iters=150000, val_interval=10000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
