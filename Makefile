@@ -2,7 +2,10 @@
 #   make setup PYTHON=python3.12                                    another interpreter
 #   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu    where torch comes from
 # On a machine with a GPU see requirements/cu118.txt.
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.10 python3,$(if $(shell command -v $(name)),$(name))))
+ifndef PYTHON
+PYTHON := $(shell for name in python3.11 python3.12 python3.10 python3; do \
+	if $$name -c '' 2> /dev/null; then echo $$name; break; fi; done)
+endif
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
