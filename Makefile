@@ -2,6 +2,8 @@
 #   make setup PYTHON=python3.12                                    another interpreter
 #   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu    where torch comes from
 # On a machine with a GPU see requirements/cu118.txt.
+# What was chosen once holds until something else is given.
+-include .venv/choice.mk
 ifndef PYTHON
 PYTHON := $(shell for name in python3.11 python3.12 python3.10 python3; do \
 	if $$name -c '' 2> /dev/null; then echo $$name; break; fi; done)
@@ -11,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKS := requirements/cpu.txt requirements/torch-cpu.txt
-# The stamp bears the interpreter's name and the source of torch, so that another choice is another set-up.
+# The stamp bears the interpreter and the source of torch: another choice is another set-up.
 CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
 STAMP := $(VENV)/.set-up-$(CHOICE)
 
@@ -28,6 +30,7 @@ $(STAMP): $(LOCKS) setup.cfg pyproject.toml
 	$(PIP) install --only-binary :all: -r requirements/torch-cpu.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 	$(PIP) install --no-deps --no-build-isolation -e .
 	$(BIN)/python tools/doctor.py
+	printf 'PYTHON ?= %s\nTORCH_INDEX ?= %s\n' '$(PYTHON)' '$(TORCH_INDEX)' > $(VENV)/choice.mk
 	touch $@
 
 demo: setup
