@@ -15,7 +15,7 @@ from mmdet3d.registry import MODELS
 
 @MODELS.register_module()
 class SumNormalizedMaps(BaseModule):
-    """Sigmoid activation maps, each divided by its sum over the scene.
+    """Pool with sigmoid activation maps, each divided by its sum over the scene.
 
     Source: 3D-QueryIS, Eq. 1 (the sigmoid stands in the sentence before it).
     Deviation: the division. Without it a representative point grows with the number of voxels;
@@ -37,10 +37,20 @@ class SumNormalizedMaps(BaseModule):
         nn.init.normal_(linear.weight, std=0.01)
         nn.init.constant_(linear.bias, math.log(self.prior / (1 - self.prior)))
 
-    def forward(self, logits: Tensor) -> Tensor:
-        """Turn logits ``(M, J)`` of one scene's voxels into weights ``(M, J)``, sum 1 a column."""
-        maps = logits.sigmoid()
-        return maps / maps.sum(0).clamp(min=1e-6)
+    def forward(self, logits: Tensor, voxels: Tensor) -> Tensor:
+        """Pool one scene.
+
+        Args:
+            logits: ``(M, J)``, from which the maps are made.
+            voxels: ``(M, C)``.
+
+        Returns:
+            ``(J, C)``, weighted means of the voxels; 0 for a scene without voxels.
+        """
+        # The J x M maps are the largest tensor of the head: they are written once, and the sums
+        # divide the pooled points instead.
+        maps = logits.sigmoid() if logits.requires_grad else logits.sigmoid_()
+        return (maps.T @ voxels) / maps.sum(0).clamp(min=1e-6)[:, None]
 
 
 @MODELS.register_module()
@@ -58,7 +68,7 @@ class RPGNeck(BaseModule):
         out_channels: C of the representative points.
         num_points: J.
         stride: Which decoder level is pooled, by its stride in finest voxels.
-        maps: Config of the activation of the maps.
+        maps: Config of the maps: how logits become weights and pool the voxels.
         mlp_norm: Norm layer inside the MLP, None for none.
         post_norm: Norm layer on the representative points, None for none.
         init_cfg: As in mmengine.
@@ -119,8 +129,7 @@ class RPGNeck(BaseModule):
         """Eq. 1 and 2 for one scene, ``(M, C)`` to ``(J, C)``; in fp32, for the sums are long."""
         with torch.autocast(voxels.device.type, enabled=False):
             voxels = voxels if voxels.dtype == torch.float64 else voxels.float()
-            weights = self.maps(self.map_logits(voxels))
-            return weights.T @ voxels
+            return self.maps(self.map_logits(voxels), voxels)
 
 
 def _norm(cfg: Optional[dict], channels: int) -> nn.Module:

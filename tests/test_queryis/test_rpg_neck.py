@@ -85,10 +85,11 @@ def test_pooling_stays_in_fp32_under_autocast():
     voxels = level(50)
     voxels = VoxelLevel(voxels.features.float(), voxels.coors)
     seen = []
-    neck.maps.register_forward_hook(lambda module, args, output: seen.append(output.dtype))
+    neck.maps.register_forward_hook(lambda module, args, output: seen.extend(
+        tensor.dtype for tensor in (*args, output)))
     with torch.autocast('cpu', dtype=torch.bfloat16):
         neck({4: voxels}, 1)
-    assert seen == [torch.float32]
+    assert seen == [torch.float32] * 3
 
 
 def test_missing_level_is_named():

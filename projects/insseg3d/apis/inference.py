@@ -1,0 +1,85 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Run a trained model on points: no info file, no labels, no data set."""
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+
+from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample
+from mmdet3d.structures.points import get_points_type
+
+
+def load_model(
+        config: Union[str, Path, Config], weights: Optional[str] = None,
+        device: str = 'cpu') -> tuple[torch.nn.Module, Config]:
+    """Build a model from its config, ready to predict.
+
+    Args:
+        config: A config, or the path of one.
+        weights: Checkpoint; None leaves the model untrained.
+        device: Where to run it.
+
+    Returns:
+        The model, in eval mode, and its config.
+    """
+    if not isinstance(config, Config):
+        config = Config.fromfile(config)
+    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    model = MODELS.build(config.model)
+    if weights is None:
+        model.init_weights()
+    else:
+        load_checkpoint(model, weights, map_location='cpu')
+    return model.to(device).eval(), config
+
+
+def pack_points(points: np.ndarray, config: Config, name: str = '<points in memory>') -> dict:
+    """Send points through a config's test pipeline, past its loading transform.
+
+    Args:
+        points: ``(P, 6)`` x, y, z in metres and r, g, b in 0..255.
+        config: Its ``test_pipeline`` is read.
+        name: How errors call the scene.
+
+    Returns:
+        ``inputs`` and ``data_samples`` of a batch of one.
+
+    Raises:
+        ValueError: If the points do not have six columns.
+    """
+    if points.ndim != 2 or points.shape[1] != 6:
+        raise ValueError(
+            f'{name}: points of shape {points.shape}, expected (P, 6): x, y, z in metres and '
+            'r, g, b in 0..255.')
+    load, *pipeline = config.test_dataloader.dataset.pipeline
+    points_type = get_points_type(load['coord_type'])
+    results = dict(
+        lidar_path=name,
+        points=points_type(
+            torch.from_numpy(np.array(points, dtype=np.float32)), points_dim=6,
+            attribute_dims=dict(color=[3, 4, 5])))
+    return pseudo_collate([Compose(pipeline)(results)])
+
+
+@torch.no_grad()
+def predict_points(
+        model: torch.nn.Module, config: Config, points: np.ndarray,
+        name: str = '<points in memory>') -> Det3DDataSample:
+    """Segment the instances of one scene.
+
+    Args:
+        model: As of ``load_model``, as is ``config``.
+        points: As of ``pack_points``.
+        name: How errors call the scene.
+
+    Returns:
+        The data sample with ``pred_instances_3d`` and ``pred_pts_seg`` over the points, in
+        their order.
+    """
+    return model.test_step(pack_points(points, config, name))[0]

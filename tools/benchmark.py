@@ -1,0 +1,114 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Measure speed and memory. Run it while nothing else runs.
+
+    python tools/benchmark.py speed configs/queryis/queryis-s_1xb10-150k_scannet.py
+
+times a forward pass, stage by stage, over a made room of 150k points (or --scan FILE.bin), and the
+backbone's forward and forward + backward by themselves, neighbour tables included.
+"""
+import argparse
+import json
+import resource
+import statistics
+import sys
+import time
+
+import numpy as np
+import torch
+from mmengine.logging import MMLogger
+
+from insseg3d.apis import STAGES, load_model, pack_points, time_stages
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest='command', required=True)
+    speed = commands.add_parser('speed', help='stages of a forward pass')
+    speed.add_argument('config')
+    speed.add_argument('--weights', help='checkpoint (default: untrained)')
+    speed.add_argument('--scan', help='float32 file of x y z r g b; default: a made room')
+    speed.add_argument('--points', type=int, default=150_000, help='points of the made room')
+    speed.add_argument('--seed', type=int, default=0, help='which made room')
+    speed.add_argument('--repeat', type=int, default=5, help='timed runs; medians are printed')
+    speed.add_argument('--warm-up', type=int, default=1, help='runs before them')
+    speed.add_argument('--device', default='cpu')
+    speed.add_argument('--threads', type=int, help="torch's threads (default: all cores)")
+    speed.add_argument('--json', help='also write the figures to this file')
+    return parser.parse_args(argv)
+
+
+def read_points(args):
+    if args.scan:
+        return np.fromfile(args.scan, dtype=np.float32).reshape(-1, 6)
+    from insseg3d.synthesis import make_points
+    return make_points(seed=args.seed, num_points=args.points)
+
+
+def time_backbone(model, data, backward):
+    """Seconds of the backbone on one voxelised scene; coordinates are new, so are the tables."""
+    inputs, samples = data['inputs'], data['data_samples']
+    model.backbone.train(backward)
+    start = time.perf_counter()
+    with torch.set_grad_enabled(backward):
+        levels = model.extract_feat(inputs, samples)
+        if backward:
+            sum(level.features.square().mean() for level in levels.values()).backward()
+    if inputs['points'][0].is_cuda:
+        torch.cuda.synchronize()
+    model.zero_grad()
+    model.eval()
+    return time.perf_counter() - start
+
+
+def speed(args):
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    points = read_points(args)
+    MMLogger.get_instance('benchmark', log_level='WARNING')  # not a word about initialisation
+    model, config = load_model(args.config, args.weights, args.device)
+    data = model.data_preprocessor(pack_points(points, config), False)
+    rows = []
+    for run in range(args.warm_up + args.repeat):
+        row = time_stages(model, config, points)
+        row['forward pass'] = sum(row[stage] for stage in STAGES[1:])
+        row['head'] = sum(row[stage] for stage in STAGES[2:])
+        rows.append(row)
+    forward_memory = peak_memory(args.device)
+    for row in rows:
+        row['backbone alone'] = time_backbone(model, data, backward=False)
+        row['backbone, forward + backward'] = time_backbone(model, data, backward=True)
+    rows = rows[args.warm_up:]
+    report = dict(
+        points=len(points), voxels=len(data['data_samples'][0].voxels.coors), device=args.device,
+        threads=torch.get_num_threads(), torch=torch.__version__,
+        seconds={key: statistics.median(row[key] for row in rows) for key in rows[0]},
+        peak_memory_gb=dict(forward=forward_memory, training=peak_memory(args.device)))
+    print_report(report, len(rows))
+    if args.json:
+        with open(args.json, 'w') as file:
+            json.dump(report, file, indent=2)
+
+
+def peak_memory(device):
+    """Gigabytes: of the whole process on a CPU, of tensors on a GPU."""
+    if device.startswith('cuda'):
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def print_report(report, runs):
+    print(f"{report['points']} points, {report['voxels']} voxels, {report['device']}, "
+          f"{report['threads']} threads, torch {report['torch']}, median of {runs} runs")
+    for name, seconds in report['seconds'].items():
+        print(f'{name:30s} {seconds * 1000:10.1f} ms')
+    share = report['seconds']['head'] / report['seconds']['forward pass']
+    print(f'head (query generation, masks, post-processing): {share:.0%} of the forward pass, '
+          'which holds all but voxelise')
+    for name, size in report['peak_memory_gb'].items():
+        print(f'peak memory, {name:17s} {size:10.2f} GB')
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    sys.exit(speed(arguments))
