@@ -120,8 +120,8 @@ def _traps(facts: Facts) -> Iterator[Finding]:
         yield Finding('stop', 'OpenCV (cv2) is missing; mmengine imports it',
                       'pip install --no-deps opencv-python-headless==4.11.0.86')
     if 'pkg_resources' not in facts.modules:
-        yield Finding('note', 'setuptools has no pkg_resources: mmengine manages without while this '
-                      'project is imported, but mim and the build of mmcv fail',
+        yield Finding('note', 'setuptools has no pkg_resources: mmengine manages without it while '
+                      'this project is imported, but mim and the build of mmcv fail',
                       'pip install "setuptools<81"')
     if _number(versions.get('torch', '0')) >= _number('2.6'):
         yield Finding('ok', 'torch >= 2.6 reads checkpoints with weights_only: resuming works for '
