@@ -68,9 +68,10 @@ class AddVoxelTables(BaseTransform):
         num_points = np.bincount(instance[instance >= 0])
         if (num_points == 0).any():
             raise ValueError(
-                f'{sample.metainfo.get("lidar_path")}: instance ids have gaps: the '
-                f'highest is {len(num_points) - 1}, but {np.count_nonzero(num_points)} ids occur. Put SelectInstances, and RelabelInstances '
-                'behind what drops points, before Pack3DDetInputs'
+                f'{sample.metainfo.get("lidar_path")}: instance ids have gaps, the highest is '
+                f'{len(num_points) - 1} but {np.count_nonzero(num_points)} occur; expected 0..G-1. '
+                'Put SelectInstances, and RelabelInstances behind what drops points, before '
+                'Pack3DDetInputs'
             )
         labels = majority_labels(instance, semantic, int(semantic.max(initial=0)) + 1)
         sample.gt_instances_3d = InstanceData(
