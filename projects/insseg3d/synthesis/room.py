@@ -1,0 +1,221 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""A made room from seed to annotated scan."""
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .categories import CATEGORIES
+from .furniture import KINDS
+from .layout import Layout, Placed
+from .materials import draw_material
+from .oversegment import oversegment
+from .programs import PROGRAMS, furnish
+from .scan import Scan, scan_surfaces, walk
+from .surfaces import Surface, box, rectangle
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoomOptions:
+    """What made rooms are like.
+
+    Attributes:
+        kinds: Kinds of objects that may occur, among ``KINDS``.
+        spacing: Wanted median distance of a vertex to its nearest neighbour, metres.
+        area: Least and greatest floor area, square metres.
+        objects: Least and greatest number of objects asked for.
+        clutter: Least and greatest number of small things.
+        frames: Depth images taken on the walk.
+        vertices: Rooms with fewer or more vertices are made anew (as seeds allow).
+        mixed_segments: Whether over-segments may reach across two objects.
+    """
+
+    kinds: frozenset[str] = frozenset(KINDS)
+    spacing: float = 0.013
+    area: tuple[float, float] = (9.0, 19.0)
+    objects: tuple[int, int] = (11, 24)
+    clutter: tuple[int, int] = (5, 16)
+    frames: int = 44
+    vertices: tuple[int, int] = (80_000, 240_000)
+    mixed_segments: bool = False
+
+    def __post_init__(self):
+        unknown = sorted(set(self.kinds) - set(KINDS))
+        if unknown:
+            raise ValueError(f'kinds: unknown {unknown}; known are {sorted(KINDS)}')
+        if not 0.004 <= self.spacing <= 0.1:
+            raise ValueError(f'spacing: found {self.spacing}, expected 0.004 to 0.1 metres')
+        for name in ('area', 'objects', 'clutter', 'vertices'):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high:
+                raise ValueError(f'{name}: found {low} to {high}, expected 0 <= least <= greatest')
+
+
+class Room(NamedTuple):
+    """An annotated scan as ScanNet stores it.
+
+    Attributes:
+        points: (P, 3) float32 metres, z up, at any angle about z.
+        colors: (P, 3) uint8.
+        faces: (F, 3) int32.
+        segments: (P,) int32 over-segment ids, not consecutive.
+        groups: (raw category, ids of its segments) of each annotated object.
+        axis_alignment: (4, 4) float64 that turns the points so that walls lie along the axes.
+        scene_type: The type of room.
+        owner: (P,) int32 index of the piece a vertex belongs to (not written to files).
+    """
+
+    points: np.ndarray
+    colors: np.ndarray
+    faces: np.ndarray
+    segments: np.ndarray
+    groups: list[tuple[str, np.ndarray]]
+    axis_alignment: np.ndarray
+    scene_type: str
+    owner: np.ndarray
+
+
+def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
+    """Make, furnish, scan and annotate a room.
+
+    Args:
+        seed: The same seed and options give the same room to the last bit.
+        options: What rooms are like.
+
+    Returns:
+        ``Room``.
+    """
+    for attempt in range(8):
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(attempt,)))
+        layout, scene_type = _furnished(rng, options)
+        pieces = _shell(layout, rng) + layout.placed
+        surfaces = [s for piece in pieces for s in piece.surfaces]
+        owner_of = np.repeat(np.arange(len(pieces), dtype=np.int32),
+                             [len(piece.surfaces) for piece in pieces])
+        scan = scan_surfaces(surfaces, walk(layout, rng, frames=options.frames),
+                             _lamps(layout, rng), rng, spacing=options.spacing)
+        if options.vertices[0] <= len(scan.points) <= options.vertices[1]:
+            break
+    owner = owner_of[scan.surface]
+    segments = oversegment(scan.points, scan.faces,
+                           np.zeros_like(owner) if options.mixed_segments else owner,
+                           threshold=0.05, least=20)
+    groups = _annotate(pieces, scan, owner, segments, rng)
+    points, alignment = _turn(scan.points, rng)
+    return Room(points, scan.colors, scan.faces, segments, groups, alignment, scene_type, owner)
+
+
+def _furnished(rng: np.random.Generator, options: RoomOptions) -> tuple[Layout, str]:
+    """Draw size and type of a room and furnish it."""
+    area, ratio = rng.uniform(*options.area), rng.uniform(0.62, 1.0)
+    width, depth = np.sqrt(area / ratio), np.sqrt(area * ratio)
+    layout = Layout(rng, (float(width), float(depth), float(rng.uniform(2.35, 2.7))), options.kinds,
+                    options.objects[1])
+    if rng.random() < 0.3 and area > 11:
+        _recess(layout)
+    program = str(rng.choice(list(PROGRAMS)))
+    furnish(layout, program, target=int(rng.integers(options.objects[0], options.objects[1] + 1)),
+            clutter_count=int(rng.integers(options.clutter[0], options.clutter[1] + 1)))
+    return layout, program
+
+
+def _recess(layout: Layout) -> None:
+    """Make the room L-shaped: a corner is walled off."""
+    rng, (width, depth, height) = layout.rng, layout.size
+    w, d = width * rng.uniform(0.15, 0.3), depth * rng.uniform(0.15, 0.3)
+    x = (0.0, width - w)[int(rng.integers(2))]
+    y = (0.0, depth - d)[int(rng.integers(2))]
+    corners = np.array([[x, y], [x + w, y], [x + w, y + d], [x, y + d]])
+    surfaces = box((x, y, 0), (x + w, y + d, height), draw_material(rng, 'wall'), top=False)
+    layout.placed.append(Placed('wall', None, surfaces, [], 0.0, np.zeros(3), corners,
+                                (0.0, height)))
+
+
+def _shell(layout: Layout, rng: np.random.Generator) -> list[Placed]:
+    """Floor, walls around their openings and the ceiling."""
+    width, depth, height = layout.size
+    floor = rectangle((0, 0, 0), (width, 0, 0), (0, depth, 0),
+                      draw_material(rng, 'carpet', 'parquet', 'tiles', 'wood'))
+    ceiling = rectangle((0, 0, height), (0, depth, 0), (width, 0, 0), draw_material(rng, 'white'))
+    material, accent = draw_material(rng, 'wall'), draw_material(rng, 'wall', 'paint', 'tiles')
+    shell = [('floor', [floor]), ('ceiling', [ceiling])]
+    different = int(rng.integers(8))
+    for k in range(4):
+        shell.append(('wall', _wall(layout, k, accent if k == different else material)))
+    none = np.zeros((4, 2))
+    return [Placed(label, None, surfaces, [], 0.0, np.zeros(3), none, (0.0, 0.0))
+            for label, surfaces in shell]
+
+
+def _wall(layout: Layout, k: int, material) -> list[Surface]:
+    """A wall as strips between, below and above its openings; it faces inwards."""
+    start, angle, length = layout.wall(k)
+    height = layout.size[2]
+    along = np.array([np.cos(angle), np.sin(angle), 0.0])
+    strips, t = [], 0.0
+    for a, b, z0, z1 in sorted(layout.holes[k]):
+        strips += [(t, a, 0.0, height), (a, b, 0.0, z0), (a, b, z1, height)]
+        t = b
+    strips.append((t, length, 0.0, height))
+    base = np.array([*start, 0.0])
+    return [rectangle(base + b * along + (0, 0, z0), -(b - a) * along, (0, 0, z1 - z0), material)
+            for a, b, z0, z1 in strips if b - a > 0.02 and z1 - z0 > 0.02]
+
+
+def _lamps(layout: Layout, rng: np.random.Generator) -> np.ndarray:
+    """Positions (L, 3) of lamps under the ceiling."""
+    width, depth, height = layout.size
+    count = int(rng.integers(3, 5))
+    return np.column_stack([rng.uniform(0.15, 0.85, count) * width,
+                            rng.uniform(0.15, 0.85, count) * depth,
+                            np.full(count, height - 0.12)])
+
+
+def _annotate(pieces: list[Placed], scan: Scan, owner: np.ndarray, segments: np.ndarray,
+              rng: np.random.Generator) -> list[tuple[str, np.ndarray]]:
+    """Choose which segments an annotator gave to which object.
+
+    Objects of the benchmark's classes are nearly always found; small things seldom; of walls and
+    floor some segments are left out, until the unannotated share is as in real scans.
+    """
+    ids, first, counts = np.unique(segments, return_index=True, return_counts=True)
+    holder = owner[first]
+    found = np.zeros(len(pieces), bool)
+    for k, piece in enumerate(pieces):
+        if piece.kind or piece.label in ('wall', 'floor'):
+            found[k] = piece.kind is None or rng.random() < 0.98
+        else:
+            found[k] = rng.random() < 0.3
+    given = found[holder]
+    total = len(segments)
+    goal, missing = rng.uniform(0.10, 0.21) * total, counts[~given].sum()
+    is_object = np.array([p.kind is not None for p in pieces])[holder]
+    for k in rng.permutation(len(ids)):
+        spare = counts[k] < 40 and rng.random() < 0.1 if is_object[k] else True
+        if given[k] and spare and missing + counts[k] <= goal:
+            given[k] = False
+            missing += counts[k]
+    groups = []
+    for k in rng.permutation(len(pieces)):
+        own = ids[given & (holder == k)]
+        if len(own):
+            groups.append((pieces[k].label, rng.permutation(own)))
+    assert all(label in CATEGORIES for label, _ in groups)
+    return groups
+
+
+def _turn(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Turn and shift a scan as its recording happened to lie; also the matrix that undoes it."""
+    angle = rng.uniform(-np.pi, np.pi)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    turned = points.astype(np.float64) @ turn.T
+    shift = rng.uniform(0.0, 0.6, 3) * (1, 1, 0.05) - turned.min(axis=0)
+    stored = (turned + shift).astype(np.float32)
+    alignment = np.eye(4)
+    alignment[:3, :3] = turn.T
+    aligned = stored @ turn
+    low, high = aligned.min(axis=0), aligned.max(axis=0)
+    alignment[:2, 3] = -(low + high)[:2] / 2
+    alignment[2, 3] = -np.percentile(aligned[:, 2], 1)
+    return stored, np.round(alignment, 6)
