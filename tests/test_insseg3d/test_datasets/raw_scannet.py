@@ -36,8 +36,8 @@ end_header
 """
 FACES = struct.pack('<BiiiBiii', 3, 0, 1, 2, 3, 2, 1, 3)
 
-# x, y, z, red, green, blue, alpha: two of a chair, three of a couch, one of a wall, one unannotated,
-# and one of another chair.
+# x, y, z, red, green, blue, alpha: two of a chair, three of a couch, one of a wall, one without
+# annotation, one of another chair.
 VERTICES = [
     (0.5, 0.25, 0.0, 255, 0, 0, 255),
     (1.5, 0.75, 1.0, 250, 1, 2, 255),
@@ -63,7 +63,7 @@ AGGREGATION = (
 )
 # A quarter turn about z, then a shift by (10, 20, 30).
 METADATA = """axisAlignment = 0.000000 -1.000000 0.000000 10.000000 1.000000 0.000000 0.000000 \
-20.000000 0.000000 0.000000 1.000000 30.000000 0.000000 0.000000 0.000000 1.000000 
+20.000000 0.000000 0.000000 1.000000 30.000000 0.000000 0.000000 0.000000 1.000000 \x20
 colorHeight = 968
 colorToDepthExtrinsics = 0.999977 0.004401 0.005230 -0.037931
 numColorFrames = 5578

@@ -259,7 +259,7 @@ def test_other_scenes_convert_when_one_fails(tmp_path, out):
     'name, content, message',
     [
         ('scannetv2_train.txt', 'scene0000_00\nscene0000_00\n', 'twice'),
-        ('scannetv2_train.txt', '\n', 'no scene'),
+        ('scannetv2_train.txt', '\n', 'lists without scenes'),
         ('scannetv2_val.txt', 'scene0000_00\n', 'lists of train and val'),
         ('scannetv2-labels.combined.tsv', 'id\tcategory\n', "no columns ['nyu40id'"),
         ('scannetv2-labels.combined.tsv', 'raw_category\tnyu40id\nwall\tone\n', 'one'),
@@ -270,6 +270,15 @@ def test_bad_side_file(raw, out, name, content, message):
     with pytest.raises(ValueError, match='expected') as error:
         prepare_scannet(raw, out)
     assert message in str(error.value)
+
+
+def test_empty_list_is_passed_over_unless_asked_for(raw, out):
+    (raw / 'scannetv2_test.txt').write_text('')
+    assert [path.name for path in prepare_scannet(raw, out).infos] == ['scannet_infos_train.pkl']
+    with pytest.raises(ValueError, match='scannetv2_test.txt: no scene'):
+        prepare_scannet(raw, out, splits=['train', 'test'])
+    with pytest.raises(FileNotFoundError, match='scannetv2_val.txt'):
+        prepare_scannet(raw, out, splits=['train', 'val'])
 
 
 @pytest.mark.parametrize('name', ['scannetv2_train.txt', 'scannetv2-labels.combined.tsv'])

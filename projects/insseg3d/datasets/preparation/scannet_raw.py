@@ -282,12 +282,10 @@ def read_split(path: Path) -> list[str]:
     """Read a list of scenes, one a line.
 
     Raises:
-        RawDataError: the list is empty, or names a scene twice.
+        RawDataError: it names a scene twice.
     """
     scenes = [line.strip() for line in path.read_text().splitlines() if line.strip()]
     twice = sorted({scene for scene in scenes if scenes.count(scene) > 1})
     if twice:
         raise RawDataError(path, f'{twice[:5]} twice', 'every scene once', 'Remove the repetition')
-    if not scenes:
-        raise RawDataError(path, 'no scene', 'one scene a line', 'Leave the split out')
     return scenes

@@ -65,7 +65,7 @@ def prepare_scannet(
         raw: folder with ``scans``, ``scans_test``, the split lists ``scannetv2_<split>.txt`` and
             the label map ``scannetv2-labels.combined.tsv``.
         out: folder of the prepared data.
-        splits: some of 'train', 'val', 'test'; None: those that have a list in ``raw``. Scenes
+        splits: some of 'train', 'val', 'test'; None: those whose list in ``raw`` is not empty. Scenes
             of 'test' get no labels.
         workers: processes.
         on_start: called with the number of scenes.
@@ -109,13 +109,19 @@ def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list
     scenes, missing = {}, None
     for split in splits or SPLITS:
         try:
-            scenes[split] = read_split(find_side_file(raw, f'scannetv2_{split}.txt', _LIST_REMEDY))
+            path = find_side_file(raw, f'scannetv2_{split}.txt', _LIST_REMEDY)
         except FileNotFoundError as error:
-            if splits:
-                raise
             missing = missing or error
-    if not scenes:
+            continue
+        names = read_split(path)
+        if names:
+            scenes[split] = names
+        elif splits:
+            raise RawDataError(path, 'no scene', 'one scene a line', 'Leave the split out')
+    if missing and (splits or not scenes):
         raise missing
+    if not scenes:
+        raise RawDataError(raw, 'split lists without scenes', 'one scene a line', _LIST_REMEDY)
     home: dict[str, str] = {}
     for split, names in scenes.items():
         for name in names:
