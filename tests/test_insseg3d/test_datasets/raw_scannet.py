@@ -69,6 +69,7 @@ colorToDepthExtrinsics = 0.999977 0.004401 0.005230 -0.037931
 numColorFrames = 5578
 sceneType = Apartment
 """
+LABEL_MAP_NAME = 'scannetv2-labels.combined.tsv'
 LABEL_MAP = (
     'id\traw_category\tcategory\tcount\tnyu40id\teigen13id\tnyuClass\tnyu40class\teigen13class\n'
     '1\twall\twall\t8277\t1\t12\twall\twall\tWall\n'
@@ -117,7 +118,7 @@ def write_release(raw, train=('scene0000_00',), val=(), test=()):
     for split, scenes in (('train', train), ('val', val), ('test', test)):
         if scenes:
             (raw / f'scannetv2_{split}.txt').write_text(''.join(f'{name}\n' for name in scenes))
-    (raw / 'scannetv2-labels.combined.tsv').write_text(LABEL_MAP)
+    (raw / LABEL_MAP_NAME).write_text(LABEL_MAP)
     for scene in (*train, *val):
         write_scene(raw, scene)
     for scene in test:

@@ -281,10 +281,12 @@ def test_empty_list_is_passed_over_unless_asked_for(raw, out):
         prepare_scannet(raw, out, splits=['train', 'val'])
 
 
-@pytest.mark.parametrize('name', ['scannetv2_train.txt', 'scannetv2-labels.combined.tsv'])
-def test_missing_side_file_says_where_to_get_it(raw, out, name):
-    (raw / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f'{name}: not found.*It (is|comes)'):
+@pytest.mark.parametrize(
+    'gone, asked', [('scannetv2_train.txt', 'scannetv2_test.txt'), 2 * (typed.LABEL_MAP_NAME,)]
+)
+def test_missing_side_file_says_where_to_get_it(raw, out, gone, asked):
+    (raw / gone).unlink()
+    with pytest.raises(FileNotFoundError, match=f'{asked}: not found.*It (is|comes)'):
         prepare_scannet(raw, out)
 
 

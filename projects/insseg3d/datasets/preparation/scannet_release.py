@@ -106,20 +106,18 @@ def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list
     unknown = set(splits or ()) - set(SPLITS)
     if unknown:
         raise ValueError(f'unknown splits {sorted(unknown)}; expected some of {SPLITS}')
-    scenes, missing = {}, None
+    paths = {}
     for split in splits or SPLITS:
         try:
-            path = find_side_file(raw, f'scannetv2_{split}.txt', _LIST_REMEDY)
-        except FileNotFoundError as error:
-            missing = missing or error
-            continue
-        names = read_split(path)
-        if names:
-            scenes[split] = names
-        elif splits:
-            raise RawDataError(path, 'no scene', 'one scene a line', 'Leave the split out')
-    if missing and (splits or not scenes):
-        raise missing
+            paths[split] = find_side_file(raw, f'scannetv2_{split}.txt', _LIST_REMEDY)
+        except FileNotFoundError:
+            if splits or (split == SPLITS[-1] and not paths):
+                raise
+    scenes = {split: read_split(path) for split, path in paths.items()}
+    for split in [split for split, names in scenes.items() if not names]:
+        if splits:
+            raise RawDataError(paths[split], 'no scene', 'one scene a line', 'Leave the split out')
+        del scenes[split]
     if not scenes:
         raise RawDataError(raw, 'split lists without scenes', 'one scene a line', _LIST_REMEDY)
     home: dict[str, str] = {}
