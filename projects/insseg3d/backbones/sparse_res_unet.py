@@ -1,14 +1,21 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The sparse residual U-Net that the PointGroup family and 3D-QueryIS share."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..layers import (BatchNorm, ResidualBlock, SparseConv3d, SparseInverseConv3d, SparseTensor,
-                      SubMConv3d, norm_relu)
+from ..layers import (
+    BatchNorm,
+    ResidualBlock,
+    SparseConv3d,
+    SparseInverseConv3d,
+    SparseTensor,
+    SubMConv3d,
+    norm_relu,
+)
 from ..structures import VoxelLevel
 
 

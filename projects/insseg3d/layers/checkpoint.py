@@ -1,6 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Loading the weights of a sparse network without losing any in silence."""
-from typing import Mapping
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 

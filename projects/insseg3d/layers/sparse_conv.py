@@ -118,7 +118,7 @@ class SparseInverseConv3d(_SparseConv):
             fine: gives the finer grid; its features are not read.
         """
         if y.grid is not fine.grid.coarse:
-            raise ValueError('the coarse tensor does not lie on the fine grid\'s coarse grid: '
+            raise ValueError("the coarse tensor does not lie on the fine grid's coarse grid: "
                              'give the tensor that came down from this level')
         if self._spconv(y.features):
             from . import spconv_backend

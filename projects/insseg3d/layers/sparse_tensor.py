@@ -1,11 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Features on the occupied cells of a voxel grid."""
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..ops.neighbors import (PairTable, sort_voxels, strided_pairs, submanifold_pairs)
+from ..ops.neighbors import PairTable, sort_voxels, strided_pairs, submanifold_pairs
 
 
 class VoxelGrid:

@@ -6,8 +6,9 @@ Voxels are named by one int64 key each, so that the order of the keys is the ord
 their order, so that the neighbours in one direction come in ascending rows; and the three
 neighbours of one (dx, dy) column have consecutive keys, so that one search finds all three.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch

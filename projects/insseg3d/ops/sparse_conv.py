@@ -1,9 +1,14 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sparse convolution as a differentiable function of a pair table, in plain torch."""
+"""Sparse convolution as a differentiable function of a pair table.
+
+On CPU compiled kernels do the work (:mod:`sparse_cpu`); the plain torch operators below serve every
+other device, and where the kernels cannot be compiled.
+"""
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from . import sparse_cpu
 from .neighbors import PairTable
 
 
@@ -51,6 +56,8 @@ class _SparseConv(torch.autograd.Function):
 
 def _convolve(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
     """weight: (offset, in, out)."""
+    if sparse_cpu.usable(features):
+        return sparse_cpu.convolve(features, weight, table)
     if table.identity >= 0:
         out = features @ weight[table.identity]
     else:
@@ -65,6 +72,8 @@ def _convolve(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
 
 
 def _weight_gradient(features: Tensor, grad: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+    if sparse_cpu.usable(features):
+        return sparse_cpu.correlate(features, grad, table).view(weight.shape)
     out = torch.zeros_like(weight, memory_format=torch.contiguous_format)
     flat = out.view(out.shape[0], -1, out.shape[-1])
     for offset in range(len(table.count)):

@@ -5,7 +5,7 @@ import torch
 
 from insseg3d.layers import SparseConv3d, SparseInverseConv3d, SparseTensor, SubMConv3d
 
-from .sparse_reference import (dense_inverse, dense_strided, dense_submanifold, random_voxels)
+from .sparse_reference import dense_inverse, dense_strided, dense_submanifold, random_voxels
 
 CHANNELS = [(3, 5), (16, 16), (6, 40), (33, 17)]
 
