@@ -19,14 +19,14 @@ class CropToMaxPoints(BaseTransform):
     Put ``RelabelInstances`` behind it.
 
     Source: the PointGroup family: window 512, step 32 voxels of 2 cm, 250 000 points; SoftGroup:
-    up to 5 tries to keep at least 5000 points. Deviation: where all tries fail, SoftGroup drops
-    the scene from the batch; here the fullest try is taken. Where the window cannot shrink
-    further, the field returns an empty scene; here a random subset of its points is taken.
+    up to 5 tries to keep at least 5000 points. Deviation: where all tries leave fewer, SoftGroup
+    drops the scene from the batch; here a random subset of the last window that held too many
+    points is taken, so that a sample is never lost and never empty.
 
     Args:
         max_points: the most points to keep.
         window: edge of the first window, metres.
-        step: by how much the window narrows, metres.
+        step: by how much the window narrows in x and y, metres.
         min_points: try again when fewer remain.
         max_tries: how often to try at most.
     """
@@ -52,31 +52,38 @@ class CropToMaxPoints(BaseTransform):
             return results
         rng = draw_generator(results, type(self).__name__)
         coords = grid_coords(results['points'])
-        kept, offset = self._crop(coords, rng)
-        for _ in range(self.max_tries - 1):
+        for _ in range(self.max_tries):
+            kept, crowded, offset = self._crop(coords, rng)
             if len(kept) >= self.min_points:
                 break
-            kept, offset = max(
-                (kept, offset), self._crop(coords, rng), key=lambda crop: len(crop[0])
-            )
+        else:
+            kept = np.sort(rng.choice(crowded, self.max_points, replace=False))
         results['points'] = set_grid_coords(results['points'], np.maximum(coords + offset, 0))
         keep_points(results, kept)
         return results
 
-    def _crop(self, coords: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """One try: numbers of the points kept, ascending, and the shift of the coordinates."""
+    def _crop(
+        self, coords: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One try.
+
+        Returns:
+            The numbers, ascending, of the points in the first window with at most ``max_points``,
+            and of those in the window before it, which held more; the shift of the coordinates
+            that belongs to the former, or to the latter if the former has too few points.
+        """
         extent = coords.max(axis=0)
         window = np.full(3, self.window, dtype=np.float32)
+        crowded, crowded_offset = np.arange(len(coords)), np.zeros(3, dtype=np.float32)
         while True:
             slack = np.minimum(window - extent, 0).astype(np.float32)
             offset = slack * rng.random(3, dtype=np.float32)
             shifted = coords + offset
             inside = np.flatnonzero(((shifted >= 0) & (shifted < window)).all(axis=1))
             if len(inside) <= self.max_points:
-                return inside, offset
-            if window[0] - self.step <= self.step / 2:
-                chosen = rng.choice(len(inside), self.max_points, replace=False)
-                return inside[np.sort(chosen)], offset
+                is_enough = len(inside) >= self.min_points
+                return inside, crowded, offset if is_enough else crowded_offset
+            crowded, crowded_offset = inside, offset
             window[:2] -= np.float32(self.step)
 
     def __repr__(self) -> str:

@@ -48,7 +48,9 @@ def check_coords(coords: np.ndarray, scene: str) -> None:
             'Leave the scene out of the split, or convert it again'
         )
     # The sum is NaN or infinite if any summand is: one cheap pass in the usual case.
-    if np.isfinite(coords.sum(dtype=np.float64)):
+    with np.errstate(invalid='ignore'):
+        total = coords.sum(dtype=np.float64)
+    if np.isfinite(total):
         return
     bad = np.flatnonzero(~np.isfinite(coords).all(axis=1))
     raise ValueError(

@@ -65,7 +65,7 @@ def prepare_scannet(
         raw: folder with ``scans``, ``scans_test``, the split lists ``scannetv2_<split>.txt`` and
             the label map ``scannetv2-labels.combined.tsv``.
         out: folder of the prepared data.
-        splits: some of 'train', 'val', 'test'; None: those whose list in ``raw`` is not empty. Scenes
+        splits: some of 'train', 'val', 'test'; None: those with a list in ``raw``. Scenes
             of 'test' get no labels.
         workers: processes.
         on_start: called with the number of scenes.
