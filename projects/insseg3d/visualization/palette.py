@@ -1,0 +1,164 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Colours for objects: far apart for the eye, the same in every run."""
+from functools import lru_cache
+
+import numpy as np
+
+from .scene import Comparison, InstanceMap, Scene
+
+PALETTE_SIZE = 28
+_NEAR_METRES = 1.2
+
+
+def instance_palette(count: int) -> np.ndarray:
+    """``(count, 3)`` uint8 colours; the first ones are farthest apart.
+
+    A longer palette begins with the shorter one; after 28 colours it repeats. Greys are left out:
+    they are for points without an object.
+    """
+    return _palette()[np.arange(count) % PALETTE_SIZE].copy()
+
+
+def neutral_colors(rgb: np.ndarray) -> np.ndarray:
+    """Colours for points without an object: the scan's own brightness, pale and grey.
+
+    Args:
+        rgb: ``(P, 3)`` uint8.
+
+    Returns:
+        ``(P, 3)`` uint8.
+    """
+    brightness = rgb.astype(np.float64) @ (0.299, 0.587, 0.114)
+    grey = 96 + 0.42 * brightness
+    return np.round(grey[:, None] * (0.985, 1.0, 1.02)).clip(0, 255).astype(np.uint8)
+
+
+def shaded_colors(objects: InstanceMap, colors: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """Colours of all points by object, with some of the scan's light and shade.
+
+    Args:
+        objects: Q objects of P points.
+        colors: ``(Q, 3)`` uint8.
+        rgb: ``(P, 3)`` uint8 colours of the scan.
+
+    Returns:
+        ``(P, 3)`` uint8.
+    """
+    brightness = rgb.astype(np.float64) @ (0.299, 0.587, 0.114) / 255
+    result = neutral_colors(rgb)
+    inside = objects.instance >= 0
+    shade = 0.74 + 0.4 * brightness[inside, None]
+    painted = colors[objects.instance[inside]] * shade
+    result[inside] = np.round(painted).clip(0, 255).astype(np.uint8)
+    return result
+
+
+def object_colors(
+    scene: Scene, comparison: Comparison | None = None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Chooses colours of the scene's objects so that neighbours differ.
+
+    A predicted object that covers a true one (IoU > 1/2, of whatever class) has its colour, so
+    that the eye sees what belongs together.
+
+    Returns:
+        ``(Q, 3)`` and ``(G, 3)`` uint8 of predicted and true objects; None where there are none.
+    """
+    centres: list[np.ndarray] = []
+    chosen: list[int] = []
+
+    def choose(centre: np.ndarray) -> int:
+        cost = np.zeros(PALETTE_SIZE)
+        if centres:
+            distance = np.linalg.norm(np.array(centres) - centre, axis=1)
+            cost = np.exp(-distance / _NEAR_METRES) @ _closeness()[chosen]
+        index = int(np.argmin(cost.round(9) + 1e-6 * np.arange(PALETTE_SIZE)))
+        centres.append(centre)
+        chosen.append(index)
+        return index
+
+    palette = instance_palette(PALETTE_SIZE)
+    truth_index = pred_index = None
+    if scene.truth is not None:
+        truth_index = [choose(centre) for centre in _centres(scene.xyz, scene.truth)]
+    if scene.pred is not None:
+        pred_index = []
+        for row, centre in enumerate(_centres(scene.xyz, scene.pred)):
+            if truth_index and comparison is not None and comparison.iou[row] > 0.5:
+                pred_index.append(truth_index[comparison.match[row]])
+            else:
+                pred_index.append(choose(centre))
+
+    def colors_of(index: list[int] | None) -> np.ndarray | None:
+        return None if index is None else palette[np.array(index, dtype=np.int64)]
+
+    return colors_of(pred_index), colors_of(truth_index)
+
+
+def _centres(xyz: np.ndarray, objects: InstanceMap) -> np.ndarray:
+    inside = objects.instance >= 0
+    count = np.maximum(objects.sizes, 1)
+    sums = [
+        np.bincount(objects.instance[inside], xyz[inside, axis], minlength=len(count))
+        for axis in range(3)
+    ]
+    return np.stack(sums, axis=1) / count[:, None]
+
+
+@lru_cache(maxsize=1)
+def _palette() -> np.ndarray:
+    """Picks colours one by one, each farthest from those before (in OKLab)."""
+    light, chroma, hue = (
+        values.ravel()
+        for values in np.meshgrid(
+            [0.52, 0.64, 0.76, 0.86], [0.11, 0.15, 0.19], np.arange(0, 360, 6), indexing='ij'
+        )
+    )
+    angle = np.deg2rad(hue)
+    lab = np.stack([light, chroma * np.cos(angle), chroma * np.sin(angle)], axis=1)
+    rgb = _oklab_to_srgb(lab)
+    inside = ((rgb >= 0) & (rgb <= 1)).all(axis=1)
+    lab, rgb = lab[inside], rgb[inside]
+    distance = np.full(len(lab), np.inf)
+    picked = [int(np.argmin(np.abs(lab - (0.64, -0.04, -0.14)).sum(axis=1)))]  # a clear blue
+    while len(picked) < PALETTE_SIZE:
+        distance = np.minimum(distance, np.linalg.norm(lab - lab[picked[-1]], axis=1).round(9))
+        picked.append(int(distance.argmax()))
+    return np.round(rgb[picked] * 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _closeness() -> np.ndarray:
+    """``(28, 28)`` how easily two palette colours are confused."""
+    lab = _srgb_to_oklab(_palette() / 255)
+    distance = np.linalg.norm(lab[:, None] - lab[None], axis=2)
+    return 1 / (distance**2 + 1e-3)
+
+
+# Source: B. Ottosson, "A perceptual color space for image processing" (OKLab).
+_LMS_FROM_LAB = np.array(
+    [
+        [1.0, 0.3963377774, 0.2158037573],
+        [1.0, -0.1055613458, -0.0638541728],
+        [1.0, -0.0894841775, -1.2914855480],
+    ]
+)
+_RGB_FROM_LMS = np.array(
+    [
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.7076147010],
+    ]
+)
+
+
+def _oklab_to_srgb(lab: np.ndarray) -> np.ndarray:
+    linear = ((lab @ _LMS_FROM_LAB.T) ** 3) @ _RGB_FROM_LMS.T
+    return np.where(
+        linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055
+    )
+
+
+def _srgb_to_oklab(rgb: np.ndarray) -> np.ndarray:
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return np.cbrt(linear @ np.linalg.inv(_RGB_FROM_LMS).T) @ np.linalg.inv(_LMS_FROM_LAB).T

@@ -1,0 +1,69 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Scans coloured by object, for MeshLab, CloudCompare and programs."""
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from plyfile import PlyData, PlyElement
+
+from .palette import object_colors, shaded_colors
+from .scene import InstanceMap, Scene
+
+_VERTEX = [
+    ('x', 'f4'),
+    ('y', 'f4'),
+    ('z', 'f4'),
+    ('red', 'u1'),
+    ('green', 'u1'),
+    ('blue', 'u1'),
+    ('instance', 'i4'),
+    ('label', 'i4'),
+    ('score', 'f4'),
+]
+
+
+def write_instance_ply(
+    path: str | Path,
+    scene: Scene,
+    *,
+    objects: InstanceMap | None = None,
+    classes: Sequence[str] = (),
+) -> Path:
+    """Writes a scan as a binary PLY cloud, coloured by object.
+
+    Every point keeps its place in the file. Vertex properties: x y z (float, metres), red green
+    blue (uchar), instance and label (int, -1 for none), score (float, 0 for none). The class names
+    stand in comments, ``class 3 chair``.
+
+    Args:
+        path: of the file; its folder is made if need be.
+        scene: the scan.
+        objects: what to write; by default the scene's prediction.
+        classes: K names for the comments.
+
+    Raises:
+        ValueError: neither objects nor a prediction.
+    """
+    objects = scene.pred if objects is None else objects
+    if objects is None:
+        raise ValueError(
+            f'{scene.name}: nothing to write, as the scene has no prediction. Give objects=….'
+        )
+    colors, _ = object_colors(Scene(scene.name, scene.xyz, scene.rgb, pred=objects))
+    vertex = np.empty(len(scene.xyz), dtype=_VERTEX)
+    for axis, name in enumerate('xyz'):
+        vertex[name] = scene.xyz[:, axis]
+    painted = shaded_colors(objects, colors, scene.rgb)
+    for channel, name in enumerate(('red', 'green', 'blue')):
+        vertex[name] = painted[:, channel]
+    scores = np.zeros(len(objects.labels)) if objects.scores is None else objects.scores
+    vertex['instance'] = objects.instance
+    vertex['label'] = np.append(objects.labels, -1)[objects.instance]
+    vertex['score'] = np.append(scores, 0.0)[objects.instance]
+    comments = [f'class {index} {name}' for index, name in enumerate(classes)]
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PlyData(
+        [PlyElement.describe(vertex, 'vertex')], text=False, byte_order='<', comments=comments
+    ).write(str(path))
+    return path

@@ -1,0 +1,185 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What is to be shown of one scene, and how prediction and truth compare in it."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..ops.contingency import instance_codes
+
+FOUND, WRONG_CLASS, POOR, UNMATCHED = 'found', 'wrong class', 'poor', 'unmatched'
+
+
+@dataclass(frozen=True)
+class InstanceMap:
+    """A scene cut into objects: one object, or none, per point.
+
+    Attributes:
+        instance: ``(P,)`` int64 in [-1, Q), the index of the point's object, -1 for none.
+        labels: ``(Q,)`` int64 class of each object.
+        scores: ``(Q,)`` float64 confidences, or None where there are none (ground truth).
+    """
+
+    instance: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, instance: Any, labels: Any, scores: Any = None) -> InstanceMap:
+        """Makes a map of arrays or tensors, as ``pred_pts_seg`` holds them.
+
+        Raises:
+            ValueError: an instance number without a label, or lengths that do not fit.
+        """
+        instance = _to_array(instance).astype(np.int64)
+        labels = _to_array(labels).astype(np.int64)
+        scores = None if scores is None else _to_array(scores).astype(np.float64)
+        instance = np.maximum(instance, -1)
+        if instance.max(initial=-1) >= len(labels):
+            raise ValueError(
+                f'instance number {instance.max()} has no label: {len(labels)} labels were given. '
+                'Instance numbers index the labels.'
+            )
+        if scores is not None and scores.shape != labels.shape:
+            raise ValueError(f'{len(labels)} labels need as many scores, found {scores.shape}.')
+        return cls(instance, labels, scores)
+
+    @classmethod
+    def from_annotation(cls, instance: Any, semantic: Any, *, num_classes: int) -> InstanceMap:
+        """Makes a map of ground truth: instance number and class per point, any numbering."""
+        codes = instance_codes(_to_array(instance), _to_array(semantic), num_classes=num_classes)
+        return cls(np.where(codes.codes < len(codes.labels), codes.codes, -1), codes.labels)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """``(Q,)`` points of each object."""
+        return np.bincount(self.instance + 1, minlength=len(self.labels) + 1)[1:]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scan with, where there are, its predicted and its true objects.
+
+    Attributes:
+        name: shown to people.
+        xyz: ``(P, 3)`` float metres, z up.
+        rgb: ``(P, 3)`` uint8.
+        pred: predicted objects, or None.
+        truth: ground truth, or None.
+    """
+
+    name: str
+    xyz: np.ndarray
+    rgb: np.ndarray
+    pred: InstanceMap | None = None
+    truth: InstanceMap | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        points: Any,
+        *,
+        pred: InstanceMap | None = None,
+        truth: InstanceMap | None = None,
+    ) -> Scene:
+        """Makes a scene of a scan's points as they are stored.
+
+        Args:
+            name: shown to people.
+            points: ``(P, 3)`` x y z or ``(P, 6)`` x y z r g b with colours in 0..255; array or
+                tensor.
+            pred: predicted objects of the same points.
+            truth: ground truth of the same points.
+
+        Raises:
+            ValueError: another shape, coordinates that are not finite, colours out of range, or a
+                map of another number of points.
+        """
+        points = _to_array(points)
+        if points.ndim != 2 or points.shape[1] not in (3, 6):
+            raise ValueError(f'{name}: points must be (P, 3) or (P, 6), found {points.shape}.')
+        xyz = points[:, :3].astype(np.float64)
+        if not np.isfinite(xyz).all():
+            raise ValueError(f'{name}: coordinates must be finite; leave such points out.')
+        rgb = np.full((len(points), 3), 160.0)
+        if points.shape[1] == 6:
+            rgb = points[:, 3:6].astype(np.float64)
+            if not ((rgb >= 0) & (rgb <= 255)).all():
+                raise ValueError(
+                    f'{name}: colours must be in 0..255, found {rgb.min()} to {rgb.max()}. '
+                    'Give the colours of the file, not the normalised ones.'
+                )
+        for kind, objects in (('pred', pred), ('truth', truth)):
+            if objects is not None and objects.instance.shape != (len(points),):
+                raise ValueError(
+                    f'{name}: {kind} is for {len(objects.instance)} points, the scan has '
+                    f'{len(points)}.'
+                )
+        return cls(name, xyz, np.round(rgb).astype(np.uint8), pred, truth)
+
+    def take(self, rows: np.ndarray) -> Scene:
+        """The same scene with some of its points; objects keep their numbers."""
+
+        def cut(objects: InstanceMap | None) -> InstanceMap | None:
+            if objects is None:
+                return None
+            return InstanceMap(objects.instance[rows], objects.labels, objects.scores)
+
+        return Scene(self.name, self.xyz[rows], self.rgb[rows], cut(self.pred), cut(self.truth))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Predicted objects beside true ones, at an IoU of one half.
+
+    Attributes:
+        iou: ``(Q,)`` best IoU of each predicted object, with an object of its class if one
+            exceeds 1/4, else with any object.
+        match: ``(Q,)`` the true object of that IoU, -1 for none.
+        status: per predicted object 'found' (IoU > 1/2, right class), 'wrong class' (IoU > 1/2
+            with an object of another class), 'poor' (IoU > 1/4, right class) or 'unmatched'.
+        found: ``(G,)`` bool, true objects that a predicted one matches.
+    """
+
+    iou: np.ndarray
+    match: np.ndarray
+    status: tuple[str, ...]
+    found: np.ndarray
+
+
+def compare(pred: InstanceMap, truth: InstanceMap) -> Comparison:
+    """Compares two maps of the same points."""
+    num_pred, num_gt = len(pred.labels), len(truth.labels)
+    table = np.bincount(
+        (pred.instance + 1) * (num_gt + 1) + truth.instance + 1,
+        minlength=(num_pred + 1) * (num_gt + 1),
+    ).reshape(num_pred + 1, num_gt + 1)
+    inter = table[1:, 1:]
+    union = table.sum(axis=1)[1:, None] + table.sum(axis=0)[None, 1:] - inter
+    iou_any = inter / np.maximum(union, 1)
+    iou_same = np.where(pred.labels[:, None] == truth.labels[None, :], iou_any, 0.0)
+    best, match, status = np.zeros(num_pred), np.full(num_pred, -1), []
+    found = np.zeros(num_gt, dtype=bool)
+    for row in range(num_pred):
+        same, other = iou_same[row].max(initial=0.0), iou_any[row].max(initial=0.0)
+        chosen = iou_same[row] if same > 0.25 and other <= 0.5 or same > 0.5 else iou_any[row]
+        best[row] = chosen.max(initial=0.0)
+        if best[row] > 0:
+            match[row] = chosen.argmax()
+        if same > 0.5:
+            status.append(FOUND)
+            found[match[row]] = True
+        elif other > 0.5:
+            status.append(WRONG_CLASS)
+        else:
+            status.append(POOR if same > 0.25 else UNMATCHED)
+    return Comparison(best, match, tuple(status), found)
+
+
+def _to_array(values: Any) -> np.ndarray:
+    if hasattr(values, 'detach'):  # a tensor, of any device
+        values = values.detach().cpu().numpy()
+    return np.asarray(values)
