@@ -1,0 +1,14 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The config fragment of the data set."""
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+ROOT = Path(__file__).resolve().parents[3]
+FRAGMENT = ROOT / 'configs/_base_/datasets/scannet.py'
+
+
+def load_config():
+    """As plain dicts, a new copy each time."""
+    return Config.fromfile(FRAGMENT).to_dict()
