@@ -2,8 +2,41 @@
 """What all tests share."""
 import insseg3d  # noqa: F401, I001  (first: its cures let mmdet3d import with mmcv-lite)
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+
+ROOT = Path(__file__).parents[1]
+TINY_LEAF = """
+_base_ = '{leaf}'
+voxels = dict(type='AddVoxelTables', voxel_size=0.15)
+model = dict(
+    backbone=dict(base_channels=8, num_levels=3),
+    neck=dict(in_channels=24, out_channels=16, num_points=32),
+    decode_head=dict(
+        in_channels=8, embed_dims=16,
+        decoder=dict(
+            num_layers=2, queries=dict(num_queries=8, embed_dims=16),
+            layer=dict(embed_dims=16, num_heads=2)),
+        ranking=dict(min_points=1)))
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False,
+    dataset=dict(pipeline=[*_base_.train_pipeline[:-1], voxels]))
+val_dataloader = dict(
+    num_workers=0, persistent_workers=False,
+    dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=2, val_interval=1000)
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=20)]
+log_processor = dict(window_size=1)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=2, max_keep_ckpts=-1))
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+"""
 
 
 def pytest_collection_modifyitems(items):
@@ -18,3 +51,61 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def same_seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def tiny_data(tmp_path_factory):
+    """Data root with four coarse made rooms to train on and one to test, converted as ever."""
+    from insseg3d.datasets.preparation.scannet_release import prepare_scannet
+    from insseg3d.synthesis import RoomOptions, synthesize_scannet
+    root = tmp_path_factory.mktemp('data')
+    options = RoomOptions(spacing=0.09, area=(6.0, 8.0), objects=(3, 5), clutter=(0, 2),
+                          vertices=(0, 240_000))
+    synthesize_scannet(root / 'raw', dict(train=4, val=1), seed=0, options=options)
+    report = prepare_scannet(root / 'raw', root / 'scannet', splits=('train', 'val'))
+    assert all(outcome.state == 'converted' for outcome in report.outcomes)
+    return root
+
+
+@pytest.fixture(scope='session')
+def tiny_config(tmp_path_factory):
+    """The paper's leaf with a model that trains a step in a fraction of a second on a CPU."""
+    path = tmp_path_factory.mktemp('config') / 'tiny.py'
+    leaf = ROOT / 'configs' / 'queryis' / 'queryis-s_1xb10-150k_scannet.py'
+    path.write_text(TINY_LEAF.format(leaf=leaf))
+    return path
+
+
+@pytest.fixture
+def run_tool(tiny_data, tmp_path):
+    """Runs one of tools/ as a user would, from another folder, on the tiny data and on the CPU."""
+    env = dict(os.environ, INSSEG3D_DATA=str(tiny_data), CUDA_VISIBLE_DEVICES='', PYTHONPATH='',
+               PYTHON=sys.executable)
+
+    def run(tool, *args, check=True, start=False):
+        interpreter = ['bash'] if tool.endswith('.sh') else [sys.executable]
+        command = [*interpreter, str(ROOT / 'tools' / tool), *map(str, args)]
+        if start:
+            return subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL,
+                                    stderr=subprocess.STDOUT)
+        result = subprocess.run(command, env=env, cwd=tmp_path, text=True, capture_output=True)
+        assert not check or result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+        return result
+
+    return run
+
+
+@pytest.fixture
+def read_losses():
+    """{iteration: {name: loss}} of the trainings logged under a work dir, in full precision."""
+
+    def read(work_dir):
+        losses = {}
+        for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
+            for line in path.read_text().splitlines():
+                row = json.loads(line)
+                if 'loss' in row:
+                    losses[row['step']] = {k: v for k, v in row.items() if 'loss' in k}
+        return losses
+
+    return read

@@ -1,0 +1,62 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Several CPU processes: the launchers train and test, and gradients are those of one process."""
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).with_name('ddp_gradients.py')
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        return str(listener.getsockname()[1])
+
+
+def test_two_processes_train_and_test(run_tool, read_losses, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setenv('PORT', free_port())
+    run_tool('dist_train.sh', tiny_config, 2, '--work-dir', 'two',
+             '--cfg-options', 'train_dataloader.batch_size=1')
+    losses = read_losses(tmp_path / 'two')
+    assert sorted(losses) == [1, 2] and all(row['loss'] > 0 for row in losses.values())
+    monkeypatch.setenv('PORT', free_port())
+    result = run_tool('dist_test.sh', tiny_config, tmp_path / 'two' / 'iter_2.pth', 2,
+                      '--work-dir', 'two')
+    assert 'Iter(test) [1/1]' in result.stdout
+
+
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh'])
+def test_launchers_without_arguments_say_how(run_tool, script):
+    result = run_tool(script, check=False)
+    assert result.returncode == 2 and script in result.stderr and 'PORT' in result.stderr
+
+
+def gradients(tiny_config, tiny_data, out, *, processes, scenes, objectless=''):
+    env = dict(os.environ, INSSEG3D_DATA=str(tiny_data), CUDA_VISIBLE_DEVICES='', PYTHONPATH='')
+    launch = [] if processes == 1 else [
+        '-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
+        f'--master_port={free_port()}']
+    result = subprocess.run(
+        [sys.executable, *launch, str(SCRIPT), str(tiny_config), str(out), scenes, objectless],
+        env=env, text=True, capture_output=True)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return torch.load(out, weights_only=True)
+
+
+@pytest.mark.parametrize('objectless', ['', '1'], ids=['both with objects', 'one without'])
+def test_gradients_of_two_processes_are_those_of_one(tiny_config, tiny_data, tmp_path, objectless):
+    one, two = (
+        gradients(tiny_config, tiny_data, tmp_path / f'{processes}.pth', processes=processes,
+                  scenes='0,1', objectless=objectless) for processes in (1, 2))
+    assert one.keys() == two.keys()
+    assert sum(gradient.abs().sum() > 0 for gradient in one.values()) > 0.9 * len(one)
+    for name, gradient in one.items():
+        # Not to the last bit of float64: the loss averages its normalisers in float32.
+        torch.testing.assert_close(
+            two[name], gradient, rtol=1e-5, atol=1e-8,
+            msg=lambda text, name=name: f'{name}: {text}')

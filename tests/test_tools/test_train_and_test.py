@@ -1,0 +1,54 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""mmdetection3d's own train.py and test.py run this project, from any folder."""
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+@pytest.fixture
+def stock(monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    monkeypatch.delitem(sys.modules, 'stock', raising=False)
+    return importlib.import_module('stock')
+
+
+def test_the_stock_files_are_those_that_mmdet3d_carries(stock):
+    for name in ('train.py', 'test.py'):
+        main = stock.stock_main(name)
+        path = Path(main.__code__.co_filename)
+        assert path.name == name and path.parent.name == 'tools'
+        assert 'insseg3d' not in path.read_text()
+
+
+def test_a_missing_stock_file_is_named(stock):
+    with pytest.raises(FileNotFoundError, match='no tools/fly.py'):
+        stock.stock_main('fly.py')
+
+
+def test_trains_and_tests_from_another_folder(run_tool, tiny_config, tmp_path):
+    result = run_tool('train.py', tiny_config, '--work-dir', 'work',
+                      '--cfg-options', 'default_hooks.logger.interval=2')
+    assert 'Iter(train) [2/2]' in result.stdout
+    checkpoint = tmp_path / 'work' / 'iter_2.pth'
+    assert (tmp_path / 'work' / 'last_checkpoint').read_text() == str(checkpoint)
+    # The checkpoint needs no protection switched off.
+    assert torch.load(checkpoint, weights_only=False)['meta']['iter'] == 2
+    result = run_tool('test.py', tiny_config, checkpoint, '--work-dir', 'work')
+    assert 'Iter(test) [1/1]' in result.stdout
+    assert 'AP50' in result.stdout or 'ap_50' in result.stdout.lower()
+
+
+def test_a_misspelt_key_fails_and_is_named(run_tool, tiny_config):
+    result = run_tool('train.py', tiny_config, '--cfg-options', 'model.neck.num_poins=3',
+                      check=False)
+    assert result.returncode != 0 and 'num_poins' in result.stderr
+
+
+def test_amp_says_that_it_needs_a_gpu(run_tool, tiny_config):
+    result = run_tool('train.py', tiny_config, '--amp', check=False)
+    assert result.returncode != 0 and 'AmpOptimizerWrapper' in result.stderr
