@@ -141,7 +141,7 @@ class Layout:
         self.placed.append(placed)
         return placed
 
-    def at_wall(self, piece: Furniture, kind: str | None, *, tries: int = 14, z: float = 0.0,
+    def at_wall(self, piece: Furniture, kind: str | None, *, tries: int = 24, z: float = 0.0,
                 gap: float | None = None, ignore: Sequence[Placed] = ()) -> Placed | None:
         """Stand or hang a piece with its back to some wall, next to a neighbour if that fits."""
         low, high = piece.low, piece.high
@@ -153,7 +153,7 @@ class Layout:
                 continue
             t = self.rng.uniform(0, spare) - low[0]
             neighbours = [p for p in self.placed if p.kind and self._wall_of(p) == k]
-            if neighbours and attempt % 2 == 0:
+            if neighbours and attempt % 3 < 2:
                 t = self._beside(neighbours[int(self.rng.integers(len(neighbours)))], start, angle,
                                  low[0], high[0])
             elif self.rng.random() < 0.25:
@@ -181,7 +181,7 @@ class Layout:
         """Position along a wall that touches a neighbour on its left or right."""
         along = np.array([np.cos(angle), np.sin(angle)])
         spots = (other.corners - start) @ along
-        gap = self.rng.choice([0.004, 0.01, self.rng.uniform(0.01, 0.06)])
+        gap = self.rng.choice([0.003, 0.008, self.rng.uniform(0.0, 0.05)])
         if self.rng.random() < 0.5:
             return float(spots.max() + gap - low)
         return float(spots.min() - gap - high)
@@ -234,3 +234,19 @@ class Layout:
             if placed:
                 return placed
         return None
+
+    def touching(self, gap: float = 0.015) -> float:
+        """Share of the objects of ``KINDS`` that come within ``gap`` metres of another."""
+        objects = [p for p in self.placed if p.kind]
+        if len(objects) < 2:
+            return 0.0
+        corners = np.stack([p.corners for p in objects])
+        low, high = np.array([p.span for p in objects]).T
+        centres = corners.mean(axis=1, keepdims=True)
+        sides = np.linalg.norm(corners - centres, axis=2, keepdims=True)
+        wide = centres + (corners - centres) * (1 + (1.5 * gap + 2 * _SLACK) / sides)
+        touches = 0
+        for k in range(len(objects)):
+            near = rectangles_overlap(wide[k], wide) & (low < high[k] + gap) & (high > low[k] - gap)
+            touches += near.sum() > 1
+        return touches / len(objects)

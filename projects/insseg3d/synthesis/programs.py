@@ -21,18 +21,24 @@ def stand(layout: Layout, kind: str) -> Placed | None:
     """Put one more piece of the kind where such pieces stand, if there is room."""
     if not layout.allows(kind):
         return None
-    rng = layout.rng
     if kind in WALL_GROUPS:
         return WALL_GROUPS[kind](layout)
-    piece = draw_piece(rng, kind)
+    # A large piece may not fit; another of its kind may.
+    for _ in range(3):
+        placed = _stand_piece(layout, kind, draw_piece(layout.rng, kind))
+        if placed:
+            return placed
+    return None
+
+
+def _stand_piece(layout: Layout, kind: str, piece: Furniture) -> Placed | None:
+    rng = layout.rng
     if kind == 'chair':
         return (layout.anywhere(piece, kind, tidy=rng.random() < 0.4, margin=0.3)
                 or layout.at_wall(piece, kind))
     if kind == 'table' and rng.random() < 0.5:
         return layout.anywhere(piece, kind, margin=0.4) or layout.at_wall(piece, kind)
-    if kind == 'picture':
-        return layout.at_wall(piece, kind, gap=0.0)
-    return layout.at_wall(piece, kind)
+    return layout.at_wall(piece, kind, gap=0.0 if kind == 'picture' else None)
 
 
 def _seat(layout: Layout, base: Placed, x: float, y: float, angle: float, under: float,
@@ -65,7 +71,7 @@ def dining(layout: Layout) -> None:
     spots += [(w, d / 2, np.pi / 2), (-w, d / 2, -np.pi / 2)]
     style = int(rng.integers(4))
     for k in rng.permutation(len(spots))[:int(rng.integers(2, len(spots) + 1))]:
-        _seat(layout, table, *spots[k], under=rng.uniform(-0.05, 0.28), family=style)
+        _seat(layout, table, *spots[k], under=rng.uniform(0.0, 0.28), family=style)
 
 
 def working(layout: Layout) -> None:
@@ -75,7 +81,7 @@ def working(layout: Layout) -> None:
     if desk is None:
         return
     depth = desk.tops[0][3] / 0.9
-    _seat(layout, desk, rng.uniform(-0.15, 0.15), depth, np.pi, rng.uniform(-0.1, 0.25),
+    _seat(layout, desk, rng.uniform(-0.15, 0.15), depth, np.pi, rng.uniform(-0.05, 0.28),
           family=int(rng.choice([0, 1, 1, 3])))
     layout.on_top(desk, clutter.monitor(rng), turn=0.15)
 
@@ -250,21 +256,30 @@ def add_curtain(layout: Layout) -> Placed | None:
 WALL_GROUPS: dict[str, Callable[[Layout], Placed | None]] = {
     'door': add_door, 'window': add_window, 'curtain': add_curtain}
 
-# Room types: groups in the order in which they take their places.
-PROGRAMS: dict[str, tuple[Callable[[Layout], None], ...]] = {
-    'Bedroom / Hotel': (sleeping, storing, working),
-    'Living room / Lounge': (lounging, dining, storing),
-    'Kitchen': (cooking, dining, storing),
-    'Office': (working, working, storing),
-    'Bathroom': (washing, cooking),
-    'Apartment': (sleeping, cooking, dining),
-    'Bookstore / Library': (storing, storing, dining),
-    'Misc.': (washing, sleeping, lounging),
+# Room types: groups in the order in which they take their places, then what fills them up.
+PROGRAMS: dict[str, tuple[tuple[Callable[[Layout], None], ...], str]] = {
+    'Bedroom / Hotel': ((sleeping, storing, working),
+                        'chair picture cabinet otherfurniture table bookshelf desk curtain'),
+    'Living room / Lounge': ((lounging, dining, storing),
+                             'chair picture cabinet otherfurniture table bookshelf sofa curtain'),
+    'Kitchen': ((cooking, dining, storing),
+                'chair picture cabinet otherfurniture table refrigerator counter'),
+    'Office': ((working, working, storing),
+               'chair picture cabinet otherfurniture table bookshelf desk sofa'),
+    'Bathroom': ((washing, cooking),
+                 'chair picture cabinet otherfurniture sink toilet curtain'),
+    'Apartment': ((sleeping, cooking, dining),
+                  'chair picture cabinet otherfurniture table bookshelf sofa desk curtain'),
+    'Bookstore / Library': ((storing, storing, dining), 'chair picture table bookshelf sofa desk'),
+    'Misc.': ((washing, sleeping, lounging), ' '.join(KINDS)),
 }
-# Kinds with which a room is filled up, and how often.
-FILLERS = {'chair': 5, 'picture': 4, 'cabinet': 3, 'otherfurniture': 3, 'table': 2, 'bookshelf': 2,
-           'sofa': 1.5, 'desk': 1.5, 'bed': 1.2, 'refrigerator': 1.2, 'toilet': 1.2, 'bathtub': 1.2,
-           'counter': 1, 'sink': 1, 'shower curtain': 0.7, 'curtain': 1, 'window': 0, 'door': 0}
+# Kinds with which a room is filled up, bulky ones first, since they find room only then:
+# how often, and how many of them a room bears.
+FILLERS = {
+    'bed': (1.5, 2), 'sofa': (2, 2), 'bathtub': (1.3, 1), 'counter': (1, 2), 'desk': (1.5, 3),
+    'bookshelf': (2, 4), 'cabinet': (2.5, 5), 'refrigerator': (1.3, 1), 'door': (0.5, 3),
+    'window': (0.5, 3), 'curtain': (1, 3), 'table': (2, 4), 'toilet': (1.3, 1), 'sink': (1, 2),
+    'shower curtain': (0.7, 1), 'chair': (4.5, 12), 'otherfurniture': (3, 4), 'picture': (4, 5)}
 
 
 def furnish(layout: Layout, program: str, *, target: int, clutter_count: int) -> None:
@@ -280,15 +295,29 @@ def furnish(layout: Layout, program: str, *, target: int, clutter_count: int) ->
     for kind, times in (('door', (1, 3)), ('window', (0, 3))):
         for _ in range(int(rng.integers(*times))):
             stand(layout, kind)
-    for group in PROGRAMS[program]:
+    groups, fillers = PROGRAMS[program]
+    for group in groups:
         group(layout)
-    kinds = [k for k in FILLERS if k in layout.kinds and FILLERS[k]]
-    weights = np.array([FILLERS[k] for k in kinds], dtype=np.float64)
-    for _ in range(3 * target if kinds else 0):
-        if layout.count >= target:
-            break
-        stand(layout, str(rng.choice(kinds, p=weights / weights.sum())))
+    _fill_up(layout, fillers.split(), target)
+    if layout.kinds != frozenset(KINDS):
+        # With few kinds to choose from, any of them will do.
+        _fill_up(layout, list(KINDS), target)
     strew(layout, clutter_count)
+
+
+def _fill_up(layout: Layout, kinds: Sequence[str], target: int) -> None:
+    """Place more pieces of some kinds until there are enough or none fits."""
+    rng, bulk = layout.rng, list(FILLERS)
+    for _ in range(3):
+        present = [p.kind for p in layout.placed]
+        left = {k: FILLERS[k][1] - present.count(k) for k in kinds if k in layout.kinds}
+        wanted = []
+        while len(wanted) < target - layout.count and any(n > 0 for n in left.values()):
+            weights = np.array([FILLERS[k][0] * (n > 0) for k, n in left.items()])
+            wanted.append(str(rng.choice(list(left), p=weights / weights.sum())))
+            left[wanted[-1]] -= 1
+        for kind in sorted(wanted, key=bulk.index):
+            stand(layout, kind)
 
 
 def strew(layout: Layout, count: int) -> None:

@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .categories import CATEGORIES
 from .furniture import KINDS
 from .layout import Layout, Placed
 from .materials import draw_material
 from .oversegment import oversegment
 from .programs import PROGRAMS, furnish
-from .scan import Scan, scan_surfaces, walk
+from .scan import scan_surfaces, walk
 from .surfaces import Surface, box, rectangle
 
 
@@ -35,7 +34,7 @@ class RoomOptions:
     area: tuple[float, float] = (9.0, 19.0)
     objects: tuple[int, int] = (11, 24)
     clutter: tuple[int, int] = (5, 16)
-    frames: int = 44
+    frames: int = 60
     vertices: tuple[int, int] = (80_000, 240_000)
     mixed_segments: bool = False
 
@@ -63,6 +62,7 @@ class Room(NamedTuple):
         axis_alignment: (4, 4) float64 that turns the points so that walls lie along the axes.
         scene_type: The type of room.
         owner: (P,) int32 index of the piece a vertex belongs to (not written to files).
+        seen: Share of each annotated object's surface that the camera saw (not written).
     """
 
     points: np.ndarray
@@ -73,6 +73,7 @@ class Room(NamedTuple):
     axis_alignment: np.ndarray
     scene_type: str
     owner: np.ndarray
+    seen: np.ndarray
 
 
 def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
@@ -99,23 +100,29 @@ def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
     owner = owner_of[scan.surface]
     segments = oversegment(scan.points, scan.faces,
                            np.zeros_like(owner) if options.mixed_segments else owner,
-                           threshold=0.05, least=20)
-    groups = _annotate(pieces, scan, owner, segments, rng)
+                           threshold=0.03, least=20)
+    groups, holders = _annotate(pieces, owner, segments, rng)
+    area = np.stack([np.bincount(owner_of, scan.seen[:, k], len(pieces)) for k in (0, 1)])
     points, alignment = _turn(scan.points, rng)
-    return Room(points, scan.colors, scan.faces, segments, groups, alignment, scene_type, owner)
+    return Room(points, scan.colors, scan.faces, segments, groups, alignment, scene_type, owner,
+                (area[0] / area[1])[holders])
 
 
 def _furnished(rng: np.random.Generator, options: RoomOptions) -> tuple[Layout, str]:
-    """Draw size and type of a room and furnish it."""
-    area, ratio = rng.uniform(*options.area), rng.uniform(0.62, 1.0)
-    width, depth = np.sqrt(area / ratio), np.sqrt(area * ratio)
-    layout = Layout(rng, (float(width), float(depth), float(rng.uniform(2.35, 2.7))), options.kinds,
-                    options.objects[1])
-    if rng.random() < 0.3 and area > 11:
-        _recess(layout)
+    """Draw size and type of a room and furnish it, so that things stand close enough."""
     program = str(rng.choice(list(PROGRAMS)))
-    furnish(layout, program, target=int(rng.integers(options.objects[0], options.objects[1] + 1)),
-            clutter_count=int(rng.integers(options.clutter[0], options.clutter[1] + 1)))
+    target = int(rng.integers(options.objects[0], options.objects[1] + 1))
+    for _ in range(6):
+        area, ratio = rng.uniform(*options.area), rng.uniform(0.62, 1.0)
+        size = (float(np.sqrt(area / ratio)), float(np.sqrt(area * ratio)),
+                float(rng.uniform(2.35, 2.7)))
+        layout = Layout(rng, size, options.kinds, options.objects[1])
+        if rng.random() < 0.3 and area > 11:
+            _recess(layout)
+        clutter = int(rng.integers(options.clutter[0], options.clutter[1] + 1))
+        furnish(layout, program, target=target, clutter_count=clutter)
+        if layout.count >= options.objects[0] and layout.touching() >= 0.4:
+            break
     return layout, program
 
 
@@ -171,12 +178,15 @@ def _lamps(layout: Layout, rng: np.random.Generator) -> np.ndarray:
                             np.full(count, height - 0.12)])
 
 
-def _annotate(pieces: list[Placed], scan: Scan, owner: np.ndarray, segments: np.ndarray,
-              rng: np.random.Generator) -> list[tuple[str, np.ndarray]]:
+def _annotate(pieces: list[Placed], owner: np.ndarray, segments: np.ndarray,
+              rng: np.random.Generator) -> tuple[list[tuple[str, np.ndarray]], np.ndarray]:
     """Choose which segments an annotator gave to which object.
 
     Objects of the benchmark's classes are nearly always found; small things seldom; of walls and
     floor some segments are left out, until the unannotated share is as in real scans.
+
+    Returns:
+        The groups, and the index of each group's piece.
     """
     ids, first, counts = np.unique(segments, return_index=True, return_counts=True)
     holder = owner[first]
@@ -190,18 +200,23 @@ def _annotate(pieces: list[Placed], scan: Scan, owner: np.ndarray, segments: np.
     total = len(segments)
     goal, missing = rng.uniform(0.10, 0.21) * total, counts[~given].sum()
     is_object = np.array([p.kind is not None for p in pieces])[holder]
-    for k in rng.permutation(len(ids)):
-        spare = counts[k] < 40 and rng.random() < 0.1 if is_object[k] else True
-        if given[k] and spare and missing + counts[k] <= goal:
-            given[k] = False
-            missing += counts[k]
-    groups = []
+    # Small pieces go first; a large stretch of wall only if they do not suffice.
+    for most in (0.05, 0.20):
+        for k in rng.permutation(len(ids)):
+            spare = counts[k] < 40 and rng.random() < 0.1 if is_object[k] else True
+            spare = spare and counts[k] < most * total
+            if given[k] and spare and missing + counts[k] <= max(goal, 0.22 * total * (most > 0.1)):
+                given[k] = False
+                missing += counts[k]
+        if missing > 0.09 * total:
+            break
+    groups, holders = [], []
     for k in rng.permutation(len(pieces)):
         own = ids[given & (holder == k)]
         if len(own):
             groups.append((pieces[k].label, rng.permutation(own)))
-    assert all(label in CATEGORIES for label, _ in groups)
-    return groups
+            holders.append(k)
+    return groups, np.array(holders, dtype=np.int64)
 
 
 def _turn(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ _REACH = 4.2         # metres
 _LIGHT_PIXELS = 96
 
 # Width of a grid cell over the wanted median distance to the nearest vertex.
-_CELL = 1.18
+_CELL = 1.27
 
 
 class Scan(NamedTuple):
@@ -31,6 +31,7 @@ class Scan(NamedTuple):
         faces: (F, 3) int32.
         surface: (P,) int32, index of the surface a vertex was found on.
         distance: (P,) float32, distance to the nearest camera that saw it, metres.
+        seen: (S, 2) float64, area of each surface, seen and in all, square metres.
     """
 
     points: np.ndarray
@@ -38,6 +39,7 @@ class Scan(NamedTuple):
     faces: np.ndarray
     surface: np.ndarray
     distance: np.ndarray
+    seen: np.ndarray
 
 
 def scan_surfaces(surfaces: Sequence[Surface], cameras: np.ndarray, lights: np.ndarray,
@@ -79,7 +81,10 @@ def scan_surfaces(surfaces: Sequence[Surface], cameras: np.ndarray, lights: np.n
     colors = _colours(surfaces, samples.surface[index], samples.uv[index], points, normals,
                       triangles, lights, rng)
     points = _disturb(points, normals, nearest[index], rng)
-    return Scan(points, colors, faces, samples.surface[index], nearest[index])
+    area = samples.fill * (_CELL * spacing) ** 2
+    seen = np.stack([np.bincount(samples.surface, area * share, len(surfaces))
+                     for share in (views >= 2, 1.0)], axis=1)
+    return Scan(points, colors, faces, samples.surface[index], nearest[index], seen)
 
 
 def _survivors(surfaces, samples, views, nearest, rng) -> np.ndarray:
@@ -89,11 +94,12 @@ def _survivors(surfaces, samples, views, nearest, rng) -> np.ndarray:
     missed = ndtri(np.clip(dropout, 0.004, 0.9)).astype(np.float32) * np.float32(0.16)
     seen = np.flatnonzero(views >= 2)
     points = samples.points[seen]
-    holes = noise_field(points, 0.14, seed) < 0.5 + missed[samples.surface[seen]]
-    holes |= noise_field(points, 0.5, seed + 1) < 0.17
+    fine = noise_field(points, 0.05, seed + 3) - 0.5
+    holes = noise_field(points, 0.16, seed) + 0.3 * fine < 0.5 + missed[samples.surface[seen]]
+    holes |= noise_field(points, 0.5, seed + 1) + 0.1 * fine < 0.14
     seen, points = seen[~holes], points[~holes]
     far = np.clip((nearest[seen] - 0.8) / 2.2, 0.0, 1.0)
-    density = (1.0 - 0.5 * far) * (0.72 + 0.56 * noise_field(points, 0.25, seed + 2))
+    density = (1.0 - 0.55 * far) * (0.3 + 1.4 * noise_field(points, 0.25, seed + 2))
     density *= samples.fill[seen]
     state = np.zeros(count, np.uint8)
     state[seen] = 1 + (rng.random(len(seen), dtype=np.float32) < density)
@@ -158,8 +164,9 @@ def _colours(surfaces, surface, uv, points, normals, triangles, lights, rng) -> 
     shade += rng.uniform(0.8, 1.15) * light[:, 0]
     shade *= 0.88 + 0.24 * noise_field(points, 0.7, seed + 1)
     tint = 1.0 + rng.uniform(-0.09, 0.09, 3).astype(np.float32)
-    gain = 0.48 / max(float(np.median(albedo.mean(axis=1) * shade)), 0.05)
-    colour = albedo * shade[:, None] * tint * np.clip(gain, 0.6, 1.35)
+    # The camera's automatic exposure, and the curve of its colours.
+    gain = rng.uniform(0.24, 0.36) / max(float(np.median(albedo.mean(axis=1) * shade)), 0.02)
+    colour = np.maximum(albedo * shade[:, None] * tint * np.clip(gain, 0.5, 3.0), 0.0) ** 0.75
     colour += 0.02 * rng.standard_normal(colour.shape, dtype=np.float32)
     colour += 0.015 * rng.standard_normal((len(points), 1), dtype=np.float32)
     return np.clip(255.0 * colour, 0, 255).astype(np.uint8)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..materials import draw_material
-from ..surfaces import box, cushion, lathe, moved, pipe
+from ..surfaces import box, cushion, lathe, moved, sheet
 from .base import Furniture, choose
 
 Rng = np.random.Generator
@@ -89,12 +89,19 @@ def potted_plant(rng: Rng) -> Furniture:
     r, h, leaf = rng.uniform(0.1, 0.18), rng.uniform(0.15, 0.3), draw_material(rng, 'plant')
     parts = lathe([(0.7 * r, 0), (r, h), (0.8 * r, h - 0.03)],
                   draw_material(rng, 'ceramic', 'wood', 'plastic'), sides=10, centre=(0, r))
-    for _ in range(int(rng.integers(6, 13))):
-        t, reach, rise = rng.uniform(0, 6.3), rng.uniform(0.08, 0.3), rng.uniform(0.1, 0.6)
-        x, y, s = reach * np.cos(t), r + reach * np.sin(t), rng.uniform(0.05, 0.11)
-        blob = cushion((-s, -s, 0), (s, s, s), leaf, roundness=0.45, power=2.0)
-        parts += moved(blob, offset=(x, y, h + rise))
-    parts += pipe([(0, r, h), (0.03, r, h + 0.5)], 0.012, leaf, sides=5)
+    rise, spread = rng.uniform(0.25, 0.8), rng.uniform(0.18, 0.35)
+    for _ in range(int(rng.integers(9, 18))):
+        t, wide = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.06)
+        x, y = np.cos(t), np.sin(t)
+        reach, top = spread * rng.uniform(0.4, 1), rise * rng.uniform(0.5, 1)
+        # A leaf rises from the pot, bends over and points outwards.
+        spine = np.array([(0.02, 0.0, 0.3), (0.35, 0.65, 0.8), (0.7, 1.0, 1.0), (1.0, 0.85, 0.1)])
+        lattice = np.empty((2, 4, 3))
+        for k, side in enumerate((1, -1)):
+            lattice[k, :, 0] = reach * spine[:, 0] * x + side * wide * spine[:, 2] * y
+            lattice[k, :, 1] = reach * spine[:, 0] * y - side * wide * spine[:, 2] * x + r
+            lattice[k, :, 2] = h + top * spine[:, 1]
+        parts += sheet(lattice, leaf, thickness=0.004)
     return Furniture('plant', parts)
 
 
