@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pictures of scans and their objects: PLY files, PNG views and a page for the browser."""
+from .page_hook import ScenePageHook
 from .palette import instance_palette
 from .ply import write_instance_ply
 from .render import render_views, save_png
@@ -10,6 +11,7 @@ __all__ = [
     'Comparison',
     'InstanceMap',
     'Scene',
+    'ScenePageHook',
     'compare',
     'instance_palette',
     'render_views',
