@@ -122,7 +122,8 @@ def render_points(
     image = np.empty((*size, 3))
     image[:] = background
     image[hit] = rgb[nearest[hit]]
-    depths = np.where(hit, depth[np.maximum(nearest, 0)], np.inf) if len(xyz) else nearest * 0.0
+    depths = np.full(size, np.inf)
+    depths[hit] = depth[nearest[hit]]
     image[hit] *= _edge_shade(depths)[hit][:, None]
     image = image.reshape(height, scale, width, scale, 3).mean(axis=(1, 3))
     return np.round(image).clip(0, 255).astype(np.uint8)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 _SAMPLE = 6000
+_LEAST_EXTENT = 0.2  # metres, of a scan that is a point or a line
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,12 @@ def room_frame(xyz: np.ndarray) -> RoomFrame:
             best = (area, axes, low, high)
     _, axes, low, high = best
     floor, top = np.quantile(sample[:, 2], [0.004, 0.996])
+    top = max(top, floor + _LEAST_EXTENT)
     ceiling = _ceiling(sample, float(floor), float(top))
     return RoomFrame(
         centre=(low + high) / 2 @ axes,
         axes=axes,
-        half=(high - low) / 2,
+        half=np.maximum((high - low) / 2, _LEAST_EXTENT / 2),
         floor=float(floor),
         top=float(top) if ceiling is None else ceiling,
         ceiling=ceiling,
@@ -57,7 +59,7 @@ def room_frame(xyz: np.ndarray) -> RoomFrame:
     )
 
 
-def wall_sides(xyz: np.ndarray, frame: RoomFrame, *, margin: float = 0.16) -> np.ndarray:
+def wall_sides(xyz: np.ndarray, frame: RoomFrame, *, margin: float = 0.2) -> np.ndarray:
     """Which sides of the room each point lies on.
 
     Args:

@@ -18,7 +18,7 @@ from .render import render_points, visible_points
 from .room import RoomFrame, room_frame
 from .scene import Comparison, InstanceMap, Scene, compare
 
-WALL_MARGIN = 0.16
+WALL_MARGIN = 0.2
 _SCRIPTS = (
     'camera.js',
     'points_webgl.js',
@@ -123,7 +123,9 @@ def _table(metrics: Mapping[str, float], classes: Sequence[str]) -> dict | None:
             values = [_or_none(metrics.get(f'{name}/{class_name}')) for class_name in classes]
             rows.append({'name': name, 'overall': _or_none(metrics[name]), 'values': values})
     shown = [
-        index for index in range(len(classes)) if any(row['values'][index] is not None for row in rows)
+        index
+        for index in range(len(classes))
+        if any(row['values'][index] is not None for row in rows)
     ]
     if not shown:
         return None

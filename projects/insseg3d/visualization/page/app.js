@@ -90,6 +90,7 @@ function open(index, keepCamera = false) {
     if (k === current) tab.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   });
   byId('score-box').hidden = !packed.pred;
+  byId('modes').hidden = byId('legend').parentElement.hidden = !(packed.pred || packed.truth);
   viewer.show(scene, panes, keepCamera);
   showCut();
   fillLists();
@@ -157,7 +158,7 @@ darkWish.addEventListener('change', applyTheme);
 // --- lists ---
 function colorOf(item) {
   if (viewer.look.mode === 'class') return data.classColors[item.label];
-  if (viewer.look.mode === 'errors') return STATUS_COLORS[item.status] || MISSED_COLOR;
+  if (viewer.look.mode === 'errors') return STATUS_COLORS[item.status];
   return item.color;
 }
 
@@ -201,7 +202,7 @@ function fillLists() {
       viewer.repaint();
       fillLists();
     },
-  }, make('span', { className: 'swatch', style: `background:${css(data.classColors[c.label])}` }), make('span', {}, c.name),
+  }, make('span', { className: 'swatch', style: look.mode === 'class' ? `background:${css(data.classColors[c.label])}` : '' }), make('span', {}, c.name),
   make('span', { className: 'points' }, [packed.pred && `${c.pred} predicted`, packed.truth && `${c.truth} true`].filter(Boolean).join(' · '))))));
   markSelection();
 }

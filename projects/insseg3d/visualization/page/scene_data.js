@@ -1,7 +1,6 @@
 // Unpacks a scene: quantised coordinates, colours, and one object number per point (0 = none).
 const NEUTRAL = [0.985, 1.0, 1.02];
-const STATUS_COLORS = { found: [29, 155, 96], 'wrong class': [232, 150, 30], poor: [232, 150, 30], unmatched: [214, 58, 58] };
-const MISSED_COLOR = [214, 58, 58];
+const STATUS_COLORS = { found: [29, 155, 96], 'wrong class': [232, 150, 30], poor: [232, 150, 30], unmatched: [214, 58, 58], missed: [214, 58, 58] };
 
 function bytesOf(base64) {
   const text = atob(base64), bytes = new Uint8Array(text.length);
@@ -52,7 +51,7 @@ function paneColors(scene, objects, look) {
   const tints = objects && objects.items.map((item, k) => {
     if (look.hidden.has(item.label) || (item.score !== null && item.score < look.score)) return null;
     if (look.mode === 'class') return look.classColors[item.label];
-    if (look.mode === 'errors') return item.status ? STATUS_COLORS[item.status] : MISSED_COLOR;
+    if (look.mode === 'errors') return STATUS_COLORS[item.status];
     return item.color;
   });
   const chosen = look.selected, ids = look.ids;

@@ -12,7 +12,7 @@ class Viewer {
   }
 
   makeRenderer() {
-    if (location.hash !== '#canvas') {
+    if (location.hash !== '#flat') {
       try {
         const points = new WebglPoints(this.canvas);
         this.canvas.addEventListener('webglcontextlost', (event) => { event.preventDefault(); this.lost = true; });
@@ -121,7 +121,7 @@ class Viewer {
     return {
       cut: open ? 70000 : (top - origin[2]) / step,
       hiddenSides: this.openWalls ? facingSides(frame, this.camera.azimuth) : 0,
-      dot: 1.9 * frame.spacing * this.dotScale,
+      dot: 1.8 * frame.spacing * this.dotScale,
     };
   }
 
