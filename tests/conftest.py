@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items):
         return
     skip = pytest.mark.skip(reason='needs a CUDA device')
     for item in items:
-        if 'gpu' in item.keywords:
+        if item.get_closest_marker('gpu'):
             item.add_marker(skip)
 
 
