@@ -298,10 +298,8 @@ def furnish(layout: Layout, program: str, *, target: int, clutter_count: int) ->
     groups, fillers = PROGRAMS[program]
     for group in groups:
         group(layout)
-    _fill_up(layout, fillers.split(), target)
-    if layout.kinds != frozenset(KINDS):
-        # With few kinds to choose from, any of them will do.
-        _fill_up(layout, list(KINDS), target)
+    # With few kinds to choose from, any of them will do in any room.
+    _fill_up(layout, fillers.split() if layout.kinds == frozenset(KINDS) else KINDS, target)
     strew(layout, clutter_count)
 
 

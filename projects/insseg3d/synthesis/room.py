@@ -34,7 +34,7 @@ class RoomOptions:
     area: tuple[float, float] = (9.0, 19.0)
     objects: tuple[int, int] = (11, 24)
     clutter: tuple[int, int] = (5, 16)
-    frames: int = 60
+    frames: int = 84
     vertices: tuple[int, int] = (80_000, 240_000)
     mixed_segments: bool = False
 
@@ -200,12 +200,13 @@ def _annotate(pieces: list[Placed], owner: np.ndarray, segments: np.ndarray,
     total = len(segments)
     goal, missing = rng.uniform(0.10, 0.21) * total, counts[~given].sum()
     is_object = np.array([p.kind is not None for p in pieces])[holder]
+    is_wall = np.array([p.label == 'wall' for p in pieces])[holder]
     # Small pieces go first; a large stretch of wall only if they do not suffice.
-    for most in (0.05, 0.20):
+    for most, limit in ((0.05 * total, goal), (0.20 * total, max(goal, 0.22 * total))):
         for k in rng.permutation(len(ids)):
-            spare = counts[k] < 40 and rng.random() < 0.1 if is_object[k] else True
-            spare = spare and counts[k] < most * total
-            if given[k] and spare and missing + counts[k] <= max(goal, 0.22 * total * (most > 0.1)):
+            spare = counts[k] < 40 and rng.random() < 0.1 if is_object[k] else counts[k] < most
+            spare = spare and (is_wall[k] or counts[k] < 0.05 * total)
+            if given[k] and spare and missing + counts[k] <= limit:
                 given[k] = False
                 missing += counts[k]
         if missing > 0.09 * total:
