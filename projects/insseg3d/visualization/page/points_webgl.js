@@ -40,10 +40,16 @@ void main() {
 }`;
 
 class WebglPoints {
-  constructor(canvas) {
+  // anyway: also where WebGL is itself only software, which is slower than a plain canvas.
+  constructor(canvas, anyway) {
     this.canvas = canvas;
-    const gl = canvas.getContext('webgl2', { antialias: false, premultipliedAlpha: true });
+    const gl = canvas.getContext('webgl2', {
+      antialias: false, failIfMajorPerformanceCaveat: !anyway,
+    });
     if (!gl) throw new Error('WebGL 2 is missing');
+    const about = gl.getExtension('WEBGL_debug_renderer_info');
+    const name = String(about && gl.getParameter(about.UNMASKED_RENDERER_WEBGL));
+    if (!anyway && /swiftshader|llvmpipe|software|basic render/i.test(name)) throw new Error('WebGL is slow');
     this.gl = gl;
     this.points = this.program(POINT_VERTEX, POINT_FRAGMENT);
     this.shade = this.program(SHADE_VERTEX, SHADE_FRAGMENT);

@@ -11,13 +11,15 @@ class Viewer {
     new ResizeObserver(() => this.redraw()).observe(stage);
   }
 
+  // WebGL, or a plain canvas where it is missing or slow; #flat and #webgl in the address decide otherwise.
   makeRenderer() {
+    const anyway = location.hash === '#webgl';
     if (location.hash !== '#flat') {
       try {
-        const points = new WebglPoints(this.canvas);
+        const points = new WebglPoints(this.canvas, anyway);
         this.canvas.addEventListener('webglcontextlost', (event) => { event.preventDefault(); this.lost = true; });
         this.canvas.addEventListener('webglcontextrestored', () => {
-          this.points = new WebglPoints(this.canvas);
+          this.points = new WebglPoints(this.canvas, anyway);
           this.lost = false;
           this.points.load(this.scene, this.panes.length);
           this.repaint();
