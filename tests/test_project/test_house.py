@@ -112,3 +112,20 @@ def test_kernel_names_no_method():
         names = re.findall(r'(?i)\b(pointgroup|softgroup|hais|rpg_?neck|query_?is_?head)\b',
                            path.read_text())
         assert not names, path
+
+
+def slow_tests() -> set[str]:
+    """Names of the tests that are marked slow."""
+    found = set()
+    for path in tracked('tests/*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and any(
+                    'mark.slow' in ast.unparse(decorator) for decorator in node.decorator_list):
+                found.add(node.name)
+    return found
+
+
+def test_contributing_lists_the_slow_tests():
+    text = (ROOT / 'CONTRIBUTING.md').read_text()
+    table = text.split('<!-- slow tests -->')[1].split('<!-- end of slow tests -->')[0]
+    assert set(re.findall(r'`(test_\w+)`', table)) == slow_tests()
