@@ -56,7 +56,7 @@ def interpolate_field(
     Returns:
         ``(P, 3)`` float32, the three components at every point.
     """
-    unit = (coords / half_widths).astype(np.float32)
+    unit = np.asarray(coords, np.float32) / half_widths.astype(np.float32)
     # grid_sample counts axes from the last (z first), and puts ±1 on the outermost nodes.
     grid = torch.from_numpy(np.ascontiguousarray(unit[:, ::-1]))[None, None, None]
     values = functional.grid_sample(

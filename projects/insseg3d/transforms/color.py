@@ -53,8 +53,8 @@ class RandomColorShift(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add the shift to every point."""
         rng = draw_generator(results, type(self).__name__)
-        shift = self.std * rng.standard_normal(3)
-        columns(results['points'], 'color')[:] += shift.astype(np.float32)
+        colors = columns(results['points'], 'color')
+        colors += (self.std * rng.standard_normal(3)).astype(np.float32)
         return results
 
     def __repr__(self) -> str:

@@ -79,8 +79,9 @@ class RandomMatrix(BaseTransform):
         """Multiply every point's coordinates."""
         matrix = self.matrix(draw_generator(results, type(self).__name__)).astype(np.float32)
         coords = columns(results['points'], 'coord')
-        x, y, z = (coords[:, axis, None].copy() for axis in range(3))
-        coords[:] = x * matrix[0] + y * matrix[1] + z * matrix[2]
+        x, y, z = (coords[:, axis].copy() for axis in range(3))
+        for axis, (from_x, from_y, from_z) in enumerate(matrix.T):
+            coords[:, axis] = x * from_x + y * from_y + z * from_z
         return results
 
     def __repr__(self) -> str:

@@ -287,9 +287,13 @@ def test_scene_without_objects(instance):
     assert results['pts_instance_mask'].tolist() == [-1, -1, -1]
 
 
-def test_ids_are_consecutive_after_points_were_dropped():
-    results = RelabelInstances()({'pts_instance_mask': np.array([5, -1, 2, 5, 9])})
+@pytest.mark.parametrize('highest', [9, 10**12])
+def test_ids_are_consecutive_after_points_were_dropped(highest):
+    results = RelabelInstances()({'pts_instance_mask': np.array([5, -1, 2, 5, highest])})
     assert results['pts_instance_mask'].tolist() == [1, -1, 0, 1, 2]
+    assert results['pts_instance_mask'].dtype == np.int64
+    none = RelabelInstances()({'pts_instance_mask': np.array([-1, -1])})
+    assert none['pts_instance_mask'].tolist() == [-1, -1]
 
 
 # --- annotations ----------------------------------------------------------------------------------
