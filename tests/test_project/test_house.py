@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 HEADER = '# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.'
 TEXT = {'.py', '.sh', '.md', '.cfg', '.toml', '.txt', '.yml', '.yaml', '.html', '.js', '.css', ''}
 # The aims are 300 lines a file, 60 a function, 25 a leaf; a little more may be the better choice.
-MOST_LINES_OF_FILE, MOST_LINES_OF_FUNCTION, MOST_LINES_OF_LEAF = 330, 70, 25
+MOST_LINES_OF_FILE, MOST_LINES_OF_FUNCTION, MOST_LINES_OF_LEAF = 350, 70, 25
 HOME_PATH = re.compile(r'(?<![\w.$}{>~/:-])/(?:home|root|Users|work|mnt|opt)/[\w.]')
 
 
