@@ -2,6 +2,6 @@
 """Procedural furnished rooms, scanned as by a hand-held depth camera."""
 from .furniture import KINDS
 from .generate import synthesize_scannet
-from .room import Room, RoomOptions, make_room
+from .room import Room, RoomOptions, make_points, make_room
 
-__all__ = ['KINDS', 'Room', 'RoomOptions', 'make_room', 'synthesize_scannet']
+__all__ = ['KINDS', 'Room', 'RoomOptions', 'make_points', 'make_room', 'synthesize_scannet']

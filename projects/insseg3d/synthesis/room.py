@@ -44,6 +44,8 @@ class RoomOptions:
             raise ValueError(f'kinds: unknown {unknown}; known are {sorted(KINDS)}')
         if not 0.004 <= self.spacing <= 0.1:
             raise ValueError(f'spacing: found {self.spacing}, expected 0.004 to 0.1 metres')
+        if self.area[0] < 3.0:
+            raise ValueError(f'area: found {self.area[0]}, expected at least 3 square metres')
         for name in ('area', 'objects', 'clutter', 'vertices'):
             low, high = getattr(self, name)
             if not 0 <= low <= high:
@@ -106,6 +108,34 @@ def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
     points, alignment = _turn(scan.points, rng)
     return Room(points, scan.colors, scan.faces, segments, groups, alignment, scene_type, owner,
                 (area[0] / area[1])[holders])
+
+
+def make_points(*, seed: int, num_points: int) -> np.ndarray:
+    """Points of a made room at the density of real scans, for timings.
+
+    Args:
+        seed: The same seed gives the same points.
+        num_points: How many; the room is as large as that takes.
+
+    Returns:
+        (num_points, 6) float32: x, y, z in metres, r, g, b from 0 to 255.
+
+    Raises:
+        ValueError: If no room of that many points can be made.
+    """
+    base = max(4.0, num_points / 7500.0)
+    for growth in (1.0, 1.3, 1.7, 2.2, 3.0, 4.0):
+        area = growth * base
+        options = RoomOptions(area=(area, 1.2 * area), objects=(int(area / 2), int(area) + 8),
+                              frames=int(84 * max(1.0, area / 16)), vertices=(0, 2 ** 31))
+        room = make_room(seed, options)
+        if len(room.points) >= num_points:
+            centre = np.median(room.points[:, :2], axis=0)
+            far = np.abs(room.points[:, :2] - centre).max(axis=1)
+            keep = np.sort(np.argsort(far, kind='stable')[:num_points])
+            return np.concatenate([room.points[keep], room.colors[keep]], axis=1,
+                                  dtype=np.float32)
+    raise ValueError(f'num_points: no made room has {num_points} points, ask for fewer')
 
 
 def _furnished(rng: np.random.Generator, options: RoomOptions) -> tuple[Layout, str]:
