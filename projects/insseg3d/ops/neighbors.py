@@ -6,6 +6,7 @@ Voxels are named by one int64 key each, so that the order of the keys is the ord
 their order, so that the neighbours in one direction come in ascending rows; and the three
 neighbours of one (dx, dy) column have consecutive keys, so that one search finds all three.
 """
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+
+from .native import compile_kernels, run
 
 # Offsets (dx, dy, dz) of a 3x3x3 kernel have the index (dx + 1) * 9 + (dy + 1) * 3 + (dz + 1).
 CENTRE = 13
@@ -112,7 +115,7 @@ def sort_voxels(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) ->
         ValueError: a coordinate is negative or too large, or two rows are equal.
     """
     check_range(coors, spatial_shape, batch_size)
-    if batch_size * key_strides(spatial_shape)[0] >= 2**63:
+    if batch_size * key_strides(spatial_shape)[0] >= 2**63 or max(spatial_shape) >= 2**31:
         raise ValueError(f'the grid {tuple(spatial_shape)} x {batch_size} scenes has too many '
                          'cells for 64-bit keys: enlarge the voxels or clip far-away points')
     coors = coors.int()
@@ -161,6 +164,8 @@ def submanifold_pairs(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable:
         spatial_shape: exclusive upper bounds of x, y and z.
     """
     num_voxels = keys.shape[0]
+    if _native(keys):
+        return _submanifold_native(keys, spatial_shape)
     _, stride_x, stride_y = key_strides(spatial_shape)
     here = torch.arange(num_voxels, device=keys.device)
     lists = {(0, 0, 1): _matches(keys, keys + 1, here + 1)}
@@ -210,6 +215,8 @@ def strided_pairs(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
         raise ValueError(f'spatial shape {tuple(spatial_shape)} is odd: round every axis up to a '
                          'multiple of 2 before a stride, border voxels would have no parent')
     num_voxels = coors.shape[0]
+    if _native(coors):
+        return _strided_native(coors.contiguous(), spatial_shape)
     parents = coors.clone()
     parents[:, 1:] >>= 1
     keys, order = _argsort(voxel_keys(parents, [extent // 2 for extent in spatial_shape]))
@@ -243,3 +250,61 @@ def _lookup(keys: Tensor, target: Tensor, there: Tensor) -> tuple[Tensor, Tensor
 def _matches(keys: Tensor, target: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
     found, _ = _lookup(keys, target, there)
     return found.nonzero().squeeze(1), there[found]
+
+
+@functools.lru_cache(None)
+def _kernels():
+
+    def load():
+        from . import neighbor_kernels as kernels
+        return kernels.find_neighbors, kernels.coarsen, kernels.find_bounds
+
+    return compile_kernels(load)
+
+
+def _native(tensor: Tensor) -> bool:
+    return tensor.device.type == 'cpu' and tensor.shape[0] > 0 and _kernels() is not None
+
+
+def _submanifold_native(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable:
+    num_voxels = keys.shape[0]
+    _, stride_x, stride_y = key_strides(spatial_shape)
+    shifts = np.array([0] + [dx * stride_x + dy * stride_y - 1 for dx, dy in _COLUMNS], np.int64)
+    # One list of all rows for the centre, then an output and an input list for each offset; a
+    # list's unused end is never touched and takes no memory.
+    rows = torch.empty(27 * num_voxels, dtype=torch.int32)
+    torch.arange(num_voxels, out=rows[:num_voxels])
+    found = np.zeros(13, np.int64)
+    run(_kernels()[0], [num_voxels, keys.data_ptr(), shifts.ctypes.data,
+                        rows.data_ptr() + 4 * num_voxels, found.ctypes.data], 5)
+    half = np.arange(13)
+    in_start, out_start, count = (np.zeros(27, np.int64) for _ in range(3))
+    for start, mirrored, place in ((out_start, in_start, 1), (in_start, out_start, 2)):
+        start[14:] = mirrored[12::-1] = (2 * half + place) * num_voxels
+    count[14:], count[CENTRE], count[12::-1] = found, num_voxels, found
+    return PairTable(rows, in_start, out_start, count, num_voxels, num_voxels, CENTRE)
+
+
+def _strided_native(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
+    num_voxels = coors.shape[0]
+    strides = key_strides([extent // 2 for extent in spatial_shape])
+    rows = torch.empty(16 * num_voxels, dtype=torch.int32)
+    count = np.zeros(8 + 1 + 16, np.int64)
+    child_keys, keys = torch.empty(2, num_voxels, dtype=torch.int64)
+    parents = torch.empty(num_voxels, 4, dtype=torch.int32)
+    run(_kernels()[1], [num_voxels, coors.data_ptr(), *strides, 1 + strides[1] + strides[2],
+                        rows.data_ptr(), count.ctypes.data, child_keys.data_ptr(),
+                        parents.data_ptr(), keys.data_ptr()], 1)
+    num_parents, start = int(count[8]), np.arange(8, dtype=np.int64) * num_voxels
+    table = PairTable(rows, start, start + 8 * num_voxels, count[:8].copy(), num_voxels,
+                      num_parents)
+    return Coarsened(parents[:num_parents].clone(), keys[:num_parents].clone(), table)
+
+
+def block_bounds(table: PairTable, block: int, blocks: int) -> np.ndarray:
+    """``(blocks + 1, K)`` int32: where each block of output rows begins in each offset's list."""
+    bounds = np.zeros((blocks + 1, len(table.count)), np.int32)
+    run(_kernels()[2], [len(table.count), table.rows.data_ptr(), table.out_start.ctypes.data,
+                        table.count.ctypes.data, block, blocks, bounds.ctypes.data],
+        len(table.count))
+    return bounds

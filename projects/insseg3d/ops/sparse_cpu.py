@@ -1,15 +1,13 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Runs the compiled kernels of :mod:`sparse_kernels` on torch tensors."""
-import ctypes
 import functools
-import os
-import warnings
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .neighbors import PairTable
+from .native import compile_kernels, run
+from .neighbors import PairTable, block_bounds
 
 
 def usable(features: Tensor) -> bool:
@@ -20,49 +18,16 @@ def usable(features: Tensor) -> bool:
 
 @functools.lru_cache(None)
 def _kernels(dtype: torch.dtype):
-    """(convolve, correlate) as C functions; None where they cannot be compiled."""
-    try:
+    """(convolve, correlate); None where they cannot be compiled."""
+
+    def load():
         from numba import types
 
-        from . import sparse_kernels as kernels
+        from . import sparse_kernels
         number = types.float32 if dtype == torch.float32 else types.float64
-        makers = (kernels.make_convolve, kernels.make_correlate)
-        return tuple(kernels.compile_cfunc(maker(number)) for maker in makers)
-    except Exception as error:  # whatever numba or LLVM stumbles over, torch can do the work
-        warnings.warn(f'sparse convolution falls back to slower torch operators: compiling its '
-                      f'kernels failed with {type(error).__name__}: {error}', stacklevel=2)
-        return None
+        return sparse_kernels.make_convolve(number), sparse_kernels.make_correlate(number)
 
-
-@functools.lru_cache(None)
-def _thread_pool():
-    """libgomp's entry to the thread pool that torch itself uses, or None.
-
-    A second pool would fight with torch's for the cores, as each keeps spinning for a while after
-    its work. An OpenMP library without this entry (macOS) leaves the kernels on one thread.
-    """
-    folder = os.path.join(os.path.dirname(torch.__file__), 'lib')
-    try:
-        run = ctypes.CDLL(os.path.join(folder, 'libtorch_cpu.so')).GOMP_parallel
-    except (OSError, AttributeError):
-        return None
-    run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-    run.restype = None
-    return run
-
-
-def _run(kernel, arguments: list[int], tasks: int) -> None:
-    """Call a kernel on up to torch's number of threads.
-
-    With one thread, as in a worker of the data loader, the pool is not touched: a forked process
-    must not enter the pool of its parent.
-    """
-    array = np.array([0, *arguments], np.int64)
-    threads, pool = min(torch.get_num_threads(), tasks), _thread_pool()
-    if threads > 1 and pool is not None:
-        pool(kernel.address, array.ctypes.data, threads, 0)
-    elif tasks:
-        kernel.ctypes(array.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)))
+    return compile_kernels(load)
 
 
 def convolve(features: Tensor, weight: Tensor, table: PairTable,
@@ -88,7 +53,7 @@ def convolve(features: Tensor, weight: Tensor, table: PairTable,
     vectors = wide // width
     group = vectors if blocks >= 16 else 2
     groups = -(-vectors // group)
-    _run(_kernels(features.dtype)[0], [
+    run(_kernels(features.dtype)[0], [
         blocks, block, groups, group, vectors,
         features.data_ptr(), features.shape[1] * size, features.shape[1],
         weight.data_ptr(), weight.stride(0) * size, weight.stride(1) * size,
@@ -110,7 +75,7 @@ def correlate(features: Tensor, grad: Tensor, table: PairTable) -> Tensor:
     order = _by_length(table)
     span = 16
     spans = -(-out_channels // span)
-    _run(_kernels(features.dtype)[1], [
+    run(_kernels(features.dtype)[1], [
         offsets, spans, span, out_channels, wide // width,
         features.data_ptr(), wide * size, grad.data_ptr(), out_channels * size,
         out.data_ptr(), wide * size, offsets * wide * size,
@@ -138,12 +103,7 @@ def _blocks(table: PairTable) -> tuple[int, int, np.ndarray]:
         while block < 512 and block * 16 < table.num_out:
             block *= 2
         blocks = -(-table.num_out // block)
-        edges = np.arange(blocks + 1) * block
-        rows = table.rows.numpy()
-        bounds = np.empty((blocks + 1, len(table.count)), np.int32)
-        for offset, (first, count) in enumerate(zip(table.out_start, table.count)):
-            bounds[:, offset] = np.searchsorted(rows[first:first + count], edges)
-        table.cache['blocks'] = block, blocks, bounds
+        table.cache['blocks'] = block, blocks, block_bounds(table, block, blocks)
     return table.cache['blocks']
 
 

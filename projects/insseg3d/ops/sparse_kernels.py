@@ -9,18 +9,17 @@ a few gathered rows at a time by a tile of the weight, so that nothing is copied
 * ``correlate``: G[d] += dy[q] (outer) x[p], the weight's gradient. A task is an offset and a tile
   of output channels.
 
-Tasks are drawn from a shared counter, so that any number of threads may run a kernel and the
-result does not depend on it. numba compiles the kernels to C functions; its own threading layers,
-which cannot be entered from two Python threads at once and compete with torch's threads for the
-cores, are never used.
+How they are run, and why any number of threads gives the same result: :mod:`native`.
 
 Legend: addresses and strides are in bytes, ``lanes`` numbers make a vector, a tile is 1 to 3
 vectors wide and ``ROWS`` rows high, offsets d run over the kernel's cells.
 """
 from llvmlite import binding, ir
-from numba import cfunc, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from .kernel_primitives import int32_at, int64_at, pointer_to, take
 
 _I64 = ir.IntType(64)
 _WIDE = bool(binding.get_host_cpu_features().get('avx512f', False))
@@ -33,33 +32,6 @@ CHUNK = 256  # pairs whose rows a weight-gradient task keeps in the cache
 def lanes(itemsize: int) -> int:
     """Numbers per vector."""
     return _VECTOR_BYTES // itemsize
-
-
-@intrinsic
-def _take(typingctx, counter):
-    """Add 1 to an int64 and return what was there: no two threads get the same number."""
-
-    def codegen(context, builder, signature, args):
-        return builder.atomic_rmw('add', args[0], _I64(1), 'monotonic')
-
-    return types.int64(types.CPointer(types.int64)), codegen
-
-
-def _pointer_intrinsic(number):
-
-    @intrinsic
-    def pointer(typingctx, address):
-
-        def codegen(context, builder, signature, args):
-            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(number)(types.int64), codegen
-
-    return pointer
-
-
-_int32_at = _pointer_intrinsic(types.int32)
-_int64_at = _pointer_intrinsic(types.int64)
 
 
 class _Emitter:
@@ -219,15 +191,6 @@ def _make_outer_tile(number, width: int, vectors: int):
     return tile
 
 
-def compile_cfunc(function):
-    """A C function ``void f(int64 *arguments)``; kept on disk where numba finds a place for it."""
-    signature = types.void(types.CPointer(types.int64))
-    try:
-        return cfunc(signature, cache=True)(function)
-    except RuntimeError:  # no folder that numba could write to
-        return cfunc(signature)(function)
-
-
 def make_convolve(number):
     """The kernel ``convolve`` for float32 or float64.
 
@@ -240,15 +203,15 @@ def make_convolve(number):
     itemsize = 4 if number is types.float32 else 8
     width = lanes(itemsize)
     tile1, tile2, tile3 = (_make_gather_tile(number, width, v) for v in (1, 2, 3))
-    number_at = _pointer_intrinsic(number)
+    number_at = pointer_to(number)
 
     def convolve(a):
         blocks, block, groups, group, vectors = a[1], a[2], a[3], a[4], a[5]
         x, x_stride, depth, w, w_offset, w_stride = a[6], a[7], a[8], a[9], a[10], a[11]
         out, out_stride, init, num_out, offsets, lists = a[12], a[13], a[14], a[15], a[16], a[17]
-        in_start, out_start = _int64_at(a[18]), _int64_at(a[19])
-        bounds = _int32_at(a[20])
-        task = _take(a)
+        in_start, out_start = int64_at(a[18]), int64_at(a[19])
+        bounds = int32_at(a[20])
+        task = take(a)
         while task < blocks * groups:
             b = task // groups
             first = (task - b * groups) * group
@@ -284,7 +247,7 @@ def make_convolve(number):
                                   w_stride, out + shift, out_stride, out_rows + pair * 4, num)
                             v += 1
                     pair += ROWS
-            task = _take(a)
+            task = take(a)
 
     return convolve
 
@@ -302,10 +265,11 @@ def make_correlate(number):
 
     def correlate(a):
         offsets, spans, span, channels, vectors = a[1], a[2], a[3], a[4], a[5]
-        x, x_stride, y, y_stride, g, g_offset, g_stride = a[6], a[7], a[8], a[9], a[10], a[11], a[12]
-        lists, in_start, out_start = a[13], _int64_at(a[14]), _int64_at(a[15])
-        count, order = _int64_at(a[16]), _int64_at(a[17])
-        task = _take(a)
+        x, x_stride, y, y_stride = a[6], a[7], a[8], a[9]
+        g, g_offset, g_stride, lists = a[10], a[11], a[12], a[13]
+        in_start, out_start = int64_at(a[14]), int64_at(a[15])
+        count, order = int64_at(a[16]), int64_at(a[17])
+        task = take(a)
         while task < offsets * spans:
             d = order[task // spans]
             low = (task % spans) * span
@@ -334,6 +298,6 @@ def make_correlate(number):
                             tile1(factors, y_stride, outs, x + shift, x_stride, ins, num,
                                   target + shift, g_stride, height)
                             v += 1
-            task = _take(a)
+            task = take(a)
 
     return correlate

@@ -1,0 +1,33 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What compiled kernels need beyond numba's Python: shared counters and memory by address."""
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+
+@intrinsic
+def take(typingctx, counter):
+    """Add 1 to an int64 and return what was there: no two threads get the same number."""
+
+    def codegen(context, builder, signature, args):
+        return builder.atomic_rmw('add', args[0], ir.IntType(64)(1), 'monotonic')
+
+    return types.int64(types.CPointer(types.int64)), codegen
+
+
+def pointer_to(number):
+    """An intrinsic that turns an int64 address into a pointer to numbers of a numba type."""
+
+    @intrinsic
+    def pointer(typingctx, address):
+
+        def codegen(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(number)(types.int64), codegen
+
+    return pointer
+
+
+int32_at = pointer_to(types.int32)
+int64_at = pointer_to(types.int64)
