@@ -339,6 +339,7 @@ def test_interrupted_run_continues_to_the_same_bytes(tmp_path, out, monkeypatch)
         patch.setattr(storage.os, 'replace', killed)
         with pytest.raises(KeyboardInterrupt):
             prepare_scannet(raw, out)
+    (out / 'points' / '.scene0001_00.bin.part').write_bytes(b'what a kill -9 leaves behind')
     report = prepare_scannet(raw, out)
     assert [outcome.state for outcome in report.outcomes] == ['kept', 'converted']
     undisturbed = tmp_path / 'undisturbed'
