@@ -255,9 +255,9 @@ def labelled(instance, semantic, **more):
 
 
 def test_instances_of_ignored_classes_and_unannotated_points_are_none():
-    results = SelectInstances()(labelled([0, 9, 9, 4, 4, 7, -1], [3, 1, 1, 3, 3, 0, 2]))
-    assert results['pts_instance_mask'].tolist() == [-1, 1, 1, -1, -1, 0, -1]
-    assert results['pts_semantic_mask'].tolist() == [3, 1, 1, 3, 3, 0, 2]
+    results = SelectInstances()(labelled([0, 0, 9, 9, 4, 4, 7, -1], [3, 1, 1, 1, 3, 3, 0, 2]))
+    assert results['pts_instance_mask'].tolist() == [-1, -1, 1, 1, -1, -1, 0, -1]
+    assert results['pts_semantic_mask'].tolist() == [3, 1, 1, 1, 3, 3, 0, 2]
     assert results['pts_instance_mask'].dtype == np.int64
 
 
