@@ -179,9 +179,9 @@ def _corners(frame: RoomFrame) -> np.ndarray:
 def _splat(screen, depth, radius, size) -> np.ndarray:
     """``(H, W)`` index of the nearest point at each pixel, -1 for none."""
     height, width = size
-    # Depth in the high bits, the index in the low ones: the minimum finds both at once.
+    order = np.argsort(depth, kind='stable')
     rank = np.empty(len(depth), dtype=np.int64)
-    rank[np.argsort(depth, kind='stable')] = np.arange(len(depth))
+    rank[order] = np.arange(len(depth))
     buffer = np.full(height * width, len(depth), dtype=np.int64)
     row, column = np.floor(screen).astype(np.int64).T
     reach = int(np.ceil(radius.max(initial=0.0)))
@@ -191,8 +191,7 @@ def _splat(screen, depth, radius, size) -> np.ndarray:
             inside = (down**2 + across**2 <= radius**2) & (depth > 0.05)
             inside &= (y >= 0) & (y < height) & (x >= 0) & (x < width)
             np.minimum.at(buffer, y[inside] * width + x[inside], rank[inside])
-    order = np.append(np.argsort(depth, kind='stable'), -1)
-    return order[buffer].reshape(height, width)
+    return np.append(order, -1)[buffer].reshape(height, width)
 
 
 def _edge_shade(depths: np.ndarray) -> np.ndarray:

@@ -24,8 +24,10 @@ def box_room(*, ceiling, angle=0.3, size=(5.0, 3.0, 2.6), seed=0):
         for end in (0.0, 1.0):
             if axis == 2 and end == 1.0 and not ceiling:
                 continue
-            sheet = rng.random((3000, 3))
+            sheet = rng.random((9000, 3))
             sheet[:, axis] = end
+            if axis == 2 and end == 1.0:
+                sheet = sheet[sheet[:, 0] > 0.25]  # scans seldom have all of it
             sheets.append(sheet * size)
     points = np.concatenate(sheets)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -61,11 +63,11 @@ def test_walls_towards_the_viewer_are_those_hidden():
 
 def test_the_nearer_point_hides_the_farther_one():
     frame = RoomFrame(np.zeros(2), np.eye(2), np.ones(2), -1.0, 1.0, None, 0.2)
-    rgb = np.array([[255, 0, 0], [0, 0, 255]], dtype=np.uint8)
+    rgb = np.array([[255, 0, 0], [0, 0, 255], [9, 9, 9]], dtype=np.uint8)
     view = {'frame': frame, 'width': 80, 'height': 60, 'elevation': 0.0}
-    xyz = np.array([[0.9, 0.0, 0.0], [-0.9, 0.0, 0.0]])
+    xyz = np.array([[0.9, 0.0, 0.0], [-0.9, 0.0, 0.0], [0.0, 0.0, 0.0]])
     for azimuth, nearest in ((0.0, rgb[0]), (np.pi, rgb[1])):
-        for order in ([0, 1], [1, 0]):
+        for order in ([0, 1, 2], [2, 1, 0]):
             image = render_points(xyz[order], rgb[order], azimuth=azimuth, **view)
             np.testing.assert_array_equal(image[30, 40], nearest)
 
