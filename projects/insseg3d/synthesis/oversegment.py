@@ -6,6 +6,7 @@ ScanNet's segmentation of meshes follows too.
 """
 import numpy as np
 from numba import njit
+from scipy.spatial import cKDTree
 
 
 @njit(cache=True)
@@ -108,3 +109,32 @@ def _join(number, edges, weight, ranks, threshold, least):
     for p in range(number):
         parent[p] = _find(parent, p)
     return parent
+
+
+def mix_segments(points: np.ndarray, segments: np.ndarray, owner: np.ndarray, *, gap: float,
+                 share: float, rng: np.random.Generator) -> np.ndarray:
+    """Let some pieces run on into a neighbouring object, as real over-segments do.
+
+    Args:
+        points: (P, 3) vertices.
+        segments: (P,) pieces within one owner.
+        owner: (P,) objects.
+        gap: How near two vertices must be for their pieces to meet, metres.
+        share: Share of the meeting pairs of pieces that are joined.
+        rng: Source of randomness.
+
+    Returns:
+        (P,) int32 pieces.
+    """
+    pairs = cKDTree(points).query_pairs(gap, output_type='ndarray')
+    pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
+    meeting = np.unique(np.sort(segments[pairs], axis=1), axis=0)
+    chosen = meeting[rng.random(len(meeting)) < share]
+    target = np.arange(len(points), dtype=np.int32)
+    # Each piece joins at most one other, lest whole rooms run together.
+    free = np.ones(len(points), bool)
+    for a, b in chosen:
+        if free[a] and free[b]:
+            target[a] = b
+            free[a] = free[b] = False
+    return target[segments]

@@ -8,22 +8,18 @@ from .furniture import KINDS, clutter
 from .groups import cooking, dining, lounging, sleeping, stand, storing, washing, working
 from .layout import Layout
 
+_ANYWHERE = ('chair', 'picture', 'cabinet', 'otherfurniture')
+_DRY = (*_ANYWHERE, 'table', 'bookshelf')
 # Room types: groups in the order in which they take their places, then what fills them up.
-PROGRAMS: dict[str, tuple[tuple[Callable[[Layout], None], ...], str]] = {
-    'Bedroom / Hotel': ((sleeping, storing, working),
-                        'chair picture cabinet otherfurniture table bookshelf desk curtain'),
-    'Living room / Lounge': ((lounging, dining, storing),
-                             'chair picture cabinet otherfurniture table bookshelf sofa curtain'),
-    'Kitchen': ((cooking, dining, storing),
-                'chair picture cabinet otherfurniture table refrigerator counter'),
-    'Office': ((working, working, storing),
-               'chair picture cabinet otherfurniture table bookshelf desk sofa'),
-    'Bathroom': ((washing, cooking),
-                 'chair picture cabinet otherfurniture sink toilet curtain'),
-    'Apartment': ((sleeping, cooking, dining),
-                  'chair picture cabinet otherfurniture table bookshelf sofa desk curtain'),
-    'Bookstore / Library': ((storing, storing, dining), 'chair picture table bookshelf sofa desk'),
-    'Misc.': ((washing, sleeping, lounging), ' '.join(KINDS)),
+PROGRAMS: dict[str, tuple[tuple[Callable[[Layout], None], ...], tuple[str, ...]]] = {
+    'Bedroom / Hotel': ((sleeping, storing, working), (*_DRY, 'desk', 'curtain')),
+    'Living room / Lounge': ((lounging, dining, storing), (*_DRY, 'sofa', 'curtain')),
+    'Kitchen': ((cooking, dining, storing), (*_ANYWHERE, 'table', 'refrigerator', 'counter')),
+    'Office': ((working, working, storing), (*_DRY, 'desk', 'sofa')),
+    'Bathroom': ((washing, cooking), (*_ANYWHERE, 'sink', 'toilet', 'curtain')),
+    'Apartment': ((sleeping, cooking, dining), (*_DRY, 'sofa', 'desk', 'curtain')),
+    'Bookstore / Library': ((storing, storing, dining), (*_DRY, 'sofa', 'desk')),
+    'Misc.': ((washing, sleeping, lounging), KINDS),
 }
 # Kinds with which a room is filled up, bulky ones first, since they find room only then:
 # how often, and how many of them a room bears.
@@ -51,7 +47,7 @@ def furnish(layout: Layout, program: str, *, target: int, clutter_count: int) ->
     for group in groups:
         group(layout)
     # With few kinds to choose from, any of them will do in any room.
-    _fill_up(layout, fillers.split() if layout.kinds == frozenset(KINDS) else KINDS, target)
+    _fill_up(layout, fillers if layout.kinds == frozenset(KINDS) else KINDS, target)
     strew(layout, clutter_count)
 
 

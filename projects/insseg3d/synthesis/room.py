@@ -8,7 +8,7 @@ import numpy as np
 from .furniture import KINDS
 from .layout import Layout, Placed
 from .materials import draw_material
-from .oversegment import oversegment
+from .oversegment import mix_segments, oversegment
 from .programs import PROGRAMS, furnish
 from .scan import scan_surfaces, walk
 from .surfaces import Surface, box, rectangle
@@ -100,9 +100,10 @@ def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
         if options.vertices[0] <= len(scan.points) <= options.vertices[1]:
             break
     owner = owner_of[scan.surface]
-    segments = oversegment(scan.points, scan.faces,
-                           np.zeros_like(owner) if options.mixed_segments else owner,
-                           threshold=0.03, least=20)
+    segments = oversegment(scan.points, scan.faces, owner, threshold=0.03, least=20)
+    if options.mixed_segments:
+        segments = mix_segments(scan.points, segments, owner, gap=1.5 * options.spacing, share=0.2,
+                                rng=rng)
     groups, holders = _annotate(pieces, owner, segments, rng)
     area = np.stack([np.bincount(owner_of, scan.seen[:, k], len(pieces)) for k in (0, 1)])
     points, alignment = _turn(scan.points, rng)
@@ -230,15 +231,21 @@ def _annotate(pieces: list[Placed], owner: np.ndarray, segments: np.ndarray,
     total = len(segments)
     goal, missing = rng.uniform(0.10, 0.21) * total, counts[~given].sum()
     is_object = np.array([p.kind is not None for p in pieces])[holder]
-    is_wall = np.array([p.label == 'wall' for p in pieces])[holder]
+    # The largest pieces of walls and of the floor are never forgotten.
+    labels = np.array([p.label for p in pieces])[holder]
+    kept = np.zeros(len(ids), bool)
+    for label, number in (('wall', 2), ('floor', 1)):
+        kept[np.argsort(np.where(labels == label, counts, 0), kind='stable')[-number:]] = True
     # Small pieces go first; a large stretch of wall only if they do not suffice.
-    for most, limit in ((0.05 * total, goal), (0.20 * total, max(goal, 0.22 * total))):
+    for most in (0.05 * total, 0.15 * total):
         for k in rng.permutation(len(ids)):
             spare = counts[k] < 40 and rng.random() < 0.1 if is_object[k] else counts[k] < most
-            spare = spare and (is_wall[k] or counts[k] < 0.05 * total)
-            if given[k] and spare and missing + counts[k] <= limit:
+            room_left = goal if counts[k] < 0.05 * total else 0.23 * total
+            if given[k] and spare and not kept[k] and missing + counts[k] <= room_left:
                 given[k] = False
                 missing += counts[k]
+            if most > 0.1 * total and missing > 0.09 * total:
+                break
         if missing > 0.09 * total:
             break
     groups, holders = [], []

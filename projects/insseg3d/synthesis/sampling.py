@@ -69,7 +69,10 @@ def sample_surfaces(surfaces: Sequence[Surface], spacing: float, jitter: float,
 
 @njit(cache=True)
 def _measure(packed, first, shape, closed):
-    """Length of each lattice along u and v, and its control lines' places along them."""
+    """Greatest length of each lattice along u and v, and its control lines' places along them.
+
+    The places are summed over the lines across, so they are nv or nu times too long.
+    """
     number = shape.shape[0]
     lengths = np.zeros((number, 2))
     knot_start = np.zeros((number, 2), np.int64)
@@ -155,7 +158,7 @@ def _sample(packed, first, shape, closed, count, start, knots_u, knots_v, knot_s
                 area = np.sqrt(n0 * n0 + n1 * n1 + n2 * n2)
                 size = max(area, 1e-12)
                 normals[p, 0], normals[p, 1], normals[p, 2] = n0 / size, n1 / size, n2 / size
-                uv[p, 0], uv[p, 1] = share_u * length_u, share_v * length_v
+                uv[p, 0], uv[p, 1] = share_u * length_u / nv, share_v * length_v / nu
                 cell = 0.0
                 if wide_u > 0 and wide_v > 0:
                     cell = (area / (wide_u * wide_v) * length_u * length_v
@@ -164,11 +167,12 @@ def _sample(packed, first, shape, closed, count, start, knots_u, knots_v, knot_s
 
 
 @njit(cache=True)
-def build_mesh(points, state, order, start, shape, closed, longest):
+def build_mesh(points, normals, state, order, start, shape, closed, longest):
     """Triangles over the kept vertices; dropped ones collapse into a kept neighbour.
 
     Args:
         points: (P, 3) candidate vertices.
+        normals: (P, 3) their normals: no triangle faces the other way.
         state: (P,) uint8: 0 not seen, 1 seen but dropped, 2 kept.
         order: (P,) uint8 random numbers that choose the neighbour and the diagonals.
         start: (S,) first sample of each surface.
@@ -212,17 +216,17 @@ def build_mesh(points, state, order, start, shape, closed, longest):
                 c = target[start[s] + ((i + 1) % nu) * nv + j + 1]
                 d = target[start[s] + i * nv + j + 1]
                 if order[start[s] + i * nv + j] & 1:
-                    number = _face(points, a, b, c, limit, faces, number)
-                    number = _face(points, a, c, d, limit, faces, number)
+                    number = _face(points, normals, a, b, c, limit, faces, number)
+                    number = _face(points, normals, a, c, d, limit, faces, number)
                 else:
-                    number = _face(points, a, b, d, limit, faces, number)
-                    number = _face(points, b, c, d, limit, faces, number)
+                    number = _face(points, normals, a, b, d, limit, faces, number)
+                    number = _face(points, normals, b, c, d, limit, faces, number)
     return faces[:number].copy()
 
 
 @njit(cache=True)
-def _face(points, a, b, c, limit, faces, number):
-    """Append a triangle unless it is degenerate, unseen or too long."""
+def _face(points, normals, a, b, c, limit, faces, number):
+    """Append a triangle unless it is degenerate, unseen, too long or folded over."""
     if a < 0 or b < 0 or c < 0 or a == b or b == c or a == c:
         return number
     for one, other in ((a, b), (b, c), (c, a)):
@@ -231,5 +235,14 @@ def _face(points, a, b, c, limit, faces, number):
             length += (points[one, k] - points[other, k]) ** 2
         if length > limit:
             return number
+    ux, uy, uz = (points[b, 0] - points[a, 0], points[b, 1] - points[a, 1],
+                  points[b, 2] - points[a, 2])
+    vx, vy, vz = (points[c, 0] - points[a, 0], points[c, 1] - points[a, 1],
+                  points[c, 2] - points[a, 2])
+    along = ((uy * vz - uz * vy) * (normals[a, 0] + normals[b, 0] + normals[c, 0])
+             + (uz * vx - ux * vz) * (normals[a, 1] + normals[b, 1] + normals[c, 1])
+             + (ux * vy - uy * vx) * (normals[a, 2] + normals[b, 2] + normals[c, 2]))
+    if along <= 0.0:
+        return number
     faces[number, 0], faces[number, 1], faces[number, 2] = a, b, c
     return number + 1

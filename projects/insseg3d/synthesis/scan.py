@@ -65,8 +65,8 @@ def scan_surfaces(surfaces: Sequence[Surface], cameras: np.ndarray, lights: np.n
         observe(samples.points, samples.normals, camera, image, _FOCAL, _REACH, views, nearest)
     state = _survivors(surfaces, samples, views, nearest, rng)
     order = rng.integers(0, 256, count, dtype=np.uint8)
-    faces = build_mesh(samples.points, state, order, samples.start, samples.shape, samples.closed,
-                       4.2 * _CELL * spacing)
+    faces = build_mesh(samples.points, samples.normals, state, order, samples.start, samples.shape,
+                       samples.closed, 4.2 * _CELL * spacing)
     used = np.zeros(count, bool)
     used[faces.ravel()] = True
     # Neighbours in space are neighbours in the file, objects are not.
