@@ -199,7 +199,7 @@ FLOAT_COLOR = typed.MESH_HEADER.format(vertices=1).replace(
 )
 BAD_FILES = [
     ('_vh_clean_2.ply', None, 'no such file'),
-    ('_vh_clean_2.ply', typed.mesh()[:-30], 'cut off'),  # within the faces
+    ('_vh_clean_2.ply', typed.mesh()[:-5], 'cut off'),  # within the faces
     ('_vh_clean_2.ply', typed.mesh()[:-100], 'cut off'),  # within the vertices
     ('_vh_clean_2.ply', typed.mesh()[:50], 'no complete PLY header'),
     ('_vh_clean_2.ply', b'', 'no complete PLY header'),
@@ -360,6 +360,18 @@ def test_full_disk_leaves_no_half_file_and_a_rerun_completes(raw, out, monkeypat
     assert error.value.errno == errno.ENOSPC
     assert snapshot(out) == {}
     assert prepare_scannet(raw, out).outcomes[0].state == 'converted'
+
+
+def test_record_is_gone_while_its_files_are_renewed(tmp_path, monkeypatch):
+    source = tmp_path / 'source'
+    source.write_bytes(b'raw')
+    record = storage.SceneRecord(tmp_path / 'out', 'scene0000_00')
+    record.write({'a': b'1', 'b': b'1'}, [source])
+    assert record.read([source]) is not None
+    monkeypatch.setattr(storage.os, 'fsync', lambda _: (_ for _ in ()).throw(OSError('full')))
+    with pytest.raises(OSError, match='full'):
+        record.write({'a': b'2', 'b': b'2'}, [source])
+    assert record.read([source]) is None
 
 
 def test_write_whole_keeps_the_old_file_when_writing_fails(tmp_path, monkeypatch):

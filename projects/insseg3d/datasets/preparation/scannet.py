@@ -179,7 +179,7 @@ def boxes(
     x, y, z = coords.astype(np.float64).T
     aligned = np.stack([x * r[0] + y * r[1] + z * r[2] + r[3] for r in alignment[:3]], axis=1)
     order = np.argsort(instance, kind='stable')
-    numbers, starts = np.unique(instance[order], return_index=True)
+    starts = np.unique(instance[order], return_index=True)[1]
     lows = np.minimum.reduceat(aligned[order], starts, axis=0)
     highs = np.maximum.reduceat(aligned[order], starts, axis=0)
     ids = semantic[order][starts]
@@ -188,6 +188,6 @@ def boxes(
             'bbox_3d': [*((low + high) / 2).tolist(), *(high - low).tolist()],
             'bbox_label_3d': _CLASS_OF_ID[nyu40_id],
         }
-        for number, low, high, nyu40_id in zip(numbers, lows, highs, ids.tolist())
-        if number > 0 and nyu40_id in _CLASS_OF_ID
+        for low, high, nyu40_id in zip(lows, highs, ids.tolist())
+        if nyu40_id in _CLASS_OF_ID  # 0, unannotated, is not
     ]
