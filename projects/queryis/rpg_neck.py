@@ -24,20 +24,17 @@ class SumNormalizedMaps(BaseModule):
     Args:
         prior: Activation of every voxel at the start. A small one lets each map leave the
             average of the scene sooner, since its sum is then made of the few voxels that it likes.
-        std: Spread of the weights that make the maps' logits. The larger, the more the maps (and
-            so the representative points) differ from each other at the start.
     """
 
-    def __init__(self, *, prior: float = 0.01, std: float = 0.01) -> None:
+    def __init__(self, *, prior: float = 0.01) -> None:
         super().__init__()
         if not 0 < prior < 1:
             raise ValueError(f'SumNormalizedMaps: prior is {prior}, expected a number in (0, 1).')
         self.prior = prior
-        self.std = std
 
     def init_maps(self, linear: nn.Linear) -> None:
         """Set the layer that makes the maps' logits so that all voxels start at ``prior``."""
-        nn.init.normal_(linear.weight, std=self.std)
+        nn.init.normal_(linear.weight, std=0.01)
         nn.init.constant_(linear.bias, math.log(self.prior / (1 - self.prior)))
 
     def forward(self, logits: Tensor, voxels: Tensor) -> Tensor:
