@@ -1,13 +1,27 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sparse convolutions against dense ones, in values and gradients."""
+"""Sparse convolutions against dense ones, in values and gradients, and what must not matter."""
+import multiprocessing
+import threading
+
 import pytest
 import torch
 
 from insseg3d.layers import SparseConv3d, SparseInverseConv3d, SparseTensor, SubMConv3d
+from insseg3d.ops import sparse_conv, sparse_cpu
 
 from .sparse_reference import dense_inverse, dense_strided, dense_submanifold, random_voxels
 
-CHANNELS = [(3, 5), (16, 16), (6, 40), (33, 17)]
+CHANNELS = [(3, 5), (16, 16), (6, 40), (33, 17), (80, 64), (48, 112)]
+
+
+@pytest.fixture(params=['native', 'torch'])
+def implementation(request, monkeypatch):
+    """The compiled kernels, which must be there, and the torch operators they stand in for."""
+    assert sparse_cpu.usable(torch.zeros(1))
+    assert sparse_cpu.usable(torch.zeros(1, dtype=torch.float64))
+    if request.param == 'torch':
+        monkeypatch.setattr(sparse_cpu, 'usable', lambda features: False)
+    return request.param
 
 
 def _layer(kind, channels, dtype=torch.float64):
@@ -17,8 +31,8 @@ def _layer(kind, channels, dtype=torch.float64):
 
 def _grads(out, *inputs):
     torch.manual_seed(2)
-    return torch.autograd.grad((out * torch.randn_like(out)).sum(), inputs,
-                               retain_graph=True)
+    factor = torch.randn(out.shape, dtype=torch.float64).to(out.dtype)
+    return torch.autograd.grad((out * factor).sum(), inputs, retain_graph=True)
 
 
 def _assert_close(ours, reference, tolerance=1e-9):
@@ -26,6 +40,7 @@ def _assert_close(ours, reference, tolerance=1e-9):
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.usefixtures('implementation')
 @pytest.mark.parametrize('channels', CHANNELS)
 @pytest.mark.parametrize('extent', [(6, 5, 7), (1, 1, 9), (4, 4, 4)])
 def test_submanifold_equals_dense(channels, extent):
@@ -38,6 +53,7 @@ def test_submanifold_equals_dense(channels, extent):
     _assert_close(_grads(out, features, layer.weight), _grads(reference, features, layer.weight))
 
 
+@pytest.mark.usefixtures('implementation')
 @pytest.mark.parametrize('channels', CHANNELS)
 @pytest.mark.parametrize('extent', [(6, 5, 7), (3, 3, 3), (8, 8, 8)])
 def test_strided_and_inverse_equal_dense(channels, extent):
@@ -56,3 +72,208 @@ def test_strided_and_inverse_equal_dense(channels, extent):
                   _grads(reference, features, down.weight))
     inputs = features, down.weight, up.weight
     _assert_close(_grads(out, *inputs), _grads(back, *inputs))
+
+
+@pytest.mark.usefixtures('implementation')
+def test_many_blocks_equal_dense_in_float32():
+    """More rows than one block of the kernels, and lists that fill no whole tile."""
+    coors = random_voxels(3001, (18, 19, 20), seed=3)
+    features = torch.randn(len(coors), 16, requires_grad=True)
+    layer = _layer(SubMConv3d, (16, 32), torch.float32)
+    out = layer(SparseTensor.from_voxels(features, coors)).input_order()
+    reference = dense_submanifold(features.double(), coors, layer.weight.double()).float()
+    _assert_close([out], [reference], 2e-5)
+    ours = _grads(out, features, layer.weight)
+    theirs = _grads(reference, features, layer.weight)
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one - other).abs().max() < 1e-5 * other.abs().max()
+
+
+@pytest.mark.usefixtures('implementation')
+def test_gradcheck():
+    coors = random_voxels(9, (3, 2, 3))
+    fine = SparseTensor.from_voxels(torch.zeros(len(coors), 1), coors, multiple=2).grid
+
+    def network(features, *weights):
+        out = sparse_conv.sparse_conv(features, weights[0], fine.submanifold)
+        out = sparse_conv.sparse_conv(out, weights[1], fine.strided)
+        return sparse_conv.sparse_conv(out, weights[2], fine.strided.transposed())
+
+    inputs = [torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+              for shape in ((len(coors), 2), (3, 3, 3, 3, 2), (2, 2, 2, 2, 3), (2, 2, 2, 2, 2))]
+    assert torch.autograd.gradcheck(network, inputs)
+
+
+def _run(features, coors, dtype):
+    """Values at the voxels of every level and gradients of a small network."""
+    conv, down, up = (_layer(kind, (16, 16), dtype)
+                      for kind in (SubMConv3d, SparseConv3d, SparseInverseConv3d))
+    features = features.to(dtype).requires_grad_()
+    fine = conv(SparseTensor.from_voxels(features, coors, multiple=2))
+    out = up(down(fine), fine).input_order()
+    factor = torch.sin(coors.double().sum(1, keepdim=True)).to(dtype)
+    grads = torch.autograd.grad((out * factor).sum(), [features, conv.weight, down.weight,
+                                                       up.weight])
+    return [out.detach(), *grads]
+
+
+def _relative(one, other):
+    return float((one - other).detach().abs().max() / other.detach().abs().max())
+
+
+@pytest.mark.usefixtures('implementation')
+@pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float32, 1e-5), (torch.float64, 1e-11)])
+class TestInvariance:
+
+    def test_two_calls_equal_to_the_bit(self, dtype, tolerance):
+        coors = random_voxels(5000, (20, 20, 20))
+        features = torch.randn(len(coors), 16)
+        for one, other in zip(_run(features, coors, dtype), _run(features, coors, dtype),
+                              strict=True):
+            assert torch.equal(one, other)
+
+    def test_order_of_rows(self, dtype, tolerance):
+        coors = random_voxels(5000, (20, 20, 20))
+        features = torch.randn(len(coors), 16)
+        order = torch.randperm(len(coors))
+        straight = _run(features, coors, dtype)
+        shuffled = _run(features[order], coors[order], dtype)
+        straight[:2] = [rows[order] for rows in straight[:2]]
+        assert max(map(_relative, shuffled, straight)) < tolerance
+
+    def test_batch_mates(self, dtype, tolerance):
+        coors = random_voxels(5000, (20, 20, 20))
+        features = torch.randn(len(coors), 16)
+        together = _run(features, coors, dtype)[:2]
+        for scene in (0, 1):
+            rows = coors[:, 0] == scene
+            alone = _run(features[rows], coors[rows] * torch.tensor([0, 1, 1, 1]), dtype)[:2]
+            assert _relative(alone[0], together[0][rows]) < tolerance
+
+    def test_number_of_threads(self, dtype, tolerance):
+        coors = random_voxels(5000, (20, 20, 20))
+        features = torch.randn(len(coors), 16)
+        threads, results = torch.get_num_threads(), []
+        try:
+            for number in (1, 2, 3):
+                torch.set_num_threads(number)
+                results.append(_run(features, coors, dtype))
+        finally:
+            torch.set_num_threads(threads)
+        for result in results[1:]:
+            assert max(map(_relative, result, results[0])) < tolerance
+
+
+def test_several_python_threads_at_once():
+    coors = random_voxels(5000, (20, 20, 20))
+    features = torch.randn(len(coors), 16)
+    expected, wrong = _run(features, coors, torch.float32), []
+
+    def work():
+        for _ in range(5):
+            result = _run(features, coors, torch.float32)
+            wrong.extend(not torch.equal(one, other)
+                         for one, other in zip(result, expected, strict=True))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(wrong) == 3 * 5 * 5
+    assert not any(wrong)
+
+
+def _in_worker(queue, features, coors):
+    torch.set_num_threads(1)  # as torch's data loader does in its workers
+    queue.put([result.numpy() for result in _run(features, coors, torch.float32)])
+
+
+def test_forked_process():
+    coors = random_voxels(500, (8, 8, 8))
+    features = torch.randn(len(coors), 16)
+    expected = _run(features, coors, torch.float32)
+    context = multiprocessing.get_context('fork')
+    queue = context.Queue()
+    process = context.Process(target=_in_worker, args=(queue, features, coors))
+    process.start()
+    result = queue.get(timeout=60)
+    process.join(timeout=60)
+    for one, other in zip(result, expected, strict=True):
+        assert _relative(torch.from_numpy(one), other) < 1e-5
+
+
+@pytest.mark.usefixtures('implementation')
+def test_shared_layer_adds_its_gradients():
+    coors = random_voxels(40)
+    features = torch.randn(len(coors), 4, dtype=torch.float64)
+    layer = _layer(SubMConv3d, (4, 4))
+    out = layer(layer(SparseTensor.from_voxels(features, coors))).input_order()
+    once = dense_submanifold(features, coors, layer.weight)
+    reference = dense_submanifold(once, coors, layer.weight)
+    _assert_close(_grads(out, layer.weight), _grads(reference, layer.weight))
+
+
+@pytest.mark.usefixtures('implementation')
+def test_gradients_flow_in_eval_mode():
+    coors = random_voxels(40)
+    features = torch.randn(len(coors), 4, requires_grad=True)
+    layer = _layer(SubMConv3d, (4, 4), torch.float32).eval()
+    layer(SparseTensor.from_voxels(features, coors)).features.sum().backward()
+    assert features.grad.abs().sum() > 0
+    assert layer.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.usefixtures('implementation')
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_autocast(dtype):
+    coors = random_voxels(60)
+    features = torch.randn(len(coors), 8, requires_grad=True)
+    layer = _layer(SubMConv3d, (8, 8), torch.float32)
+    out = layer(SparseTensor.from_voxels(features, coors)).features
+    exact = _grads(out, features, layer.weight)
+    with torch.autocast('cpu', dtype=dtype):
+        low = layer(SparseTensor.from_voxels(features, coors)).features
+    grads = _grads(low, features, layer.weight)
+    assert all(grad.dtype == torch.float32 for grad in grads)
+    assert _relative(low.float(), out) < 0.03
+    for one, other in zip(grads, exact, strict=True):
+        assert _relative(one, other) < 0.05
+
+
+@pytest.mark.usefixtures('implementation')
+def test_empty_tensor_keeps_the_graph():
+    features = torch.zeros(0, 4, requires_grad=True)
+    layers = [_layer(kind, (4, 4), torch.float32)
+              for kind in (SubMConv3d, SparseConv3d, SparseInverseConv3d)]
+    fine = SparseTensor.from_voxels(features, torch.zeros(0, 4, dtype=torch.int32), multiple=2)
+    x = layers[0](fine)
+    out = layers[2](layers[1](x), x).features
+    assert out.shape == (0, 4)
+    out.sum().backward()
+    assert all(torch.equal(layer.weight.grad, torch.zeros_like(layer.weight)) for layer in layers)
+
+
+def test_compilation_failure_costs_only_speed(monkeypatch):
+    def broken():
+        raise OSError('no compiler here')
+
+    from insseg3d.ops import native
+    with pytest.warns(UserWarning, match='slower torch operators are used: OSError: no compiler'):
+        assert native.compile_kernels(broken) is None
+    monkeypatch.setattr(sparse_cpu, '_kernels', lambda dtype: None)
+    assert not sparse_cpu.usable(torch.zeros(1))
+
+
+def test_wrong_arguments_are_named():
+    coors = random_voxels(10)
+    x = SparseTensor.from_voxels(torch.zeros(10, 4), coors, multiple=2)
+    with pytest.raises(ValueError, match=r'features have shape \(10, 4\), expected \(10, 5\)'):
+        SubMConv3d(5, 5)(x)
+    with pytest.raises(ValueError, match="backend is 'cuda', expected one of"):
+        SubMConv3d(5, 5, backend='cuda')
+    other = SparseTensor.from_voxels(torch.zeros(10, 4), coors, multiple=2)
+    with pytest.raises(ValueError, match='came down from this level'):
+        SparseInverseConv3d(4, 4)(SparseConv3d(4, 4)(x), other)
+    with pytest.raises(ValueError, match=r'expected \(V, C\) and \(V, 4\)'):
+        SparseTensor.from_voxels(torch.zeros(9, 4), coors)

@@ -1,0 +1,144 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The spconv backend against the torch one: on CPU with one thread, and on CUDA where there is one.
+
+spconv's CPU code is right on one thread only.
+"""
+import pytest
+import torch
+
+import insseg3d  # noqa: F401  (mmdet3d, when imported, replaces how spconv's modules load weights)
+from insseg3d.layers import (
+    SparseConv3d,
+    SparseInverseConv3d,
+    SparseTensor,
+    SubMConv3d,
+    choose_backend,
+)
+
+from .sparse_reference import random_voxels
+
+pytest.importorskip('spconv')
+DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(params=DEVICES)
+def device(request):
+    if request.param == 'cuda' and not torch.cuda.is_available():
+        pytest.skip('no CUDA device')
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield request.param
+    torch.set_num_threads(threads)
+
+
+def _layers(backend, device, dtype=torch.float32):
+    torch.manual_seed(1)
+    kinds = [(SubMConv3d, 8, 16), (SparseConv3d, 16, 24), (SubMConv3d, 24, 24),
+             (SparseInverseConv3d, 24, 16), (SubMConv3d, 16, 16)]
+    return torch.nn.ModuleList(kind(i, o, backend=backend) for kind, i, o in kinds).to(
+        device, dtype)
+
+
+def _forward(layers, features, coors):
+    conv, down, deep, up, last = layers
+    fine = conv(SparseTensor.from_voxels(features, coors, multiple=2))
+    coarse = deep(down(fine))
+    return last(up(coarse, fine)).input_order(), coarse
+
+
+def _run(backend, device, coors, training=True):
+    torch.manual_seed(3)
+    features = torch.randn(len(coors), 8).to(device).requires_grad_()
+    layers = _layers(backend, device).train(training)
+    out, coarse = _forward(layers, features, coors.to(device))
+    factor = torch.randn(out.shape, generator=torch.Generator().manual_seed(4)).to(device)
+    loss = (out * factor).sum() + coarse.features.square().sum()
+    grads = torch.autograd.grad(loss, [features, *layers.parameters()])
+    return [out, coarse.features, *grads], coarse.grid.coors
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_backends_agree(device, training):
+    """In eval mode too, where spconv by itself cuts the graph."""
+    coors = random_voxels(900, (11, 9, 13))
+    ours, grid = _run('torch', device, coors, training)
+    theirs, other_grid = _run('spconv', device, coors, training)
+    assert torch.equal(grid, other_grid)
+    for one, other in zip(theirs, ours, strict=True):
+        assert (one - other).abs().max() < 2e-5 * other.abs().max()
+
+
+def test_inverse_alone_makes_its_table(device):
+    coors = random_voxels(200, (9, 9, 9)).to(device)
+    results = []
+    for backend in ('torch', 'spconv'):
+        torch.manual_seed(5)
+        up = SparseInverseConv3d(8, 8, backend=backend).to(device)
+        fine = SparseTensor.from_voxels(torch.zeros(len(coors), 8, device=device), coors,
+                                        multiple=2)
+        coarse = SparseTensor(torch.randn(fine.grid.coarse.coors.shape[0], 8,
+                                          generator=torch.Generator().manual_seed(6)).to(device),
+                              fine.grid.coarse)
+        results.append(up(coarse, fine).features)
+    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-5)
+
+
+def test_inference_then_training_on_one_grid(device):
+    """Tables made without gradients lack the half that a backward pass needs."""
+    coors = random_voxels(300, (9, 9, 9)).to(device)
+    layer = SubMConv3d(8, 8, backend='spconv').to(device)
+    x = SparseTensor.from_voxels(torch.randn(len(coors), 8, device=device), coors)
+    with torch.no_grad():
+        expected = layer(x).features
+    out = layer(x).features
+    torch.testing.assert_close(out, expected)
+    out.sum().backward()
+    assert layer.weight.grad.abs().sum() > 0
+
+
+def test_empty_and_single_voxel(device):
+    layers = _layers('spconv', device)
+    for num in (0, 1):
+        coors = torch.zeros(num, 4, dtype=torch.int32, device=device)
+        out, _ = _forward(layers, torch.ones(num, 8, device=device), coors)
+        assert out.shape == (num, 16)
+        out.sum().backward()
+    assert all(parameter.grad is not None for parameter in layers.parameters())
+
+
+def test_same_parameters_and_state_dict():
+    ours, theirs = _layers('torch', 'cpu'), _layers('spconv', 'cpu')
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {
+        k: v.shape for k, v in theirs.state_dict().items()}
+    theirs.load_state_dict(ours.state_dict())
+
+
+def test_automatic_choice():
+    assert choose_backend('auto', torch.zeros(1)) == 'torch'
+    assert choose_backend('spconv', torch.zeros(1)) == 'spconv'
+
+
+def test_several_threads_on_cpu_are_refused():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        x = SparseTensor.from_voxels(torch.zeros(4, 8), random_voxels(4))
+        with pytest.raises(RuntimeError, match='more than one thread'):
+            SubMConv3d(8, 8, backend='spconv')(x)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@pytest.mark.parametrize('backend', ['torch', 'spconv'])
+def test_half_precision_training_on_cuda(backend):
+    coors = random_voxels(900, (11, 9, 13)).cuda()
+    features = torch.randn(len(coors), 8, device='cuda', requires_grad=True)
+    layers = _layers(backend, 'cuda')
+    exact, _ = _forward(layers, features, coors)
+    with torch.autocast('cuda', dtype=torch.float16):
+        out, _ = _forward(layers, features, coors)
+        out.float().sum().backward()
+    assert (out.float() - exact).abs().max() < 0.03 * exact.abs().max()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in layers.parameters())
