@@ -3,14 +3,19 @@ const report = { errors: [] };
 window.addEventListener('error', (event) => report.errors.push(event.message));
 const byQuery = (query) => document.querySelector(query);
 
-// Share of drawn pixels, and a sum that tells pictures apart.
-function picture() {
+// The canvas as bytes.
+function pixelsOf() {
   const canvas = byQuery('#canvas'), copy = document.createElement('canvas');
   copy.width = canvas.width;
   copy.height = canvas.height;
   const context = copy.getContext('2d');
   context.drawImage(canvas, 0, 0);
-  const pixels = context.getImageData(0, 0, copy.width, copy.height).data;
+  return context.getImageData(0, 0, copy.width, copy.height);
+}
+
+// Share of drawn pixels, and a sum that tells pictures apart.
+function picture() {
+  const pixels = pixelsOf().data;
   let drawn = 0, sum = 0;
   for (let k = 0; k < pixels.length; k += 4) {
     if (pixels[k + 3]) drawn += 1;
@@ -29,9 +34,20 @@ function key(name) {
   byQuery('#stage').dispatchEvent(new KeyboardEvent('keydown', { key: name }));
 }
 
+// Whether a pixel is a lighter or darker tone of a colour.
+function isTone(pixel, colour) {
+  let both = 0, one = 0, other = 0;
+  for (let k = 0; k < 3; k++) {
+    both += pixel[k] * colour[k];
+    one += pixel[k] ** 2;
+    other += colour[k] ** 2;
+  }
+  return both > 0.97 * Math.sqrt(one * other);
+}
+
 const rows = () => document.querySelectorAll('#pred-list button').length;
-const pressed = () => [...document.querySelectorAll('#pred-list button[aria-pressed=true]')]
-  .map((row) => row.children[1].textContent);
+const pressedRows = () => [...document.querySelectorAll('#pred-list button[aria-pressed=true]')];
+const pressed = () => pressedRows().map((row) => row.children[1].textContent);
 
 // Frames are drawn when this says so: a headless browser has no clock of its own.
 const waiting = [];
@@ -57,12 +73,20 @@ function act() {
   see('home');
 
   const box = document.querySelectorAll('.pane')[1].getBoundingClientRect();
+  const stage = byQuery('#stage').getBoundingClientRect(), image = pixelsOf();
   report.hits = {};
+  report.painted = 0;  // hits whose pixel has the colour of the object that was hit
   for (let x = box.left + 10; x < box.right; x += 16) {
     for (let y = box.top + 10; y < box.bottom; y += 16) {
       point('pointerdown', x, y);
       point('pointerup', x, y);
-      for (const name of pressed()) report.hits[name] = (report.hits[name] || 0) + 1;
+      for (const row of pressedRows()) {
+        const name = row.children[1].textContent;
+        report.hits[name] = (report.hits[name] || 0) + 1;
+        const colour = row.firstChild.style.background.match(/\d+/g).map(Number);
+        const at = 4 * (Math.floor(y - stage.top) * image.width + Math.floor(x - stage.left));
+        if (isTone(image.data.subarray(at, at + 3), colour)) report.painted += 1;
+      }
     }
   }
   key('Escape');

@@ -86,10 +86,10 @@ def test_left_is_left_and_up_is_up():
     assert blue[0] < 25 and 35 < blue[1] < 45
 
 
-def furnished(seed=0):
-    """A room with ceiling and a red block of points on its floor."""
+def furnished(seed=0, *, ceiling=True):
+    """A room with a red block of points on its floor."""
     rng = np.random.default_rng(seed)
-    room = box_room(ceiling=True)
+    room = box_room(ceiling=ceiling)
     block = rng.random((3000, 3)) * (0.8, 0.8, 0.7) + (*room[:, :2].mean(axis=0), 0.0)
     xyz = np.concatenate([room, block])
     rgb = np.full((len(xyz), 3), 200.0)
@@ -103,7 +103,9 @@ def test_views_stand_side_by_side_and_look_below_the_ceiling(tmp_path):
     image = render_views(scene, width=120, height=100, captions=False)
     assert image.shape == (100, 360, 3) and image.dtype == np.uint8
     red = (image[..., 0] > 150) & (image[..., 1] < 90)
-    assert red[:, :120].sum() > 100  # seen through ceiling and near walls
+    bare = render_views(furnished(ceiling=False), width=120, height=100, captions=False)
+    bare_red = (bare[..., 0] > 150) & (bare[..., 1] < 90)
+    assert red[:, :120].sum() > 0.95 * bare_red[:, :120].sum() > 100
     np.testing.assert_array_equal(image[:, 120:240], image[:, 240:])  # the same objects
     assert (image[0, 0] == BACKGROUND).all()
     alone = Scene.of('room', scene.xyz)

@@ -205,6 +205,7 @@ def test_page_works_in_a_browser(page, tmp_path, anchor):
     assert len(set(sums)) == 4
     assert report['zoomed']['drawn'] > report['turned']['drawn']
     assert set(report['hits']) == {'bed', 'chair'} and min(report['hits'].values()) > 8
+    assert report['painted'] > 0.8 * sum(report['hits'].values())  # the nearest is on top
     assert report['cleared'] == 0 and report['chosen'] == ['bed']
     assert report['rowsAbove'] == 1 and report['tab'] == 'second'
     assert report['theme'] == 'dark'

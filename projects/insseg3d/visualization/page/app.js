@@ -15,6 +15,14 @@ function make(tag, properties = {}, ...children) {
 }
 const css = (rgb) => `rgb(${rgb.join(' ')})`;
 const percent = (value) => (value === null ? '–' : (100 * value).toFixed(1));
+// Scrolls a list to one of its parts, and nothing else: the page stays where it is.
+function bringIntoView(list, part) {
+  const outer = list.getBoundingClientRect(), inner = part.getBoundingClientRect();
+  list.scrollBy({
+    left: Math.min(0, inner.left - outer.left) + Math.max(0, inner.right - outer.right),
+    top: Math.min(0, inner.top - outer.top) + Math.max(0, inner.bottom - outer.bottom),
+  });
+}
 const plural = (count, word) => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 // --- the head of the page ---
@@ -87,7 +95,7 @@ function open(index, keepCamera = false) {
   [...byId('scenes').children].forEach((tab, k) => {
     tab.setAttribute('aria-selected', k === current);
     tab.tabIndex = k === current ? 0 : -1;
-    if (k === current) tab.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    if (k === current) bringIntoView(byId('scenes'), tab);
   });
   byId('score-box').hidden = !packed.pred;
   byId('modes').hidden = byId('legend').parentElement.hidden = !(packed.pred || packed.truth);
@@ -108,7 +116,7 @@ function markSelection() {
     for (const row of byId(`${key}-list`).querySelectorAll('button')) {
       const on = viewer.selection && viewer.selection.key === key && viewer.selection.index === Number(row.dataset.index);
       row.setAttribute('aria-pressed', Boolean(on));
-      if (on) row.scrollIntoView({ block: 'nearest' });
+      if (on) bringIntoView(byId(`${key}-list`), row);
     }
   }
 }
