@@ -100,7 +100,7 @@ def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
         if options.vertices[0] <= len(scan.points) <= options.vertices[1]:
             break
     owner = owner_of[scan.surface]
-    segments = oversegment(scan.points, scan.faces, owner, threshold=0.03, least=20)
+    segments = oversegment(scan.points, scan.faces, owner, threshold=0.0005, least=20)
     if options.mixed_segments:
         segments = mix_segments(scan.points, segments, owner, gap=1.5 * options.spacing, share=0.2,
                                 rng=rng)

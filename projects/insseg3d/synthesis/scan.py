@@ -111,7 +111,7 @@ def _disturb(points, normals, distance, rng) -> np.ndarray:
     seed = int(rng.integers(2 ** 31))
     along = 0.014 * (noise_field(points, 0.6, seed) - 0.5)
     along += 0.012 * (noise_field(points, 0.11, seed + 1) - 0.5)
-    along += (0.0006 + 0.0005 * distance) * rng.standard_normal(len(points), dtype=np.float32)
+    along += (0.0007 + 0.0006 * distance) * rng.standard_normal(len(points), dtype=np.float32)
     rough = 0.0006 * rng.standard_normal(points.shape, dtype=np.float32)
     return (points + along[:, None] * normals + rough).astype(np.float32)
 
