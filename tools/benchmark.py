@@ -69,7 +69,7 @@ def speed(args):
     model, config = load_model(args.config, args.weights, args.device)
     data = model.data_preprocessor(pack_points(points, config), False)
     rows = []
-    for run in range(args.warm_up + args.repeat):
+    for _ in range(args.warm_up + args.repeat):
         row = time_stages(model, config, points)
         row['forward pass'] = sum(row[stage] for stage in STAGES[1:])
         row['head'] = sum(row[stage] for stage in STAGES[2:])

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from mmdet3d.registry import DATASETS
 from mmengine.config import Config
 
 from insseg3d.apis import load_model, predict_points
 from insseg3d.visualization import InstanceMap, Scene, render_views, save_png, write_instance_ply
-from mmdet3d.registry import DATASETS
 
 
 def parse_args(argv=None):

@@ -1,12 +1,11 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """One query for each object: the assignment of least total cost."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
+from mmdet3d.registry import TASK_UTILS
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-
-from mmdet3d.registry import TASK_UTILS
 
 from .match_costs import SceneMatching, total_cost
 

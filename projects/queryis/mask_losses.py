@@ -4,11 +4,11 @@
 Each is called with mask logits ``(V, G')``, the points that each voxel shares with the object of
 that column ``(V, G')`` and points per voxel ``(V,)``, and gives one value a mask, ``(G',)``.
 """
+from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from insseg3d.ops.masks import mask_bce_loss, mask_dice_loss
-from mmdet3d.registry import MODELS
 
 
 @MODELS.register_module()

@@ -4,14 +4,15 @@
 A cost maps one scene's ``SceneMatching`` to a ``(G, Q)`` block. Losses have other names and live
 in ``mask_losses.py``: a pairwise cost needs all pairs and no gradient, a loss the opposite.
 """
-from typing import Callable, NamedTuple, Optional
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
+from mmdet3d.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from insseg3d.ops.masks import MaskSums, pairwise_bce_cost, pairwise_dice_cost
-from mmdet3d.registry import TASK_UTILS
 
 
 class SceneMatching(NamedTuple):
@@ -28,7 +29,7 @@ class SceneMatching(NamedTuple):
     class_logits: Tensor
     labels: Tensor
     sums: MaskSums
-    dense: Optional[Callable[[], tuple[Tensor, Tensor]]] = None
+    dense: Callable[[], tuple[Tensor, Tensor]] | None = None
 
 
 @TASK_UTILS.register_module()

@@ -1,12 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From queries to results: ranked, overlapping masks and one map without overlaps."""
 import torch
+from mmdet3d.registry import TASK_UTILS
+from mmdet3d.structures import PointData
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from insseg3d.ops.masks import mask_scores, resolve_overlaps
-from mmdet3d.registry import TASK_UTILS
-from mmdet3d.structures import PointData
 
 
 @TASK_UTILS.register_module()

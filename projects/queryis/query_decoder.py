@@ -1,11 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Instance query decoder (IQD): K queries read the scene from its representative points."""
-from typing import Optional
-
-from mmengine.model import BaseModule
-from torch import Tensor, nn
 
 from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
 
 
 @MODELS.register_module()
@@ -47,7 +45,7 @@ class QueryDecoderLayer(BaseModule):
             *,
             embed_dims: int,
             num_heads: int = 4,
-            feedforward_channels: Optional[int] = None,
+            feedforward_channels: int | None = None,
             dropout: float = 0.0) -> None:
         super().__init__()
         hidden = feedforward_channels or 4 * embed_dims
@@ -61,7 +59,7 @@ class QueryDecoderLayer(BaseModule):
         self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, queries: Tensor, memory: Tensor, padding: Optional[Tensor]) -> Tensor:
+    def forward(self, queries: Tensor, memory: Tensor, padding: Tensor | None) -> Tensor:
         """Update queries ``(B, Q, C)`` from memory ``(B, J, C)``, ignoring its padding."""
         update, _ = self.self_attn(queries, queries, queries, need_weights=False)
         queries = self.norms[0](queries + self.dropout(update))
@@ -90,7 +88,7 @@ class QueryDecoder(BaseModule):
             queries: dict,
             layer: dict,
             num_layers: int = 3,
-            init_cfg: Optional[dict] = None) -> None:
+            init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.queries = MODELS.build(queries)
         self.layers = nn.ModuleList(MODELS.build(layer) for _ in range(num_layers))
@@ -98,11 +96,11 @@ class QueryDecoder(BaseModule):
     def init_weights(self) -> None:
         """Xavier for every matrix, as in the reference transformer."""
         super().init_weights()
-        for name, parameter in self.layers.named_parameters():
+        for parameter in self.layers.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, memory: Tensor, padding: Optional[Tensor] = None) -> list[Tensor]:
+    def forward(self, memory: Tensor, padding: Tensor | None = None) -> list[Tensor]:
         """Decode.
 
         Args:

@@ -1,9 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Class and mask of each query, their losses and their results."""
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from mmdet.utils import reduce_mean
+from mmdet3d.registry import MODELS, TASK_UTILS
+from mmdet3d.structures import PointData
 from mmengine.dist import get_world_size
 from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
@@ -11,8 +14,6 @@ from torch import Tensor, nn
 
 from insseg3d.ops.masks import MaskSums, mask_sums, object_points
 from insseg3d.structures import SceneTargets
-from mmdet3d.registry import MODELS, TASK_UTILS
-from mmdet3d.structures import PointData
 
 from .match_costs import SceneMatching
 
@@ -65,8 +66,8 @@ class QueryISHead(BaseModule):
             loss_cls: dict,
             mask_losses: dict[str, dict],
             ranking: dict,
-            supervised_layers: Optional[Sequence[int]] = None,
-            init_cfg: Optional[dict] = None) -> None:
+            supervised_layers: Sequence[int] | None = None,
+            init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes
         self.decoder = MODELS.build(decoder)
@@ -86,7 +87,7 @@ class QueryISHead(BaseModule):
         self.ranking = TASK_UTILS.build(ranking)
 
     def forward(
-            self, memory: Tensor, padding: Optional[Tensor],
+            self, memory: Tensor, padding: Tensor | None,
             voxels: Sequence[Tensor]) -> QueryOutputs:
         """Decode the queries of a batch.
 
@@ -105,7 +106,7 @@ class QueryISHead(BaseModule):
             mask_features=[self.point_projection(features) for features in voxels])
 
     def loss(
-            self, memory: Tensor, padding: Optional[Tensor], voxels: Sequence[Tensor],
+            self, memory: Tensor, padding: Tensor | None, voxels: Sequence[Tensor],
             targets: Sequence[SceneTargets]) -> dict[str, Tensor]:
         """Compute the losses of every supervised layer by one path.
 
@@ -128,7 +129,7 @@ class QueryISHead(BaseModule):
         return losses
 
     def predict(
-            self, memory: Tensor, padding: Optional[Tensor], voxels: Sequence[Tensor],
+            self, memory: Tensor, padding: Tensor | None, voxels: Sequence[Tensor],
             counts: Sequence[Tensor],
             point2voxel: Sequence[Tensor]) -> list[tuple[InstanceData, PointData]]:
         """Rank the queries of the last layer, scene by scene, over the scenes' points."""
@@ -181,9 +182,10 @@ class QueryISHead(BaseModule):
             matches: Sequence[tuple[Tensor, Tensor]], num_masks: Tensor) -> dict[str, Tensor]:
         """Losses of one decoder layer over the batch."""
         labels = []
-        sums = {name: 0.0 for name in self.mask_losses}
+        sums = dict.fromkeys(self.mask_losses, 0.0)
         for b, (scene, (queries, objects)) in enumerate(zip(targets, matches)):
-            labels.append(self._query_labels(outputs.class_logits[layer][b], scene, queries, objects))
+            class_logits = outputs.class_logits[layer][b]
+            labels.append(self._query_labels(class_logits, scene, queries, objects))
             # Only matched masks are made with gradients. Without an object the matrix is empty:
             # the loss is 0 and still connected to every parameter.
             embeddings = outputs.mask_embeddings[layer][b][queries]
@@ -240,7 +242,7 @@ class _Dense:
         return logits.cpu(), share.T.cpu()
 
 
-def _check_layers(layers: Optional[Sequence[int]], num_layers: int) -> tuple[int, ...]:
+def _check_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:
     chosen = tuple(range(num_layers)) if layers is None else tuple(layers)
     if num_layers - 1 not in chosen or any(not 0 <= layer < num_layers for layer in chosen):
         raise ValueError(

@@ -1,16 +1,15 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Representative point generation (RPG): pool a scene's voxels into J learned points."""
 import math
-from typing import Optional
 
 import torch
 from mmcv.cnn import build_norm_layer
+from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from insseg3d.ops.segment import split_rows
 from insseg3d.structures import VoxelLevel
-from mmdet3d.registry import MODELS
 
 
 @MODELS.register_module()
@@ -82,9 +81,9 @@ class RPGNeck(BaseModule):
             num_points: int = 2000,
             stride: int = 4,
             maps: dict,
-            mlp_norm: Optional[dict] = None,
-            post_norm: Optional[dict] = None,
-            init_cfg: Optional[dict] = None) -> None:
+            mlp_norm: dict | None = None,
+            post_norm: dict | None = None,
+            init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.stride = stride
         self.mlp = nn.Sequential(
@@ -101,7 +100,7 @@ class RPGNeck(BaseModule):
 
     def forward(
             self, levels: dict[int, VoxelLevel],
-            batch_size: int) -> tuple[Tensor, Optional[Tensor]]:
+            batch_size: int) -> tuple[Tensor, Tensor | None]:
         """Make the keys and values that the queries attend to.
 
         Args:
@@ -132,5 +131,5 @@ class RPGNeck(BaseModule):
             return self.maps(self.map_logits(voxels), voxels)
 
 
-def _norm(cfg: Optional[dict], channels: int) -> nn.Module:
+def _norm(cfg: dict | None, channels: int) -> nn.Module:
     return nn.Identity() if cfg is None else build_norm_layer(cfg, channels)[1]

@@ -1,10 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A small head and random scenes to try it on."""
 import torch
+from mmdet3d.registry import MODELS
 
 import queryis  # noqa: F401
 from insseg3d.structures import SceneTargets
-from mmdet3d.registry import MODELS
 
 NUM_CLASSES, CHANNELS, WIDTH, QUERIES = 4, 6, 8, 10
 

@@ -3,10 +3,10 @@ import itertools
 
 import pytest
 import torch
+from mmdet3d.registry import TASK_UTILS
 
 import queryis  # noqa: F401
 from insseg3d.ops.masks import mask_sums, object_points
-from mmdet3d.registry import TASK_UTILS
 from queryis.match_costs import SceneMatching, total_cost
 
 from .helpers import make_targets

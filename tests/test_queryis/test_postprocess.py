@@ -1,9 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 import pytest
 import torch
+from mmdet3d.registry import TASK_UTILS
 
 import queryis  # noqa: F401
-from mmdet3d.registry import TASK_UTILS
 
 
 def rank(class_probs, mask_probs, counts, point2voxel, **cfg):

@@ -24,7 +24,8 @@ def naive_loss(head, memory, voxels, targets):
             for q in range(QUERIES):
                 x, probs = logits[q], logits[q].sigmoid()
                 share = inside[g] / w
-                bce = (w * F.binary_cross_entropy_with_logits(x, share, reduction='none')).sum() / w.sum()
+                bce = F.binary_cross_entropy_with_logits(x, share, reduction='none')
+                bce = (w * bce).sum() / w.sum()
                 dice = 1 - (2 * (inside[g] * probs).sum() + 1) / (
                     (w * probs).sum() + inside[g].sum() + 1)
                 terms[g, q] = (-class_logits.softmax(-1)[q, scene.labels[g]], bce, dice)

@@ -3,10 +3,10 @@ import math
 
 import pytest
 import torch
+from mmdet3d.registry import MODELS
 
 import queryis  # noqa: F401
 from insseg3d.structures import VoxelLevel
-from mmdet3d.registry import MODELS
 
 
 def build_neck(**changes):

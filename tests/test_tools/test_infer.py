@@ -43,7 +43,8 @@ def points():
     return np.c_[np.r_[plane, box] + (500, -20, 3), colors].astype(np.float32)
 
 
-def test_bin_and_ply_give_the_same_objects_over_all_points(infer, weights, points, tmp_path, capsys):
+def test_bin_and_ply_give_the_same_objects_over_all_points(
+        infer, weights, points, tmp_path, capsys):
     points.tofile(tmp_path / 'scan.bin')
     vertex = np.empty(len(points), dtype=[
         *((name, 'f4') for name in 'xyz'), *((name, 'u1') for name in ('red', 'green', 'blue'))])

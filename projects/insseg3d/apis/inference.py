@@ -1,22 +1,20 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Run a trained model on points: no info file, no labels, no data set."""
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 import torch
+from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample
+from mmdet3d.structures.points import get_points_type
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
-from mmdet3d.registry import MODELS
-from mmdet3d.structures import Det3DDataSample
-from mmdet3d.structures.points import get_points_type
-
 
 def load_model(
-        config: Union[str, Path, Config], weights: Optional[str] = None,
+        config: str | Path | Config, weights: str | None = None,
         device: str = 'cpu') -> tuple[torch.nn.Module, Config]:
     """Build a model from its config, ready to predict.
 

@@ -1,16 +1,16 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The model that mmdetection3d's runner sees: voxels, backbone, neck, head."""
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import torch
+from mmdet3d.models.segmentors.base import Base3DSegmentor
+from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from insseg3d.ops.segment import segment_mean
 from insseg3d.structures import SceneTargets, VoxelLevel
-from mmdet3d.models.segmentors.base import Base3DSegmentor
-from mmdet3d.registry import MODELS
-from mmdet3d.structures import Det3DDataSample
 
 
 @MODELS.register_module()
@@ -35,8 +35,8 @@ class InstanceSegmentor3D(Base3DSegmentor):
             backbone: dict,
             neck: dict,
             decode_head: dict,
-            data_preprocessor: Optional[dict] = None,
-            init_cfg: Optional[dict] = None) -> None:
+            data_preprocessor: dict | None = None,
+            init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)

@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A page with the scenes of a test run."""
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 import numpy as np
 from mmdet3d.registry import HOOKS
@@ -34,8 +34,8 @@ class ScenePageHook(Hook):
     def __init__(
         self,
         *,
-        out_file: Optional[str] = None,
-        picture_file: Optional[str] = None,
+        out_file: str | None = None,
+        picture_file: str | None = None,
         num_scenes: int = 12,
         num_pictured: int = 3,
         title: str = '3D instance segmentation',
@@ -56,8 +56,8 @@ class ScenePageHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: Optional[dict] = None,
-        outputs: Optional[Sequence[Det3DDataSample]] = None,
+        data_batch: dict | None = None,
+        outputs: Sequence[Det3DDataSample] | None = None,
     ) -> None:
         """Keep the points and objects of as many scenes as are shown."""
         if self.out_file is None and self.picture_file is None:
@@ -67,7 +67,7 @@ class ScenePageHook(Hook):
             self._scenes.append(_scene(sample, num_classes))
 
     @master_only
-    def after_test_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Write the files."""
         if not self._scenes:
             return

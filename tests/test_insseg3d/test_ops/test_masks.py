@@ -5,9 +5,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.ops.masks import (mask_bce_loss, mask_dice_loss, mask_scores, mask_sums,
-                                object_points, pairwise_bce_cost, pairwise_dice_cost,
-                                resolve_overlaps)
+from insseg3d.ops.masks import (
+    mask_bce_loss,
+    mask_dice_loss,
+    mask_scores,
+    mask_sums,
+    object_points,
+    pairwise_bce_cost,
+    pairwise_dice_cost,
+    resolve_overlaps,
+)
 from insseg3d.structures import SceneTargets
 
 
@@ -50,13 +57,15 @@ def test_pairwise_costs_equal_the_dense_per_point_form(num_voxels, num_objects, 
     logits = 4 * torch.randn(
         num_voxels, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     masks = dense_masks(instance, num_objects)
-    bce, dice = (cost(mask_sums(logits, targets)) for cost in (pairwise_bce_cost, pairwise_dice_cost))
+    sums = mask_sums(logits, targets)
+    bce, dice = pairwise_bce_cost(sums), pairwise_dice_cost(sums)
     assert bce.shape == dice.shape == (num_objects, 6)
     for g in range(num_objects):
         for q in range(6):
             points = logits[voxel, q]
-            assert bce[g, q].item() == pytest.approx(point_bce(points, masks[g]).item(), abs=1e-10)
-            assert dice[g, q].item() == pytest.approx(point_dice(points, masks[g]).item(), abs=1e-10)
+            for cost, expected in ((bce, point_bce), (dice, point_dice)):
+                assert cost[g, q].item() == pytest.approx(
+                    expected(points, masks[g]).item(), abs=1e-10)
 
 
 def test_losses_and_gradients_equal_the_dense_per_point_form():

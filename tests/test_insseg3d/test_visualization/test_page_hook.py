@@ -3,10 +3,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from mmdet3d.structures import Det3DDataSample, PointData
 from PIL import Image
 
 from insseg3d.visualization import ScenePageHook
-from mmdet3d.structures import Det3DDataSample, PointData
 
 CLASSES = ('chair', 'table')
 
