@@ -48,5 +48,10 @@ def test_map_gives_each_point_to_the_best_mask_and_renumbers():
     assert point_map.pts_instance_mask.tolist() == [0, 1, 0, 0, 1, 0]
     assert point_map.instance_labels.tolist() == [1, 0]
     assert len(point_map.instance_scores) == 2
+    # The second owns nothing; the third takes its number: ids index the labels without gaps.
+    scene = dict(SCENE, mask_probs=[[0.1, 0.4, 0.8], [0.7, 0.4, 0.1], [0.2, 0.3, 0.9]])
+    _, gap = rank(**scene, min_points=1, map_score_thr=0.0)
+    assert gap.pts_instance_mask.tolist() == [0, 1, -1, 0, 1, 0]
+    assert gap.instance_labels.tolist() == [1, 1]
     _, confident = rank(**SCENE, min_points=1, map_score_thr=0.5)
     assert confident.pts_instance_mask.tolist() == [0, -1, 0, 0, -1, 0]

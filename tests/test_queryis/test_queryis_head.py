@@ -9,14 +9,14 @@ from insseg3d.ops.masks import object_points
 from .helpers import NUM_CLASSES, QUERIES, WIDTH, build_head, make_batch
 
 
-def naive_loss(head, memory, voxels, targets):
-    """Losses of the last layer from dense per-voxel masks, one pair at a time."""
+def naive_loss(head, memory, voxels, targets, layer):
+    """Losses of one decoder layer from dense per-voxel masks, one pair at a time."""
     outputs = head(memory, None, voxels)
     class_total, class_weight, num_masks = 0, 0, 0
     bce_total = dice_total = 0
     for b, scene in enumerate(targets):
-        class_logits = outputs.class_logits[-1][b]
-        logits = outputs.mask_embeddings[-1][b] @ outputs.mask_features[b].T
+        class_logits = outputs.class_logits[layer][b]
+        logits = outputs.mask_embeddings[layer][b] @ outputs.mask_features[b].T
         inside = object_points(scene, torch.arange(len(scene.labels)), logits.dtype).T
         w = scene.counts.to(logits.dtype)
         terms = {}
@@ -47,12 +47,14 @@ def naive_loss(head, memory, voxels, targets):
                 loss_dice=5 * dice_total / num_masks)
 
 
-def test_losses_equal_a_dense_naive_transcription():
+@pytest.mark.parametrize('objects', [(3, 2), (2, 0), (QUERIES + 3, 1)])
+def test_losses_of_each_layer_equal_a_dense_naive_transcription(objects):
     head = build_head()
-    memory, voxels, targets = make_batch([20, 13], [3, 2])
+    memory, voxels, targets = make_batch([20, 13], objects)
     losses = head.loss(memory, None, voxels, targets)
-    for name, value in naive_loss(head, memory, voxels, targets).items():
-        torch.testing.assert_close(losses[name], value, rtol=1e-5, atol=1e-6)
+    for layer, prefix in enumerate(('d0.', 'd1.', '')):
+        for name, value in naive_loss(head, memory, voxels, targets, layer).items():
+            torch.testing.assert_close(losses[prefix + name], value, rtol=1e-5, atol=1e-6)
 
 
 def test_every_layer_has_its_losses_and_the_last_no_prefix():

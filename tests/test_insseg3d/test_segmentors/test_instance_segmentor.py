@@ -132,6 +132,24 @@ def test_predictions_speak_of_points():
     assert point_map.pts_instance_mask.max() < len(point_map.instance_labels)
 
 
+def test_voxels_hold_the_mean_of_their_points_scene_after_scene():
+    model = build_model()
+    seen = {}
+    model.backbone.forward = lambda features, coors: seen.update(f=features, c=coors) or features
+    first, second = make_sample(seed=0), make_sample(seed=1)
+    levels = model.extract_feat(*batch(first, second).values())
+    assert list(levels) == [1]
+    start = 0
+    for number, (points, sample) in enumerate((first, second)):
+        voxels = sample.voxels
+        for v in range(len(voxels.coors)):
+            mean = points[voxels.point2voxel == v].mean(0)
+            torch.testing.assert_close(seen['f'][start + v], mean)
+            assert seen['c'][start + v].tolist() == [number, *voxels.coors[v].tolist()]
+        start += len(voxels.coors)
+    assert start == len(seen['f'])
+
+
 def test_scene_without_ground_truth_needs_no_table():
     model = build_model().eval()
     points, sample = make_sample(seed=1)
