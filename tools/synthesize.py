@@ -57,14 +57,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.scenes < 1:
             raise ValueError(f'--scenes: found {args.scenes}, expected at least 1')
-        # The range of vertices holds for the density of real scans; elsewhere it scales along.
-        density = (RoomOptions().spacing / args.spacing) ** 2
-        small = args.area[0] < RoomOptions().area[0]
-        vertices = tuple(int(density * n) for n in RoomOptions().vertices)
+        # The range of vertices is that of default rooms; other rooms have what they have.
+        default = RoomOptions()
+        usual = tuple(args.area) == default.area and args.spacing == default.spacing
         options = RoomOptions(
             kinds=frozenset(args.kinds.split(',') if args.kinds else KINDS), spacing=args.spacing,
             area=tuple(args.area), objects=tuple(args.objects), clutter=tuple(args.clutter),
-            vertices=(0 if small else vertices[0], vertices[1]),
+            vertices=default.vertices if usual else (0, 2 ** 31),
             mixed_segments=args.mixed_segments)
         names = synthesize_scannet(args.out, parse_splits(args.splits, args.scenes),
                                    seed=args.seed, options=options, workers=args.workers,

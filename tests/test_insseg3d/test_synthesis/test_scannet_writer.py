@@ -128,6 +128,7 @@ def test_same_seed_same_bytes_whatever_the_number_of_workers(tmp_path):
     assert one[mesh] != other[mesh]
     assert one[mesh] != one[mesh.replace('scene0000', 'scene0001')]  # rooms differ
     assert 'scans_test/scene0003_00/scene0003_00_vh_clean_2.ply' in one
+    assert not any('scene0003' in name and 'segs' in name for name in one)
     assert one['scannetv2_train.txt'] == b'scene0000_00\nscene0001_00\n'
 
 
