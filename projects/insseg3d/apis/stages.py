@@ -38,7 +38,7 @@ def time_stages(model: torch.nn.Module, config: Config, points: np.ndarray) -> d
     device, of a voxelised scene on its way in, belong to no stage.
 
     Args:
-        model: In eval mode, of ``InstanceSegmentor3D`` with a ``QueryISHead``.
+        model: In eval mode, of ``InstanceSegmentor3D`` with a head of queries.
         config: Its config.
         points: ``(P, 6)``.
 
