@@ -5,6 +5,7 @@
 whether it is needed and otherwise changes nothing; each may be called again without effect.
 Nothing of mm* is imported before the stand-in for ``mmcv._ext`` is in place.
 """
+import atexit
 import contextlib
 import functools
 import importlib.machinery
@@ -205,7 +206,8 @@ def distribute_without_cuda() -> None:
     Symptoms, in the order in which they appear: ``AttributeError`` or ``RuntimeError`` from
     ``torch.cuda.set_device``, which mmengine calls whatever the backend; nccl, mmengine's default,
     which has nothing to run on; ``DistributedDataParallel device_ids ... only work with ... GPU
-    modules``. Where CUDA is available, the originals run unchanged.
+    modules``; and, now and then at the very end, ``terminate called without an active exception``,
+    as nobody closes the group. Where CUDA is available, the originals run unchanged.
     """
     from mmengine.dist import utils
     from mmengine.model import MMDistributedDataParallel
@@ -223,16 +225,24 @@ def _start_on_cpu(original: Callable[..., None]) -> Callable[..., None]:
     def start(backend: str, *args: Any, **kwargs: Any) -> None:
         import torch
         if torch.cuda.is_available():
-            return original(backend, *args, **kwargs)
+            original(backend, *args, **kwargs)
+            return
         if backend == 'nccl':
             logging.getLogger(__name__).warning(
                 'No CUDA device: the processes talk through gloo instead of nccl.')
             backend = 'gloo'
         with _no_set_device():
-            return original(backend, *args, **kwargs)
+            original(backend, *args, **kwargs)
+        atexit.register(_leave_group)
 
     setattr(start, CURED, True)
     return start
+
+
+def _leave_group() -> None:
+    import torch.distributed as dist
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 
@@ -241,6 +242,24 @@ def test_group_starts_as_always_with_cuda(monkeypatch):
     called = []
     compat._start_on_cpu(lambda backend: called.append((backend, torch.cuda.set_device)))('nccl')
     assert called == [('nccl', set_device)]
+
+
+def test_group_is_closed_at_the_end():
+    code = """
+import atexit, os
+import torch.distributed as dist
+atexit.register(lambda: print('open' if dist.is_initialized() else 'closed'))
+import insseg3d
+from mmengine.dist import init_dist
+os.environ.update(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1', CUDA_VISIBLE_DEVICES='')
+init_dist('pytorch', backend='gloo', init_method='file://' + os.path.abspath('meeting-point'),
+          rank=0, world_size=1)
+assert dist.is_initialized()
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run([sys.executable, '-c', code], cwd=folder, text=True,
+                                capture_output=True)
+    assert result.returncode == 0 and result.stdout.split()[-1] == 'closed', result.stderr
 
 
 # ------------------------------------------------------------------------------------- all of it
