@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The sparse residual U-Net that the PointGroup family and 3D-QueryIS share."""
+"""The sparse residual U-Net of the clustering and the query methods for indoor scans."""
 from collections.abc import Sequence
 
 import torch
@@ -39,7 +39,7 @@ class SparseResUNet(BaseModule):
         backend: 'auto' (spconv on CUDA where installed, else torch), 'torch' or 'spconv'.
         init_cfg: mmengine's initialisation config.
 
-    Source: 3D-QueryIS, section 3.2, which names the U-Nets of PointGroup and its followers.
+    Source: 3D-QueryIS, section 3.2, and the U-Nets of the methods that it cites.
     """
 
     def __init__(self, *, in_channels: int = 6, base_channels: int = 16, num_levels: int = 7,
