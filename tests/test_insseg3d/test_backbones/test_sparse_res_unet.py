@@ -71,6 +71,16 @@ def test_every_parameter_gets_a_gradient():
         assert all(parameter.grad.abs().sum() > 0 for parameter in net.parameters())
 
 
+def test_decoder_reads_the_encoder_before_what_came_up():
+    net, seen = _small().eval(), {}
+    for name in ('encoder.0', 'up.0', 'decoder.0.0'):
+        net.get_submodule(name).register_forward_hook(
+            lambda module, args, out, name=name: seen.update({name: (args[0], out)}))
+    net(*_voxels())
+    expected = torch.cat([seen['encoder.0'][1].features, seen['up.0'][1].features], dim=1)
+    assert torch.equal(seen['decoder.0.0'][0].features, expected)
+
+
 def test_row_order_and_batch_mates_do_not_matter():
     net = _small().eval()
     features, coors = _voxels()

@@ -17,7 +17,7 @@ from insseg3d.layers import (
 
 from .sparse_reference import random_voxels
 
-pytest.importorskip('spconv')
+spconv = pytest.importorskip('spconv.pytorch')
 DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)]
 
 
@@ -94,6 +94,27 @@ def test_inference_then_training_on_one_grid(device):
     torch.testing.assert_close(out, expected)
     out.sum().backward()
     assert layer.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('grads', [True, False])
+def test_spconv_is_told_whether_gradients_are_wanted(device, grads, monkeypatch):
+    """Its CUDA kernels go by the module's mode: no graph and half a table in eval mode."""
+    told = []
+    forward = spconv.SubMConv3d.forward
+
+    def spy(self, *args, **kwargs):
+        told.append(self.training)
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(spconv.SubMConv3d, 'forward', spy)
+    coors = random_voxels(30).to(device)
+    layer = SubMConv3d(8, 8, backend='spconv').to(device).train(not grads)
+    x = SparseTensor.from_voxels(torch.randn(len(coors), 8, device=device), coors)
+    with torch.set_grad_enabled(grads):
+        layer(x)
+    assert told == [grads]
+    assert ('tables', grads) in x.grid.spconv_cache
+    assert ('tables', not grads) not in x.grid.spconv_cache
 
 
 def test_empty_and_single_voxel(device):
