@@ -46,4 +46,4 @@ lint: setup
 	$(BIN)/python -m ruff check .
 
 bench: setup
-	$(BIN)/python tools/benchmark.py
+	$(BIN)/python tools/benchmark.py speed configs/queryis/queryis-s_1xb10-150k_scannet.py

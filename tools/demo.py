@@ -128,7 +128,7 @@ def write_metrics(work, seconds):
     metrics = dict(
         AP=found['AP'], AP50=found['AP50'], AP25=found['AP25'], classes=classes,
         seconds=round(seconds, 1), commit=commit(), versions=versions(),
-        objects=found['num_objects'], objects_counted=found['num_objects_scored'])
+        objects=int(found['num_objects']), objects_counted=int(found['num_objects_scored']))
     (work / 'metrics.json').write_text(json.dumps(metrics, indent=2))
     return metrics
 

@@ -65,8 +65,9 @@ class InsSegMetric(BaseMetric):
             for class_name, value in zip(classes, scored.per_class(threshold)):
                 metrics[f'{name}/{class_name}'] = float(value)
         num_gt, num_scored = int(scored.num_gt.sum()), int(scored.num_gt_scored.sum())
-        metrics['num_objects'] = num_gt
-        metrics['num_objects_scored'] = num_scored
+        # Not int: mmengine's logger writes null for what is not a float.
+        metrics['num_objects'] = float(num_gt)
+        metrics['num_objects_scored'] = float(num_scored)
         metrics['share_objects_scored'] = num_scored / num_gt if num_gt else float('nan')
         return metrics
 
