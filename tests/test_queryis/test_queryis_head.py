@@ -2,6 +2,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.runner.checkpoint import load_state_dict
 from scipy.optimize import linear_sum_assignment
 
 from insseg3d.ops.masks import object_points
@@ -154,6 +155,21 @@ def test_checkpoint_with_other_classes_is_refused():
     other = build_head(num_classes=7, loss_cls=dict(type='mmdet.CrossEntropyLoss'))
     with pytest.raises(RuntimeError, match='has 4 classes, the config num_classes=7'):
         other.load_state_dict(state, strict=False)
+    # mmengine loads with strict=False and only logs what does not fit.
+    with pytest.raises(RuntimeError, match='delete classifier.weight and classifier.bias'):
+        load_state_dict(other, state, strict=False)
+    del state['classifier.weight'], state['classifier.bias']
+    load_state_dict(other, state, strict=False)
+    assert torch.equal(other.query_norm.weight, state['query_norm.weight'])
+
+
+def test_dense_costs_of_mmdet_match_in_the_head():
+    costs = [dict(type='DenseMatchCost', cost=dict(type='mmdet.ClassificationCost', weight=2.0)),
+             dict(type='DenseMatchCost', needs_masks=True,
+                  cost=dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0))]
+    head = build_head(assigner=dict(type='HungarianAssigner', match_costs=costs))
+    losses = head.loss(*insert_padding(make_batch([17, 9], [3, 0])))
+    assert all(torch.isfinite(value) for value in losses.values()) and losses['loss_dice'] > 0
 
 
 @pytest.mark.parametrize('layers', [[0, 1], [0, 3], [-1, 2]])
