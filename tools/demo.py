@@ -64,7 +64,6 @@ def main(argv=None):
         CONFIG, weights, '--work-dir', work / 'test', '--cfg-options',
         f'default_hooks.visualization.out_file={page}',
         f'default_hooks.visualization.picture_file={work / "rooms.png"}',
-        'default_hooks.visualization.title=3D-QueryIS on rooms that it never saw',
         'default_hooks.logger.interval=1'], bar='room')
     metrics = write_metrics(work, time.time() - start)
     print_summary(metrics, args.held_out_rooms, work, page)

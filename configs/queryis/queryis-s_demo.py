@@ -18,4 +18,6 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
     dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=5000)]
 train_cfg = dict(max_iters=5000, val_interval=5000)
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=1000))
+default_hooks = dict(
+    logger=dict(interval=20), checkpoint=dict(interval=1000),
+    visualization=dict(title='3D-QueryIS on rooms that it never saw'))

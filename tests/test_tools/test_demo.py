@@ -65,5 +65,6 @@ def test_whole_way_with_two_rooms(tmp_path):
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert metrics['objects'] > 0 and 0 <= metrics['AP'] <= metrics['AP25'] <= 1
     page = (tmp_path / 'index.html').read_text()
+    assert '3D-QueryIS on rooms that it never saw' in page
     assert 'http://' not in page.replace('http://www.w3.org', '') and 'scene' in page
     assert (tmp_path / 'rooms.png').stat().st_size > 10_000
