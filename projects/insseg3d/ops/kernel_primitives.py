@@ -15,8 +15,17 @@ def take(typingctx, counter):
     return types.int64(types.CPointer(types.int64)), codegen
 
 
-def pointer_to(number):
-    """An intrinsic that turns an int64 address into a pointer to numbers of a numba type."""
+@intrinsic
+def pointer_like(typingctx, address, number):
+    """The memory at an int64 address as numbers of the second argument's type."""
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(number)(types.int64, number), codegen
+
+
+def _pointer_to(number):
 
     @intrinsic
     def pointer(typingctx, address):
@@ -29,5 +38,5 @@ def pointer_to(number):
     return pointer
 
 
-int32_at = pointer_to(types.int32)
-int64_at = pointer_to(types.int64)
+int32_at = _pointer_to(types.int32)
+int64_at = _pointer_to(types.int64)

@@ -21,10 +21,8 @@ def _kernels(dtype: torch.dtype):
     """(convolve, correlate); None where they cannot be compiled."""
 
     def load():
-        from numba import types
-
         from . import sparse_kernels
-        number = types.float32 if dtype == torch.float32 else types.float64
+        number = np.float32 if dtype == torch.float32 else np.float64
         return sparse_kernels.make_convolve(number), sparse_kernels.make_correlate(number)
 
     return compile_kernels(load)

@@ -19,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .kernel_primitives import int32_at, int64_at, pointer_to, take
+from .kernel_primitives import int32_at, int64_at, pointer_like, take
 
 _I64 = ir.IntType(64)
 _WIDE = bool(binding.get_host_cpu_features().get('avx512f', False))
@@ -37,12 +37,12 @@ def lanes(itemsize: int) -> int:
 class _Emitter:
     """The few LLVM instructions that the tiles are made of."""
 
-    def __init__(self, builder, number, width: int):
+    def __init__(self, builder, number):
         self.builder = builder
         self.scalar = ir.FloatType() if number is types.float32 else ir.DoubleType()
         self.itemsize = 4 if number is types.float32 else 8
+        self.width = width = lanes(self.itemsize)
         self.vector = ir.VectorType(self.scalar, width)
-        self.width = width
         name = f'llvm.fmuladd.v{width}f{self.itemsize * 8}'
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         self.fma = cgutils.get_or_insert_function(builder.module, kind, name)
@@ -103,16 +103,17 @@ class _Emitter:
         return results
 
 
-def _make_gather_tile(number, width: int, vectors: int):
+def _make_gather_tile(vectors: int):
     """out[out_rows[r], tile] += x[in_rows[r], :] @ w[:, tile] for r < num <= ROWS."""
 
     @intrinsic
-    def tile(typingctx, x, x_stride, in_rows, depth, w, w_stride, out, out_stride, out_rows, num):
-        signature = types.void(*[types.int64] * 10)
+    def tile(typingctx, x, x_stride, in_rows, depth, w, w_stride, out, out_stride, out_rows, num,
+             zero):
+        signature = types.void(*[types.int64] * 10, zero)
 
         def codegen(context, builder, signature, args):
-            x, x_stride, in_rows, depth, w, w_stride, out, out_stride, out_rows, num = args
-            emit = _Emitter(builder, number, width)
+            x, x_stride, in_rows, depth, w, w_stride, out, out_stride, out_rows, num = args[:10]
+            emit = _Emitter(builder, zero)
             last = builder.sub(num, _I64(1))
             rows = []
             for r in range(ROWS):  # beyond the last row: compute it again, do not store it
@@ -130,8 +131,8 @@ def _make_gather_tile(number, width: int, vectors: int):
                                                 [value, weights[v], sums[r * vectors + v]]))
                 return new
 
-            zero = ir.Constant(emit.vector, None)
-            sums = emit.loop(depth, [zero] * (ROWS * vectors), step)
+            nothing = ir.Constant(emit.vector, None)
+            sums = emit.loop(depth, [nothing] * (ROWS * vectors), step)
             for r in range(ROWS):
                 with builder.if_then(builder.icmp_signed('<', _I64(r), num)):
                     target = emit.row(out, out_stride, out_rows, _I64(r))
@@ -145,19 +146,19 @@ def _make_gather_tile(number, width: int, vectors: int):
     return tile
 
 
-def _make_outer_tile(number, width: int, vectors: int):
+def _make_outer_tile(vectors: int):
     """g[r, tile] += sum over n < num of y[y_rows[n], r] * x[x_rows[n], tile], r < ROWS.
 
     Rows r >= height repeat the last one and are not stored.
     """
 
     @intrinsic
-    def tile(typingctx, y, y_stride, y_rows, x, x_stride, x_rows, num, g, g_stride, height):
-        signature = types.void(*[types.int64] * 10)
+    def tile(typingctx, y, y_stride, y_rows, x, x_stride, x_rows, num, g, g_stride, height, zero):
+        signature = types.void(*[types.int64] * 10, zero)
 
         def codegen(context, builder, signature, args):
-            y, y_stride, y_rows, x, x_stride, x_rows, num, g, g_stride, height = args
-            emit = _Emitter(builder, number, width)
+            y, y_stride, y_rows, x, x_stride, x_rows, num, g, g_stride, height = args[:10]
+            emit = _Emitter(builder, zero)
             last = builder.sub(height, _I64(1))
             shifts = []
             for r in range(ROWS):
@@ -176,8 +177,8 @@ def _make_outer_tile(number, width: int, vectors: int):
                                                 [factor, values[v], sums[r * vectors + v]]))
                 return new
 
-            zero = ir.Constant(emit.vector, None)
-            sums = emit.loop(num, [zero] * (ROWS * vectors), step)
+            nothing = ir.Constant(emit.vector, None)
+            sums = emit.loop(num, [nothing] * (ROWS * vectors), step)
             for r in range(ROWS):
                 with builder.if_then(builder.icmp_signed('<', _I64(r), height)):
                     target = builder.add(g, builder.mul(g_stride, _I64(r)))
@@ -191,8 +192,14 @@ def _make_outer_tile(number, width: int, vectors: int):
     return tile
 
 
+# The last argument of a tile is a zero whose type says float32 or float64. The tiles are made here,
+# once: numba finds a kernel on its disk cache again only if its closure holds plain numbers.
+_gather1, _gather2, _gather3 = (_make_gather_tile(vectors) for vectors in (1, 2, 3))
+_outer1, _outer2, _outer3 = (_make_outer_tile(vectors) for vectors in (1, 2, 3))
+
+
 def make_convolve(number):
-    """The kernel ``convolve`` for float32 or float64.
+    """The kernel ``convolve`` for numpy's float32 or float64.
 
     Arguments: 0 counter, 1 blocks, 2 rows per block, 3 groups of columns, 4 vectors per group,
     5 vectors in all, 6 x, 7 its stride, 8 input channels, 9 w, 10 stride of an offset, 11 stride
@@ -200,10 +207,8 @@ def make_convolve(number):
     16 offsets, 17 row lists, 18 and 19 starts of input and output lists, 20 bounds of the blocks
     in the lists, (blocks + 1, offsets).
     """
-    itemsize = 4 if number is types.float32 else 8
-    width = lanes(itemsize)
-    tile1, tile2, tile3 = (_make_gather_tile(number, width, v) for v in (1, 2, 3))
-    number_at = pointer_to(number)
+    zero = number(0)
+    width = lanes(zero.itemsize)
 
     def convolve(a):
         blocks, block, groups, group, vectors = a[1], a[2], a[3], a[4], a[5]
@@ -217,34 +222,36 @@ def make_convolve(number):
             first = (task - b * groups) * group
             stop = min(first + group, vectors)
             for row in range(b * block, min((b + 1) * block, num_out)):
-                target = number_at(out + row * out_stride)
+                row_out = pointer_like(out + row * out_stride, zero)
                 if init == 0:
                     for j in range(first * width, stop * width):
-                        target[j] = 0
+                        row_out[j] = zero
                 else:
-                    source = number_at(init + row * out_stride)
+                    source = pointer_like(init + row * out_stride, zero)
                     for j in range(first * width, stop * width):
-                        target[j] = source[j]
+                        row_out[j] = source[j]
             for d in range(offsets):
                 pair, end = bounds[b * offsets + d], bounds[(b + 1) * offsets + d]
                 in_rows, out_rows = lists + in_start[d] * 4, lists + out_start[d] * 4
                 while pair < end:
                     num = min(end - pair, ROWS)
+                    ins, outs = in_rows + pair * 4, out_rows + pair * 4
                     v = first
                     while v < stop:
-                        shift = v * _VECTOR_BYTES
+                        tile = w + d * w_offset + v * _VECTOR_BYTES
+                        target = out + v * _VECTOR_BYTES
                         left = stop - v
                         if left == 3 or left > 4:
-                            tile3(x, x_stride, in_rows + pair * 4, depth, w + d * w_offset + shift,
-                                  w_stride, out + shift, out_stride, out_rows + pair * 4, num)
+                            _gather3(x, x_stride, ins, depth, tile, w_stride, target, out_stride,
+                                     outs, num, zero)
                             v += 3
                         elif left >= 2:
-                            tile2(x, x_stride, in_rows + pair * 4, depth, w + d * w_offset + shift,
-                                  w_stride, out + shift, out_stride, out_rows + pair * 4, num)
+                            _gather2(x, x_stride, ins, depth, tile, w_stride, target, out_stride,
+                                     outs, num, zero)
                             v += 2
                         else:
-                            tile1(x, x_stride, in_rows + pair * 4, depth, w + d * w_offset + shift,
-                                  w_stride, out + shift, out_stride, out_rows + pair * 4, num)
+                            _gather1(x, x_stride, ins, depth, tile, w_stride, target, out_stride,
+                                     outs, num, zero)
                             v += 1
                     pair += ROWS
             task = take(a)
@@ -253,15 +260,15 @@ def make_convolve(number):
 
 
 def make_correlate(number):
-    """The kernel ``correlate`` for float32 or float64.
+    """The kernel ``correlate`` for numpy's float32 or float64.
 
     Arguments: 0 counter, 1 offsets, 2 spans of output channels, 3 channels per span, 4 output
     channels, 5 vectors of input channels, 6 x, 7 its stride, 8 y (the gradient of the output),
     9 its stride, 10 g, 11 stride of an offset, 12 stride of an output channel, 13 row lists,
     14 and 15 starts of input and output lists, 16 pairs of each offset, 17 order of the offsets.
     """
-    itemsize = 4 if number is types.float32 else 8
-    tile1, tile2, tile3 = (_make_outer_tile(number, lanes(itemsize), v) for v in (1, 2, 3))
+    zero = number(0)
+    itemsize = zero.itemsize
 
     def correlate(a):
         offsets, spans, span, channels, vectors = a[1], a[2], a[3], a[4], a[5]
@@ -287,16 +294,16 @@ def make_correlate(number):
                         shift = v * _VECTOR_BYTES
                         left = vectors - v
                         if left == 3 or left > 4:
-                            tile3(factors, y_stride, outs, x + shift, x_stride, ins, num,
-                                  target + shift, g_stride, height)
+                            _outer3(factors, y_stride, outs, x + shift, x_stride, ins, num,
+                                  target + shift, g_stride, height, zero)
                             v += 3
                         elif left >= 2:
-                            tile2(factors, y_stride, outs, x + shift, x_stride, ins, num,
-                                  target + shift, g_stride, height)
+                            _outer2(factors, y_stride, outs, x + shift, x_stride, ins, num,
+                                  target + shift, g_stride, height, zero)
                             v += 2
                         else:
-                            tile1(factors, y_stride, outs, x + shift, x_stride, ins, num,
-                                  target + shift, g_stride, height)
+                            _outer1(factors, y_stride, outs, x + shift, x_stride, ins, num,
+                                  target + shift, g_stride, height, zero)
                             v += 1
             task = take(a)
 

@@ -1,6 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Sparse convolutions against dense ones, in values and gradients, and what must not matter."""
 import multiprocessing
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -104,10 +107,14 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(network, inputs)
 
 
-def _run(features, coors, dtype):
-    """Values at the voxels of every level and gradients of a small network."""
-    conv, down, up = (_layer(kind, (16, 16), dtype)
-                      for kind in (SubMConv3d, SparseConv3d, SparseInverseConv3d))
+def _network(dtype):
+    return [_layer(kind, (16, 16), dtype)
+            for kind in (SubMConv3d, SparseConv3d, SparseInverseConv3d)]
+
+
+def _run(features, coors, dtype, network=None):
+    """Values at the voxels and gradients of a small network."""
+    conv, down, up = network or _network(dtype)
     features = features.to(dtype).requires_grad_()
     fine = conv(SparseTensor.from_voxels(features, coors, multiple=2))
     out = up(down(fine), fine).input_order()
@@ -167,11 +174,12 @@ class TestInvariance:
 def test_several_python_threads_at_once():
     coors = random_voxels(5000, (20, 20, 20))
     features = torch.randn(len(coors), 16)
-    expected, wrong = _run(features, coors, torch.float32), []
+    network = _network(torch.float32)
+    expected, wrong = _run(features, coors, torch.float32, network), []
 
     def work():
         for _ in range(5):
-            result = _run(features, coors, torch.float32)
+            result = _run(features, coors, torch.float32, network)
             wrong.extend(not torch.equal(one, other)
                          for one, other in zip(result, expected, strict=True))
 
@@ -252,6 +260,21 @@ def test_empty_tensor_keeps_the_graph():
     assert out.shape == (0, 4)
     out.sum().backward()
     assert all(torch.equal(layer.weight.grad, torch.zeros_like(layer.weight)) for layer in layers)
+
+
+def test_kernels_are_compiled_once(tmp_path):
+    """A second process finds every kernel on disk and leaves no other copy there."""
+    code = ('import torch, insseg3d.ops.sparse_cpu as cpu, insseg3d.ops.neighbors as near\n'
+            'assert near._kernels() and all(map(cpu._kernels, (torch.float32, torch.float64)))')
+    files = []
+    for _ in range(2):
+        subprocess.run([sys.executable, '-c', code], check=True, timeout=120,
+                       env={**os.environ, 'NUMBA_CACHE_DIR': str(tmp_path),
+                            'PYTHONPATH': os.pathsep.join(sys.path)})
+        files.append({(path.name, path.stat().st_mtime_ns) for path in tmp_path.rglob('*.nb?')
+                      if path.is_file()})
+    assert files[0] == files[1]
+    assert len(files[0]) == 3 * 2 + 2 * 3  # an index and its data; two kernels have two types
 
 
 def test_compilation_failure_costs_only_speed(monkeypatch):
