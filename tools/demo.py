@@ -116,14 +116,13 @@ def shown(argument):
 
 def write_metrics(work, seconds):
     """Collect what the test printed into metrics.json."""
+    from insseg3d.evaluation import class_metrics  # seconds to import: not before the first words
     newest = max((work / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
     found = json.loads(newest.read_text())
-    classes = {}
-    for key, value in found.items():
-        name, _, kind = key.partition('/')
-        # A class without an object that counts has no AP: it is left out.
-        if kind and value == value:
-            classes.setdefault(kind, {})[name] = value
+    # A class without an object that counts has no AP: it is left out.
+    names = [key.removeprefix('AP/') for key in found if key.startswith('AP/')]
+    classes = {name: row for name, row in class_metrics(found, names).items()
+               if row['AP'] is not None}
     metrics = dict(
         AP=found['AP'], AP50=found['AP50'], AP25=found['AP25'], classes=classes,
         seconds=round(seconds, 1), commit=commit(), versions=versions(),

@@ -68,20 +68,16 @@ class InstanceSegmentor3D(Base3DSegmentor):
 
     def loss(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> dict[str, Tensor]:
         """Compute the losses of a batch, as a dict of scalars."""
-        levels = self.extract_feat(inputs, data_samples)
-        memory, padding = self.neck(levels, len(data_samples))
         return self.decode_head.loss(
-            memory, padding, self._finest(levels, data_samples),
+            *self._head_inputs(inputs, data_samples),
             [_targets(sample) for sample in data_samples])
 
     def predict(
             self, inputs: dict,
             data_samples: Sequence[Det3DDataSample]) -> Sequence[Det3DDataSample]:
         """Add ``pred_instances_3d`` and ``pred_pts_seg`` to the data samples."""
-        levels = self.extract_feat(inputs, data_samples)
-        memory, padding = self.neck(levels, len(data_samples))
         results = self.decode_head.predict(
-            memory, padding, self._finest(levels, data_samples),
+            *self._head_inputs(inputs, data_samples),
             [_voxels(sample).counts for sample in data_samples],
             [_voxels(sample).point2voxel for sample in data_samples])
         for sample, (instances, point_map) in zip(data_samples, results):
@@ -91,20 +87,20 @@ class InstanceSegmentor3D(Base3DSegmentor):
 
     def encode_decode(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> tuple:
         """Run the network without losses or post-processing; gives the head's raw outputs."""
-        levels = self.extract_feat(inputs, data_samples)
-        memory, padding = self.neck(levels, len(data_samples))
-        return self.decode_head(memory, padding, self._finest(levels, data_samples))
+        return self.decode_head(*self._head_inputs(inputs, data_samples))
 
     def _forward(self, inputs: dict, data_samples: Sequence[Det3DDataSample] = None) -> tuple:
         return self.encode_decode(inputs, data_samples)
 
-    @staticmethod
-    def _finest(
-            levels: dict[int, VoxelLevel],
-            data_samples: Sequence[Det3DDataSample]) -> list[Tensor]:
-        """Finest features, one tensor a scene. Their rows are sorted: lengths are known."""
+    def _head_inputs(
+            self, inputs: dict, data_samples: Sequence[Det3DDataSample]
+    ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
+        """Run backbone and neck: memory, its padding, and the finest features of each scene."""
+        levels = self.extract_feat(inputs, data_samples)
+        memory, padding = self.neck(levels, len(data_samples))
+        # The finest rows are in the order of the scenes, so that their lengths are known.
         lengths = [len(_voxels(sample).coors) for sample in data_samples]
-        return list(levels[1].features.split(lengths))
+        return memory, padding, list(levels[1].features.split(lengths))
 
 
 def _voxels(sample: Det3DDataSample) -> BaseDataElement:
