@@ -5,7 +5,7 @@ The import puts the cures of ``insseg3d/compat.py`` in place, so that the comman
 mmcv-lite and resumes with torch >= 2.6.
 """
 import insseg3d  # noqa: F401, I001  (before anything of mmdet3d)
-from stock import stock_main
+from stock import run_stock
 
 if __name__ == '__main__':
-    stock_main('train.py')()
+    run_stock('train.py')

@@ -62,6 +62,8 @@ def main(config, out, scenes, objectless):
     loss.backward()
     if rank == 0:
         torch.save({name: parameter.grad for name, parameter in model.named_parameters()}, out)
+    if world_size > 1:
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == '__main__':

@@ -30,6 +30,7 @@ def run(tmp_path, monkeypatch, capsys):
     def run(*more):
         argv = [str(TOOL), '--raw', str(raw), '--out', str(tmp_path / 'out'), '--workers', '1']
         monkeypatch.setattr(sys, 'argv', [*argv, *more])
+        monkeypatch.syspath_prepend(TOOL.parent)  # as it is when a file is run
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(str(TOOL), run_name='__main__')
         return stop.value.code, *capsys.readouterr()

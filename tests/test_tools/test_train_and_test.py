@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """mmdetection3d's own train.py and test.py run this project, from any folder."""
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,6 +29,32 @@ def test_the_stock_files_are_those_that_mmdet3d_carries(stock):
 def test_a_missing_stock_file_is_named(stock):
     with pytest.raises(FileNotFoundError, match='no tools/fly.py'):
         stock.stock_main('fly.py')
+
+
+ONE_OF_SEVERAL = """
+import atexit, sys
+import torch.distributed as dist
+sys.path.insert(0, sys.argv[1])
+import stock
+
+def main():
+    dist.init_process_group('gloo', init_method='file://' + sys.argv[2], rank=0, world_size=1)
+    atexit.register(lambda: print('left', not dist.is_initialized()))
+    print('ran')
+    assert sys.argv[3] == 'well'
+
+stock.stock_main = lambda name: main
+stock.run_stock('test.py')
+"""
+
+
+@pytest.mark.parametrize('how', ['well', 'badly'])
+def test_one_of_several_processes_tidies_up_after_a_good_run_only(tmp_path, how):
+    result = subprocess.run([sys.executable, '-c', ONE_OF_SEVERAL, TOOLS, tmp_path / 'store', how],
+                            text=True, capture_output=True)
+    assert result.returncode == (how == 'badly')
+    assert result.stdout.split('\n')[:2] == ['ran', f'left {how == "well"}']
+    assert ('AssertionError' in result.stderr) == (how == 'badly')
 
 
 def test_trains_and_tests_from_another_folder(run_tool, tiny_config, tmp_path):

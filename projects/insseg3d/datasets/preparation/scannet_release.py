@@ -5,49 +5,30 @@ Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a scene), ``se
 ``scannet_infos_{train,val,test}.pkl``. Can be stopped and started again at any time.
 """
 
-import errno
-import io
-import pickle
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from mmdet3d.datasets import ScanNetInstanceSegDataset
 
 from ..scannet import ScanNetInsSegDataset
+from .conversion import (
+    Converted,
+    Report,
+    SceneOutcome,
+    convert_release,
+    convert_unless_done,
+    write_array_if_new,
+    write_info_file,
+)
 from .errors import RawDataError
 from .scannet import convert_scene
 from .scannet_raw import LABEL_MAP, find_scene, find_side_file, read_label_map, read_split
-from .storage import SceneRecord, write_whole
 
 SPLITS = ('train', 'val', 'test')
 _LIST_REMEDY = 'It is in ScanNet’s code repository, folder Tasks/Benchmark: put it there'
 _TSV_REMEDY = 'It comes with the release: download it'
-
-
-class SceneOutcome(NamedTuple):
-    """What became of a scene: 'converted', 'kept' (done before) or 'failed', and remarks."""
-
-    scene: str
-    state: str
-    remarks: list[str]
-
-
-class Report(NamedTuple):
-    """What became of a release.
-
-    Attributes:
-        outcomes: one per scene, in the order of the splits.
-        infos: info files that were written or were up to date.
-        incomplete: splits that got no info file, because a scene failed.
-    """
-
-    outcomes: list[SceneOutcome]
-    infos: list[Path]
-    incomplete: list[str]
 
 
 def prepare_scannet(
@@ -83,22 +64,15 @@ def prepare_scannet(
     if set(scenes) - {'test'}:
         label_map_path = find_side_file(raw, LABEL_MAP, _TSV_REMEDY)
         read_label_map(label_map_path)  # tells before the first scene if it is broken
-    jobs = [(scene, split != 'test') for split, names in scenes.items() for scene in names]
-    out.mkdir(parents=True, exist_ok=True)
-    on_start(len(jobs))
-    work = partial(_prepare_scene, raw, out, label_map_path)
-    outcomes = []
-    for outcome in _run(work, jobs, workers):
-        outcomes.append(outcome)
-        on_scene(outcome)
-    failed = {outcome.scene for outcome in outcomes if outcome.state == 'failed'}
-    infos, incomplete = [], []
-    for split, names in scenes.items():
-        if failed.isdisjoint(names):
-            infos.append(_write_info(out, split, names))
-        else:
-            incomplete.append(split)
-    return Report(outcomes, infos, incomplete)
+    return convert_release(
+        out,
+        scenes,
+        partial(_prepare_scene, raw, out, label_map_path),
+        partial(_write_info, out),
+        workers=workers,
+        on_start=on_start,
+        on_scene=on_scene,
+    )
 
 
 def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list[str]]:
@@ -131,77 +105,48 @@ def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list
     return scenes
 
 
-def _run(work: Callable, jobs: list, workers: int) -> Iterable[SceneOutcome]:
-    """Do all jobs, in order, in this process or in several."""
-    if workers <= 1:
-        yield from map(work, jobs)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        try:
-            yield from pool.map(work, jobs)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
 def _prepare_scene(
-    raw: Path, out: Path, label_map_path: Path | None, job: tuple[str, bool]
+    raw: Path, out: Path, label_map_path: Path | None, job: tuple[str, str]
 ) -> SceneOutcome:
-    """Convert one scene unless it is done; errors of its raw files become its outcome."""
-    scene, with_labels = job
-    try:
+    """Convert one scene unless it is done."""
+    split, scene = job
+    with_labels = split != 'test'
+
+    def find() -> list[Path]:
         files = find_scene(raw, scene, with_labels=with_labels)
         sources = [path for path in files[1:] if path is not None]
-        if with_labels:
-            sources.append(label_map_path)
-        record = SceneRecord(out, scene)
-        if record.read(sources) is not None:
-            return SceneOutcome(scene, 'kept', [])
+        return [*sources, label_map_path] if with_labels else sources
+
+    def convert() -> Converted:
         label_map = read_label_map(label_map_path) if with_labels else {}
-        converted = convert_scene(files, label_map)
-    except RawDataError as error:
-        return SceneOutcome(scene, 'failed', [str(error)])
-    outputs = {f'points/{scene}.bin': converted.points.tobytes()}
-    counts = None
-    if with_labels:
-        outputs[f'instance_mask/{scene}.bin'] = converted.instance.tobytes()
-        outputs[f'semantic_mask/{scene}.bin'] = converted.semantic.tobytes()
-        counts = np.bincount(converted.semantic, minlength=41).tolist()
-    try:
-        record.write(outputs, sources, info=converted.info, semantic_counts=counts)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(
-                error.errno,
-                f'{out}: the disk is full at {scene}. Scenes converted so far are whole and stay. '
-                'Free some space and run the same command again',
-            ) from None
-        raise
-    return SceneOutcome(scene, 'converted', converted.notes)
+        converted = convert_scene(find_scene(raw, scene, with_labels=with_labels), label_map)
+        outputs = {f'points/{scene}.bin': converted.points}
+        counts = None
+        if with_labels:
+            outputs[f'instance_mask/{scene}.bin'] = converted.instance
+            outputs[f'semantic_mask/{scene}.bin'] = converted.semantic
+            counts = np.bincount(converted.semantic, minlength=41).tolist()
+        content = {'info': converted.info, 'semantic_counts': counts}
+        return Converted(outputs, content, converted.notes)
+
+    return convert_unless_done(out, scene, find, convert)
 
 
-def _write_info(out: Path, split: str, scenes: list[str]) -> Path:
+def _write_info(out: Path, split: str, records: list[dict]) -> Path:
     """Write a split's info file and, with labels, the arrays of ``seg_info``."""
-    records = [SceneRecord(out, scene).read() for scene in scenes]
     # The header carries mmdetection3d's spelling of the names, as its own converter writes it.
     names = ScanNetInstanceSegDataset.METAINFO['classes']
-    info = {
-        'metainfo': {
-            'categories': {name: label for label, name in enumerate(names)},
-            'dataset': 'scannet',
-            'info_version': '1.1',
-        },
-        'data_list': [record['info'] for record in records],
-    }
-    path = out / f'scannet_infos_{split}.pkl'
-    _write_if_new(path, pickle.dumps(info, protocol=4))
     if split != 'test':
         counts = np.array([record['semantic_counts'] for record in records])
         indices, weights = seg_info(counts)
         folder = out / 'seg_info'
-        _write_if_new(folder / f'{split}_resampled_scene_idxs.npy', _npy(indices))
-        _write_if_new(folder / f'{split}_label_weight.npy', _npy(weights))
-    return path
+        write_array_if_new(folder / f'{split}_resampled_scene_idxs.npy', indices)
+        write_array_if_new(folder / f'{split}_label_weight.npy', weights)
+    return write_info_file(
+        out / f'scannet_infos_{split}.pkl',
+        {'categories': {name: label for label, name in enumerate(names)}, 'dataset': 'scannet'},
+        [record['info'] for record in records],
+    )
 
 
 def seg_info(counts: np.ndarray, *, points_per_sample: int = 8192) -> tuple[np.ndarray, np.ndarray]:
@@ -225,14 +170,3 @@ def seg_info(counts: np.ndarray, *, points_per_sample: int = 8192) -> tuple[np.n
     share = counts[:, ids].sum(axis=0).astype(np.float32)
     share /= max(share.sum(), np.float32(1))
     return indices, (1 / np.log(1.2 + share)).astype(np.float32)
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def _write_if_new(path: Path, content: bytes) -> None:
-    if not (path.is_file() and path.read_bytes() == content):
-        write_whole(path, content)

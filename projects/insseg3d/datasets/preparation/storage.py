@@ -5,11 +5,14 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 _VERSION = 1  # of what is written for a scene; another one makes scenes be converted anew
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a file that appears under its name only when it is complete.
 
     Args:
@@ -48,11 +51,12 @@ class SceneRecord:
         self.out = out
         self.path = out / '.prepared' / f'{scene}.json'
 
-    def read(self, sources: Iterable[Path] | None = None) -> dict | None:
+    def read(self, sources: Iterable[Path] | None = None, settings: Any = None) -> dict | None:
         """Return the record, or None if the scene has to be converted (again).
 
         Args:
-            sources: the raw files as they are now; None: do not compare them.
+            sources: the raw files as they are now; None: compare neither them nor the settings.
+            settings: what else the outcome depends on, as JSON.
         """
         try:
             record = json.loads(self.path.read_bytes())
@@ -61,28 +65,43 @@ class SceneRecord:
             )
         except (OSError, ValueError, KeyError):
             return None
-        if not is_whole or (sources is not None and record['sources'] != _state(sources)):
+        if not is_whole:
             return None
-        return record
+        if sources is None:
+            return record
+        now = _state(sources), settings
+        return record if (record['sources'], record.get('settings')) == now else None
 
-    def write(self, outputs: dict[str, bytes], sources: Iterable[Path], **content) -> None:
+    def write(
+        self,
+        outputs: dict[str, bytes | np.ndarray],
+        sources: Iterable[Path],
+        settings: Any = None,
+        **content,
+    ) -> None:
         """Write a scene's files, then its record.
 
         Args:
-            outputs: path under ``out`` → content.
+            outputs: path under ``out`` → content; of an array its values, row by row.
             sources: the raw files.
+            settings: what else the outcome depends on, as JSON.
             content: whatever else the record should hold, as JSON.
 
         Raises:
             OSError: a file cannot be written.
         """
         self.path.unlink(missing_ok=True)
+        sizes = {}
         for name, data in outputs.items():
-            write_whole(self.out / name, data)
+            # Through a view: nine million points need no second copy.
+            view = memoryview(np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data)
+            write_whole(self.out / name, view)
+            sizes[name] = view.nbytes
         record = {
             'version': _VERSION,
             'sources': _state(sources),
-            'outputs': {name: len(data) for name, data in outputs.items()},
+            'settings': settings,
+            'outputs': sizes,
             **content,
         }
         write_whole(self.path, json.dumps(record).encode())
