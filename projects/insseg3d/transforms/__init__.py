@@ -1,12 +1,13 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Transforms: one registered class per idea."""
 
-from .color import NormalizeColor, RandomColorShift
+from .color import DropColor, NormalizeColor, RandomColorShift
 from .crop import CropToMaxPoints
 from .geometry import CenterCoordinates, ElasticDistortion, RandomMatrix
 from .instances import RelabelInstances, SelectInstances
 from .loading import CheckAnnotations, IfAnnotated
 from .seeding import draw_generator
+from .subsample import RandomSubsample
 from .voxels import AddVoxelTables
 
 __all__ = [
@@ -14,11 +15,13 @@ __all__ = [
     'CenterCoordinates',
     'CheckAnnotations',
     'CropToMaxPoints',
+    'DropColor',
     'ElasticDistortion',
     'IfAnnotated',
     'NormalizeColor',
     'RandomColorShift',
     'RandomMatrix',
+    'RandomSubsample',
     'RelabelInstances',
     'SelectInstances',
     'draw_generator',

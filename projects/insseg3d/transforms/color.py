@@ -59,3 +59,33 @@ class RandomColorShift(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(std={self.std})'
+
+
+@TRANSFORMS.register_module()
+class DropColor(BaseTransform):
+    """Take a scene's colours away, at random or always: every normalised colour becomes 0.
+
+    0 is mid-grey, the mean of :class:`NormalizeColor`'s range. Apply after it and after
+    :class:`RandomColorShift`, which would tint the grey. With ``prob=1`` scans without colours
+    (zeros in their files) train and test as grey ones.
+
+    Args:
+        prob: probability that a scene loses its colours, 0..1; all its points or none.
+
+    Raises:
+        ValueError: ``prob`` is not within 0..1.
+    """
+
+    def __init__(self, *, prob: float) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f'DropColor: prob={prob}, expected a probability, 0..1')
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Set the colours of all points to 0, or leave them all."""
+        if draw_generator(results, type(self).__name__).random() < self.prob:
+            columns(results['points'], 'color')[:] = 0
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(prob={self.prob})'
