@@ -12,6 +12,7 @@ DATA_PREFIX = {
     'pts': 'points',
     'pts_instance_mask': 'instance_mask',
     'pts_semantic_mask': 'semantic_mask',
+    'sp_pts_mask': 'super_points',
 }
 """Folders of mmdetection3d's own prepared data, under ``data_root``."""
 
@@ -32,8 +33,8 @@ class InsSegDataset(Seg3DDataset):
         data_root: folder of the prepared data.
         ann_file: info file, relative to ``data_root``.
         metainfo: ``dict(classes=…)`` with some of the class's own classes, to use these only.
-        data_prefix: folders of points and masks, relative to ``data_root``; ``points``,
-            ``instance_mask``, ``semantic_mask`` where not given.
+        data_prefix: folders of points, masks and superpoints, relative to ``data_root``;
+            ``points``, ``instance_mask``, ``semantic_mask``, ``super_points`` where not given.
         pipeline: transforms.
         test_mode: whether annotations go to ``eval_ann_info`` rather than to a loss.
         indices: use the first so many scenes, or those of these numbers.
@@ -82,6 +83,15 @@ class InsSegDataset(Seg3DDataset):
         table[list(class_ids)] = np.arange(len(class_ids))
         return table
 
+    def parse_data_info(self, info: dict) -> dict:
+        """Make the paths of a scene's info absolute, also that of the superpoints if it has any."""
+        info = super().parse_data_info(info)
+        if 'super_pts_path' in info:
+            info['super_pts_path'] = os.path.join(
+                self.data_prefix['sp_pts_mask'], info['super_pts_path']
+            )
+        return info
+
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on one scene.
 
@@ -100,7 +110,7 @@ class InsSegDataset(Seg3DDataset):
 
 
 def check_file_sizes(info: dict) -> None:
-    """Compare the sizes of a scene's files: float32 points, one int64 a point in each mask.
+    """Compare the sizes of a scene's files: float32 points, one int64 a point in the others.
 
     Files that are not on this machine are passed over, as are missing ones: reading them tells.
 
@@ -120,7 +130,7 @@ def check_file_sizes(info: dict) -> None:
             f'{points_path}: {num_bytes} bytes; expected a multiple of {4 * num_feats}, '
             f'{num_feats} float32 values a point. The file is cut off: convert the scene again'
         )
-    for key in ('pts_instance_mask_path', 'pts_semantic_mask_path'):
+    for key in ('pts_instance_mask_path', 'pts_semantic_mask_path', 'super_pts_path'):
         path = info.get(key)
         if path is None or not os.path.isfile(path):
             continue

@@ -5,7 +5,7 @@ from .color import DropColor, NormalizeColor, RandomColorShift
 from .crop import CropToMaxPoints
 from .geometry import CenterCoordinates, ElasticDistortion, RandomMatrix
 from .instances import RelabelInstances, SelectInstances
-from .loading import CheckAnnotations, IfAnnotated
+from .loading import CheckAnnotations, IfAnnotated, LoadSuperpoints
 from .seeding import draw_generator
 from .subsample import RandomSubsample
 from .voxels import AddVoxelTables
@@ -18,6 +18,7 @@ __all__ = [
     'DropColor',
     'ElasticDistortion',
     'IfAnnotated',
+    'LoadSuperpoints',
     'NormalizeColor',
     'RandomColorShift',
     'RandomMatrix',

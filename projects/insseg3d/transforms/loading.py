@@ -1,13 +1,17 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Loading annotations where there are any, and checking that they belong to the points."""
+"""Loading annotations where there are any, checking that they fit the points; superpoints."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmdet3d.registry import TRANSFORMS
+from mmengine.fileio import get
 
-from .scene import scene_name
+from .scene import GRID, SUPERPOINT, add_columns, scene_name
+
+MAX_SUPERPOINTS = 2**24
+"""Ids below this are exact in float32, the type of the points' columns."""
 
 
 @TRANSFORMS.register_module()
@@ -81,3 +85,56 @@ class CheckAnnotations(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+@TRANSFORMS.register_module()
+class LoadSuperpoints(BaseTransform):
+    """Load each point's superpoint; put it right behind ``LoadPointsFromFile``.
+
+    The ids travel with the points as one further column, so that whatever drops points keeps
+    them aligned; ``AddVoxelTables`` takes the column off again and adds
+    ``voxels.point2superpoint``, consecutive ids for pooling.
+
+    The scene's info names the file, ``super_pts_path``: one int64 in [0, 2**24) a point.
+
+    Args:
+        backend_args: where files are read from, see mmengine.
+
+    Raises:
+        ValueError: the info names no file; the file does not belong to the points, or holds ids
+            out of range; or columns for the voxel grid were added before.
+    """
+
+    def __init__(self, *, backend_args: dict | None = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Add the column."""
+        path, points = results.get('super_pts_path'), results['points']
+        if path is None:
+            raise ValueError(
+                f'{scene_name(results)}: the info file names no superpoint file (super_pts_path); '
+                'expected one of int64 ids. Prepare the data again with superpoints: '
+                'tools/prepare_scannet.py --superpoints'
+            )
+        if GRID in (points.attribute_dims or {}):
+            raise ValueError(
+                'LoadSuperpoints: the points already have columns for the voxel grid; '
+                'put LoadSuperpoints right behind LoadPointsFromFile'
+            )
+        ids = np.frombuffer(get(path, backend_args=self.backend_args), dtype=np.int64)
+        if len(ids) != len(points):
+            raise ValueError(
+                f'{path}: {len(ids)} entries for {len(points)} points in {scene_name(results)}; '
+                'expected one int64 per point. Convert the scene again'
+            )
+        if len(ids) and not 0 <= ids.min() <= ids.max() < MAX_SUPERPOINTS:
+            raise ValueError(
+                f'{path}: superpoint ids span {ids.min()} to {ids.max()}; expected '
+                f'0..{MAX_SUPERPOINTS - 1}. Convert the scene again'
+            )
+        results['points'] = add_columns(points, SUPERPOINT, ids[:, None])
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(backend_args={self.backend_args})'

@@ -11,6 +11,8 @@ from mmdet3d.structures.points import BasePoints
 
 GRID = 'grid'
 """Key in ``points.attribute_dims`` of the three columns that :func:`set_grid_coords` adds."""
+SUPERPOINT = 'superpoint'
+"""Key of the column of superpoint ids that ``LoadSuperpoints`` adds, in front of the grid's."""
 
 
 def scene_name(results: dict) -> str:
@@ -103,12 +105,26 @@ def set_grid_coords(points: BasePoints, coords: np.ndarray) -> BasePoints:
     if GRID in (points.attribute_dims or {}):
         columns(points, GRID)[:] = coords
         return points
-    width = points.tensor.shape[1]
-    tensor = torch.empty(len(points.tensor), width + 3)
+    return add_columns(points, GRID, coords)
+
+
+def add_columns(points: BasePoints, name: str, values: np.ndarray) -> BasePoints:
+    """Let further values travel with the points, through cropping, formatting and packing.
+
+    Args:
+        points: the points, without columns of this name.
+        name: key for ``attribute_dims``.
+        values: ``(P, C)`` that float32 can hold.
+
+    Returns:
+        Points with C more columns, the last.
+    """
+    width, more = points.tensor.shape[1], values.shape[1]
+    tensor = torch.empty(len(points.tensor), width + more)
     tensor[:, :width] = points.tensor
-    tensor[:, width:] = torch.from_numpy(np.asarray(coords, dtype=np.float32))
-    dims = dict(points.attribute_dims or {}, **{GRID: [width, width + 1, width + 2]})
-    return type(points)(tensor, points_dim=width + 3, attribute_dims=dims)
+    tensor[:, width:] = torch.from_numpy(np.asarray(values, dtype=np.float32))
+    dims = dict(points.attribute_dims or {}, **{name: list(range(width, width + more))})
+    return type(points)(tensor, points_dim=width + more, attribute_dims=dims)
 
 
 def keep_points(results: dict, kept: np.ndarray) -> None:

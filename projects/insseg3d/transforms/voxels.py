@@ -5,10 +5,11 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
+from mmdet3d.structures import Det3DDataSample
 from mmengine.structures import BaseDataElement, InstanceData
 
 from ..ops.voxelize import voxel_instance_table, voxelize
-from .instances import majority_labels
+from .instances import consecutive_ids, majority_labels
 
 
 @TRANSFORMS.register_module()
@@ -16,13 +17,14 @@ class AddVoxelTables(BaseTransform):
     """Voxelise a packed scene and lay the tables into its data sample; the last transform.
 
     The stock formatting refuses what is not per point, hence a transform behind it. Needs
-    ``inputs['points']``, ``(P, ≥6)``: x, y, z in metres, r, g, b, and where a transform added
-    them three columns of coordinates ≥ 0 in the frame of the grid, which it takes off.
+    ``inputs['points']``: x, y, z in metres, r, g, b; then, where transforms added them, a column
+    of superpoint ids and three of coordinates ≥ 0 in the frame of the grid, which it takes off.
 
     Adds to the data sample:
 
     * ``voxels``, a ``BaseDataElement`` of tensors: ``coors`` (V, 3) int32 ≥ 0, sorted by
       (x, y, z), ``point2voxel`` (P,) int64, ``counts`` (V,) int64;
+    * with superpoints, ``point2superpoint`` (P,) int64, renumbered 0..S−1 in ascending order;
     * with ground truth (``gt_pts_seg.pts_instance_mask`` and ``pts_semantic_mask``) also the
       table of :func:`insseg3d.ops.voxelize.voxel_instance_table`: ``inst_voxel``, ``inst_index``,
       ``inst_points``, (E,) int64 each;
@@ -43,32 +45,50 @@ class AddVoxelTables(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add the tables to one packed scene."""
         sample, points = results['data_samples'], results['inputs']['points']
-        if points.shape[1] == 9:
-            coords = points[:, 6:].numpy()
+        num_columns = points.shape[1]
+        if num_columns not in (6, 7, 9, 10):
+            raise ValueError(
+                f'{_name(sample)}: points have {num_columns} columns; expected 6 (x, y, z, r, g, '
+                'b), behind them perhaps 1 of superpoint ids and 3 of coordinates in the frame of '
+                'the grid'
+            )
+        if num_columns > 6:
             results['inputs']['points'] = points[:, :6].contiguous()
-        elif points.shape[1] == 6:
+        if num_columns >= 9:
+            coords = points[:, -3:].numpy()
+        else:
             coords = points[:, :3].numpy()
             coords = coords - coords.min(axis=0, initial=np.inf)
-        else:
-            raise ValueError(
-                f'{sample.metainfo.get("lidar_path")}: points have {points.shape[1]} columns; '
-                'expected 6 (x, y, z, r, g, b), or 9 with coordinates in the frame of the grid'
-            )
         grid = voxelize(coords, voxel_size=self.voxel_size)
         tables = grid._asdict()
+        if num_columns in (7, 10):
+            tables['point2superpoint'] = self._superpoints(sample, points[:, 6].numpy())
         if 'pts_instance_mask' in sample.gt_pts_seg:
             tables.update(self._annotate(sample, grid.point2voxel, len(grid.coors)))
         sample.voxels = BaseDataElement(**{k: torch.from_numpy(v) for k, v in tables.items()})
         return results
 
-    def _annotate(self, sample, point2voxel: np.ndarray, num_voxels: int) -> dict:
+    def _superpoints(self, sample: Det3DDataSample, column: np.ndarray) -> np.ndarray:
+        """Ids for pooling: those that occur, without gaps."""
+        ids = column.astype(np.int64)
+        if not ((ids == column) & (ids >= 0)).all():
+            raise ValueError(
+                f'{_name(sample)}: the seventh column of the points holds values that are no '
+                'superpoint ids; expected integers ≥ 0, as LoadSuperpoints adds them. Load six '
+                'columns: LoadPointsFromFile(use_dim=6)'
+            )
+        return consecutive_ids(ids)
+
+    def _annotate(
+        self, sample: Det3DDataSample, point2voxel: np.ndarray, num_voxels: int
+    ) -> dict:
         """Fill in ``gt_instances_3d``; return the voxel–instance table."""
         instance = sample.gt_pts_seg.pts_instance_mask.numpy()
         semantic = sample.gt_pts_seg.pts_semantic_mask.numpy()
         num_points = np.bincount(instance[instance >= 0])
         if (num_points == 0).any():
             raise ValueError(
-                f'{sample.metainfo.get("lidar_path")}: instance ids have gaps, the highest is '
+                f'{_name(sample)}: instance ids have gaps, the highest is '
                 f'{len(num_points) - 1} but {np.count_nonzero(num_points)} occur; expected 0..G-1. '
                 'Put SelectInstances, and RelabelInstances behind what drops points, before '
                 'Pack3DDetInputs'
@@ -82,3 +102,8 @@ class AddVoxelTables(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(voxel_size={self.voxel_size})'
+
+
+def _name(sample: Det3DDataSample) -> str:
+    """The file that the scene came from, for messages."""
+    return str(sample.metainfo.get('lidar_path'))
