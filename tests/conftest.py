@@ -62,8 +62,10 @@ def tiny_data(tmp_path_factory):
     options = RoomOptions(spacing=0.09, area=(6.0, 8.0), objects=(3, 5), clutter=(0, 2),
                           vertices=(0, 240_000))
     synthesize_scannet(root / 'raw', dict(train=4, val=1), seed=0, options=options)
-    report = prepare_scannet(root / 'raw', root / 'scannet', splits=('train', 'val'))
-    assert all(outcome.state == 'converted' for outcome in report.outcomes)
+    for name in ('scannet', 'scannet200'):
+        report = prepare_scannet(
+            root / 'raw', root / name, splits=('train', 'val'), label_set=name)
+        assert all(outcome.state == 'converted' for outcome in report.outcomes)
     return root
 
 

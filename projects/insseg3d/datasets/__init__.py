@@ -3,5 +3,6 @@
 
 from .base import InsSegDataset
 from .scannet import ScanNetInsSegDataset
+from .scannet200 import ScanNet200InsSegDataset
 
-__all__ = ['InsSegDataset', 'ScanNetInsSegDataset']
+__all__ = ['InsSegDataset', 'ScanNet200InsSegDataset', 'ScanNetInsSegDataset']

@@ -65,6 +65,9 @@ def convert_unless_done(
 ) -> SceneOutcome:
     """Convert one scene unless it is done; errors of its raw files become its outcome.
 
+    Only the raw files are read here before the target is written, so that an ``OSError`` of theirs
+    is the scene's, and one of the target is everyone's.
+
     Args:
         out: folder of the prepared data.
         scene: id.
@@ -82,7 +85,7 @@ def convert_unless_done(
         if record.read(sources, settings) is not None:
             return SceneOutcome(scene, 'kept', [])
         converted = convert()
-    except RawDataError as error:
+    except (RawDataError, OSError) as error:  # OSError: it may not be read, or went away
         return SceneOutcome(scene, 'failed', [str(error)])
     try:
         record.write(converted.outputs, sources, settings, **converted.content)

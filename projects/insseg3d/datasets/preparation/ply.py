@@ -85,7 +85,7 @@ def read_header(content: bytes, path: Path) -> Header:
             if words[0] == 'format':
                 byte_order = _BYTE_ORDERS[words[1]]
             elif words[0] == 'element':
-                elements.append(Element(words[1], int(words[2]), []))
+                elements.append(Element(words[1], _count(words[2]), []))
             elif words[0] == 'property' and words[1] == 'list':
                 kinds = _TYPES[words[2]], _TYPES[words[3]]
                 elements[-1].properties.append((words[4], *kinds))
@@ -97,9 +97,23 @@ def read_header(content: bytes, path: Path) -> Header:
             raise RawDataError(
                 path, f'header line {line!r}', 'a line of the PLY format', DOWNLOAD_AGAIN
             ) from None
+    for element in elements:
+        names = [name for name, _, _ in element.properties]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise RawDataError(
+                path, f'properties {sorted(twice)} twice in {element.name}', 'every name once',
+                'Save the mesh again',
+            )  # fmt: skip
     if byte_order is None:
         raise RawDataError(path, 'a header without a format line', 'one', DOWNLOAD_AGAIN)
     return Header(byte_order, elements, newline + 1)
+
+
+def _count(word: str) -> int:
+    if not word.isdigit():
+        raise ValueError(word)
+    return int(word)
 
 
 def read_ply_vertices(path: Path) -> dict[str, np.ndarray]:
@@ -149,7 +163,10 @@ def _ascii_rows(body: bytes, header: Header, path: Path) -> np.ndarray:
     rows = np.empty((vertices.count, width))
     for number, line in enumerate(lines[: vertices.count]):
         try:
-            rows[number] = [float(word) for word in line.split()]
+            words = line.split()
+            if len(words) != width:  # numpy would spread a single number over the row
+                raise ValueError(words)
+            rows[number] = [float(word) for word in words]
         except ValueError:
             text = line[:60].decode('ascii', errors='replace')
             raise RawDataError(

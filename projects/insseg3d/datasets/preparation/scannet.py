@@ -6,11 +6,11 @@ count once; and where two objects share an over-segment, the later one gets both
 instance id (there the label may stay with the earlier one).
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from ..scannet import ScanNetInsSegDataset
 from .errors import RawDataError
 from .scannet_raw import (
     SceneFiles,
@@ -23,10 +23,6 @@ from .scannet_raw import (
 )
 
 LISTED_TWICE = 'scene0217_00'
-_CLASS_OF_ID = {
-    nyu40_id: label
-    for label, nyu40_id in enumerate(ScanNetInsSegDataset.METAINFO['seg_valid_class_ids'])
-}
 
 
 class ConvertedScene(NamedTuple):
@@ -34,8 +30,10 @@ class ConvertedScene(NamedTuple):
 
     Attributes:
         points: ``(P, 6)`` float32, x, y, z, r, g, b as in the raw mesh, unaligned.
-        semantic: ``(P,)`` int64, nyu40 ids, 0 = unannotated; None without labels.
+        semantic: ``(P,)`` int64, stored ids, 0 = unannotated; None without labels.
         instance: ``(P,)`` int64, objectId + 1, 0 = unannotated; None without labels.
+        superpoints: ``(P,)`` int64, over-segments numbered 0..S−1 in ascending order of their raw
+            ids; None unless asked for, and where there are none.
         info: the scene's entry in the info file.
         notes: what was unusual.
     """
@@ -43,16 +41,25 @@ class ConvertedScene(NamedTuple):
     points: np.ndarray
     semantic: np.ndarray | None
     instance: np.ndarray | None
+    superpoints: np.ndarray | None
     info: dict
     notes: list[str]
 
 
-def convert_scene(files: SceneFiles, label_map: dict[str, int]) -> ConvertedScene:
+def convert_scene(
+    files: SceneFiles,
+    label_map: dict[str, int],
+    class_of_id: Mapping[int, int],
+    *,
+    superpoints: bool = False,
+) -> ConvertedScene:
     """Read and convert one scene.
 
     Args:
         files: its raw files; without those of the annotation, the scene gets no labels.
-        label_map: raw label → nyu40 id.
+        label_map: raw label → stored id.
+        class_of_id: stored id → class index, of the classes that get boxes.
+        superpoints: whether to keep the over-segments.
 
     Raises:
         RawDataError: a file cannot be used, or two do not belong together.
@@ -61,21 +68,28 @@ def convert_scene(files: SceneFiles, label_map: dict[str, int]) -> ConvertedScen
     points = read_points(files.mesh, notes)
     file_name = f'{files.scene}.bin'
     info = {'lidar_points': {'num_pts_feats': 6, 'lidar_path': file_name}, 'instances': []}
+    segments = superpoint_ids = None
+    if files.segments is not None:
+        segments = read_segments(files.segments, len(points))
+    if superpoints and segments is None:
+        notes.append('no over-segments, so no superpoints')
+    elif superpoints:
+        superpoint_ids = np.unique(segments, return_inverse=True)[1].astype(np.int64)
+        info['super_pts_path'] = file_name
     if files.aggregation is None:
-        return ConvertedScene(points, None, None, info, notes)
+        return ConvertedScene(points, None, None, superpoint_ids, info, notes)
     if files.labels is not None:
         check_labels_mesh(files.labels, len(points))
     groups = read_groups(files.aggregation)
     if files.scene == LISTED_TWICE:
         groups = drop_second_listing(groups, notes)
     ids = _label_ids(files, groups, label_map)
-    segments = read_segments(files.segments, len(points))
     semantic, instance = label_points(segments, groups, ids, files, notes)
     alignment = read_axis_alignment(files.metadata)
-    info['instances'] = boxes(points[:, :3], semantic, instance, alignment)
+    info['instances'] = boxes(points[:, :3], semantic, instance, alignment, class_of_id)
     info['pts_semantic_mask_path'] = info['pts_instance_mask_path'] = file_name
     info['axis_align_matrix'] = alignment.tolist()
-    return ConvertedScene(points, semantic, instance, info, notes)
+    return ConvertedScene(points, semantic, instance, superpoint_ids, info, notes)
 
 
 def drop_second_listing(groups: list[SegGroup], notes: list[str]) -> list[SegGroup]:
@@ -94,7 +108,7 @@ def drop_second_listing(groups: list[SegGroup], notes: list[str]) -> list[SegGro
 
 
 def _label_ids(files: SceneFiles, groups: list[SegGroup], label_map: dict[str, int]) -> list[int]:
-    """The nyu40 id of every group."""
+    """The stored id of every group."""
     unknown = sorted({group.label for group in groups} - set(label_map))
     if unknown:
         raise RawDataError(
@@ -161,15 +175,20 @@ def label_points(
 
 
 def boxes(
-    coords: np.ndarray, semantic: np.ndarray, instance: np.ndarray, alignment: np.ndarray
+    coords: np.ndarray,
+    semantic: np.ndarray,
+    instance: np.ndarray,
+    alignment: np.ndarray,
+    class_of_id: Mapping[int, int],
 ) -> list[dict]:
-    """Boxes of the objects of the 18 classes, parallel to the axes of the aligned scene.
+    """Boxes of the objects of the instance classes, parallel to the axes of the aligned scene.
 
     Args:
         coords: ``(P, 3)`` metres, unaligned.
-        semantic: ``(P,)`` nyu40 ids.
+        semantic: ``(P,)`` stored ids.
         instance: ``(P,)`` instance ids, 0 = none; all points of one have the same semantic id.
         alignment: ``(4, 4)``.
+        class_of_id: stored id → class index, of the instance classes.
 
     Returns:
         ``bbox_3d`` (centre x, y, z, size x, y, z in metres) and ``bbox_label_3d`` of each object,
@@ -186,8 +205,8 @@ def boxes(
     return [
         {
             'bbox_3d': [*((low + high) / 2).tolist(), *(high - low).tolist()],
-            'bbox_label_3d': _CLASS_OF_ID[nyu40_id],
+            'bbox_label_3d': class_of_id[stored],
         }
-        for low, high, nyu40_id in zip(lows, highs, ids.tolist())
-        if nyu40_id in _CLASS_OF_ID  # 0, unannotated, is not
+        for low, high, stored in zip(lows, highs, ids.tolist())
+        if stored in class_of_id  # 0, unannotated, is not
     ]

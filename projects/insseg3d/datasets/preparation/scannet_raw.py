@@ -12,11 +12,12 @@ from .errors import DOWNLOAD_AGAIN, RawDataError
 from .ply import read_header, read_ply_vertices
 
 LABEL_MAP = 'scannetv2-labels.combined.tsv'
+_SEGMENTS = '_vh_clean_2.0.010000.segs.json'
 _SIDE_FOLDERS = ('.', 'meta_data', 'splits', 'tasks', 'Tasks/Benchmark')
 
 
 class SceneFiles(NamedTuple):
-    """Raw files of one scene; the last four are None without labels."""
+    """Raw files of one scene; without labels all but the mesh may be None."""
 
     scene: str
     mesh: Path
@@ -52,13 +53,17 @@ def find_side_file(raw: Path, name: str, remedy: str) -> Path:
     raise FileNotFoundError(f'{raw / name}: not found, nor in the folders {places} there. {remedy}')
 
 
-def find_scene(raw: Path, scene: str, *, with_labels: bool) -> SceneFiles:
+def find_scene(
+    raw: Path, scene: str, *, with_labels: bool, superpoints: bool = False
+) -> SceneFiles:
     """Find a scene's files in ``scans/<scene>`` or ``scans_test/<scene>``.
 
     Args:
         raw: folder of the release.
         scene: id such as ``scene0000_00``.
         with_labels: whether the files of the annotation are needed.
+        superpoints: without labels, whether to take the over-segments, if they lie there; the
+            release has none of the test scenes.
 
     Raises:
         RawDataError: a file is missing.
@@ -84,12 +89,13 @@ def find_scene(raw: Path, scene: str, *, with_labels: bool) -> SceneFiles:
 
     mesh = existing('_vh_clean_2.ply')
     if not with_labels:
-        return SceneFiles(scene, mesh)
+        segments = folder / f'{scene}{_SEGMENTS}'
+        return SceneFiles(scene, mesh, segments if superpoints and segments.is_file() else None)
     labels = folder / f'{scene}_vh_clean_2.labels.ply'
     return SceneFiles(
         scene,
         mesh,
-        segments=existing('_vh_clean_2.0.010000.segs.json'),
+        segments=existing(_SEGMENTS),
         aggregation=existing('.aggregation.json', '_vh_clean.aggregation.json'),
         labels=labels if labels.is_file() else None,  # only checked against the mesh
         metadata=existing('.txt'),
@@ -190,11 +196,16 @@ def read_groups(path: Path) -> list[SegGroup]:
     """
     content = _read_json(path)
     try:
-        return [
+        groups = [
             SegGroup(int(g['objectId']), str(g['label']), [int(s) for s in g['segments']])
             for g in content['segGroups']
         ]
-    except (KeyError, TypeError, ValueError) as error:
+        for group in groups:
+            numbers = [group.object_id, *group.segments]
+            if min(numbers) < 0 or max(numbers) >= 2**31:
+                raise ValueError(f'number {min(numbers)} or {max(numbers)}')
+        return groups
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RawDataError(
             path, f'"segGroups" without or with a strange {error}',
             'a list of groups with objectId, label and segments', DOWNLOAD_AGAIN,
@@ -264,7 +275,7 @@ def read_label_map(path: Path, *, column: str = 'nyu40id') -> dict[str, int]:
     Raises:
         RawDataError: a column is missing, or holds something else than integers.
     """
-    with path.open(newline='', encoding='utf-8') as file:
+    with path.open(newline='', encoding='utf-8-sig', errors='replace') as file:
         rows = csv.DictReader(file, delimiter='\t')
         missing = {'raw_category', column} - set(rows.fieldnames or ())
         if missing:
@@ -274,7 +285,7 @@ def read_label_map(path: Path, *, column: str = 'nyu40id') -> dict[str, int]:
             )  # fmt: skip
         try:
             return {row['raw_category']: int(row[column]) for row in rows if row[column]}
-        except ValueError as error:
+        except (ValueError, csv.Error) as error:
             raise RawDataError(path, str(error), f'integers in {column}', DOWNLOAD_AGAIN) from None
 
 
@@ -284,7 +295,8 @@ def read_split(path: Path) -> list[str]:
     Raises:
         RawDataError: it names a scene twice.
     """
-    scenes = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    lines = path.read_text('utf-8-sig', errors='replace').splitlines()
+    scenes = [line.strip() for line in lines if line.strip()]
     twice = sorted({scene for scene in scenes if scenes.count(scene) > 1})
     if twice:
         raise RawDataError(path, f'{twice[:5]} twice', 'every scene once', 'Remove the repetition')

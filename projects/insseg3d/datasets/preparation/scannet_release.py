@@ -3,6 +3,9 @@
 
 Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a scene), ``seg_info`` and
 ``scannet_infos_{train,val,test}.pkl``. Can be stopped and started again at any time.
+
+With the label set scannet200 the info files are called ``scannet200_infos_…``, and there is no
+``seg_info``, for which mmdetection3d has no use. With superpoints there is ``super_points``.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from mmdet3d.datasets import ScanNetInstanceSegDataset
 
 from ..scannet import ScanNetInsSegDataset
 from .conversion import (
@@ -24,7 +26,8 @@ from .conversion import (
 )
 from .errors import RawDataError
 from .scannet import convert_scene
-from .scannet_raw import LABEL_MAP, find_scene, find_side_file, read_label_map, read_split
+from .scannet_labels import LABEL_SETS, LabelSet, read_stored_ids
+from .scannet_raw import LABEL_MAP, SceneFiles, find_scene, find_side_file, read_split
 
 SPLITS = ('train', 'val', 'test')
 _LIST_REMEDY = 'It is in ScanNet’s code repository, folder Tasks/Benchmark: put it there'
@@ -36,6 +39,8 @@ def prepare_scannet(
     out: Path,
     *,
     splits: Sequence[str] | None = None,
+    label_set: str = 'scannet',
+    superpoints: bool = False,
     workers: int = 1,
     on_start: Callable[[int], None] = lambda num_scenes: None,
     on_scene: Callable[[SceneOutcome], None] = lambda outcome: None,
@@ -48,6 +53,10 @@ def prepare_scannet(
         out: folder of the prepared data.
         splits: some of 'train', 'val', 'test'; None: those with a list in ``raw``. Scenes
             of 'test' get no labels.
+        label_set: 'scannet' (nyu40 ids, 18 classes) or 'scannet200' (198 classes). One folder
+            holds one of them.
+        superpoints: also write the over-segments, ``super_points/<scene>.bin``, int64 a point,
+            named by the info key ``super_pts_path``.
         workers: processes.
         on_start: called with the number of scenes.
         on_scene: called after every scene.
@@ -57,22 +66,36 @@ def prepare_scannet(
 
     Raises:
         FileNotFoundError: no split list or no label map.
+        RawDataError: one of them cannot be used, or ``out`` holds the other label set.
         OSError: the target cannot be written, or the disk is full. What was converted stays.
     """
+    chosen = LABEL_SETS[label_set]
+    _refuse_other_label_set(out, chosen)
     scenes = _scenes_of_splits(raw, splits)
     label_map_path = None
     if set(scenes) - {'test'}:
         label_map_path = find_side_file(raw, LABEL_MAP, _TSV_REMEDY)
-        read_label_map(label_map_path)  # tells before the first scene if it is broken
+        read_stored_ids(label_map_path, chosen)  # tells before the first scene if it is broken
     return convert_release(
         out,
         scenes,
-        partial(_prepare_scene, raw, out, label_map_path),
-        partial(_write_info, out),
+        partial(_prepare_scene, raw, out, chosen, label_map_path, superpoints),
+        partial(_write_info, out, chosen),
         workers=workers,
         on_start=on_start,
         on_scene=on_scene,
     )
+
+
+def _refuse_other_label_set(out: Path, label_set: LabelSet) -> None:
+    """Stop before masks are overwritten that info files of the other label set name."""
+    for other in LABEL_SETS.values():
+        infos = sorted(out.glob(f'{other.name}_infos_*.pkl'))
+        if infos and other is not label_set:
+            raise RawDataError(
+                infos[0], f'this folder holds the label set {other.name}',
+                f'one for {label_set.name}', 'Give another --out, or remove that data set',
+            )  # fmt: skip
 
 
 def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list[str]]:
@@ -106,45 +129,56 @@ def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list
 
 
 def _prepare_scene(
-    raw: Path, out: Path, label_map_path: Path | None, job: tuple[str, str]
+    raw: Path,
+    out: Path,
+    label_set: LabelSet,
+    label_map_path: Path | None,
+    superpoints: bool,
+    job: tuple[str, str],
 ) -> SceneOutcome:
     """Convert one scene unless it is done."""
     split, scene = job
     with_labels = split != 'test'
 
+    def files() -> SceneFiles:
+        return find_scene(raw, scene, with_labels=with_labels, superpoints=superpoints)
+
     def find() -> list[Path]:
-        files = find_scene(raw, scene, with_labels=with_labels)
-        sources = [path for path in files[1:] if path is not None]
+        sources = [path for path in files()[1:] if path is not None]
         return [*sources, label_map_path] if with_labels else sources
 
     def convert() -> Converted:
-        label_map = read_label_map(label_map_path) if with_labels else {}
-        converted = convert_scene(find_scene(raw, scene, with_labels=with_labels), label_map)
+        ids = read_stored_ids(label_map_path, label_set) if with_labels else {}
+        converted = convert_scene(files(), ids, label_set.class_of_id, superpoints=superpoints)
         outputs = {f'points/{scene}.bin': converted.points}
         counts = None
         if with_labels:
             outputs[f'instance_mask/{scene}.bin'] = converted.instance
             outputs[f'semantic_mask/{scene}.bin'] = converted.semantic
             counts = np.bincount(converted.semantic, minlength=41).tolist()
+        if converted.superpoints is not None:
+            outputs[f'super_points/{scene}.bin'] = converted.superpoints
         content = {'info': converted.info, 'semantic_counts': counts}
         return Converted(outputs, content, converted.notes)
 
-    return convert_unless_done(out, scene, find, convert)
+    settings = {'label_set': label_set.name, 'superpoints': superpoints}
+    return convert_unless_done(out, scene, find, convert, settings=settings)
 
 
-def _write_info(out: Path, split: str, records: list[dict]) -> Path:
-    """Write a split's info file and, with labels, the arrays of ``seg_info``."""
-    # The header carries mmdetection3d's spelling of the names, as its own converter writes it.
-    names = ScanNetInstanceSegDataset.METAINFO['classes']
-    if split != 'test':
+def _write_info(out: Path, label_set: LabelSet, split: str, records: list[dict]) -> Path:
+    """Write a split's info file and, with labels of nyu40, the arrays of ``seg_info``."""
+    if split != 'test' and label_set.name == 'scannet':
         counts = np.array([record['semantic_counts'] for record in records])
         indices, weights = seg_info(counts)
         folder = out / 'seg_info'
         write_array_if_new(folder / f'{split}_resampled_scene_idxs.npy', indices)
         write_array_if_new(folder / f'{split}_label_weight.npy', weights)
     return write_info_file(
-        out / f'scannet_infos_{split}.pkl',
-        {'categories': {name: label for label, name in enumerate(names)}, 'dataset': 'scannet'},
+        out / f'{label_set.name}_infos_{split}.pkl',
+        {
+            'categories': {name: label for label, name in enumerate(label_set.class_names)},
+            'dataset': label_set.name,
+        },
         [record['info'] for record in records],
     )
 

@@ -1,0 +1,26 @@
+# ScanNet200, 198 instance classes: as ScanNet, with its own folder, class and info files.
+# `python tools/prepare_scannet.py --label-set scannet200` makes the data. They lie in
+# $INSSEG3D_DATA/scannet200, by default in data/scannet200 beside configs/.
+_base_ = 'scannet.py'
+import os  # noqa: E402
+
+data_root = os.path.join(
+    os.environ.get('INSSEG3D_DATA', os.path.abspath('{{ fileDirname }}/../../../data')),
+    'scannet200',
+)
+
+train_dataloader = dict(
+    dataset=dict(
+        type='ScanNet200InsSegDataset',
+        data_root=data_root,
+        ann_file='scannet200_infos_train.pkl',
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        type='ScanNet200InsSegDataset',
+        data_root=data_root,
+        ann_file='scannet200_infos_val.pkl',
+    )
+)
+test_dataloader = val_dataloader
