@@ -5,19 +5,35 @@
 
 times a forward pass, stage by stage, over a made room of 150k points (or --scan FILE.bin), and the
 backbone's forward and forward + backward by themselves, neighbour tables included.
+
+    python tools/benchmark.py data configs/queryis/queryis-s_1xb10-150k_scannet.py
+
+times the training and the test pipeline, transform by transform, on such a scan with made labels,
+and what a data loader with several processes makes of the training pipeline.
 """
 import argparse
 import json
 import resource
 import statistics
-import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from insseg3d.apis import STAGES, load_model, pack_points, time_stages
+from insseg3d.apis import (
+    STAGES,
+    build_pipeline,
+    load_model,
+    loader_throughput,
+    pack_points,
+    run_pipeline,
+    time_stages,
+    write_scan,
+)
 
 
 def parse_args(argv=None):
@@ -25,24 +41,33 @@ def parse_args(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
     speed = commands.add_parser('speed', help='stages of a forward pass')
-    speed.add_argument('config')
+    speed.set_defaults(run=run_speed)
     speed.add_argument('--weights', help='checkpoint (default: untrained)')
-    speed.add_argument('--scan', help='float32 file of x y z r g b; default: a made room')
-    speed.add_argument('--points', type=int, default=150_000, help='points of the made room')
-    speed.add_argument('--seed', type=int, default=0, help='which made room')
-    speed.add_argument('--repeat', type=int, default=5, help='timed runs; medians are printed')
-    speed.add_argument('--warm-up', type=int, default=1, help='runs before them')
     speed.add_argument('--device', default='cpu')
-    speed.add_argument('--threads', type=int, help="torch's threads (default: all cores)")
-    speed.add_argument('--json', help='also write the figures to this file')
+    data = commands.add_parser('data', help='transforms of the data pipelines')
+    data.set_defaults(run=run_data)
+    data.add_argument('--workers', type=int, nargs='*', default=[0, 2],
+                      help='also load with so many processes (default: 0 and 2; none: do not)')
+    data.add_argument('--batches', type=int, default=6, help='batches that are loaded so')
+    for command, threads in ((speed, None), (data, 1)):
+        command.add_argument('config')
+        command.add_argument('--scan', help='float32 file of x y z r g b; default: a made room')
+        command.add_argument('--points', type=int, default=150_000, help=(
+            'points of the made room; above 150,000 several rooms side by side, scanned densely'))
+        command.add_argument('--seed', type=int, default=0, help='which made room')
+        command.add_argument('--repeat', type=int, default=5, help='timed runs, for medians')
+        command.add_argument('--warm-up', type=int, default=1, help='runs before them')
+        command.add_argument('--threads', type=int, default=threads,
+                             help=f"torch's threads (default: {threads or 'all cores'})")
+        command.add_argument('--json', help='also write the figures to this file')
     return parser.parse_args(argv)
 
 
 def read_points(args):
     if args.scan:
         return np.fromfile(args.scan, dtype=np.float32).reshape(-1, 6)
-    from insseg3d.synthesis import make_points
-    return make_points(seed=args.seed, num_points=args.points)
+    from insseg3d.synthesis.large import make_large_points
+    return make_large_points(seed=args.seed, num_points=args.points)
 
 
 def time_backbone(model, data, backward):
@@ -61,9 +86,7 @@ def time_backbone(model, data, backward):
     return time.perf_counter() - start
 
 
-def speed(args):
-    if args.threads:
-        torch.set_num_threads(args.threads)
+def run_speed(args):
     points = read_points(args)
     MMLogger.get_instance('benchmark', log_level='WARNING')  # not a word about initialisation
     model, config = load_model(args.config, args.weights, args.device)
@@ -85,9 +108,7 @@ def speed(args):
         seconds={key: statistics.median(row[key] for row in rows) for key in rows[0]},
         peak_memory_gb=dict(forward=forward_memory, training=peak_memory(args.device)))
     print_report(report, len(rows))
-    if args.json:
-        with open(args.json, 'w') as file:
-            json.dump(report, file, indent=2)
+    return report
 
 
 def peak_memory(device):
@@ -109,6 +130,43 @@ def print_report(report, runs):
         print(f'peak memory, {name:17s} {size:10.2f} GB')
 
 
+def run_data(args):
+    config, points = Config.fromfile(args.config), read_points(args)
+    report = dict(points=len(points), threads=torch.get_num_threads(), seconds={})
+    with tempfile.TemporaryDirectory() as folder:
+        info = write_scan(Path(folder), points, config)
+        for name in ('train', 'test'):
+            pipeline = build_pipeline(config[f'{name}_dataloader'].dataset.pipeline)
+            rows = [run_pipeline(pipeline, info, draw)[1]
+                    for draw in range(args.warm_up + args.repeat)][args.warm_up:]
+            seconds = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+            seconds['in all'] = statistics.median(sum(row.values()) for row in rows)
+            report['seconds'][name] = seconds
+            print(f'{name} pipeline, {len(points)} points, {report["threads"]} threads, '
+                  f'median of {len(rows)} runs')
+            for key, value in seconds.items():
+                print(f'{key:30s} {value * 1000:10.1f} ms')
+        pipeline = build_pipeline(config.train_dataloader.dataset.pipeline)
+        batch_size = config.train_dataloader.batch_size
+        report['scenes_per_second'] = {}
+        for workers in args.workers:
+            rate = loader_throughput(pipeline, info, workers=workers, batch_size=batch_size,
+                                     batches=args.batches)
+            report['scenes_per_second'][workers] = rate
+            print(f'training loader, {workers} processes, batches of {batch_size}: '
+                  f'{rate:.1f} scenes a second')
+    return report
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    report = args.run(args)
+    if args.json:
+        with open(args.json, 'w') as file:
+            json.dump(report, file, indent=2)
+
+
 if __name__ == '__main__':
-    arguments = parse_args()
-    sys.exit(speed(arguments))
+    main()

@@ -54,7 +54,8 @@ class RandomColorShift(BaseTransform):
         """Add the shift to every point."""
         rng = draw_generator(results, type(self).__name__)
         colors = columns(results['points'], 'color')
-        colors += (self.std * rng.standard_normal(3)).astype(np.float32)
+        for channel, shift in enumerate((self.std * rng.standard_normal(3)).astype(np.float32)):
+            colors[:, channel] += shift
         return results
 
     def __repr__(self) -> str:

@@ -1,0 +1,129 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Where the time of a data pipeline goes, transform by transform, and what loaders make of it."""
+import copy
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmdet3d.registry import DATASETS, TRANSFORMS
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from torch.utils.data import DataLoader, Dataset
+
+CELL, SUPERPOINT = 1.2, 0.25
+"""Edges in metres of the cells that stand for instances and for superpoints in a timing."""
+
+
+def write_scan(folder: Path, points: np.ndarray, config: Config) -> dict:
+    """Write points as one prepared scene with labels, for timings.
+
+    Instances and superpoints are cells of a grid, each instance with a class of the data set;
+    every eighth cell is unannotated. That costs what real labels of this number cost.
+
+    Args:
+        folder: Where the files go.
+        points: ``(P, 6)``.
+        config: Its training data set names classes and ids.
+
+    Returns:
+        What the data set hands to the pipeline, but for ``draw`` and ``eval_ann_info``.
+    """
+    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    dataset = DATASETS.get(config.train_dataloader.dataset.type)
+    class_ids = np.array(dataset.METAINFO['seg_valid_class_ids'])
+    instance = np.where(cells(points, CELL) % 8 == 0, 0, cells(points, CELL))
+    files = dict(
+        points=np.asarray(points, np.float32), instance=instance.astype(np.int64),
+        semantic=np.where(instance > 0, class_ids[instance % len(class_ids)], 0).astype(np.int64),
+        superpoint=cells(points, SUPERPOINT).astype(np.int64))
+    for name, values in files.items():
+        values.tofile(folder / f'{name}.bin')
+    lidar_path = str(folder / 'points.bin')
+    return dict(
+        lidar_points=dict(lidar_path=lidar_path, num_pts_feats=6), lidar_path=lidar_path,
+        num_pts_feats=6, pts_instance_mask_path=str(folder / 'instance.bin'),
+        pts_semantic_mask_path=str(folder / 'semantic.bin'),
+        super_pts_path=str(folder / 'superpoint.bin'),
+        seg_label_mapping=dataset.get_seg_label_mapping(dataset, None))
+
+
+def cells(points: np.ndarray, size: float) -> np.ndarray:
+    """Number of the occupied cubic cell that holds each point, ``(P,)``."""
+    grid = np.floor((points[:, :3] - points[:, :3].min(0)) / size).astype(np.int64)
+    return np.unique(np.ravel_multi_index(grid.T, grid.max(0) + 1), return_inverse=True)[1]
+
+
+def build_pipeline(transforms: Sequence[dict]) -> dict[str, object]:
+    """Build transforms one by one, those inside ``IfAnnotated`` too, each under its own name."""
+    built = [TRANSFORMS.build(transform) for transform in transforms]
+    flat = []
+    for transform in built:
+        is_group = type(transform).__name__ == 'IfAnnotated'
+        flat += transform.transforms.transforms if is_group else [transform]
+    seen = Counter()
+    named = {}
+    for transform in flat:
+        name = type(transform).__name__
+        seen[name] += 1
+        named[name if seen[name] == 1 else f'{name} ({seen[name]})'] = transform
+    return named
+
+
+def run_pipeline(
+        pipeline: dict[str, object], info: dict, draw: int) -> tuple[dict, dict[str, float]]:
+    """Send one scene through a pipeline.
+
+    Args:
+        pipeline: As of ``build_pipeline``.
+        info: As of ``write_scan``.
+        draw: Number of the draw, which decides the augmentation.
+
+    Returns:
+        The packed sample, and the seconds of each transform.
+    """
+    results = dict(copy.deepcopy(info), draw=(0, draw), eval_ann_info={})
+    seconds = {}
+    for name, transform in pipeline.items():
+        start = time.perf_counter()
+        results = transform(results)
+        seconds[name] = time.perf_counter() - start
+    return results, seconds
+
+
+class _Visits(Dataset):
+    """One scene, visited again and again."""
+
+    def __init__(self, pipeline: dict[str, object], info: dict, length: int) -> None:
+        self.pipeline, self.info, self.length = pipeline, info, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict:
+        return run_pipeline(self.pipeline, self.info, index)[0]
+
+
+def loader_throughput(
+        pipeline: dict[str, object], info: dict, *, workers: int, batch_size: int,
+        batches: int) -> float:
+    """Scenes a second that a data loader hands over, its processes started and warm.
+
+    Args:
+        pipeline: As of ``build_pipeline``.
+        info: As of ``write_scan``.
+        workers: Processes; 0 loads in this one.
+        batch_size: Scenes a batch.
+        batches: How many are timed.
+    """
+    visits = _Visits(pipeline, info, batch_size * batches)
+    loader = DataLoader(
+        visits, batch_size=batch_size, num_workers=workers, collate_fn=pseudo_collate,
+        persistent_workers=workers > 0)
+    next(iter(loader))
+    start = time.perf_counter()
+    for _ in loader:
+        pass
+    return len(visits) / (time.perf_counter() - start)

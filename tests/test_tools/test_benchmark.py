@@ -1,0 +1,26 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The benchmark runs and writes what it prints; its figures are not tested."""
+import json
+
+
+def test_data_of_a_small_scan(run_tool, tiny_config, tmp_path):
+    out = run_tool('benchmark.py', 'data', tiny_config, '--points', 3000, '--repeat', 2,
+                   '--workers', 0, 1, '--batches', 2, '--json', 'data.json').stdout
+    report = json.loads((tmp_path / 'data.json').read_text())
+    train, test = (report['seconds'][name] for name in ('train', 'test'))
+    assert {'LoadAnnotations3D', 'ElasticDistortion', 'AddVoxelTables', 'in all'} <= train.keys()
+    # Annotations of the test pipeline stand inside IfAnnotated.
+    assert 'LoadAnnotations3D' in test and 'ElasticDistortion' not in test
+    for seconds in (train, test):
+        parts = [value for name, value in seconds.items() if name != 'in all']
+        assert min(parts) > 0 and seconds['in all'] >= max(parts)
+    assert report['points'] == 3000 and report['threads'] == 1
+    assert report['scenes_per_second'].keys() == {'0', '1'}
+    assert 'train pipeline, 3000 points' in out and 'training loader, 1 processes' in out
+
+
+def test_speed_of_a_small_scan(run_tool, tiny_config, tmp_path):
+    run_tool('benchmark.py', 'speed', tiny_config, '--points', 3000, '--repeat', 1, '--warm-up', 0,
+             '--threads', 1, '--json', 'speed.json')
+    report = json.loads((tmp_path / 'speed.json').read_text())
+    assert report['seconds']['forward pass'] > 0 and report['points'] == 3000
