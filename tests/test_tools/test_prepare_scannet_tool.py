@@ -1,6 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 import importlib.util
 import runpy
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -73,3 +75,63 @@ def test_target_that_cannot_be_written_is_one_line(run, tmp_path):
     (tmp_path / 'file').write_text('')
     status, _, errors = run('--out', str(tmp_path / 'file' / 'out'))
     assert status == 1 and 'Not a directory' in errors
+
+
+def test_other_label_set_and_superpoints(run, tmp_path):
+    (run.raw / typed.LABEL_MAP_NAME).write_text(
+        'id\traw_category\n1\twall\n23\tarmchair\n6\tcouch\n')
+    target = tmp_path / 'scannet200'
+    status, out, _ = run('--label-set', 'scannet200', '--superpoints', '--out', str(target))
+    assert status == 0 and '2 converted' in out
+    assert (target / 'scannet200_infos_val.pkl').is_file()
+    assert (target / 'super_points' / 'scene0001_00.bin').stat().st_size == 8 * 8
+
+
+# Stands still in the middle of the second scene, with half a file written, until it is killed.
+STANDS_STILL = """
+import os, runpy, sys, time
+import insseg3d.datasets.preparation.storage as storage
+calls = []
+def still(descriptor):
+    calls.append(descriptor)
+    if len(calls) == 6:
+        os.ftruncate(descriptor, 10)
+        print('ready', flush=True)
+        time.sleep(600)
+storage.os.fsync = still
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+def test_killed_process_and_rerun_give_the_bytes_of_an_undisturbed_run(run, tmp_path):
+    argv = [str(TOOL), '--raw', str(run.raw), '--out', str(tmp_path / 'out'), '--workers', '1']
+    with subprocess.Popen([sys.executable, '-c', STANDS_STILL, *argv], stdout=subprocess.PIPE,
+                          text=True) as process:
+        while 'ready' not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    parts = list((tmp_path / 'out').rglob('*.part'))
+    assert [part.stat().st_size for part in parts] == [10]
+    assert not list((tmp_path / 'out').glob('*.pkl'))
+    status, out, _ = run()
+    assert status == 0 and '1 converted, 1 kept' in out
+    run('--out', str(tmp_path / 'undisturbed'))
+    ours, undisturbed = (
+        {p.relative_to(folder): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+        for folder in (tmp_path / 'out', tmp_path / 'undisturbed')
+    )
+    assert ours == undisturbed and len(ours) == 14
+
+
+def test_raw_folder_is_not_written_to(run):
+    def state():
+        return {path: path.stat().st_mtime_ns for path in [run.raw, *run.raw.rglob('*')]}
+
+    before = state()
+    typed_scene = run.raw / 'scans' / 'scene0000_00' / 'scene0000_00.txt'
+    assert typed_scene in before
+    run('--superpoints')
+    assert state() == before

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,6 +166,23 @@ def test_ascii_ply_with_windows_line_ends(raw, out):
     np.testing.assert_array_equal(read(out, 'points').reshape(-1, 6), expected)
 
 
+def test_windows_line_ends_in_all_texts(tmp_path, out):
+    raw = tmp_path / 'raw'
+    raw.mkdir()
+    typed.write_release(raw, train=('scene0000_00', 'scene0001_00'))
+    typed.write_scene(raw, **{'.txt': typed.METADATA.replace('\n', '\r\n'),
+                              '.aggregation.json': typed.AGGREGATION.replace(', ', ',\r\n'),
+                              '_vh_clean_2.0.010000.segs.json': typed.SEGS + '\r\n'})
+    for path in raw.glob('scannetv2*'):
+        text = path.read_bytes().replace(b'\n', b'\r\n')
+        path.write_bytes(b'\xef\xbb\xbf' + text)  # and the mark that editors put before UTF-8
+    prepare_scannet(raw, out)
+    first, second = info_of(out)['data_list']
+    assert first['axis_align_matrix'] == second['axis_align_matrix'] != np.eye(4).tolist()
+    assert read(out, 'semantic_mask').tolist() == typed.SEMANTIC
+    assert read(out, 'instance_mask').tolist() == typed.INSTANCE
+
+
 def test_big_endian_ply_with_normals_and_fractional_colours(raw, out):
     header = typed.MESH_HEADER.format(vertices=8).replace('little', 'big')
     header = header.replace('property float z\n', 'property float z\nproperty double nx\n')
@@ -225,6 +243,14 @@ BAD_FILES = [
     ('.aggregation.json', typed.AGGREGATION.replace('couch', 'kouch'), "labels ['kouch']"),
     ('.aggregation.json', typed.AGGREGATION.replace('couch', 'thing without id'), 'labels ['),
     ('.aggregation.json', typed.AGGREGATION.replace('"objectId": 1', '"objectId": 0'), 'object 0'),
+    ('.aggregation.json', typed.AGGREGATION.replace('Id": 1', 'Id": -1'), 'number -1'),
+    ('.aggregation.json', typed.AGGREGATION.replace('5753', '1e999'), 'infinity'),
+    ('.aggregation.json', typed.AGGREGATION.replace('5753', f'{2**63}'), f'{2**63}'),
+    ('.aggregation.json', typed.AGGREGATION.replace('segGroups', 'groups'), 'segGroups'),
+    ('.aggregation.json', '[]', 'segGroups'),
+    ('_vh_clean_2.0.010000.segs.json', '[1, 2]', '0 segment ids'),
+    ('_vh_clean_2.ply', typed.mesh().replace(b'uchar blue', b'uchar red'), "['red'] twice"),
+    ('_vh_clean_2.labels.ply', typed.labels_mesh()[:60], 'no complete PLY header'),
     ('.txt', None, 'no such file'),
     ('.txt', 'colorHeight = 968\n', 'no line axisAlignment'),
     ('.txt', 'axisAlignment = 1 2 3\n', '16 '),
@@ -237,6 +263,23 @@ def test_bad_raw_file_is_named_with_what_was_found(raw, out, ending, content, me
     typed.write_scene(raw, **{ending: content})
     text = failure(raw, out)
     assert f'scene0000_00{ending}' in text and message in text and '; expected ' in text
+
+
+def test_file_that_may_not_be_read_fails_its_scene_only(tmp_path, out, monkeypatch):
+    raw = tmp_path / 'raw'
+    raw.mkdir()
+    typed.write_release(raw, train=('scene0000_00',), val=('scene0001_00',))
+    read_bytes = Path.read_bytes
+
+    def refuse(path):
+        if path.name == 'scene0000_00.aggregation.json':
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, 'read_bytes', refuse)
+    first, second = prepare_scannet(raw, out).outcomes
+    assert (first.state, second.state) == ('failed', 'converted')
+    assert 'Permission denied' in first.remarks[0] and 'aggregation.json' in first.remarks[0]
 
 
 def test_missing_scene_folder(raw, out):
@@ -263,6 +306,8 @@ def test_other_scenes_convert_when_one_fails(tmp_path, out):
         ('scannetv2_val.txt', 'scene0000_00\n', 'lists of train and val'),
         ('scannetv2-labels.combined.tsv', 'id\tcategory\n', "no columns ['nyu40id'"),
         ('scannetv2-labels.combined.tsv', 'raw_category\tnyu40id\nwall\tone\n', 'one'),
+        ('scannetv2-labels.combined.tsv', 'raw_category\tnyu40id\nw' + 200_000 * 'a', 'field'),
+        ('scannetv2-labels.combined.tsv', '', "no columns ['nyu40id'"),
     ],
 )
 def test_bad_side_file(raw, out, name, content, message):
