@@ -6,6 +6,7 @@ from . import (  # noqa: F401
     datasets,
     engine,
     evaluation,
+    fileio,
     segmentors,
     transforms,
     visualization,

@@ -17,8 +17,14 @@ data_root = os.path.join(
     os.environ.get('INSSEG3D_DATA', os.path.abspath('{{ fileDirname }}/../../../data')), 'scannet'
 )
 
+mapped = dict(backend='mmap')  # local files; None reads from anywhere, as mmengine does
 load_points = dict(
-    type='LoadPointsFromFile', coord_type='DEPTH', load_dim=6, use_dim=6, use_color=True
+    type='LoadPointsFromFile',
+    coord_type='DEPTH',
+    load_dim=6,
+    use_dim=6,
+    use_color=True,
+    backend_args=mapped,
 )
 load_annotations = [
     dict(
@@ -27,6 +33,7 @@ load_annotations = [
         with_label_3d=False,
         with_mask_3d=True,
         with_seg_3d=True,
+        backend_args=mapped,
     ),
     dict(type='CheckAnnotations'),
     dict(type='PointSegClassMapping'),
