@@ -1,0 +1,121 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Look at a config's data before a training does.
+
+    python tools/check_dataset.py configs/queryis/queryis-s_1xb10-150k_scannet.py
+
+sends every scene of every split through the config's own pipeline and prints what it found: sizes,
+units, density, colours, labels, objects of each class, and what would spoil a training, with the
+remedy. Exit status 1 if something would. Writes into --out: distributions.png and
+class_statistics.json (points and radius of an object of each class, from the first split).
+"""
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from mmdet3d.registry import DATASETS
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.registry import init_default_scope
+from tqdm import tqdm
+
+from insseg3d.inspection import (
+    Expectations,
+    class_statistics,
+    class_table,
+    find_problems,
+    findings_text,
+    gather_facts,
+    summary_table,
+)
+from insseg3d.inspection.plots import save_distributions
+
+SPLITS = ('train', 'val', 'test')
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', type=Path)
+    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=SPLITS)
+    parser.add_argument('--scenes', type=int, help='look at so many of each split (default: all)')
+    parser.add_argument('--out', type=Path, help='default: work_dirs/<config>/data')
+    parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 8))
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as of train.py')
+    return parser.parse_args()
+
+
+def data_configs(config: Config, splits: list[str]) -> dict[str, ConfigDict]:
+    """Split → its data set's config; a test split that is the val split is left out."""
+    found = {}
+    for split in splits:
+        loader = config.get(f'{split}_dataloader')
+        if loader is not None and loader['dataset'] not in found.values():
+            found[split] = loader['dataset']
+    return found
+
+
+def values_of(config, key: str) -> list:
+    """Every value of a key, however deep it lies."""
+    if isinstance(config, dict):
+        return [value for k, v in config.items() for value in
+                ([v] if k == key else []) + values_of(v, key)]
+    if isinstance(config, (list, tuple)):
+        return [value for entry in config for value in values_of(entry, key)]
+    return []
+
+
+def expectations(config: Config, data: ConfigDict, dataset, split: str) -> Expectations:
+    """What the config's model and pipeline expect of a split."""
+    while hasattr(dataset, 'dataset'):
+        dataset = dataset.dataset
+    ids = dataset.metainfo.get('seg_all_class_ids')
+    queries = values_of(config.get('model'), 'num_queries')
+    classes = values_of(config.get('model'), 'num_classes')
+    voxels = values_of(data, 'voxel_size')
+    return Expectations(
+        classes=dataset.metainfo['classes'],
+        class_ids=None if ids is None else frozenset(ids),
+        model_classes=classes[0] if classes else None,
+        num_queries=max(queries) if queries else None,
+        voxel_size=voxels[-1] if voxels else None,
+        is_training=split == 'train',
+        drops_color='DropColor' in values_of(data, 'type'))
+
+
+def main() -> int:
+    args = parse_args()
+    config = Config.fromfile(args.config)
+    if args.cfg_options:
+        config.merge_from_dict(args.cfg_options)
+    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    out = args.out or Path('work_dirs', args.config.stem, 'data')
+    facts, statistics, findings = {}, {}, []
+    for split, data in data_configs(config, args.splits).items():
+        try:
+            dataset = DATASETS.build(data)
+        except (OSError, ValueError, KeyError) as error:
+            print(f'{split}: the data set cannot be built: {error}', file=sys.stderr)
+            return 1
+        expected = expectations(config, data, dataset, split)
+        scenes = gather_facts(dataset, workers=args.workers, limit=args.scenes)
+        total = min(len(dataset), args.scenes or len(dataset))
+        facts[split] = list(tqdm(scenes, total=total, desc=split, unit='scene'))
+        statistics[split] = class_statistics(facts[split], expected.classes)
+        findings += find_problems(split, facts[split], expected)
+    if not facts:
+        print(f'{args.config}: none of {", ".join(args.splits)} has data', file=sys.stderr)
+        return 1
+    print(summary_table(facts))
+    print(class_table(statistics))
+    print(findings_text(findings))
+    save_distributions(out / 'distributions.png', facts, expected)
+    first = next(iter(statistics))
+    (out / 'class_statistics.json').write_text(json.dumps(
+        {'split': first, 'scenes': len(facts[first]), 'classes': statistics[first]}, indent=2))
+    print(f'Written: {out / "distributions.png"}, {out / "class_statistics.json"}')
+    return 1 if any(finding.level == 'error' for finding in findings) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
