@@ -22,7 +22,7 @@ class InsSegDataset(Seg3DDataset):
 
     A subclass gives ``METAINFO``: ``classes`` (K names), ``palette`` (K colours),
     ``seg_valid_class_ids`` (the K stored semantic ids, in the order of the classes) and
-    ``seg_all_class_ids`` (every id that may occur).
+    ``seg_all_class_ids`` (every id that may occur, and at least one that is no class).
 
     Differs from mmdetection3d's data sets in this: no ``metainfo`` and no ``scene_idxs`` is
     needed, a ``metainfo`` with fewer classes also holds for the labels that are loaded, sizes
@@ -77,10 +77,18 @@ class InsSegDataset(Seg3DDataset):
 
         Returns:
             ``(highest id + 1,)`` int64.
+
+        Raises:
+            ValueError: every id is a class, so that none stands for "ignored".
         """
         class_ids = (metainfo or self.METAINFO)['seg_valid_class_ids']
         table = np.full(max(self.METAINFO['seg_all_class_ids']) + 1, len(class_ids), dtype=np.int64)
         table[list(class_ids)] = np.arange(len(class_ids))
+        if table.max() < len(class_ids):  # transforms read off it which label is ignored
+            raise ValueError(
+                f'{type(self).__name__}.METAINFO: all seg_all_class_ids are classes; expected '
+                'one more that is none, such as the number of the classes. Add it'
+            )
         return table
 
     def parse_data_info(self, info: dict) -> dict:

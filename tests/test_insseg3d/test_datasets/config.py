@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The config fragment of the data set."""
+"""The config fragments of the data sets."""
 
 from pathlib import Path
 
@@ -9,6 +9,6 @@ ROOT = Path(__file__).resolve().parents[3]
 FRAGMENT = ROOT / 'configs/_base_/datasets/scannet.py'
 
 
-def load_config():
+def load_config(name='scannet'):
     """As plain dicts, a new copy each time."""
-    return Config.fromfile(FRAGMENT).to_dict()
+    return Config.fromfile(FRAGMENT.with_stem(name)).to_dict()

@@ -1,0 +1,47 @@
+# S3DIS, 13 classes, trained on five areas and tested on Area 5. `python tools/prepare_s3dis.py`
+# makes the data. They lie in $INSSEG3D_DATA/s3dis, by default in data/s3dis beside configs/.
+#
+# As ScanNet but for a random quarter of the points at each visit, since rooms are dense and
+# large, and coarser steps of the crop (64 voxels). Another fold of the six-fold protocol:
+#     train_dataloader = dict(dataset=dict(areas=(2, 3, 4, 5, 6)))
+#     val_dataloader = dict(dataset=dict(areas=(1,)))
+#     test_dataloader = dict(dataset=dict(areas=(1,)))
+# in a leaf, or --cfg-options train_dataloader.dataset.areas="(2,3,4,5,6)" and so on.
+_base_ = 'scannet.py'
+import os  # noqa: E402
+
+data_root = os.path.join(
+    os.environ.get('INSSEG3D_DATA', os.path.abspath('{{ fileDirname }}/../../../data')), 's3dis'
+)
+
+train_pipeline = [
+    _base_.load_points,
+    *_base_.load_annotations,
+    dict(type='RandomSubsample', ratio=0.25),
+    dict(type='NormalizeColor'),
+    dict(type='CenterCoordinates'),
+    dict(type='RandomMatrix'),
+    dict(type='ElasticDistortion'),
+    dict(type='CropToMaxPoints', max_points=250_000, step=1.28),
+    dict(type='RelabelInstances'),
+    dict(type='RandomColorShift'),
+    dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask', 'pts_instance_mask']),
+    dict(type='AddVoxelTables', voxel_size=0.02),
+]
+ann_file = 's3dis_infos_Area_{area}.pkl'
+
+train_dataloader = dict(
+    dataset=dict(
+        type='S3DISInstanceSegDataset',
+        data_root=data_root,
+        ann_file=ann_file,
+        areas=(1, 2, 3, 4, 6),
+        pipeline=train_pipeline,
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        type='S3DISInstanceSegDataset', data_root=data_root, ann_file=ann_file, areas=(5,)
+    )
+)
+test_dataloader = val_dataloader

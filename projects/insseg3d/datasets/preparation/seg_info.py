@@ -1,0 +1,35 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The folder ``seg_info``, which mmdetection3d's semantic segmentation needs beside the scenes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .conversion import write_array_if_new
+
+
+def write_seg_info(
+    out: Path, split: str, sizes: np.ndarray, counts: np.ndarray, *, points_per_sample: int
+) -> None:
+    """Write how often to draw each scene of a split, and the weights of the classes.
+
+    Scene numbers, each repeated in proportion to its points, int32; weights
+    ``1 / ln(1.2 + share)`` float32.
+
+    Args:
+        out: folder of the prepared data.
+        split: name in front of the two files.
+        sizes: ``(scenes,)`` points.
+        counts: ``(scenes, K)`` points of each class.
+        points_per_sample: size of the samples that mmdetection3d's semantic configs draw.
+
+    Source: mmdetection3d's converters.
+    """
+    num_samples = int(sizes.sum() / points_per_sample)
+    repeats = np.round(sizes / sizes.sum() * num_samples).astype(np.int64)
+    indices = np.repeat(np.arange(len(sizes)), repeats).astype(np.int32)
+    share = counts.sum(axis=0).astype(np.float32)
+    share /= max(share.sum(), np.float32(1))
+    weights = (1 / np.log(1.2 + share)).astype(np.float32)
+    write_array_if_new(out / 'seg_info' / f'{split}_resampled_scene_idxs.npy', indices)
+    write_array_if_new(out / 'seg_info' / f'{split}_label_weight.npy', weights)

@@ -1,0 +1,178 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Reading large plain-text tables of numbers, exactly and at the speed of the disk."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from .errors import DOWNLOAD_AGAIN, RawDataError
+
+_MOST_REPAIRS = 1000  # a text with more control characters is no text
+_NUMBER = re.compile(rb'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?')
+# Both exact, a quotient of them is the number nearest to the decimal one, which float() gives.
+_MOST_DIGITS = 15
+_POWERS = 10.0 ** np.arange(_MOST_DIGITS + 1)
+_CONTROL = np.zeros(256, dtype=bool)
+_CONTROL[:32] = True
+_CONTROL[[9, 10, 13]] = False  # tab, ends of lines
+
+
+class Repair(NamedTuple):
+    """A byte that was mended: where it stands, both from 1, what it was and what it became."""
+
+    line: int
+    column: int
+    found: int
+    written: int
+
+    def __str__(self) -> str:
+        return (
+            f'line {self.line}, column {self.column}: byte 0x{self.found:02x} '
+            f'read as {chr(self.written)!r}'
+        )
+
+
+def repair_control_bytes(text: np.ndarray, path: Path) -> list[Repair]:
+    """Set bit 0x20 of every control byte, in place: 0x10 becomes '0', 0x00 a space.
+
+    Args:
+        text: ``(bytes,)`` uint8, a file's content.
+        path: of the file, for messages.
+
+    Returns:
+        What was done.
+
+    Raises:
+        RawDataError: so many control bytes that this is no text.
+
+    Source: the faults known of S3DIS, see the lists of corrections that its users pass on; each of
+    them is one byte in which this bit is missing.
+    """
+    places = np.flatnonzero(_CONTROL[text])
+    if len(places) > _MOST_REPAIRS:
+        raise RawDataError(
+            path, f'{len(places)} control characters', 'numbers in plain text', DOWNLOAD_AGAIN
+        )
+    repairs = []
+    for place in places.tolist():
+        start = _start_of_line(text, place)
+        found = int(text[place])
+        text[place] = found | 0x20
+        repairs.append(Repair(_line_number(text, start), place - start + 1, found, found | 0x20))
+    return repairs
+
+
+def parse_table(text: np.ndarray, path: Path, *, columns: int) -> np.ndarray:
+    """Read lines of numbers between blanks. Empty lines are passed over; CRLF is a line end.
+
+    Args:
+        text: ``(bytes,)`` uint8, a file's content.
+        path: of the file, for messages.
+        columns: numbers in each line.
+
+    Returns:
+        ``(rows, columns)`` float64, each number the one nearest to what is written.
+
+    Raises:
+        RawDataError: naming the first line that has another number of columns, or something in it
+            that is no finite number.
+    """
+    table = np.empty((np.count_nonzero(text == ord('\n')) + 1, columns))
+    row = position = 0
+    while True:
+        row, position = _parse(text, position, table, row)
+        if position >= len(text):
+            return table[:row]
+        # A line that is wrong, or is written in a way that is rare, such as 1e-3.
+        end = _end_of_line(text, position)
+        words = text[position:end].tobytes().split()
+        complaint = _complaint(words, columns)
+        if complaint:
+            number = _line_number(text, position)
+            raise RawDataError(
+                path, f'line {number} {complaint}', f'{columns} finite numbers', DOWNLOAD_AGAIN
+            )
+        table[row] = [float(word) for word in words]
+        row, position = row + 1, end + 1
+
+
+def line_of_row(text: np.ndarray, row: int) -> int:
+    """The line, from 1, in which a row of the table stands."""
+    lines = text.tobytes().split(b'\n')
+    return [number for number, line in enumerate(lines, 1) if line.strip()][row]
+
+
+def _complaint(words: list[bytes], columns: int) -> str:
+    """What is wrong with a line; empty if nothing."""
+    for word in words:
+        if not _NUMBER.fullmatch(word) or not np.isfinite(float(word)):
+            return f'holds {word[:40].decode("ascii", "replace")!r}'
+    return '' if len(words) == columns else f'has {len(words)} columns'
+
+
+@njit(cache=True)
+def _start_of_line(text, position):
+    while position > 0 and text[position - 1] != 10:
+        position -= 1
+    return position
+
+
+@njit(cache=True)
+def _end_of_line(text, position):
+    while position < len(text) and text[position] != 10:
+        position += 1
+    return position
+
+
+def _line_number(text: np.ndarray, start: int) -> int:
+    return int(np.count_nonzero(text[:start] == ord('\n'))) + 1
+
+
+@njit(cache=True)
+def _parse(text, position, table, row):
+    """Read lines of plain decimal numbers into a table, until the end or a line of another kind.
+
+    Returns:
+        The next row, and the start of the line that was not read, or the length of the text.
+    """
+    size, columns = len(text), table.shape[1]
+    while position < size:
+        start, column = position, 0
+        while True:
+            while position < size and (text[position] in (32, 9, 13)):
+                position += 1
+            if position == size or text[position] == 10:
+                position += 1
+                break
+            if column == columns:
+                return row, start
+            sign = text[position]
+            if sign == 45 or sign == 43:  # - +
+                position += 1
+            mantissa = digits = decimals = 0
+            is_decimal = False
+            while position < size:
+                char = text[position]
+                if 48 <= char <= 57:
+                    mantissa = mantissa * 10 + (char - 48)
+                    digits += 1
+                    decimals += is_decimal
+                elif char == 46 and not is_decimal:
+                    is_decimal = True
+                else:
+                    break
+                position += 1
+            ended = position == size or text[position] in (32, 9, 13, 10)
+            if not ended or digits == 0 or digits > _MOST_DIGITS:
+                return row, start
+            value = mantissa / _POWERS[decimals]
+            table[row, column] = -value if sign == 45 else value
+            column += 1
+        if column == columns:
+            row += 1
+        elif column > 0:
+            return row, start
+    return row, size

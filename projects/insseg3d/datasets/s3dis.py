@@ -1,0 +1,110 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""S3DIS (Stanford large-scale 3D indoor spaces)."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from mmdet3d.registry import DATASETS
+
+from .base import InsSegDataset
+
+AREAS = (1, 2, 3, 4, 5, 6)
+INFO_FILE = 's3dis_infos_Area_{area}.pkl'
+
+_CLASSES = (  # name, colour; the place in the list is the id
+    ('ceiling', (0, 255, 0)),
+    ('floor', (0, 0, 255)),
+    ('wall', (0, 255, 255)),
+    ('beam', (255, 255, 0)),
+    ('column', (255, 0, 255)),
+    ('window', (100, 100, 255)),
+    ('door', (200, 200, 100)),
+    ('table', (170, 120, 200)),
+    ('chair', (255, 0, 0)),
+    ('sofa', (200, 100, 100)),
+    ('bookcase', (10, 200, 100)),
+    ('board', (200, 200, 200)),
+    ('clutter', (50, 50, 50)),
+)
+
+
+@DATASETS.register_module()
+class S3DISInstanceSegDataset(InsSegDataset):
+    """S3DIS, instance segmentation with 13 classes, all of which are counted: walls too.
+
+    Reads what ``tools/prepare_s3dis.py`` or mmdetection3d's own converter writes. The six folds
+    of the data set are six choices of ``areas``.
+
+    Args:
+        areas: numbers of the areas, 1 to 6; their rooms follow each other in this order.
+        data_root: see :class:`InsSegDataset`, as of the arguments below.
+        ann_file: info file of an area, relative to ``data_root``; ``{area}`` is its number.
+        metainfo: ``dict(classes=…)``, to use some of the classes only.
+        data_prefix: folders of points and masks.
+        pipeline: transforms.
+        test_mode: whether annotations go to ``eval_ann_info`` rather than to a loss.
+        indices: use the first so many rooms, or those of these numbers.
+        serialize_data: keep the infos as one block of bytes, which workers share.
+        backend_args: where files are read from, see mmengine.
+
+    Raises:
+        ValueError: no area, an unknown one, or one twice.
+        FileNotFoundError: an area has no info file.
+
+    Source: names, order, ids and colours as in mmdetection3d's ``S3DISSegDataset``.
+    """
+
+    METAINFO = {
+        'classes': tuple(name for name, _ in _CLASSES),
+        'palette': [list(color) for _, color in _CLASSES],
+        'seg_valid_class_ids': tuple(range(len(_CLASSES))),
+        'seg_all_class_ids': tuple(range(len(_CLASSES) + 1)),  # 13 does not occur: ignored
+    }
+
+    def __init__(
+        self,
+        areas: int | Sequence[int] = (1, 2, 3, 4, 6),
+        data_root: str | None = None,
+        ann_file: str = INFO_FILE,
+        metainfo: dict | None = None,
+        data_prefix: dict | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = False,
+        backend_args: dict | None = None,
+    ) -> None:
+        # `--cfg-options test_dataloader.dataset.areas=5` gives a number.
+        self.areas = (areas,) if isinstance(areas, int) else tuple(areas)
+        strange = [area for area in self.areas if area not in AREAS]
+        if strange or not self.areas or len(set(self.areas)) < len(self.areas):
+            raise ValueError(
+                f'S3DISInstanceSegDataset: areas={areas!r}; expected some of {AREAS}, each once'
+            )
+        super().__init__(
+            data_root=data_root,
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_prefix=data_prefix,
+            pipeline=pipeline,
+            test_mode=test_mode,
+            indices=indices,
+            serialize_data=serialize_data,
+            backend_args=backend_args,
+        )
+
+    def load_data_list(self) -> list[dict]:
+        """Load the info files of the areas, one after the other."""
+        template, rooms = self.ann_file, []
+        try:
+            for area in self.areas:
+                self.ann_file = template.replace('{area}', str(area))
+                if self.backend_args is None and not os.path.isfile(self.ann_file):
+                    raise FileNotFoundError(
+                        f'{self.ann_file}: not found; expected the info file of area {area}. '
+                        f'Prepare it: python tools/prepare_s3dis.py --areas {area} …'
+                    )
+                rooms += super().load_data_list()
+        finally:
+            self.ann_file = template
+        return rooms
