@@ -2,11 +2,13 @@
 """Data sets: one class each; METAINFO is the single source of names and ids."""
 
 from .base import InsSegDataset
+from .custom import CustomInsSegDataset
 from .s3dis import S3DISInstanceSegDataset
 from .scannet import ScanNetInsSegDataset
 from .scannet200 import ScanNet200InsSegDataset
 
 __all__ = [
+    'CustomInsSegDataset',
     'InsSegDataset',
     'S3DISInstanceSegDataset',
     'ScanNet200InsSegDataset',

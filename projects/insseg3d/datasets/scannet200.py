@@ -1,7 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """ScanNet200: the scans of ScanNet v2 with 200 categories, 198 of them with instances."""
 
-import colorsys
 import csv
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from mmdet3d.registry import DATASETS
 
 from .base import InsSegDataset
+from .palette import make_palette
 
 _TABLE = Path(__file__).with_name('scannet200.tsv')
 _WITHOUT_INSTANCES = ('wall', 'floor')
@@ -27,18 +27,6 @@ def read_categories() -> tuple[Category, ...]:
     with _TABLE.open(newline='', encoding='utf-8') as file:
         rows = csv.DictReader(file, delimiter='\t')
         return tuple(Category(int(row['id']), row['name'], row['group']) for row in rows)
-
-
-def make_palette(num_colors: int) -> list[list[int]]:
-    """Colours that lie far apart in hue for neighbouring classes, ``num_colors`` of them.
-
-    The hue goes on by the golden section, saturation and value alternate.
-    """
-    palette = []
-    for k in range(num_colors):
-        color = colorsys.hsv_to_rgb(k * 0.618034 % 1, (0.55, 0.8)[k % 2], (0.95, 0.7, 0.85)[k % 3])
-        palette.append([round(255 * channel) for channel in color])
-    return palette
 
 
 CATEGORIES = read_categories()
