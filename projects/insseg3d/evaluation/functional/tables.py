@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ...ops.contingency import instance_codes, mask_contingency
+from .painting import paint_masks
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,59 @@ def scene_table(
         pred_labels=labels,
         pred_scores=scores,
         pred_sizes=counts.sum(axis=1),
+        pred_void=counts[:, num_gt],
+        gt_labels=gt.labels,
+        gt_sizes=gt.sizes,
+        intersections=counts[:, :num_gt].astype(np.int32),
+    )
+
+
+def painted_table(
+    *,
+    pred_masks: Any,
+    pred_labels: Any,
+    pred_scores: Any,
+    gt_instance: Any,
+    gt_semantic: Any,
+    num_classes: int,
+    min_points: int = 100,
+    min_share: float = 0.5,
+) -> SceneTable:
+    """Reduces the masks of one scene, painted into a partition, to a table of counts.
+
+    Args:
+        pred_masks: as of :func:`scene_table`, as are all that follow but the last two.
+        pred_labels: see there.
+        pred_scores: see there.
+        gt_instance: see there.
+        gt_semantic: see there.
+        num_classes: K.
+        min_points: as of :func:`paint_masks`.
+        min_share: as of :func:`paint_masks`.
+
+    Returns:
+        A table whose rows are the parts, in descending order of score.
+
+    Raises:
+        ValueError: as of :func:`scene_table`.
+    """
+    masks = to_array(pred_masks)
+    labels = to_array(pred_labels).astype(np.int64)
+    scores = to_array(pred_scores).astype(np.float64)
+    instance, semantic = to_array(gt_instance), to_array(gt_semantic)
+    _check_lengths(masks, labels, scores, instance, semantic)
+    parts = paint_masks(masks, scores, min_points=min_points, min_share=min_share)
+    gt = instance_codes(instance, semantic, num_classes=num_classes)
+    num_gt, num_parts = len(gt.labels), len(parts.index)
+    inside = parts.owner >= 0
+    counts = np.bincount(
+        parts.owner[inside] * (num_gt + 1) + gt.codes[inside],
+        minlength=num_parts * (num_gt + 1),
+    ).reshape(num_parts, num_gt + 1)
+    return SceneTable(
+        pred_labels=labels[parts.index],
+        pred_scores=scores[parts.index],
+        pred_sizes=parts.sizes,
         pred_void=counts[:, num_gt],
         gt_labels=gt.labels,
         gt_sizes=gt.sizes,
