@@ -36,3 +36,19 @@ class SceneTargets(NamedTuple):
     inst_index: Tensor
     inst_points: Tensor
     labels: Tensor
+
+
+class SceneRows(NamedTuple):
+    """What the masks of one scene are made over: rows of features that stand for its points.
+
+    A row is a voxel; where the test strategy splits a scene, a voxel of one of its parts.
+
+    Attributes:
+        features: ``(R, C)`` of the finest backbone level.
+        counts: ``(R,)`` points that each row stands for.
+        point2row: ``(P,)`` the row of each point, in ``[0, R)``.
+    """
+
+    features: Tensor
+    counts: Tensor
+    point2row: Tensor

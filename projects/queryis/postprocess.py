@@ -6,7 +6,7 @@ from mmdet3d.structures import PointData
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from insseg3d.ops.masks import mask_scores, resolve_overlaps
+from insseg3d.ops.masks import BinaryMasks, resolve_overlaps
 
 
 @TASK_UTILS.register_module()
@@ -39,14 +39,13 @@ class ArgmaxRanking:
         self.map_min_share = map_min_share
 
     def __call__(
-            self, class_logits: Tensor, mask_logits: Tensor, counts: Tensor,
+            self, class_logits: Tensor, masks: BinaryMasks,
             point2voxel: Tensor) -> tuple[InstanceData, PointData]:
         """Turn one scene's queries into results over its points.
 
         Args:
             class_logits: ``(Q, K + 1)``.
-            mask_logits: ``(V, Q)``.
-            counts: ``(V,)`` points per voxel.
+            masks: Q masks over the scene's voxels.
             point2voxel: ``(P,)`` voxel of each point.
 
         Returns:
@@ -55,25 +54,27 @@ class ArgmaxRanking:
             point holds the index of its instance among the labels, -1 for none.
         """
         probs, labels = class_logits.softmax(-1)[:, :-1].max(-1)
-        scores = probs * mask_scores(mask_logits, counts)
-        points = counts.to(mask_logits.dtype) @ (mask_logits > 0).to(mask_logits.dtype)
-        keep = (points >= max(self.min_points, 1)) & (scores >= self.score_thr)
+        scores = probs * masks.scores
+        keep = (masks.points >= max(self.min_points, 1)) & (scores >= self.score_thr)
         # A stable order, so that equal scores rank alike in every run.
         order = torch.sort(scores, descending=True, stable=True).indices
         order = order[keep[order]]
         # Voxel masks are expanded to points last: only for masks that are kept, as booleans.
-        masks = (mask_logits[:, order] > 0).T.contiguous()[:, point2voxel]
-        instances = InstanceData(masks=masks, labels_3d=labels[order], scores_3d=scores[order])
+        instances = InstanceData(
+            masks=masks.inside[order].index_select(1, point2voxel), labels_3d=labels[order],
+            scores_3d=scores[order])
         return instances, self._label_map(instances)
 
     def _label_map(self, instances: InstanceData) -> PointData:
-        confident = instances[instances.scores_3d >= self.map_score_thr]
+        # Best first, so those are the first; their slice is a view, no copy of the masks.
+        confident = slice(int((instances.scores_3d >= self.map_score_thr).sum()))
+        labels, scores = instances.labels_3d[confident], instances.scores_3d[confident]
         owner = resolve_overlaps(
-            confident.masks, min_points=self.min_points, min_share=self.map_min_share)
+            instances.masks[confident], min_points=self.min_points, min_share=self.map_min_share)
         kept = torch.unique(owner[owner >= 0])
-        renumber = owner.new_full((len(confident) + 1,), -1)
+        renumber = owner.new_full((len(labels) + 1,), -1)
         renumber[kept] = torch.arange(len(kept), device=owner.device)
         return PointData(
             pts_instance_mask=renumber[owner],
-            instance_labels=confident.labels_3d[kept],
-            instance_scores=confident.scores_3d[kept])
+            instance_labels=labels[kept],
+            instance_scores=scores[kept])

@@ -12,8 +12,8 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from insseg3d.ops.masks import MaskSums, mask_sums, object_points
-from insseg3d.structures import SceneTargets
+from insseg3d.ops.masks import BinaryMasks, MaskSums, binary_masks, mask_sums, object_points
+from insseg3d.structures import SceneRows, SceneTargets
 
 from .match_costs import SceneMatching
 
@@ -99,11 +99,32 @@ class QueryISHead(BaseModule):
         Returns:
             Class logits and mask embeddings of every decoder layer, mask features of every scene.
         """
-        layers = [self.query_norm(queries) for queries in self.decoder(memory, padding)]
+        class_logits, mask_embeddings = self.decode(memory, padding)
         return QueryOutputs(
-            class_logits=[self.classifier(queries) for queries in layers],
-            mask_embeddings=[self.mask_embedding(queries) for queries in layers],
+            class_logits, mask_embeddings,
             mask_features=[self.point_projection(features) for features in voxels])
+
+    def decode(
+            self, memory: Tensor, padding: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
+        """Class logits and mask embeddings of every decoder layer; arguments as of ``forward``."""
+        layers = [self.query_norm(queries) for queries in self.decoder(memory, padding)]
+        return (
+            [self.classifier(queries) for queries in layers],
+            [self.mask_embedding(queries) for queries in layers])
+
+    def masks(self, embeddings: Tensor, scene: SceneRows) -> BinaryMasks:
+        """Make one scene's masks.
+
+        Args:
+            embeddings: ``(Q, C)`` mask embeddings.
+            scene: What the masks are made over.
+        """
+
+        def logits_of(rows: slice) -> Tensor:
+            features, = _in_full_precision([self.point_projection(scene.features[rows])])
+            return features @ embeddings.T
+
+        return binary_masks(logits_of, scene.counts)
 
     def loss(
             self, memory: Tensor, padding: Tensor | None, voxels: Sequence[Tensor],
@@ -118,7 +139,7 @@ class QueryISHead(BaseModule):
             ``loss_cls`` and one ``loss_<name>`` for each mask loss, those of earlier layers with
             the prefix ``d<layer>.``.
         """
-        outputs = _in_full_precision(self(memory, padding, voxels))
+        outputs = QueryOutputs(*map(_in_full_precision, self(memory, padding, voxels)))
         matches = self._match(outputs, targets)
         averages = self._average_factors(targets)
         losses = {}
@@ -129,17 +150,19 @@ class QueryISHead(BaseModule):
         return losses
 
     def predict(
-            self, memory: Tensor, padding: Tensor | None, voxels: Sequence[Tensor],
-            counts: Sequence[Tensor],
-            point2voxel: Sequence[Tensor]) -> list[tuple[InstanceData, PointData]]:
-        """Rank the queries of the last layer, scene by scene, over the scenes' points."""
-        outputs = _in_full_precision(self(memory, padding, voxels))
-        results = []
-        for b, features in enumerate(outputs.mask_features):
-            logits = features @ outputs.mask_embeddings[-1][b].T
-            results.append(self.ranking(
-                outputs.class_logits[-1][b], logits, counts[b], point2voxel[b]))
-        return results
+            self, memory: Tensor, padding: Tensor | None,
+            scenes: Sequence[SceneRows]) -> list[tuple[InstanceData, PointData]]:
+        """Rank the queries of the last layer, scene by scene, over the scenes' points.
+
+        Args:
+            memory: As of ``forward``, as is ``padding``.
+            scenes: What the masks of each scene are made over.
+        """
+        layers = self.decode(memory, padding)
+        class_logits, embeddings = _in_full_precision([layer[-1] for layer in layers])
+        return [
+            self.ranking(class_logits[b], self.masks(embeddings[b], scene), scene.point2row)
+            for b, scene in enumerate(scenes)]
 
     @torch.no_grad()
     def _match(
@@ -251,13 +274,9 @@ def _check_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, .
     return chosen
 
 
-def _in_full_precision(outputs: QueryOutputs) -> QueryOutputs:
+def _in_full_precision(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Masks, matching and losses are long sums: fp32 at least, also under autocast."""
-
-    def full(tensors: list[Tensor]) -> list[Tensor]:
-        return [t if t.dtype == torch.float64 else t.float() for t in tensors]
-
-    return QueryOutputs(*(full(tensors) for tensors in outputs))
+    return [t if t.dtype == torch.float64 else t.float() for t in tensors]
 
 
 def _to_host(blocks: list[list[Tensor]]) -> list[list[Tensor]]:

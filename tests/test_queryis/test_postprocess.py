@@ -4,13 +4,13 @@ import torch
 from mmdet3d.registry import TASK_UTILS
 
 import queryis  # noqa: F401
+from insseg3d.ops.masks import binary_masks
 
 
 def rank(class_probs, mask_probs, counts, point2voxel, **cfg):
     ranking = TASK_UTILS.build(dict(type='ArgmaxRanking', **cfg))
-    return ranking(
-        torch.tensor(class_probs).log(), torch.tensor(mask_probs).T.logit(),
-        torch.tensor(counts), torch.tensor(point2voxel))
+    masks = binary_masks(torch.tensor(mask_probs).T.logit().__getitem__, torch.tensor(counts))
+    return ranking(torch.tensor(class_probs).log(), masks, torch.tensor(point2voxel))
 
 
 SCENE = dict(

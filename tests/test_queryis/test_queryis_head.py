@@ -6,6 +6,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from scipy.optimize import linear_sum_assignment
 
 from insseg3d.ops.masks import object_points
+from insseg3d.structures import SceneRows
 
 from .helpers import NUM_CLASSES, QUERIES, WIDTH, build_head, make_batch
 
@@ -131,10 +132,10 @@ def test_batch_equals_single_scenes():
     memory, voxels, targets = make_batch([20, 13], [3, 2])
     counts = [scene.counts for scene in targets]
     maps = [torch.arange(size).repeat_interleave(n) for size, n in zip([20, 13], counts)]
-    both = head.predict(memory, None, voxels, counts, maps)
+    scenes = [SceneRows(*scene) for scene in zip(voxels, counts, maps)]
+    both = head.predict(memory, None, scenes)
     for b in range(2):
-        (alone, point_map), = head.predict(
-            memory[b:b + 1], None, voxels[b:b + 1], counts[b:b + 1], maps[b:b + 1])
+        (alone, point_map), = head.predict(memory[b:b + 1], None, scenes[b:b + 1])
         assert torch.equal(alone.masks, both[b][0].masks)
         assert torch.equal(alone.labels_3d, both[b][0].labels_3d)
         torch.testing.assert_close(alone.scores_3d, both[b][0].scores_3d)

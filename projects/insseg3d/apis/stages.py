@@ -35,7 +35,8 @@ def time_stages(model: torch.nn.Module, config: Config, points: np.ndarray) -> d
 
     ``voxelise`` is the whole test pipeline on the host but reading the file, ``backbone`` the
     means of points in voxels, the neighbour tables and the network; copies between host and
-    device, of a voxelised scene on its way in, belong to no stage.
+    device, of a voxelised scene on its way in, belong to no stage. ``masks`` holds the scores of
+    the masks too.
 
     Args:
         model: In eval mode, of ``InstanceSegmentor3D`` with a head of queries.
@@ -52,15 +53,13 @@ def time_stages(model: torch.nn.Module, config: Config, points: np.ndarray) -> d
     data = model.data_preprocessor(data, False)
     inputs, samples = data['inputs'], data['data_samples']
     clock.lap('copy')
-    levels = model.extract_feat(inputs, samples)
+    levels, (rows,) = model.extract_rows(inputs, samples)
     clock.lap('backbone')
     head = model.decode_head
-    memory, padding = model.neck(levels, 1)
-    outputs = head(memory, padding, [levels[1].features])
+    class_logits, embeddings = head.decode(*model.neck(levels, 1))
     clock.lap('query generation')
-    logits = outputs.mask_features[0] @ outputs.mask_embeddings[-1][0].T
+    masks = head.masks(embeddings[-1][0], rows)
     clock.lap('masks')
-    voxels = samples[0].voxels
-    head.ranking(outputs.class_logits[-1][0], logits, voxels.counts, voxels.point2voxel)
+    head.ranking(class_logits[-1][0], masks, rows.point2row)
     clock.lap('post-processing')
     return {stage: clock.seconds[stage] for stage in STAGES}

@@ -10,6 +10,7 @@ have the same logit, so a sum over points is a sum over voxels weighted with ``w
 
 Everything here is a plain function of tensors, differentiable where its inputs are.
 """
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,9 @@ from torch import Tensor
 from insseg3d.structures import SceneTargets
 
 from .segment import segment_sum
+
+MOST_VOXELS_AT_ONCE = 2**18
+"""Voxels whose mask logits are held at a time: 100 MB for 100 masks."""
 
 
 class MaskSums(NamedTuple):
@@ -131,18 +135,48 @@ def mask_dice_loss(logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
     return 1 - (2 * (inside * probs).sum(0) + 1) / (union + 1)
 
 
-def mask_scores(logits: Tensor, counts: Tensor) -> Tensor:
-    """Mean probability of the points inside each mask, 0 for an empty mask: ``(Q,)``.
+class BinaryMasks(NamedTuple):
+    """Masks over a scene's voxels, and what ranks them.
+
+    Attributes:
+        inside: ``(Q, V)`` bool, where the mask probability is above 0.5.
+        scores: ``(Q,)`` mean probability of the points inside each mask, 0 for an empty mask.
+        points: ``(Q,)`` points inside each mask.
+    """
+
+    inside: Tensor
+    scores: Tensor
+    points: Tensor
+
+
+def binary_masks(
+        logits_of: Callable[[slice], Tensor], counts: Tensor, *,
+        chunk: int = MOST_VOXELS_AT_ONCE) -> BinaryMasks:
+    """Threshold masks, and score them by the probabilities inside.
+
+    The logits of a large scene take gigabytes, the masks a quarter of that: so the logits are
+    made, used and forgotten for some voxels after others.
 
     Source: 3D-QueryIS, Eq. 8, without the class probability.
 
     Args:
-        logits: ``(V, Q)`` mask logits; a mask holds the points with probability above 0.5.
+        logits_of: Gives the mask logits ``(V', Q)`` of a slice of the voxels.
         counts: ``(V,)`` points per voxel.
+        chunk: Most voxels of a slice.
     """
-    inside = (logits > 0).to(logits.dtype)
-    weights = counts.to(logits.dtype)
-    return (weights @ (logits.sigmoid() * inside)) / (weights @ inside + 1e-6)
+    inside, probs, points = None, 0, 0
+    for start in range(0, max(len(counts), 1), chunk):
+        voxels = slice(start, start + chunk)
+        logits = logits_of(voxels)
+        weights = counts[voxels].to(logits.dtype)
+        is_inside = logits > 0
+        if inside is None:
+            inside = is_inside.new_empty((logits.shape[1], len(counts)))
+        inside[:, voxels] = is_inside.T
+        is_inside = is_inside.to(logits.dtype)
+        points = points + weights @ is_inside
+        probs = probs + weights @ (logits.sigmoid() * is_inside)
+    return BinaryMasks(inside, probs / (points + 1e-6), points)
 
 
 def resolve_overlaps(

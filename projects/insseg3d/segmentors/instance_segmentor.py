@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import torch
 from mmdet3d.models.segmentors.base import Base3DSegmentor
-from mmdet3d.registry import MODELS
+from mmdet3d.registry import MODELS, TASK_UTILS
 from mmdet3d.structures import Det3DDataSample
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from insseg3d.ops.segment import segment_mean
-from insseg3d.structures import SceneTargets, VoxelLevel
+from insseg3d.structures import SceneRows, SceneTargets, VoxelLevel
+
+from .strategies import ScenePart, VoxelFull
 
 
 @MODELS.register_module()
@@ -26,6 +28,7 @@ class InstanceSegmentor3D(Base3DSegmentor):
         neck: Config; called with the levels and B, it gives memory ``(B, J, C)`` and its padding.
         decode_head: Config of the head.
         data_preprocessor: Config, mmdetection3d's ``Det3DDataPreprocessor`` as it is.
+        test_strategy: Config of how scenes reach the backbone at test time; ``VoxelFull`` if None.
         init_cfg: As in mmengine.
     """
 
@@ -36,11 +39,13 @@ class InstanceSegmentor3D(Base3DSegmentor):
             neck: dict,
             decode_head: dict,
             data_preprocessor: dict | None = None,
+            test_strategy: dict | None = None,
             init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.decode_head = MODELS.build(decode_head)
+        self.test_strategy = TASK_UTILS.build(test_strategy or dict(type='VoxelFull'))
 
     def extract_feat(
             self, inputs: dict,
@@ -54,13 +59,42 @@ class InstanceSegmentor3D(Base3DSegmentor):
         Returns:
             Levels by stride; the rows of stride 1 are the scenes' voxels, scene after scene.
         """
-        tables = [_voxels(sample) for sample in data_samples]
+        return self._run_backbone([
+            part for points, sample in zip(inputs['points'], data_samples)
+            for part in VoxelFull().split(points, _voxels(sample))])
+
+    def extract_rows(
+            self, inputs: dict, data_samples: Sequence[Det3DDataSample]
+    ) -> tuple[dict[int, VoxelLevel], list[SceneRows]]:
+        """Run the backbone as the test strategy says.
+
+        Args:
+            inputs: As of ``extract_feat``, as is ``data_samples``.
+
+        Returns:
+            Levels by stride, of the points that queries are made from, and what the masks of
+            each scene are made over.
+        """
+        scenes = [
+            self.test_strategy.split(points, _voxels(sample))
+            for points, sample in zip(inputs['points'], data_samples)]
+        first, features = None, []
+        for parts in zip(*scenes):
+            levels = self._run_backbone(parts)
+            # The finest rows are in the order of the scenes, so that their lengths are known.
+            features.append(levels[1].features.split([len(part.coors) for part in parts]))
+            first = first or levels
+        rows = [self.test_strategy.join(parts, [of_part[b] for of_part in features])
+                for b, parts in enumerate(scenes)]
+        return first, rows
+
+    def _run_backbone(self, scenes: Sequence[ScenePart]) -> dict[int, VoxelLevel]:
+        """Average points into voxels and call the backbone."""
         features = torch.cat([
-            segment_mean(points, table.point2voxel, table.counts)
-            for points, table in zip(inputs['points'], tables)])
+            segment_mean(scene.points, scene.point2voxel, scene.counts) for scene in scenes])
         coors = torch.cat([
-            torch.cat([table.coors.new_full((len(table.coors), 1), b), table.coors], 1)
-            for b, table in enumerate(tables)])
+            torch.cat([scene.coors.new_full((len(scene.coors), 1), b), scene.coors], 1)
+            for b, scene in enumerate(scenes)])
         levels = self.backbone(features, coors)
         if isinstance(levels, Tensor):
             levels = {1: VoxelLevel(levels, coors)}
@@ -76,10 +110,9 @@ class InstanceSegmentor3D(Base3DSegmentor):
             self, inputs: dict,
             data_samples: Sequence[Det3DDataSample]) -> Sequence[Det3DDataSample]:
         """Add ``pred_instances_3d`` and ``pred_pts_seg`` to the data samples."""
-        results = self.decode_head.predict(
-            *self._head_inputs(inputs, data_samples),
-            [_voxels(sample).counts for sample in data_samples],
-            [_voxels(sample).point2voxel for sample in data_samples])
+        levels, rows = self.extract_rows(inputs, data_samples)
+        memory, padding = self.neck(levels, len(data_samples))
+        results = self.decode_head.predict(memory, padding, rows)
         for sample, (instances, point_map) in zip(data_samples, results):
             sample.pred_instances_3d = instances
             sample.pred_pts_seg = point_map

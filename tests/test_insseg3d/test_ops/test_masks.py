@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insseg3d.ops.masks import (
+    binary_masks,
     mask_bce_loss,
     mask_dice_loss,
-    mask_scores,
     mask_sums,
     object_points,
     pairwise_bce_cost,
@@ -100,13 +100,34 @@ def test_a_perfect_mask_costs_nothing_and_scores_one():
     assert mask_dice_loss(logits, inside, targets.counts).max() < 1e-8
     assert pairwise_dice_cost(mask_sums(logits, targets)).diagonal().max() < 1e-8
     torch.testing.assert_close(
-        mask_scores(logits, targets.counts), torch.ones(2, dtype=torch.float64), atol=1e-6, rtol=0)
+        binary_masks(logits.__getitem__, targets.counts).scores,
+        torch.ones(2, dtype=torch.float64), atol=1e-6, rtol=0)
 
 
 def test_hand_made_scores():
     logits = torch.tensor([[0.6, 0.1], [0.9, 0.2], [0.2, 0.3]]).logit()
-    scores = mask_scores(logits, torch.tensor([1, 2, 5]))
-    torch.testing.assert_close(scores, torch.tensor([(0.6 + 2 * 0.9) / 3, 0.0]))
+    masks = binary_masks(logits.__getitem__, torch.tensor([1, 2, 5]))
+    torch.testing.assert_close(masks.scores, torch.tensor([(0.6 + 2 * 0.9) / 3, 0.0]))
+    assert masks.inside.tolist() == [[True, True, False], [False] * 3]
+    assert masks.points.tolist() == [3, 0]
+
+
+def test_masks_made_in_pieces_are_the_same():
+    logits, counts = torch.randn(23, 5).double(), torch.randint(1, 9, (23,))
+    whole = binary_masks(logits.__getitem__, counts)
+    for chunk in (1, 7, 22, 23):
+        pieces = binary_masks(logits.__getitem__, counts, chunk=chunk)
+        assert torch.equal(pieces.inside, whole.inside)
+        assert torch.equal(pieces.points, whole.points)
+        torch.testing.assert_close(pieces.scores, whole.scores)
+    seen = []
+    binary_masks(lambda rows: seen.append(rows) or logits[rows], counts, chunk=10)
+    assert [len(range(23)[rows]) for rows in seen] == [10, 10, 3]
+
+
+def test_scene_without_voxels_has_empty_masks():
+    masks = binary_masks(torch.zeros(0, 4).__getitem__, torch.zeros(0, dtype=torch.long))
+    assert masks.inside.shape == (4, 0) and masks.scores.tolist() == [0] * 4
 
 
 def test_no_object_gives_empty_connected_losses():
