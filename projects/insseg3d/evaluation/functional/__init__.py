@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Metric mathematics: numpy and torch only."""
 from .coverage import Coverage, coverage, coverage_curve
+from .errors import KINDS, ErrorAccount, SceneErrors, error_account, scene_errors
 from .instance_ap import (
     AP_THRESHOLDS,
     InstanceAP,
@@ -13,16 +14,21 @@ from .tables import SceneTable, painted_table, scene_table
 
 __all__ = [
     'AP_THRESHOLDS',
+    'KINDS',
     'Coverage',
+    'ErrorAccount',
     'InstanceAP',
     'Painting',
+    'SceneErrors',
     'SceneTable',
     'average_precision',
     'coverage',
     'coverage_curve',
+    'error_account',
     'instance_ap',
     'paint_masks',
     'painted_table',
     'precision_recall_curve',
+    'scene_errors',
     'scene_table',
 ]
