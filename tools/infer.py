@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from mmdet3d.registry import DATASETS
 from mmengine.config import Config
 
-from insseg3d.apis import load_model, predict_points
+from insseg3d.apis import class_names, load_model, predict_points
 from insseg3d.visualization import InstanceMap, Scene, render_views, save_png, write_instance_ply
 
 
@@ -70,7 +69,7 @@ def main(argv=None):
     objects = InstanceMap.of(
         result.pts_instance_mask, result.instance_labels, result.instance_scores)
     scene = Scene.of(args.scan.stem, points, pred=objects)
-    classes = DATASETS.get(config.test_dataloader.dataset.type).METAINFO['classes']
+    classes = class_names(config)
     out = args.out or args.scan.with_name(f'{args.scan.stem}_instances.ply')
     write_instance_ply(out, scene, classes=classes)
     if args.picture:

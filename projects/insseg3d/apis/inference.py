@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmdet3d.registry import MODELS
+from mmdet3d.registry import DATASETS, MODELS
 from mmdet3d.structures import Det3DDataSample
 from mmdet3d.structures.points import get_points_type
 from mmengine.config import Config
@@ -35,6 +35,13 @@ def load_model(
     else:
         load_checkpoint(model, weights, map_location='cpu')
     return model.to(device).eval(), config
+
+
+def class_names(config: Config) -> tuple[str, ...]:
+    """Names of the classes that a config's model tells apart, by index."""
+    dataset = config.test_dataloader.dataset
+    chosen = dataset.get('metainfo', {}).get('classes') or dataset.get('classes')
+    return tuple(chosen or DATASETS.get(dataset.type).METAINFO['classes'])
 
 
 def pack_points(points: np.ndarray, config: Config, name: str = '<points in memory>') -> dict:

@@ -17,6 +17,10 @@ class RawDataError(ValueError):
     def __init__(self, path: Path, found: str, expected: str, remedy: str) -> None:
         super().__init__(f'{path}: {found}; expected {expected}. {remedy}')
 
+    def with_remedy(self, remedy: str) -> 'RawDataError':
+        """The same error with another remedy."""
+        return _remake(f'{str(self).rpartition(". ")[0]}. {remedy}')
+
     def __reduce__(self):
         # The default would call the constructor with the finished message.
         return _remake, (str(self),)

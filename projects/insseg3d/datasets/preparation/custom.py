@@ -1,0 +1,292 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""One of people's own scans into the prepared format: units, axes, colours, labels, and checks."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .custom_classes import ClassList
+from .custom_columns import ColumnNames, ScanColumns, accepted
+from .custom_files import read_scan
+from .errors import RawDataError
+from .scannet import boxes
+
+UNITS = {'m': 1.0, 'dm': 0.1, 'cm': 0.01, 'mm': 0.001, 'ft': 0.3048, 'in': 0.0254}
+UP_AXES = {
+    # Rows of the rotation that turns the axis up: (source axis, sign) of the new x, y, z.
+    'z': ((0, 1), (1, 1), (2, 1)),
+    'y': ((2, 1), (0, 1), (1, 1)),
+    'x': ((1, 1), (2, 1), (0, 1)),
+    '-z': ((0, 1), (1, -1), (2, -1)),
+    '-y': ((0, 1), (2, 1), (1, -1)),
+    '-x': ((2, 1), (1, 1), (0, -1)),
+}
+GREY = 127.5
+_LARGEST_SCAN, _SMALLEST_SCAN = 150.0, 0.3  # metres; beyond, a unit is more likely wrong
+_FAR_AWAY = 10_000.0  # metres; float32 has steps of a millimetre there
+_MIXED = 0.2  # share of objects with several classes from which ids are no object ids
+
+
+class CustomOptions(NamedTuple):
+    """How to read the scans; all of it becomes part of the records.
+
+    Attributes:
+        names: of the columns.
+        units: key of ``UNITS``; None: metres, and scans that do not look like it are refused.
+        up: key of ``UP_AXES``.
+        first_instance: 0 or 1, the lowest id that is an object; None: found out, or refused.
+        per_class: whether instance ids begin anew in every class.
+    """
+
+    names: ColumnNames = ColumnNames()
+    units: str | None = None
+    up: str = 'z'
+    first_instance: int | None = None
+    per_class: bool = False
+
+
+class ConvertedScan(NamedTuple):
+    """What is written for a scan.
+
+    Attributes:
+        points: ``(P, 6)`` float32, metres, z up, colours in 0..255; grey without colours.
+        semantic: ``(P,)`` int64, class + 1, 0 = none; None without labels.
+        instance: ``(P,)`` int64, 0 = none; None without labels.
+        boxes: of the objects that have a class, as in info files.
+        has_color: whether the scan had colours.
+        notes: what was unusual.
+    """
+
+    points: np.ndarray
+    semantic: np.ndarray | None
+    instance: np.ndarray | None
+    boxes: list[dict]
+    has_color: bool
+    notes: list[str]
+
+
+def convert_scan(
+    path: Path, classes: ClassList, options: CustomOptions, *, needs_labels: bool
+) -> ConvertedScan:
+    """Read and convert one scan.
+
+    Args:
+        path: the file.
+        classes: the class list.
+        options: how to read it.
+        needs_labels: whether a scan without labels is refused.
+
+    Raises:
+        RawDataError: it cannot be used, or would spoil a training.
+    """
+    columns = read_scan(path, options.names)
+    notes: list[str] = []
+    coords = convert_coords(columns.coords, path, options, notes)
+    colors = convert_colors(columns.colors, path, notes)
+    points = np.full((len(coords), 6), GREY, dtype=np.float32)
+    points[:, :3] = coords
+    if colors is not None:
+        points[:, 3:] = colors
+    if columns.semantic is None and columns.instance is None and not needs_labels:
+        return ConvertedScan(points, None, None, [], colors is not None, notes)
+    given = read_labels(columns, path)
+    semantic, remarks = classes.stored(given[0], path)
+    notes += remarks
+    instance = convert_instances(given[1], semantic, path, options, classes, notes)
+    objects = _boxes(points[:, :3], semantic, instance)
+    return ConvertedScan(points, semantic, instance, objects, colors is not None, notes)
+
+
+def convert_coords(
+    given: np.ndarray, path: Path, options: CustomOptions, notes: list[str]
+) -> np.ndarray:
+    """To metres, z up, near the origin; ``(P, 3)`` float64.
+
+    Raises:
+        RawDataError: no points, NaN, or a size that is none of a scan in metres.
+    """
+    coords = np.asarray(given, dtype=np.float64)
+    if len(coords) == 0:
+        raise RawDataError(path, 'no points', 'at least one', 'Leave the scan out')
+    bad = np.flatnonzero(~np.isfinite(coords).all(axis=1))
+    if len(bad):
+        raise RawDataError(
+            path, f'{len(bad)} points with NaN or infinite coordinates, the first is number '
+            f'{bad[0]}', 'finite numbers', 'Remove these points, with their labels',
+        )  # fmt: skip
+    coords = coords * UNITS[options.units or 'm']
+    coords = np.stack([sign * coords[:, axis] for axis, sign in UP_AXES[options.up]], axis=1)
+    size = coords.max(axis=0) - coords.min(axis=0)
+    if options.units is None:
+        _check_size(size, path)
+    if size[1] < 3.5 and min(size[0], size[2]) > 4 and options.up == 'z':
+        notes.append(
+            f'{size[1]:.1f} m along y, {size[2]:.1f} m along z: if y is the upright axis, convert '
+            'again with --up y'
+        )
+    if np.abs(coords).max() > _FAR_AWAY:
+        shift = np.floor(coords.min(axis=0))
+        coords -= shift
+        notes.append(
+            f'moved by {(-shift).tolist()} m to the origin: float32 has no millimetres out there'
+        )
+    return coords
+
+
+def _check_size(size: np.ndarray, path: Path) -> None:
+    """Refuse what is not in metres."""
+    longest = float(size.max())
+    if longest > _LARGEST_SCAN:
+        likely = 'mm' if longest > 2000 else 'cm'
+        raise RawDataError(
+            path, f'a scan of {_metres(size)}', f'metres, at most {_LARGEST_SCAN:g}',
+            f'Give --units {likely}, or --units m if it is as large as that',
+        )  # fmt: skip
+    if longest < _SMALLEST_SCAN:
+        raise RawDataError(
+            path, f'a scan of {_metres(size)}', f'metres, at least {_SMALLEST_SCAN:g}',
+            'Is it scaled to a unit cube? Export it in metres, or give --units m if it is as small '
+            'as that',
+        )  # fmt: skip
+
+
+def _metres(size: np.ndarray) -> str:
+    return ' × '.join(f'{length:.4g}' for length in size) + ' m'
+
+
+def convert_colors(given: np.ndarray | None, path: Path, notes: list[str]) -> np.ndarray | None:
+    """To 0..255, ``(P, 3)`` float32; None without colours, or if they are all the same.
+
+    Fractions of 1 and 16 bits are scaled and rounded.
+
+    Raises:
+        RawDataError: NaN, negative, or above 65535.
+    """
+    if given is None:
+        notes.append('no colours; stored as grey')
+        return None
+    colors = np.asarray(given, dtype=np.float32)
+    low, high = float(colors.min()), float(colors.max())
+    if not (low >= 0 and high <= 65535):  # also true for NaN
+        raise RawDataError(
+            path, f'colours from {low:g} to {high:g}', '0..255, 0..1, or 0..65535',
+            'Scale them, or leave them out; if the columns are normals, name them: '
+            '--columns x,y,z,-,-,-,semantic,instance',
+        )  # fmt: skip
+    if low == high or (colors == colors[0]).all():
+        notes.append(f'all points have the colour {colors[0].tolist()}; stored as grey')
+        return None
+    if high <= 1 and np.issubdtype(given.dtype, np.floating):
+        notes.append('colours were fractions of 1 and were multiplied by 255')
+        return np.round(colors * 255)
+    if high > 255:
+        notes.append('colours had 16 bits and were divided by 257')
+        return np.round(colors / 257)
+    return colors
+
+
+def read_labels(columns: ScanColumns, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Semantic labels and instance ids as integers, ``(P,)`` int64 each.
+
+    Raises:
+        RawDataError: one is missing, or holds something else.
+    """
+    labels = []
+    for name, values in (('semantic', columns.semantic), ('instance', columns.instance)):
+        if values is None:
+            raise RawDataError(
+                path, f'no {name} labels', f'a column called one of: {accepted(name)}',
+                f'Say what it is called with --{name}-name; a scan without labels can only be in '
+                'a subfolder test',
+            )  # fmt: skip
+        is_number = values.dtype.kind in 'iufb'
+        if not is_number or not np.isfinite(values).all() or (values != np.round(values)).any():
+            wrong = values if not is_number else values[values != np.round(values)]
+            raise RawDataError(
+                path, f'{name} labels such as {wrong[:1].tolist()}', 'integers', 'Number them'
+            )
+        labels.append(values.astype(np.int64))
+    return labels[0], labels[1]
+
+
+def convert_instances(
+    given: np.ndarray,
+    semantic: np.ndarray,
+    path: Path,
+    options: CustomOptions,
+    classes: ClassList,
+    notes: list[str],
+) -> np.ndarray:
+    """Instance ids that count from 1, 0 = none; ``(P,)`` int64.
+
+    Negative ids are none. Whether 0 is an object matters only where points with a class have it:
+    it is one if −1 says what is none, and otherwise nobody can know.
+
+    Raises:
+        RawDataError: 0 may be an object or none, or ids that are no object ids.
+    """
+    first = options.first_instance
+    zeros = (given == 0) & (semantic > 0)
+    if first is None and zeros.any() and not (given < 0).any():
+        names = [classes.names[k - 1] for k in np.unique(semantic[zeros])[:4]]
+        raise RawDataError(
+            path, f'{np.count_nonzero(zeros)} points of {names} have the instance id 0, and there '
+            'is no −1', 'to know whether 0 is an object',
+            'Give --first-instance 0 if it is, --first-instance 1 if it means no object',
+        )  # fmt: skip
+    first = first or 0
+    if not first and not zeros.any() and not (given < 0).any():
+        first = 1  # no difference, but ids stay as they are
+    instance = np.where(given >= first, given - first + 1, 0)
+    inside = (instance > 0) & (semantic > 0)
+    if options.per_class:
+        pairs = np.stack([semantic[inside], instance[inside]], axis=1)
+        instance = np.zeros_like(instance)
+        if inside.any():
+            instance[inside] = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1) + 1
+    num_mixed, num_objects = _count_mixed(semantic[inside], instance[inside])
+    if num_mixed > max(_MIXED * num_objects, 1):
+        raise RawDataError(
+            path, f'{num_mixed} of {num_objects} instance ids have points of several classes',
+            'an id for every object', 'If ids begin anew in every class, give --per-class',
+        )  # fmt: skip
+    if num_mixed:
+        notes.append(f'{num_mixed} of {num_objects} objects have points of several classes; '
+                     'the most frequent one counts')  # fmt: skip
+    if num_objects == 0:
+        notes.append('no object of any class')
+    elif num_objects == len(np.unique(semantic[inside])) > 3:
+        notes.append('a single object in each class: do the ids tell objects of a class apart?')
+    return instance
+
+
+def _count_mixed(semantic: np.ndarray, instance: np.ndarray) -> tuple[int, int]:
+    """How many objects have more than a tenth of their points in another class; how many there are.
+
+    Args:
+        semantic: ``(P,)``, of points that have both.
+        instance: ``(P,)``.
+    """
+    if len(instance) == 0:
+        return 0, 0
+    votes = _votes(semantic, np.unique(instance, return_inverse=True)[1].reshape(-1))
+    return int(np.count_nonzero(votes.max(axis=1) < 0.9 * votes.sum(axis=1))), len(votes)
+
+
+def _votes(semantic: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Points of every class in every object, ``(G, K + 1)``."""
+    width = int(semantic.max()) + 1
+    size = (int(index.max()) + 1) * width
+    return np.bincount(index * width + semantic, minlength=size).reshape(-1, width)
+
+
+def _boxes(coords: np.ndarray, semantic: np.ndarray, instance: np.ndarray) -> list[dict]:
+    """Boxes of the objects, with the class of most of their points."""
+    inside = (instance > 0) & (semantic > 0)
+    if not inside.any():
+        return []
+    index = np.unique(instance[inside], return_inverse=True)[1].reshape(-1)
+    labels = _votes(semantic[inside], index).argmax(axis=1)
+    class_of_id = {label: label - 1 for label in set(labels.tolist())}
+    return boxes(coords[inside], labels[index], index + 1, np.eye(4), class_of_id)

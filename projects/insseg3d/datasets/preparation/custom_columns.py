@@ -1,0 +1,158 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What the columns of people's own scans are called, and what they are without names."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .errors import RawDataError
+
+NAMES = {
+    'x': ('x', 'px', 'pos_x', 'coord_x'),
+    'y': ('y', 'py', 'pos_y', 'coord_y'),
+    'z': ('z', 'pz', 'pos_z', 'coord_z'),
+    'red': ('red', 'r', 'diffuse_red'),
+    'green': ('green', 'g', 'diffuse_green'),
+    'blue': ('blue', 'b', 'diffuse_blue'),
+    'semantic': (
+        'semantic', 'semantics', 'semantic_id', 'semantic_label', 'semantic_class', 'semantic_gt',
+        'sem', 'sem_id', 'sem_label', 'label', 'labels', 'label_id', 'class', 'classes', 'class_id',
+        'class_label', 'classification', 'category', 'category_id',
+    ),
+    'instance': (
+        'instance', 'instances', 'instance_id', 'instance_label', 'instance_gt', 'inst', 'inst_id',
+        'inst_label', 'ins', 'ins_id', 'ins_label', 'object', 'objects', 'object_id', 'objectid',
+        'obj', 'obj_id',
+    ),
+}  # fmt: skip
+"""Column → accepted names, in small letters; also with 'scalar_' in front, CloudCompare's way."""
+
+POSITIONS = {
+    3: ('x', 'y', 'z'),
+    5: ('x', 'y', 'z', 'semantic', 'instance'),
+    6: ('x', 'y', 'z', 'red', 'green', 'blue'),
+    8: ('x', 'y', 'z', 'red', 'green', 'blue', 'semantic', 'instance'),
+}
+"""Number of columns without names → what they are."""
+
+COLUMNS_REMEDY = (
+    'Name the columns in a header line or with --columns, e.g. '
+    '--columns x,y,z,-,red,green,blue,semantic,instance, - for one to pass over'
+)
+
+
+class ScanColumns(NamedTuple):
+    """What a file holds, of whatever types it has; None where it has none.
+
+    Attributes:
+        coords: ``(P, 3)``.
+        colors: ``(P, 3)``.
+        semantic: ``(P,)``.
+        instance: ``(P,)``.
+    """
+
+    coords: np.ndarray
+    colors: np.ndarray | None
+    semantic: np.ndarray | None
+    instance: np.ndarray | None
+
+
+class ColumnNames(NamedTuple):
+    """How to find the columns.
+
+    Attributes:
+        columns: what the columns of a table are, in order, '-' for one to pass over; None:
+            its header says it, or ``POSITIONS``.
+        semantic: name of the semantic labels; None: one of ``NAMES``.
+        instance: name of the instance ids, likewise.
+    """
+
+    columns: tuple[str, ...] | None = None
+    semantic: str | None = None
+    instance: str | None = None
+
+
+def name_positions(width: int, path: Path, columns: Sequence[str] | None) -> tuple[str, ...]:
+    """Name the columns of a table without a header.
+
+    Args:
+        width: number of columns.
+        path: for messages.
+        columns: their names, if the user gave them.
+
+    Raises:
+        RawDataError: another number of names, or a width that says nothing.
+    """
+    if columns is not None:
+        if len(columns) != width:
+            raise RawDataError(
+                path, f'{width} columns', f'{len(columns)}, as --columns names', COLUMNS_REMEDY
+            )
+        return tuple(columns)
+    if width not in POSITIONS:
+        known = '; '.join(f'{n}: {" ".join(names)}' for n, names in POSITIONS.items())
+        raise RawDataError(path, f'{width} columns without names', known, COLUMNS_REMEDY)
+    return POSITIONS[width]
+
+
+def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnNames) -> ScanColumns:
+    """Find coordinates, colours and labels among named columns.
+
+    Args:
+        fields: name → ``(P,)`` array.
+        path: for messages.
+        names: the user's choice.
+
+    Raises:
+        RawDataError: no coordinates, one or two of three colours, or several candidates.
+    """
+    by_name = {_plain(name): name for name in fields}
+    found = {}
+    for column, accepted in NAMES.items():
+        chosen = getattr(names, column, None)
+        if chosen is None:
+            present = [by_name[name] for name in accepted if name in by_name]
+        elif chosen in fields:
+            present = [chosen]
+        else:
+            raise RawDataError(
+                path, f'columns {sorted(fields)}', f'{chosen!r} among them',
+                f'Correct --{column}-name',
+            )  # fmt: skip
+        if len(present) > 1:
+            raise RawDataError(
+                path, f'columns {present}, each of which may be {column}', 'one',
+                f'Say which with --{column}-name, or rename the others',
+            )  # fmt: skip
+        if present:
+            found[column] = fields[present[0]]
+    missing = [axis for axis in 'xyz' if axis not in found]
+    if missing:
+        raise RawDataError(
+            path, f'columns {list(fields)}', f'{", ".join(missing)} among them', COLUMNS_REMEDY
+        )
+    channels = [found[name] for name in ('red', 'green', 'blue') if name in found]
+    if len(channels) in (1, 2):
+        raise RawDataError(
+            path, f'{len(channels)} of the three colours among {list(fields)}', 'three or none',
+            'Rename or remove them',
+        )  # fmt: skip
+    return ScanColumns(
+        np.stack([found[axis] for axis in 'xyz'], axis=1),
+        np.stack(channels, axis=1) if channels else None,
+        found.get('semantic'),
+        found.get('instance'),
+    )
+
+
+def accepted(column: str) -> str:
+    """The accepted names of a column, for messages."""
+    return ', '.join(NAMES[column])
+
+
+def _plain(name: str) -> str:
+    """A name as ``NAMES`` spells it."""
+    plain = name.strip().strip('"\'').lower().replace(' ', '_').replace('-', '_')
+    return plain.removeprefix('scalar_')

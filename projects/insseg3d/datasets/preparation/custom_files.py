@@ -1,0 +1,124 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Reading people's own scans: .ply, .npz, .npy, and text (.txt, .csv, .xyz, .pts)."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from .custom_columns import (
+    COLUMNS_REMEDY,
+    NAMES,
+    ColumnNames,
+    ScanColumns,
+    find_columns,
+    name_positions,
+)
+from .custom_text import read_text_table
+from .errors import DOWNLOAD_AGAIN, RawDataError
+from .ply import read_ply_vertices
+
+TEXTS = ('.txt', '.csv', '.xyz', '.pts')
+ENDINGS = ('.ply', '.npz', '.npy', *TEXTS)
+_COORDS = ('points', 'xyz', 'coord', 'coords', 'coordinates', 'pos', 'positions', 'vertices')
+_COLORS = ('colors', 'color', 'rgb')
+
+
+def read_scan(path: Path, names: ColumnNames) -> ScanColumns:
+    """Read a scan of any of the formats.
+
+    Args:
+        path: the file; its ending says what it is.
+        names: how to find the columns.
+
+    Raises:
+        RawDataError: unreadable, cut off, or without what a scan needs.
+    """
+    try:
+        return _read(path, names)
+    except RawDataError as error:
+        if str(error).endswith(DOWNLOAD_AGAIN):  # of readers that releases share
+            raise error.with_remedy('Export the scan again, or correct it') from None
+        raise
+
+
+def _read(path: Path, names: ColumnNames) -> ScanColumns:
+    ending = path.suffix.lower()
+    if ending == '.ply':
+        return find_columns(read_ply_vertices(path), path, names)
+    if ending == '.npy':
+        return _from_array(_load(path), path, names)
+    if ending == '.npz':
+        return _from_archive(_load(path), path, names)
+    if ending in TEXTS:
+        columns, table = read_text_table(path, names.columns)
+        return find_columns(_named(columns, table), path, names)
+    raise RawDataError(path, f'ending {ending!r}', ', '.join(ENDINGS), 'Export it as .ply')
+
+
+def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
+    """The content of a file of numpy's."""
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            return {name: content[name] for name in content.files}
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise RawDataError(
+            path, f'cannot be read ({error})', 'a whole file of numpy.save or numpy.savez',
+            'Write it again; arrays of Python objects are not read',
+        ) from None  # fmt: skip
+
+
+def _from_array(array: np.ndarray, path: Path, names: ColumnNames) -> ScanColumns:
+    """A table, or a structured array, whose fields have names."""
+    if array.dtype.names:
+        return find_columns({name: array[name] for name in array.dtype.names}, path, names)
+    if array.ndim != 2:
+        raise RawDataError(
+            path, f'an array of shape {array.shape}', '(points, columns)', COLUMNS_REMEDY
+        )
+    columns = name_positions(array.shape[1], path, names.columns)
+    return find_columns(_named(columns, array), path, names)
+
+
+def _from_archive(arrays: dict[str, np.ndarray], path: Path, names: ColumnNames) -> ScanColumns:
+    """Arrays by name, coordinates and colours perhaps together."""
+    if len(arrays) == 1 and not {name.lower() for name in arrays} & {*_COORDS}:
+        return _from_array(next(iter(arrays.values())), path, names)
+    fields = {}
+    has_colors = any(name.lower() in _COLORS for name in arrays)
+    for name, array in arrays.items():
+        if name.lower() in _COORDS and array.ndim == 2 and array.shape[1] in (3, 6):
+            fields.update(_named(('x', 'y', 'z'), array))
+            if array.shape[1] == 6 and not has_colors:
+                fields.update(_named(('red', 'green', 'blue'), array[:, 3:]))
+        elif name.lower() in _COLORS and array.ndim == 2 and array.shape[1] in (3, 4):
+            fields.update(_named(('red', 'green', 'blue'), array))
+        elif array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1):
+            fields[name] = array.reshape(-1)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if 'x' not in {name.lower() for name in fields}:
+        raise RawDataError(
+            path, f'arrays {shapes}', f'(points, 3) coordinates called {" or ".join(_COORDS)}',
+            'Rename the array',
+        )  # fmt: skip
+    sizes = {len(array) for array in fields.values()}
+    # Arrays of other lengths that nobody asked for, such as a list of names, do no harm.
+    num_points = len(fields.get('x', ()))
+    known = {name for accepted in NAMES.values() for name in accepted}
+    known |= {names.semantic, names.instance}
+    wrong = [n for n, a in fields.items() if len(a) != num_points and n.lower() in known]
+    if len(sizes) > 1 and wrong:
+        raise RawDataError(
+            path, f'arrays {shapes}', f'{num_points} entries in each of {wrong}',
+            'Write coordinates and labels of the same points',
+        )  # fmt: skip
+    return find_columns({n: a for n, a in fields.items() if len(a) == num_points}, path, names)
+
+
+def _named(columns: tuple[str, ...], table: np.ndarray) -> dict[str, np.ndarray]:
+    """Name → column of a table; without those called '-'."""
+    return {name: table[:, k] for k, name in enumerate(columns) if name != '-'}

@@ -1,0 +1,198 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""A folder of people's own scans into the prepared format.
+
+Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a scan) and
+``custom_infos_{train,val,test}.pkl``. Can be stopped and started again at any time.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from .conversion import (
+    Converted,
+    Report,
+    SceneOutcome,
+    convert_release,
+    convert_unless_done,
+    write_info_file,
+)
+from .custom import CustomOptions, convert_scan
+from .custom_classes import ClassList
+from .custom_files import ENDINGS
+from .errors import RawDataError
+
+SPLITS = ('train', 'val', 'test')
+
+
+def prepare_custom(
+    raw: Path,
+    out: Path,
+    classes: ClassList,
+    *,
+    val_share: float = 0.2,
+    options: CustomOptions | None = None,
+    leave_out: Sequence[Path] = (),
+    workers: int = 1,
+    on_start: Callable[[int], None] = lambda num_scenes: None,
+    on_scene: Callable[[SceneOutcome], None] = lambda outcome: None,
+    on_remark: Callable[[str], None] = lambda remark: None,
+) -> Report:
+    """Convert a folder of scans, or what of it is not converted yet.
+
+    Args:
+        raw: folder of the scans, or with the folders ``train``, ``val`` and ``test`` of them, or
+            some of these. Scans in ``test`` may do without labels, others not.
+        out: folder of the prepared data.
+        classes: the class list.
+        val_share: of the scans, where there are no such folders, that go to val.
+        options: how to read the scans.
+        leave_out: files that are no scans, such as the class list.
+        workers: processes.
+        on_start: called with the number of scans.
+        on_scene: called after every scan.
+        on_remark: called before with what is unusual about the folder as a whole.
+
+    Returns:
+        The report. Scans that failed do not stop the others.
+
+    Raises:
+        RawDataError: no scans, two of a name, a split without a single object, or ``out`` in
+            ``raw``.
+        OSError: the target cannot be written, or the disk is full. What was converted stays.
+    """
+    files = find_scans(raw, val_share=val_share, leave_out=leave_out, on_remark=on_remark)
+    if raw.resolve() in (out.resolve(), *out.resolve().parents):
+        raise RawDataError(
+            out, 'the target lies in the folder of the scans', 'another folder', 'Change --out'
+        )
+    return convert_release(
+        out,
+        {split: list(scans) for split, scans in files.items()},
+        partial(_prepare_scan, files, out, classes, options or CustomOptions()),
+        partial(_write_info, out, classes),
+        workers=workers,
+        on_start=on_start,
+        on_scene=on_scene,
+    )
+
+
+def find_scans(
+    raw: Path,
+    *,
+    val_share: float = 0.2,
+    leave_out: Sequence[Path] = (),
+    on_remark: Callable[[str], None] = lambda remark: None,
+) -> dict[str, dict[str, Path]]:
+    """Split → name → file of the scans in a folder.
+
+    Without folders of the splits, the names decide: those whose SHA-256 is lowest go to val. A
+    scan that is added later changes little of it, and renaming aside nothing depends on chance.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        RawDataError: no scans, or two of a name.
+        ValueError: a share that is none.
+    """
+    if not raw.is_dir():
+        raise FileNotFoundError(f'{raw}: no such folder; expected a folder of scans')
+    if not 0 <= val_share < 1:
+        raise ValueError(f'--val-share {val_share:g}: expected at least 0 and less than 1')
+    skipped = {path.resolve() for path in leave_out}
+    folders = {split: raw / split for split in SPLITS if (raw / split).is_dir()}
+    found: dict[str, list[Path]] = {}
+    for split, folder in (folders or {'all': raw}).items():
+        files = [
+            path for path in sorted(folder.iterdir())
+            if path.is_file() and path.name[0] != '.' and path.resolve() not in skipped
+        ]  # fmt: skip
+        found[split] = [path for path in files if path.suffix.lower() in ENDINGS]
+        others = [path.name for path in files if path.suffix.lower() not in ENDINGS]
+        if others:
+            on_remark(f'{folder}: passed over {len(others)} files that are no scans: {others[:5]}')
+    found = {split: paths for split, paths in found.items() if paths}
+    if not found:
+        raise RawDataError(
+            raw, 'no scans', f'files that end in {", ".join(ENDINGS)}, in it or in its folders '
+            'train, val, test', 'Export the scans as .ply, e.g. with CloudCompare',
+        )  # fmt: skip
+    home: dict[str, Path] = {}
+    for path in (path for paths in found.values() for path in paths):
+        if home.setdefault(path.stem, path) != path:
+            raise RawDataError(
+                path, f'also {home[path.stem]}', 'every scan once, by its name without ending',
+                'Rename or remove one of them',
+            )  # fmt: skip
+    if 'all' in found:
+        found = _split(found['all'], val_share)
+    return {split: {path.stem: path for path in paths} for split, paths in found.items()}
+
+
+def _split(paths: list[Path], val_share: float) -> dict[str, list[Path]]:
+    """Into train and val; at least one in each, if there are two and val is wanted."""
+    num_val = 0
+    if val_share and len(paths) > 1:
+        num_val = min(max(round(val_share * len(paths)), 1), len(paths) - 1)
+    drawn = sorted(paths, key=lambda path: hashlib.sha256(path.stem.encode()).digest())[:num_val]
+    splits = {'train': [path for path in paths if path not in drawn], 'val': sorted(drawn)}
+    return {split: scans for split, scans in splits.items() if scans}
+
+
+def _prepare_scan(
+    files: dict[str, dict[str, Path]],
+    out: Path,
+    classes: ClassList,
+    options: CustomOptions,
+    job: tuple[str, str],
+) -> SceneOutcome:
+    """Convert one scan unless it is done."""
+    split, scene = job
+    path = files[split][scene]
+    needs_labels = split != 'test'
+
+    def convert() -> Converted:
+        scan = convert_scan(path, classes, options, needs_labels=needs_labels)
+        file_name = f'{scene}.bin'
+        outputs = {f'points/{file_name}': scan.points}
+        info = {'lidar_points': {'num_pts_feats': 6, 'lidar_path': file_name}}
+        info['instances'] = scan.boxes
+        if scan.semantic is not None:
+            outputs[f'instance_mask/{file_name}'] = scan.instance
+            outputs[f'semantic_mask/{file_name}'] = scan.semantic
+            info['pts_semantic_mask_path'] = info['pts_instance_mask_path'] = file_name
+        return Converted(outputs, {'info': info, 'has_color': scan.has_color}, scan.notes)
+
+    settings = {
+        'classes': classes._asdict(),
+        'needs_labels': needs_labels,
+        **options._asdict(),
+        'names': options.names._asdict(),
+    }
+    return convert_unless_done(out, scene, lambda: [path], convert, settings=as_json(settings))
+
+
+def as_json(settings: dict) -> dict:
+    """Tuples as lists, as they are after reading JSON, or the settings would seem changed."""
+    return json.loads(json.dumps(settings))
+
+
+def _write_info(out: Path, classes: ClassList, split: str, records: list[dict]) -> Path:
+    """Write a split's info file."""
+    infos = [record['info'] for record in records]
+    if split == 'train' and not any(info['instances'] for info in infos):
+        raise RawDataError(
+            out, 'no object of any class in all scans of train', 'objects to learn from',
+            'Are the ids of the class list those of the scans? The remarks on each scan tell '
+            'which ids they have',
+        )  # fmt: skip
+    return write_info_file(
+        out / f'custom_infos_{split}.pkl',
+        {
+            'categories': {name: label for label, name in enumerate(classes.names)},
+            'dataset': 'custom',
+            'without_color': sum(not record['has_color'] for record in records),
+        },
+        infos,
+    )

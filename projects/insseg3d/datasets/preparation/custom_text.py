@@ -1,0 +1,129 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Scans in plain text: a point a line, with or without names above them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .custom_columns import COLUMNS_REMEDY, name_positions
+from .errors import RawDataError
+from .text_table import parse_table
+
+_MOST_LINES_ABOVE = 100
+_LONGEST_LINE = 100_000
+_NEWLINE, _BLANK = ord('\n'), ord(' ')
+
+
+def read_text_table(
+    path: Path, columns: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Read numbers between blanks, commas or semicolons.
+
+    Above the points there may stand: empty lines; the number of points, as in .pts; remarks that
+    begin with # or //; names of the columns, with or without such a mark. Between semicolons, a
+    comma is that of a decimal number.
+
+    Args:
+        path: the file.
+        columns: names of the columns, '-' for one to pass over; None: those of the header, or,
+            without one, those that ``POSITIONS`` gives to so many columns.
+
+    Returns:
+        The names and a ``(P, columns)`` float64 table.
+
+    Raises:
+        RawDataError: no points, a line with another number of columns, something that is no
+            number, or columns that nobody names.
+    """
+    text = np.fromfile(path, np.uint8)
+    if bytes(text[:3]) == b'\xef\xbb\xbf':  # the mark that some editors put before UTF-8
+        text[:3] = _BLANK
+    header, first = _blank_out_header(text, path)
+    width = len(_split(first))
+    if columns is not None or header is None or len(header) != width:
+        names = name_positions(width, path, columns)
+    else:
+        names = tuple(header)
+    twice = sorted({name for name in names if name != '-' and names.count(name) > 1})
+    if twice:
+        raise RawDataError(path, f'columns {twice} twice', 'every name once', COLUMNS_REMEDY)
+    mark = _mark(first)
+    if mark == ';':
+        text[text == ord(',')] = ord('.')
+    text[text == ord(mark)] = _BLANK
+    if 'e' in first.lower():  # as numpy.savetxt writes; parse_table would take these one by one
+        return names, _parse_exponents(text, path, width)
+    return names, parse_table(text, path, columns=width)
+
+
+def _parse_exponents(text: np.ndarray, path: Path, width: int) -> np.ndarray:
+    lines = text.tobytes().decode('ascii', errors='replace').splitlines()
+    try:
+        table = np.loadtxt(lines, ndmin=2)
+    except ValueError as error:
+        raise RawDataError(
+            path, f'{error} (rows counted below the header)', f'{width} numbers a line',
+            'Correct the line',
+        ) from None  # fmt: skip
+    if not np.isfinite(table).all():
+        row = int(np.argmin(np.isfinite(table).all(axis=1)))
+        raise RawDataError(
+            path, f'NaN or infinity in point {row}', 'finite numbers', 'Remove such points'
+        )
+    return table
+
+
+def _blank_out_header(text: np.ndarray, path: Path) -> tuple[list[str] | None, str]:
+    """Put blanks in the place of what stands above the points, so that line numbers stay.
+
+    Returns:
+        The names in the last line above the points, None without, and the first line of points.
+    """
+    header, start = None, 0
+    for number in range(1, _MOST_LINES_ABOVE + 1):
+        if start >= len(text):
+            break
+        end = start + int(np.argmax(text[start : start + _LONGEST_LINE] == _NEWLINE))
+        end = end if text[end] == _NEWLINE else len(text)
+        line = text[start:end].tobytes().decode('utf-8', errors='replace').strip()
+        words = _split(line)
+        is_count = number == 1 and len(words) == 1 and words[0].isdigit()  # .pts
+        is_remark = line.startswith(('#', '//'))
+        if words and not is_count and not _are_positions(words):
+            numeric = [_is_number(word) for word in words]
+            if all(numeric):
+                return header, line
+            if any(numeric) and not is_remark:
+                raise RawDataError(
+                    path, f'line {number} reads {line[:80]!r}', 'numbers, or names of the columns',
+                    'Correct the line, or put # before it',
+                )  # fmt: skip
+            header = _split(line.lstrip('#/').strip())
+        text[start:end] = _BLANK
+        start = end + 1
+    raise RawDataError(path, 'no line of numbers', 'a point a line', 'Export the scan again')
+
+
+def _are_positions(words: list[str]) -> bool:
+    """Whether this is 0 1 2 3 …, the header that pandas gives to columns without names."""
+    return len(words) > 3 and words == [str(k) for k in range(len(words))]
+
+
+def _mark(line: str) -> str:
+    """What stands between the columns of a line: ';', ',' or ' '."""
+    return next((mark for mark in ';,' if mark in line), ' ')
+
+
+def _split(line: str) -> list[str]:
+    """The columns of a line."""
+    mark = _mark(line)
+    return line.split() if mark == ' ' else [word.strip() for word in line.split(mark)]
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word.replace(',', '.'))
+    except ValueError:
+        return False
+    return True
