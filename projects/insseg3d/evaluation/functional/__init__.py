@@ -10,6 +10,7 @@ from .instance_ap import (
     precision_recall_curve,
 )
 from .painting import Painting, paint_masks
+from .results import RunResults, SceneResult, load_results, merge_results, save_results
 from .tables import SceneTable, painted_table, scene_table
 
 __all__ = [
@@ -19,16 +20,21 @@ __all__ = [
     'ErrorAccount',
     'InstanceAP',
     'Painting',
+    'RunResults',
     'SceneErrors',
+    'SceneResult',
     'SceneTable',
     'average_precision',
     'coverage',
     'coverage_curve',
     'error_account',
     'instance_ap',
+    'load_results',
+    'merge_results',
     'paint_masks',
     'painted_table',
     'precision_recall_curve',
+    'save_results',
     'scene_errors',
     'scene_table',
 ]

@@ -1,5 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Registered metrics: the glue between mmengine's evaluator and the mathematics."""
-from .insseg_metric import InsSegMetric, class_metrics
+from .coverage_metric import CoverageInsSegMetric, coverage_report
+from .insseg_metric import InsSegMetric, class_metrics, format_table
 
-__all__ = ['InsSegMetric', 'class_metrics']
+__all__ = [
+    'CoverageInsSegMetric',
+    'InsSegMetric',
+    'class_metrics',
+    'coverage_report',
+    'format_table',
+]

@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Average precision of overlapping instance masks, for mmengine's evaluator."""
-from collections.abc import Sequence
+"""Scores of overlapping instance masks, for mmengine's evaluator."""
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from mmdet3d.registry import METRICS
@@ -8,7 +9,15 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 from terminaltables import AsciiTable
 
-from ..functional import InstanceAP, SceneTable, instance_ap, scene_table
+from ..functional import (
+    InstanceAP,
+    RunResults,
+    SceneResult,
+    SceneTable,
+    instance_ap,
+    save_results,
+    scene_table,
+)
 
 _COLUMNS = {'AP': None, 'AP50': 0.5, 'AP25': 0.25}
 
@@ -28,10 +37,13 @@ class InsSegMetric(BaseMetric):
     The results hold ``AP``, ``AP50`` and ``AP25``, each also per class (``AP/chair``; NaN for a
     class without a scored object), and ``num_objects``, ``num_objects_scored`` and
     ``share_objects_scored``: how many ground-truth objects there are and how many of them are
-    large enough to count.
+    large enough to count. Where the data set's ``METAINFO`` has a ``frequency`` (class name →
+    group), they also hold the means over each group (``AP_head`` and so on).
 
     Args:
         min_points: objects and predictions of fewer points are not scored. 100 in the benchmark.
+        results_file: where to write the tables (``.npz``), to score, compare and explain the run
+            later, without the model; None: nowhere.
         collect_device: 'cpu' or 'gpu', where processes exchange their tables.
         prefix: put before the names of the results.
     """
@@ -40,6 +52,7 @@ class InsSegMetric(BaseMetric):
         self,
         *,
         min_points: int = 100,
+        results_file: str | Path | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
@@ -47,20 +60,34 @@ class InsSegMetric(BaseMetric):
         if min_points < 1:
             raise ValueError(f'min_points must be at least 1, found {min_points}.')
         self.min_points = min_points
+        self.results_file = results_file
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Adds one table for each data sample to ``self.results``."""
+        """Adds the tables of each data sample to ``self.results``."""
         del data_batch
         num_classes = len(self._classes())
-        for data_sample in data_samples:
-            self.results.append(_table_of(data_sample, num_classes))
+        self.results += [self._scene_result(sample, num_classes) for sample in data_samples]
 
-    def compute_metrics(self, results: list[SceneTable]) -> dict[str, float]:
+    def _scene_result(self, data_sample: dict, num_classes: int) -> SceneResult:
+        """What is kept of a scene."""
+        masks = table_of(scene_table, data_sample, num_classes)
+        return SceneResult(Path(_scene_name(data_sample)).stem, masks)
+
+    def compute_metrics(self, results: list[SceneResult]) -> dict[str, float]:
         """Scores all scenes and prints the table per class."""
         classes = self._classes()
-        scored = instance_ap(results, num_classes=len(classes), min_points=self.min_points)
-        print_log('\n' + _format_table(scored, classes), logger=MMLogger.get_current_instance())
-        metrics = {name: scored.overall(threshold) for name, threshold in _COLUMNS.items()}
+        run = RunResults(tuple(classes), self.min_points, results)
+        if self.results_file is not None:
+            save_results(self.results_file, run)
+        scored = instance_ap(
+            run.tables(), num_classes=len(classes), min_points=self.min_points)
+        print_log('\n' + format_table(scored, classes), logger=MMLogger.get_current_instance())
+        groups = self.dataset_meta.get('frequency')
+        metrics = {}
+        for name, threshold in _COLUMNS.items():
+            metrics[name] = scored.overall(threshold)
+            if groups is not None:
+                metrics.update(_group_means(name, classes, scored.per_class(threshold), groups))
         for name, threshold in _COLUMNS.items():
             for class_name, value in zip(classes, scored.per_class(threshold)):
                 metrics[f'{name}/{class_name}'] = float(value)
@@ -100,7 +127,33 @@ def class_metrics(
     return grouped
 
 
-def _table_of(data_sample: dict, num_classes: int) -> SceneTable:
+def _group_means(
+    name: str, classes: Sequence[str], values: np.ndarray, groups: dict[str, str]
+) -> dict[str, float]:
+    """Means over the classes of each group that have a scored object."""
+    means = {}
+    for group in dict.fromkeys(groups.values()):
+        is_member = np.array([groups[class_name] == group for class_name in classes])
+        some = values[is_member & ~np.isnan(values)]
+        means[f'{name}_{group}'] = float(some.mean()) if len(some) else float('nan')
+    return means
+
+
+def table_of(
+    make: Callable[..., SceneTable], data_sample: dict, num_classes: int, **settings
+) -> SceneTable:
+    """Reduces the predictions of a data sample to a table.
+
+    Args:
+        make: :func:`scene_table` or one with the same arguments.
+        data_sample: as a dict, as mmengine's evaluator gives it.
+        num_classes: K.
+        settings: further arguments of ``make``.
+
+    Raises:
+        KeyError: predictions or ground truth are missing.
+        ValueError: they do not fit together.
+    """
     scene = _scene_name(data_sample)
     pred = data_sample.get('pred_instances_3d')
     if pred is None or any(key not in pred for key in ('masks', 'labels_3d', 'scores_3d')):
@@ -117,13 +170,14 @@ def _table_of(data_sample: dict, num_classes: int) -> SceneTable:
                 'its annotations.'
             )
     try:
-        table = scene_table(
+        table = make(
             pred_masks=pred['masks'],
             pred_labels=pred['labels_3d'],
             pred_scores=pred['scores_3d'],
             gt_instance=truth['pts_instance_mask'],
             gt_semantic=truth['pts_semantic_mask'],
             num_classes=num_classes,
+            **settings,
         )
     except ValueError as error:
         raise ValueError(f'{scene}: {error}') from error
@@ -143,19 +197,20 @@ def _scene_name(data_sample: dict) -> str:
     return 'scene without a name'
 
 
-def _format_table(scored: InstanceAP, classes: Sequence[str]) -> str:
+def format_table(scored: InstanceAP, classes: Sequence[str]) -> str:
+    """AP, AP50, AP25 and numbers of objects and predictions, one row a class, and all together."""
     columns = [scored.per_class(threshold) for threshold in _COLUMNS.values()]
     counts = (scored.num_gt, scored.num_gt_scored, scored.num_pred)
     rows = [['class', *_COLUMNS, 'objects', 'scored', 'predictions']]
     for index, class_name in enumerate(classes):
         rows.append(
             [class_name]
-            + [_format(column[index]) for column in columns]
+            + [format_value(column[index]) for column in columns]
             + [str(count[index]) for count in counts]
         )
     rows.append(
         ['all']
-        + [_format(scored.overall(threshold)) for threshold in _COLUMNS.values()]
+        + [format_value(scored.overall(threshold)) for threshold in _COLUMNS.values()]
         + [str(count.sum()) for count in counts]
     )
     table = AsciiTable(rows)
@@ -165,5 +220,6 @@ def _format_table(scored: InstanceAP, classes: Sequence[str]) -> str:
     return table.table
 
 
-def _format(value: float) -> str:
+def format_value(value: float) -> str:
+    """Four decimals, a dash for NaN."""
     return '–' if np.isnan(value) else f'{value:.4f}'

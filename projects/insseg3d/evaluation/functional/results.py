@@ -1,0 +1,153 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What a run leaves behind to be scored again: tables of counts, in one small file."""
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from .tables import SceneTable
+
+_FORMAT = 1
+_PER_PRED = ('pred_labels', 'pred_scores', 'pred_sizes', 'pred_void')
+_PER_GT = ('gt_labels', 'gt_sizes')
+
+
+@dataclass(frozen=True)
+class SceneResult:
+    """A scene's tables.
+
+    Attributes:
+        scene: its name.
+        masks: of the masks as they are.
+        parts: of the masks painted into a partition, or None.
+    """
+
+    scene: str
+    masks: SceneTable
+    parts: SceneTable | None = None
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """A run.
+
+    Attributes:
+        classes: names of the K classes.
+        min_points: objects and predictions of fewer points are not scored.
+        scenes: one entry a scene, with different names.
+    """
+
+    classes: tuple[str, ...]
+    min_points: int
+    scenes: list[SceneResult]
+
+    def tables(self) -> list[SceneTable]:
+        """The tables of the masks as they are."""
+        return [scene.masks for scene in self.scenes]
+
+    def parts(self) -> list[SceneTable]:
+        """The tables of the painted masks.
+
+        Raises:
+            ValueError: the run has none.
+        """
+        if any(scene.parts is None for scene in self.scenes):
+            raise ValueError(
+                'these results hold no painted masks; expected those of a run with '
+                'CoverageInsSegMetric. Test again with it as test_evaluator')
+        return [scene.parts for scene in self.scenes]
+
+
+def save_results(path: str | Path, run: RunResults) -> None:
+    """Write a run to an ``.npz`` file; its folder is made."""
+    arrays = {
+        'format': np.array(_FORMAT),
+        'classes': np.array(run.classes, dtype=np.str_),
+        'min_points': np.array(run.min_points),
+        'scenes': np.array([scene.scene for scene in run.scenes], dtype=np.str_),
+        'has_parts': np.array([scene.parts is not None for scene in run.scenes], dtype=bool),
+    }
+    arrays.update(_packed('masks', run.tables()))
+    arrays.update(_packed('parts', [scene.parts for scene in run.scenes if scene.parts]))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('wb') as file:
+        np.savez_compressed(file, **arrays)
+
+
+def _packed(name: str, tables: Sequence[SceneTable]) -> dict[str, np.ndarray]:
+    """All tables, field by field in one array each, with the numbers of rows and columns."""
+    arrays = {
+        f'{name}.{field.name}': np.concatenate(
+            [np.zeros(0), *(getattr(table, field.name).ravel() for table in tables)]
+        ).astype(np.float64 if field.name == 'pred_scores' else np.int64)
+        for field in fields(SceneTable)
+    }
+    shapes = [table.intersections.shape for table in tables]
+    arrays[f'{name}.shapes'] = np.array(shapes, dtype=np.int64).reshape(len(tables), 2)
+    return arrays
+
+
+def load_results(path: str | Path) -> RunResults:
+    """Read what :func:`save_results` has written.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        if int(arrays['format']) != _FORMAT:
+            raise ValueError(f'format {int(arrays["format"])}')
+        masks = _unpacked('masks', arrays)
+        parts = iter(_unpacked('parts', arrays))
+        scenes = [
+            SceneResult(str(name), table, next(parts) if has_parts else None)
+            for name, table, has_parts in zip(arrays['scenes'], masks, arrays['has_parts'])]
+        return RunResults(
+            tuple(str(name) for name in arrays['classes']), int(arrays['min_points']), scenes)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f'{path}: not the results of a run ({error}); expected the .npz file that '
+            'InsSegMetric(results_file=…) or tools/evaluate.py --results writes') from error
+
+
+def _unpacked(name: str, arrays: dict[str, np.ndarray]) -> list[SceneTable]:
+    shapes = arrays[f'{name}.shapes']
+    rows, columns = shapes.T
+    ends = {field.name: np.cumsum(rows if field.name in _PER_PRED else
+                                  columns if field.name in _PER_GT else rows * columns)[:-1]
+            for field in fields(SceneTable)}
+    parts = {key: np.split(arrays[f'{name}.{key}'], end) for key, end in ends.items()}
+    return [
+        SceneTable(**{
+            key: values[k].reshape(shape).astype(np.int32) if key == 'intersections'
+            else values[k] for key, values in parts.items()})
+        for k, shape in enumerate(shapes)]
+
+
+def merge_results(runs: Sequence[RunResults]) -> RunResults:
+    """Put the scenes of several runs together, say of six folds or of two processes.
+
+    Raises:
+        ValueError: the runs have different classes or sizes, or a scene in common.
+    """
+    if not runs:
+        raise ValueError('no runs to merge')
+    seen: set[str] = set()
+    for run in runs:
+        if (run.classes, run.min_points) != (runs[0].classes, runs[0].min_points):
+            raise ValueError(
+                f'runs with different classes or min_points cannot be merged: '
+                f'{runs[0].classes[:3]}…, {runs[0].min_points} and {run.classes[:3]}…, '
+                f'{run.min_points}')
+        names = [scene.scene for scene in run.scenes]
+        twice = sorted(seen & set(names)) or sorted(n for n in set(names) if names.count(n) > 1)
+        if twice:
+            raise ValueError(f'{twice[:3]} occur twice; every scene may be scored once')
+        seen.update(names)
+    return RunResults(
+        runs[0].classes, runs[0].min_points, [scene for run in runs for scene in run.scenes])
