@@ -235,9 +235,8 @@ def convert_instances(
             'is no −1', 'to know whether 0 is an object',
             'Give --first-instance 0 if it is, --first-instance 1 if it means no object',
         )  # fmt: skip
-    first = first or 0
-    if not first and not zeros.any() and not (given < 0).any():
-        first = 1  # no difference, but ids stay as they are
+    if first is None:  # if neither occurs it makes no difference; from 1 on, ids stay as they are
+        first = 0 if zeros.any() or (given < 0).any() else 1
     instance = np.where(given >= first, given - first + 1, 0)
     inside = (instance > 0) & (semantic > 0)
     if options.per_class:

@@ -1,0 +1,172 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from insseg3d.datasets.preparation.custom_columns import NAMES, ColumnNames
+from insseg3d.datasets.preparation.custom_files import ENDINGS, read_scan
+from insseg3d.datasets.preparation.errors import RawDataError
+
+from .custom_scans import POINTS, WRITERS, npz_writer, ply_writer
+
+
+def assert_read(scan, table):
+    np.testing.assert_array_equal(np.float32(scan.coords), np.float32(table[:, :3]))
+    np.testing.assert_array_equal(scan.colors, table[:, 3:6])
+    np.testing.assert_array_equal(scan.semantic, table[:, 6])
+    np.testing.assert_array_equal(scan.instance, table[:, 7])
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_every_format_is_read_point_for_point(tmp_path, name):
+    path = WRITERS[name](tmp_path / 'scan', POINTS)
+    assert_read(read_scan(path, ColumnNames()), POINTS)
+
+
+def test_all_endings_are_tried():
+    endings = {path.split()[0] for path in WRITERS}
+    assert endings == {ending[1:] for ending in ENDINGS}
+
+
+coordinate = st.floats(-100, 100, width=32).map(lambda value: 0.0 if value == 0 else value)
+point = st.tuples(*3 * [coordinate], *3 * [st.integers(0, 255)], *2 * [st.integers(-1, 300)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(table=st.lists(point, min_size=2, max_size=20), name=st.sampled_from(sorted(WRITERS)))
+def test_random_scans_in_random_formats(tmp_path_factory, table, name):
+    table = np.array(table, dtype=np.float64)
+    path = WRITERS[name](tmp_path_factory.mktemp('scan') / 'scan', table)
+    assert_read(read_scan(path, ColumnNames()), table)
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from(sorted(WRITERS)), cut=st.floats(0, 0.95), junk=st.binary(max_size=8))
+def test_cut_or_spoilt_files_raise_nothing_but_the_error_of_raw_data(
+    tmp_path_factory, name, cut, junk
+):
+    path = WRITERS[name](tmp_path_factory.mktemp('scan') / 'scan', POINTS)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(cut * len(content))] + junk)
+    try:
+        read_scan(path, ColumnNames())
+    except RawDataError as error:
+        assert str(path) in str(error) and '; expected ' in str(error)
+
+
+@pytest.mark.parametrize(
+    'column, name', [(column, name) for column in NAMES for name in NAMES[column]]
+)
+def test_every_accepted_name_is_found(tmp_path, column, name):
+    names = list(NAMES)
+    names[names.index(column)] = name.upper().replace('_', ' ')
+    header = ','.join(names)
+    rows = '\n'.join(','.join(map(str, row)) for row in POINTS.tolist())
+    (tmp_path / 'scan.csv').write_text(f'{header}\n{rows}\n')
+    assert_read(read_scan(tmp_path / 'scan.csv', ColumnNames()), POINTS)
+
+
+@pytest.mark.parametrize(
+    'columns, has_color, has_labels',
+    [('x y z', 0, 0), ('x y z red green blue', 1, 0), ('x y z semantic instance', 0, 1)],
+)
+@pytest.mark.parametrize('ending', ['.txt', '.npy'])
+def test_three_five_and_six_columns(tmp_path, columns, has_color, has_labels, ending):
+    order = [list(NAMES).index(name) for name in columns.split()]
+    path = WRITERS['txt' if ending == '.txt' else 'npy'](tmp_path / 'scan', POINTS[:, order])
+    scan = read_scan(path, ColumnNames())
+    np.testing.assert_array_equal(scan.coords, POINTS[:, :3])
+    assert (scan.colors is not None) == has_color
+    assert (scan.semantic is not None) == (scan.instance is not None) == has_labels
+    if has_labels:
+        np.testing.assert_array_equal(scan.instance, POINTS[:, 7])
+
+
+@pytest.mark.parametrize('name', ['txt', 'npy', 'csv named'])
+def test_columns_that_the_user_names(tmp_path, name):
+    path = WRITERS[name](tmp_path / 'scan', POINTS)
+    columns = ('instance', 'x', 'y', '-', '-', '-', 'z', 'semantic')
+    scan = read_scan(path, ColumnNames(columns=columns))
+    np.testing.assert_array_equal(scan.coords, POINTS[:, [1, 2, 6]])
+    assert scan.instance.tolist() == POINTS[:, 0].tolist() and scan.colors is None
+
+
+def test_names_that_the_user_gives(tmp_path):
+    path = ply_writer(names=('x', 'y', 'z', 'red', 'green', 'blue', 'sort', 'label'))(
+        tmp_path / 'scan', POINTS)
+    scan = read_scan(path, ColumnNames(semantic='sort', instance='label'))
+    assert scan.semantic.tolist() == POINTS[:, 6].tolist()
+    assert scan.instance.tolist() == POINTS[:, 7].tolist()
+    with pytest.raises(RawDataError, match=r"'kind' among them\. Correct --semantic-name"):
+        read_scan(path, ColumnNames(semantic='kind'))
+
+
+HEADER = 'x,y,z,red,green,blue,semantic,instance\n'
+BAD_TEXTS = [
+    ('', 'no line of numbers'),
+    (HEADER, 'no line of numbers'),
+    ('1 2 3 4\n', '4 columns without names; expected 3: x y z; 5: .*--columns x,y,z,-'),
+    ('1 2 3 4 5 6 7\n', '7 columns without names'),
+    (HEADER + '1,2,3,4,5,6,7\n', '7 columns without names'),  # fits no header
+    (HEADER + '1,2,3,4,5,6,7,8\n1,2,3,4,5,6,7\n', 'line 3 has 7 columns'),
+    (HEADER + '1,2,3,4,5,6,7,8\n1,2,3,4,5,6,7,chair\n', "line 3 holds 'chair'"),
+    (HEADER + '1,2,3,4,5,6,7,8\n1,2,nan,4,5,6,7,8\n', "line 3 holds 'nan'"),
+    ('1 2 three\n1 2 3\n', "line 1 reads '1 2 three'"),
+    ('1e0 2 3\n1e0 2\n', 'columns changed'),
+    ('1e0 2 3\n1e0 2 nan\n', 'NaN or infinity in point 1'),
+    ('x y z label class\n1 2 3 4 5\n', r"\['label', 'class'\], each of which may be semantic"),
+    ('x y z x label\n1 2 3 4 5\n', r"columns \['x'\] twice"),
+    ('a b c\n1 2 3\n', 'x, y, z among them'),
+    ('x y z red green\n1 2 3 4 5\n', '2 of the three colours'),
+]
+
+
+@pytest.mark.parametrize('text, message', BAD_TEXTS)
+def test_bad_text(tmp_path, text, message):
+    (tmp_path / 'scan.txt').write_text(text)
+    with pytest.raises(RawDataError, match=f'scan.txt: .*{message}'):
+        read_scan(tmp_path / 'scan.txt', ColumnNames())
+
+
+BAD_ARRAYS = [
+    ('scan.npy', np.zeros(5), r'shape \(5,\)'),
+    ('scan.npy', np.zeros((5, 4)), '4 columns without names'),
+    ('scan.npy', np.array([{}], dtype=object), 'cannot be read.*Python objects'),
+    ('scan.npz', {'stuff': np.zeros((5, 3)), 'label': np.zeros(5)}, 'called points or xyz'),
+    ('scan.npz', {'points': np.zeros((5, 3)), 'label': np.zeros(4)}, r"5 entries in each of \['la"),
+    ('scan.npz', {'points': np.zeros((5, 3)), 'label': np.zeros(5), 'Class': np.zeros(5)}, 'each'),
+]
+
+
+@pytest.mark.parametrize('name, content, message', BAD_ARRAYS)
+def test_bad_arrays(tmp_path, name, content, message):
+    if name.endswith('z'):
+        np.savez(tmp_path / name, **content)
+    else:
+        np.save(tmp_path / name, content)
+    with pytest.raises(RawDataError, match=message):
+        read_scan(tmp_path / name, ColumnNames())
+
+
+@pytest.mark.parametrize('name', ['npy', 'npz', 'ply'])
+def test_remedy_fits_files_of_ones_own(tmp_path, name):
+    path = WRITERS[name](tmp_path / 'scan', POINTS)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(RawDataError) as error:
+        read_scan(path, ColumnNames())
+    assert 'Download' not in str(error.value)
+    assert str(error.value).endswith(('correct it', 'are not read'))
+
+
+def test_other_format_says_what_is_read(tmp_path):
+    (tmp_path / 'scan.las').write_text('LASF')
+    with pytest.raises(RawDataError, match="ending '.las'; expected .ply, .npz.*Export it as .ply"):
+        read_scan(tmp_path / 'scan.las', ColumnNames())
+
+
+def test_arrays_of_other_lengths_do_no_harm_if_nobody_needs_them(tmp_path):
+    path = npz_writer()(tmp_path / 'scan', POINTS)
+    arrays = dict(np.load(path))
+    np.savez(path, **arrays, camera=np.zeros((4, 4)), palette=np.zeros(3))
+    assert_read(read_scan(path, ColumnNames()), POINTS)
