@@ -1,0 +1,213 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Predicted masks in the benchmark's text format, or in ``.npz`` files.
+
+Text: ``<scene>.txt`` with lines ``path/of/mask.txt label_id confidence``; a mask file holds one
+integer a line and point, not 0 = inside. ``.npz``: ``<scene>.npz`` with ``masks`` (Q, P) bool, or
+``packed_masks`` (Q, ⌈P/8⌉) uint8 and ``num_points``; ``label_ids`` (Q,); ``scores`` (Q,).
+
+Source: ScanNet's benchmark documentation of 3D semantic instance submissions.
+"""
+import io
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .files import ExchangeError, LabelSet, Source, inner_path, integer_lines
+
+MASK_FOLDER = 'predicted_masks'
+
+
+class Predictions(NamedTuple):
+    """A scene's predictions.
+
+    Attributes:
+        masks: ``(Q, P)`` bool; may overlap.
+        labels: ``(Q,)`` int64 class index.
+        scores: ``(Q,)`` float64, finite.
+    """
+
+    masks: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+
+
+def scene_names(source: Source) -> list[str]:
+    """The scenes that a folder or archive has predictions (or ground truth) of.
+
+    Raises:
+        ExchangeError: a scene occurs twice, as text and as ``.npz``.
+    """
+    tops = [name for name in source.names() if '/' not in name and name[-4:] in ('.txt', '.npz')]
+    names = [name[:-4] for name in tops]
+    twice = sorted(name for name in set(names) if names.count(name) > 1)
+    if twice:
+        raise ExchangeError(str(source.path), f'{twice[0]} twice', 'every scene once')
+    return sorted(names)
+
+
+def write_predictions(
+    write: Callable[[str, bytes], None], scene: str, predictions: Predictions, label_set: LabelSet
+) -> None:
+    """Write a scene in the text format.
+
+    Args:
+        write: takes a relative path and the content.
+        scene: its name.
+        predictions: what was predicted.
+        label_set: ids of the classes.
+    """
+    lines = []
+    digits = len(str(max(len(predictions.masks) - 1, 0)))
+    for k, mask in enumerate(predictions.masks):
+        path = f'{MASK_FOLDER}/{scene}_{k:0{digits}d}.txt'
+        content = np.full((len(mask), 2), 10, dtype=np.uint8)
+        content[:, 0] = 48 + mask.astype(bool)
+        write(path, content.tobytes())
+        # repr gives the shortest decimal that reads back as the same number.
+        score = repr(float(predictions.scores[k]))
+        lines.append(f'{path} {label_set.ids[predictions.labels[k]]} {score}\n')
+    write(f'{scene}.txt', ''.join(lines).encode('ascii'))
+
+
+def read_predictions(
+    source: Source, scene: str, label_set: LabelSet, num_points: int | None = None
+) -> Predictions:
+    """Read a scene.
+
+    Args:
+        source: holds ``<scene>.txt`` or ``<scene>.npz``.
+        scene: its name.
+        label_set: ids of the classes.
+        num_points: P; None: that of the first mask.
+
+    Raises:
+        ExchangeError: naming file and line of what cannot be used.
+    """
+    names = source.names()
+    if f'{scene}.npz' in names:
+        return _read_npz(source, f'{scene}.npz', label_set, num_points)
+    if f'{scene}.txt' not in names:
+        raise ExchangeError(
+            f'{source.path}/{scene}.txt', 'no such file', 'the predictions of every scene')
+    masks, labels, scores = [], [], []
+    for where, path, label, score in _read_list(source, scene, label_set):
+        try:
+            content = source.read(path)
+        except KeyError:
+            raise ExchangeError(where, f'no mask file {path!r}', 'it in place') from None
+        mask = integer_lines(content, f'{source.path}/{path}') != 0
+        if num_points is None:
+            num_points = len(mask)
+        _check_length(f'{source.path}/{path}', len(mask), num_points)
+        masks.append(mask)
+        labels.append(label)
+        scores.append(score)
+    return Predictions(
+        np.array(masks, dtype=bool).reshape(len(masks), num_points or 0),
+        np.array(labels, dtype=np.int64), np.array(scores, dtype=np.float64))
+
+
+def _read_list(source: Source, scene: str, label_set: LabelSet
+               ) -> Iterator[tuple[str, str, int, float]]:
+    """Where, path, class index and score of each line."""
+    known = {label_id: label for label, label_id in enumerate(label_set.ids)}
+    text = source.read(f'{scene}.txt').decode('utf-8', errors='replace')
+    for number, line in enumerate(text.splitlines(), start=1):
+        where = f'{source.path}/{scene}.txt:{number}'
+        words = line.split()
+        if not words:
+            continue
+        if len(words) != 3:
+            raise ExchangeError(where, f'{line[:60]!r}', 'path, label id and confidence')
+        path = inner_path(where, words[0])
+        try:
+            label_id, score = int(words[1]), float(words[2])
+        except ValueError:
+            raise ExchangeError(
+                where, f'{words[1]!r} and {words[2]!r}', 'an integer and a number') from None
+        if label_id not in known:
+            raise ExchangeError(where, f'label id {label_id}', f'one of {sorted(known)[:20]}…')
+        if not np.isfinite(score):
+            raise ExchangeError(where, f'confidence {words[2]}', 'a finite number')
+        yield where, path, known[label_id], score
+
+
+def _check_length(where: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise ExchangeError(
+            where, f'a mask of {found} points', f'{expected}, one entry for each point of the file')
+
+
+def _read_npz(source: Source, name: str, label_set: LabelSet, num_points: int | None
+              ) -> Predictions:
+    where = f'{source.path}/{name}'
+    try:
+        with np.load(io.BytesIO(source.read(name)), allow_pickle=False) as file:
+            arrays = dict(file)
+        ids = arrays['label_ids'].astype(np.int64)
+        scores = arrays['scores'].astype(np.float64)
+        if 'packed_masks' in arrays:
+            masks = np.unpackbits(
+                arrays['packed_masks'], axis=1, count=int(arrays['num_points'])).astype(bool)
+        else:
+            masks = arrays['masks'] != 0
+    except Exception as error:  # a damaged archive raises whatever it likes
+        raise ExchangeError(
+            where, f'not readable ({error})',
+            'masks or packed_masks and num_points, label_ids, scores') from None
+    if masks.ndim != 2 or ids.shape != (len(masks),) or scores.shape != (len(masks),):
+        raise ExchangeError(
+            where, f'masks {masks.shape}, label_ids {ids.shape}, scores {scores.shape}',
+            '(Q, P), (Q,), (Q,)')
+    _check_length(where, masks.shape[1], masks.shape[1] if num_points is None else num_points)
+    labels = label_set.labels(ids)
+    unknown = ids[labels == len(label_set.ids)]
+    if len(unknown):
+        raise ExchangeError(where, f'label id {unknown[0]}', f'one of {label_set.ids[:20]}…')
+    if not np.isfinite(scores).all():
+        raise ExchangeError(
+            where, f'score {scores[~np.isfinite(scores)][0]}', 'finite numbers')
+    return Predictions(masks, labels, scores)
+
+
+def check_predictions(
+    source: Source, num_points: dict[str, int], label_set: LabelSet, *,
+    most_bytes: int | None = None,
+) -> list[str]:
+    """Look for everything that a benchmark would refuse.
+
+    Args:
+        source: the submission.
+        num_points: scene → its points; all of them and no others must be there.
+        label_set: ids of the classes.
+        most_bytes: size of the archive at most; None for no limit.
+
+    Returns:
+        What is wrong, one sentence each; empty if nothing is.
+    """
+    faults = []
+    try:
+        found = scene_names(source)
+    except ExchangeError as error:
+        return [str(error)]
+    missing = sorted(set(num_points) - set(found))
+    extra = sorted(set(found) - set(num_points))
+    if missing:
+        faults.append(f'{len(missing)} scenes are missing: {", ".join(missing[:5])}')
+    if extra:
+        faults.append(f'{len(extra)} scenes do not belong here: {", ".join(extra[:5])}')
+    for name in source.names():
+        try:
+            inner_path(str(source.path), name)
+        except ExchangeError as error:
+            faults.append(str(error))
+    for scene in sorted(set(found) & set(num_points)):
+        try:
+            read_predictions(source, scene, label_set, num_points[scene])
+        except ExchangeError as error:
+            faults.append(str(error))
+    size = source.path.stat().st_size if source.path.is_file() else 0
+    if most_bytes is not None and size > most_bytes:
+        faults.append(f'{source.path}: {size} bytes; expected at most {most_bytes}')
+    return faults

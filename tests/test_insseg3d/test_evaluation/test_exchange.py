@@ -1,0 +1,190 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Files that other programs read and write: there and back, and every fault by file and line."""
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from insseg3d.evaluation.exchange import (
+    ExchangeError,
+    LabelSet,
+    Predictions,
+    check_predictions,
+    open_source,
+    read_predictions,
+    read_truth,
+    scene_names,
+    truth_ids,
+    write_predictions,
+    write_truth,
+)
+from insseg3d.evaluation.functional import instance_ap, scene_table
+
+LABELS = LabelSet(('chair', 'table', 'lamp'), (5, 7, 3))
+
+
+def predictions(seed=0, num_masks=4, num_points=50):
+    rng = np.random.default_rng(seed)
+    return Predictions(rng.random((num_masks, num_points)) < 0.3, rng.integers(0, 3, num_masks),
+                       rng.random(num_masks))
+
+
+def write_folder(root, scenes):
+    def write(name, content):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    for scene, found in scenes.items():
+        write_predictions(write, scene, found, LABELS)
+    return root
+
+
+def write_zip(path, scenes):
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for scene, found in scenes.items():
+            write_predictions(archive.writestr, scene, found, LABELS)
+    return path
+
+
+def write_npz(root, scenes, packed):
+    root.mkdir(parents=True, exist_ok=True)
+    for scene, found in scenes.items():
+        masks = dict(packed_masks=np.packbits(found.masks, axis=1),
+                     num_points=found.masks.shape[1]) if packed else dict(masks=found.masks)
+        np.savez(root / f'{scene}.npz', **masks, scores=found.scores,
+                 label_ids=np.array(LABELS.ids)[found.labels])
+    return root
+
+
+@pytest.mark.parametrize('form', ['folder', 'zip', 'npz', 'packed npz'])
+def test_predictions_come_back_to_the_last_bit(tmp_path, form):
+    scenes = {'a': predictions(0), 'b': predictions(1, num_masks=12), 'c': predictions(2, 0)}
+    path = {'folder': lambda: write_folder(tmp_path / 'f', scenes),
+            'zip': lambda: write_zip(tmp_path / 'f.zip', scenes),
+            'npz': lambda: write_npz(tmp_path / 'f', scenes, False),
+            'packed npz': lambda: write_npz(tmp_path / 'f', scenes, True)}[form]()
+    source = open_source(path)
+    assert scene_names(source) == ['a', 'b', 'c']
+    for scene, found in scenes.items():
+        for one, two in zip(read_predictions(source, scene, LABELS, 50), found):
+            np.testing.assert_array_equal(one, two)
+    assert check_predictions(source, dict.fromkeys('abc', 50), LABELS) == []
+
+
+@given(st.integers(0, 2**31), st.integers(0, 80))
+@settings(max_examples=60, deadline=None)
+def test_truth_comes_back_and_scores_the_same(seed, num_points):
+    rng = np.random.default_rng(seed)
+    instance = rng.integers(-1, 6, num_points)
+    semantic = rng.integers(0, 4, 7)[instance]
+    ids = truth_ids(instance, semantic, LABELS)
+    text = io.BytesIO(b'\n'.join(ids.astype(np.bytes_).tolist()))
+
+    class Memory:
+        path = 'memory'
+        read = staticmethod(lambda name: text.getvalue())
+
+    truth = read_truth(Memory, 'a', LABELS)
+    inside = (instance >= 0) & (semantic < 3)
+    np.testing.assert_array_equal(truth.instance >= 0, inside)
+    np.testing.assert_array_equal(truth.semantic[inside], semantic[inside])
+    found = predictions(seed, 5, num_points)
+    tables = [scene_table(pred_masks=found.masks, pred_labels=found.labels,
+                          pred_scores=found.scores, gt_instance=i, gt_semantic=s, num_classes=3)
+              for i, s in ((instance, semantic), truth)]
+    one, two = (instance_ap([table], num_classes=3, min_points=3).ap for table in tables)
+    np.testing.assert_array_equal(one, two)
+
+
+def test_truth_by_hand(tmp_path):
+    ids = truth_ids(np.array([4, 4, 9, -1, 2, 9]), np.array([1, 1, 0, 0, 3, 0]), LABELS)
+    assert ids.tolist() == [7001, 7001, 5002, 0, 0, 5002]
+    write_truth(tmp_path / 'new' / 'a.txt', ids)
+    assert (tmp_path / 'new' / 'a.txt').read_text() == '7001\n7001\n5002\n0\n0\n5002\n'
+    with pytest.raises(ValueError, match='1000 objects'):
+        truth_ids(np.arange(1000), np.zeros(1000, int), LABELS)
+    truth_ids(np.arange(999), np.zeros(999, int), LABELS)
+
+
+@pytest.mark.parametrize('line, words', [
+    ('predicted_masks/a_0.txt 5', ['a.txt:2', 'path, label id and confidence']),
+    ('predicted_masks/a_0.txt 6 0.5', ['a.txt:2', 'label id 6', '3, 5, 7']),
+    ('predicted_masks/a_0.txt 5 nan', ['a.txt:2', 'nan', 'finite']),
+    ('predicted_masks/a_0.txt five 0.5', ['a.txt:2', "'five'"]),
+    ('predicted_masks/none.txt 5 0.5', ['a.txt:2', 'none.txt']),
+    ('../predicted_masks/a_0.txt 5 0.5', ['a.txt:2', 'stays inside']),
+    ('/predicted_masks/a_0.txt 5 0.5', ['a.txt:2', 'relative']),
+    ('predicted_masks/../../x.txt 5 0.5', ['a.txt:2', 'stays inside']),
+    ('predicted_masks/short.txt 5 0.5', ['short.txt', '49 points', '50']),
+    ('predicted_masks/words.txt 5 0.5', ['words.txt:2', "'x'", 'integer']),
+])
+def test_faults_of_the_text_format_are_named(tmp_path, line, words):
+    root = write_folder(tmp_path, {'a': predictions(0, 1)})
+    (root / 'predicted_masks/short.txt').write_text('1\n' * 49)
+    (root / 'predicted_masks/words.txt').write_text('1\nx\n' + '1\n' * 48)
+    with (root / 'a.txt').open('a') as file:
+        file.write(line + '\n')
+    with pytest.raises(ExchangeError) as error:
+        read_predictions(open_source(root), 'a', LABELS, 50)
+    assert not [word for word in words if word not in str(error.value)], error.value
+    assert check_predictions(open_source(root), {'a': 50}, LABELS) == [str(error.value)]
+
+
+@pytest.mark.parametrize('change, words', [
+    (dict(scores=np.array([0.5, np.inf])), ['a.npz', 'inf']),
+    (dict(label_ids=np.array([5, 4])), ['a.npz', 'label id 4']),
+    (dict(scores=np.zeros(3)), ['a.npz', '(3,)']),
+    (dict(masks=np.zeros((2, 49))), ['a.npz', '49', '50']),
+    (dict(masks=None), ['a.npz', 'masks']),
+])
+def test_faults_of_npz_files_are_named(tmp_path, change, words):
+    arrays = dict(masks=np.zeros((2, 50), bool), label_ids=np.array([5, 7]), scores=np.ones(2))
+    arrays = {k: v for k, v in {**arrays, **change}.items() if v is not None}
+    np.savez(tmp_path / 'a.npz', **arrays)
+    with pytest.raises(ExchangeError) as error:
+        read_predictions(open_source(tmp_path), 'a', LABELS, 50)
+    assert not [word for word in words if word not in str(error.value)], error.value
+
+
+def test_faults_of_a_whole_submission_are_all_named(tmp_path):
+    scenes = {'a': predictions(0), 'b': predictions(1), 'd': predictions(2, num_points=40)}
+    path = write_zip(tmp_path / 'f.zip', scenes)
+    with zipfile.ZipFile(path, 'a') as archive:
+        archive.writestr('../outside.txt', '1\n')
+    faults = check_predictions(
+        open_source(path), {'a': 50, 'c': 50, 'd': 50}, LABELS, most_bytes=100)
+    for words in ('1 scenes are missing: c', '1 scenes do not belong here: b', '../outside.txt',
+                  '40 points', 'bytes; expected at most 100'):
+        assert any(words in fault for fault in faults), (words, faults)
+
+
+def test_unusable_sources_are_named(tmp_path):
+    (tmp_path / 'no.zip').write_text('hello')
+    with pytest.raises(ExchangeError, match='no.zip: no zip archive'):
+        open_source(tmp_path / 'no.zip')
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        open_source(tmp_path / 'nowhere')
+    write_folder(tmp_path / 'f', {'a': predictions()})
+    write_npz(tmp_path / 'f', {'a': predictions()}, True)
+    with pytest.raises(ExchangeError, match='a twice'):
+        scene_names(open_source(tmp_path / 'f'))
+    with pytest.raises(ExchangeError, match='b.txt'):
+        read_predictions(open_source(tmp_path / 'f'), 'b', LABELS)
+    (tmp_path / 'f' / 'gt.txt').write_text('0\n-4\n')
+    with pytest.raises(ExchangeError, match='gt.txt:2: -4'):
+        read_truth(open_source(tmp_path / 'f'), 'gt', LABELS)
+    with pytest.raises(ExchangeError, match='nothing.txt'):
+        read_truth(open_source(tmp_path / 'f'), 'nothing', LABELS)
+
+
+def test_label_sets_from_a_file(tmp_path):
+    path = tmp_path / 'labels.txt'
+    path.write_text('5 chair\n\n12 floor lamp\n')
+    assert LabelSet.read(path) == (('chair', 'floor lamp'), (5, 12))
+    assert LABELS.labels(np.array([3, 7, 0, 5, 99])).tolist() == [2, 1, 3, 0, 3]
+    for text in ('chair 5', '0 chair', '5', '5 a\n5 b', ''):
+        path.write_text(text)
+        with pytest.raises(ExchangeError, match='labels.txt'):
+            LabelSet.read(path)
