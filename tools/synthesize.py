@@ -1,13 +1,24 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Make furnished rooms and write them as raw scans of a public data set."""
 import argparse
+import dataclasses
 import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'projects'))
 
-from insseg3d.synthesis import KINDS, RoomOptions, synthesize_scannet  # noqa: E402
+from insseg3d.synthesis import (  # noqa: E402
+    FAULTS,
+    KINDS,
+    RELEASES,
+    S3DIS_OPTIONS,
+    RoomOptions,
+    synthesize_s3dis,
+    synthesize_scannet,
+)
+
+DEFAULTS = {'scannet': RoomOptions(), 's3dis': S3DIS_OPTIONS}
 
 
 def parse_splits(text: str, scenes: int) -> dict[str, int]:
@@ -28,46 +39,67 @@ def parse_splits(text: str, scenes: int) -> dict[str, int]:
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    default = RoomOptions()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--layout', choices=['scannet'], required=True, help='files to write')
+    parser.add_argument('--layout', choices=DEFAULTS, required=True, help='files to write')
     parser.add_argument('--out', type=Path, required=True, help='root folder of the data set')
     parser.add_argument('--scenes', type=int, required=True, help='number of rooms')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same bytes')
     parser.add_argument('--splits', default='', metavar='train=A,val=B,test=C',
-                        help='rooms of each split (default: every fifth for val, none for test)')
+                        help='scannet: rooms of each split (default: every fifth for val)')
+    parser.add_argument('--release', choices=RELEASES, default='aligned',
+                        help='s3dis: which of the two releases to look like')
+    parser.add_argument('--faults', action='store_true',
+                        help='s3dis: with the faults that are known of it, each in one room')
     parser.add_argument('--kinds', default='', help=f'comma list among {", ".join(KINDS)}')
-    parser.add_argument('--spacing', type=float, default=default.spacing,
+    parser.add_argument('--spacing', type=float,
                         help='median distance of neighbouring vertices in metres')
-    parser.add_argument('--area', type=float, nargs=2, default=default.area,
-                        metavar=('LEAST', 'MOST'), help='floor area in square metres')
-    parser.add_argument('--objects', type=int, nargs=2, default=default.objects,
-                        metavar=('LEAST', 'MOST'), help='objects in a room')
-    parser.add_argument('--clutter', type=int, nargs=2, default=default.clutter,
-                        metavar=('LEAST', 'MOST'), help='small things in a room')
+    for name, text in (('area', 'floor area in square metres'), ('objects', 'objects in a room'),
+                       ('clutter', 'small things in a room')):
+        parser.add_argument(f'--{name}', type=float if name == 'area' else int, nargs=2, help=text,
+                            metavar=('LEAST', 'MOST'))
     parser.add_argument('--mixed-segments', action='store_true',
-                        help='let over-segments reach across objects')
+                        help='scannet: let over-segments reach across objects')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes')
     parser.add_argument('--overwrite', action='store_true', help='replace scenes that exist')
     return parser.parse_args(argv)
 
 
+def room_options(args: argparse.Namespace) -> RoomOptions:
+    """The layout's own rooms, but for what was asked for."""
+    asked = {name: tuple(value) for name in ('area', 'objects', 'clutter')
+             if (value := getattr(args, name)) is not None}
+    if args.spacing is not None:
+        asked['spacing'] = args.spacing
+    default = DEFAULTS[args.layout]
+    if any(asked.get(name, usual) != usual for name, usual in (
+            ('spacing', default.spacing), ('area', default.area))):
+        # The range of vertices is that of default rooms; other rooms have what they have.
+        asked['vertices'] = (0, 2 ** 31)
+    if args.kinds:
+        asked['kinds'] = frozenset(args.kinds.split(','))
+    return dataclasses.replace(default, mixed_segments=args.mixed_segments, **asked)
+
+
+def synthesize(args: argparse.Namespace) -> dict[str, list[str]]:
+    """Write the rooms; names of those of each split or area."""
+    if args.scenes < 1:
+        raise ValueError(f'--scenes: found {args.scenes}, expected at least 1')
+    options = room_options(args)
+    common = dict(seed=args.seed, options=options, workers=args.workers, overwrite=args.overwrite)
+    if args.layout == 'scannet':
+        if args.faults:
+            raise ValueError('--faults: only known of --layout s3dis')
+        return synthesize_scannet(args.out, parse_splits(args.splits, args.scenes), **common)
+    if args.splits or args.mixed_segments:
+        raise ValueError('--splits and --mixed-segments: only with --layout scannet')
+    return synthesize_s3dis(args.out, args.scenes, release=args.release,
+                            faults=tuple(FAULTS) if args.faults else (), **common)
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
-        if args.scenes < 1:
-            raise ValueError(f'--scenes: found {args.scenes}, expected at least 1')
-        # The range of vertices is that of default rooms; other rooms have what they have.
-        default = RoomOptions()
-        usual = tuple(args.area) == default.area and args.spacing == default.spacing
-        options = RoomOptions(
-            kinds=frozenset(args.kinds.split(',') if args.kinds else KINDS), spacing=args.spacing,
-            area=tuple(args.area), objects=tuple(args.objects), clutter=tuple(args.clutter),
-            vertices=default.vertices if usual else (0, 2 ** 31),
-            mixed_segments=args.mixed_segments)
-        names = synthesize_scannet(args.out, parse_splits(args.splits, args.scenes),
-                                   seed=args.seed, options=options, workers=args.workers,
-                                   overwrite=args.overwrite)
+        names = synthesize(args)
     except (ValueError, OSError) as error:
         print(f'synthesize.py: {error}', file=sys.stderr)
         return 1

@@ -73,3 +73,11 @@ CATEGORIES: dict[str, Category] = {
 
 # The 18 classes whose instances ScanNet's benchmark counts, by NYU40 id.
 INSTANCE_NYU40 = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
+
+# The class that an annotator of S3DIS gives to a piece; what is not named is clutter.
+S3DIS_CLASSES = {
+    **{name: name for name in ('ceiling', 'floor', 'wall', 'beam', 'column', 'window', 'door',
+                               'table', 'chair', 'sofa', 'bookcase', 'board')},
+    **dict.fromkeys(('desk', 'dining table', 'coffee table', 'end table'), 'table'),
+    **dict.fromkeys(('office chair', 'armchair'), 'chair'),
+    'couch': 'sofa', 'bookshelf': 'bookcase'}

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .fittings import FITTINGS, build_in, hang
 from .furniture import KINDS
 from .layout import Layout, Placed
 from .materials import draw_material
 from .oversegment import mix_segments, oversegment
 from .programs import PROGRAMS, furnish
-from .scan import scan_surfaces, walk
+from .scan import CAMERAS, Scan, scan_surfaces
 from .surfaces import Surface, box, rectangle
 
 
@@ -27,6 +28,9 @@ class RoomOptions:
         frames: Depth images taken on the walk.
         vertices: Rooms with fewer or more vertices are made anew (as seeds allow).
         mixed_segments: Whether over-segments may reach across two objects.
+        programs: Types of rooms, among ``PROGRAMS``.
+        fittings: What rooms may have besides walls and furniture, among ``FITTINGS``.
+        camera: How rooms are scanned, among ``CAMERAS``.
     """
 
     kinds: frozenset[str] = frozenset(KINDS)
@@ -37,11 +41,17 @@ class RoomOptions:
     frames: int = 84
     vertices: tuple[int, int] = (80_000, 240_000)
     mixed_segments: bool = False
+    programs: tuple[str, ...] = tuple(PROGRAMS)
+    fittings: tuple[str, ...] = ()
+    camera: str = 'hand-held'
 
     def __post_init__(self):
-        unknown = sorted(set(self.kinds) - set(KINDS))
-        if unknown:
-            raise ValueError(f'kinds: unknown {unknown}; known are {sorted(KINDS)}')
+        for name, known in (('kinds', KINDS), ('programs', PROGRAMS), ('fittings', FITTINGS)):
+            unknown = sorted(set(getattr(self, name)) - set(known))
+            if unknown:
+                raise ValueError(f'{name}: unknown {unknown}; known are {sorted(known)}')
+        if self.camera not in CAMERAS:
+            raise ValueError(f'camera: found {self.camera!r}, expected one of {list(CAMERAS)}')
         if not 0.004 <= self.spacing <= 0.1:
             raise ValueError(f'spacing: found {self.spacing}, expected 0.004 to 0.1 metres')
         if self.area[0] < 3.0:
@@ -78,6 +88,52 @@ class Room(NamedTuple):
     seen: np.ndarray
 
 
+class Interior(NamedTuple):
+    """A furnished room as scanned, before annotation.
+
+    Attributes:
+        pieces: Floor, ceiling, walls and all that stands between them.
+        scan: In room coordinates.
+        owner: (P,) int32 index of the piece each vertex belongs to.
+        seen: (pieces,) share of each piece's surface that the camera saw.
+        scene_type: The type of room.
+        rng: Source of randomness, for what follows.
+    """
+
+    pieces: list[Placed]
+    scan: Scan
+    owner: np.ndarray
+    seen: np.ndarray
+    scene_type: str
+    rng: np.random.Generator
+
+
+def make_interior(seed: int | tuple[int, ...], options: RoomOptions) -> Interior:
+    """Make, furnish and scan a room.
+
+    Args:
+        seed: The same seed and options give the same to the last bit.
+        options: What rooms are like.
+
+    Returns:
+        ``Interior``.
+    """
+    poses, reach = CAMERAS[options.camera]
+    for attempt in range(8):
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(attempt,)))
+        layout, scene_type = _furnished(rng, options)
+        pieces = _shell(layout, rng) + layout.placed
+        surfaces = [s for piece in pieces for s in piece.surfaces]
+        owner_of = np.repeat(np.arange(len(pieces), dtype=np.int32),
+                             [len(piece.surfaces) for piece in pieces])
+        scan = scan_surfaces(surfaces, poses(layout, rng, frames=options.frames),
+                             _lamps(layout, rng), rng, spacing=options.spacing, reach=reach)
+        if options.vertices[0] <= len(scan.points) <= options.vertices[1]:
+            break
+    area = np.stack([np.bincount(owner_of, scan.seen[:, k], len(pieces)) for k in (0, 1)])
+    return Interior(pieces, scan, owner_of[scan.surface], area[0] / area[1], scene_type, rng)
+
+
 def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
     """Make, furnish, scan and annotate a room.
 
@@ -88,27 +144,15 @@ def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
     Returns:
         ``Room``.
     """
-    for attempt in range(8):
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(attempt,)))
-        layout, scene_type = _furnished(rng, options)
-        pieces = _shell(layout, rng) + layout.placed
-        surfaces = [s for piece in pieces for s in piece.surfaces]
-        owner_of = np.repeat(np.arange(len(pieces), dtype=np.int32),
-                             [len(piece.surfaces) for piece in pieces])
-        scan = scan_surfaces(surfaces, walk(layout, rng, frames=options.frames),
-                             _lamps(layout, rng), rng, spacing=options.spacing)
-        if options.vertices[0] <= len(scan.points) <= options.vertices[1]:
-            break
-    owner = owner_of[scan.surface]
+    pieces, scan, owner, seen, scene_type, rng = make_interior(seed, options)
     segments = oversegment(scan.points, scan.faces, owner, threshold=0.0005, least=20)
     if options.mixed_segments:
         segments = mix_segments(scan.points, segments, owner, gap=1.5 * options.spacing, share=0.2,
                                 rng=rng)
     groups, holders = _annotate(pieces, owner, segments, rng)
-    area = np.stack([np.bincount(owner_of, scan.seen[:, k], len(pieces)) for k in (0, 1)])
     points, alignment = _turn(scan.points, rng)
     return Room(points, scan.colors, scan.faces, segments, groups, alignment, scene_type, owner,
-                (area[0] / area[1])[holders])
+                seen[holders])
 
 
 def make_points(*, seed: int, num_points: int) -> np.ndarray:
@@ -141,7 +185,7 @@ def make_points(*, seed: int, num_points: int) -> np.ndarray:
 
 def _furnished(rng: np.random.Generator, options: RoomOptions) -> tuple[Layout, str]:
     """Draw size and type of a room and furnish it, so that things stand close enough."""
-    program = str(rng.choice(list(PROGRAMS)))
+    program = str(rng.choice(list(options.programs)))
     target = int(rng.integers(options.objects[0], options.objects[1] + 1))
     for _ in range(6):
         area, ratio = rng.uniform(*options.area), rng.uniform(0.62, 1.0)
@@ -150,8 +194,10 @@ def _furnished(rng: np.random.Generator, options: RoomOptions) -> tuple[Layout, 
         layout = Layout(rng, size, options.kinds, options.objects[1])
         if rng.random() < 0.3 and area > 11:
             _recess(layout)
+        build_in(layout, options.fittings)
         clutter = int(rng.integers(options.clutter[0], options.clutter[1] + 1))
         furnish(layout, program, target=target, clutter_count=clutter)
+        hang(layout, options.fittings)
         if layout.count >= options.objects[0] and layout.touching() >= 0.4:
             break
     return layout, program

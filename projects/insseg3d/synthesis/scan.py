@@ -15,7 +15,6 @@ from .surfaces import Surface
 
 _IMAGE = (144, 192)  # height, width of the depth images, pixels
 _FOCAL = 168.0       # of these images: 60 degrees wide
-_REACH = 4.2         # metres
 _LIGHT_PIXELS = 96
 
 # Width of a grid cell over the wanted median distance to the nearest vertex.
@@ -43,7 +42,7 @@ class Scan(NamedTuple):
 
 
 def scan_surfaces(surfaces: Sequence[Surface], cameras: np.ndarray, lights: np.ndarray,
-                  rng: np.random.Generator, *, spacing: float) -> Scan:
+                  rng: np.random.Generator, *, spacing: float, reach: float = 4.2) -> Scan:
     """Scan surfaces.
 
     Args:
@@ -52,6 +51,7 @@ def scan_surfaces(surfaces: Sequence[Surface], cameras: np.ndarray, lights: np.n
         lights: (L, 3) positions of lamps.
         rng: Source of randomness.
         spacing: Wanted median distance of a vertex to its nearest neighbour, metres.
+        reach: How far the cameras measure, metres.
 
     Returns:
         ``Scan``.
@@ -62,7 +62,7 @@ def scan_surfaces(surfaces: Sequence[Surface], cameras: np.ndarray, lights: np.n
     views, nearest = np.zeros(count, np.uint8), np.full(count, np.inf, np.float32)
     for camera in cameras:
         image = render_depth(triangles, camera, _FOCAL, *_IMAGE)
-        observe(samples.points, samples.normals, camera, image, _FOCAL, _REACH, views, nearest)
+        observe(samples.points, samples.normals, camera, image, _FOCAL, reach, views, nearest)
     state = _survivors(surfaces, samples, views, nearest, rng)
     order = rng.integers(0, 256, count, dtype=np.uint8)
     faces = build_mesh(samples.points, samples.normals, state, order, samples.start, samples.shape,
@@ -200,3 +200,35 @@ def walk(layout: Layout, rng: np.random.Generator, *, frames: int) -> np.ndarray
     drop = rng.uniform(0.25, 1.15, frames)
     ahead = np.column_stack([np.cos(look), np.sin(look), -drop * rng.uniform(0.5, 1.0, frames)])
     return look_at(eye, eye + ahead)
+
+
+def tripod(layout: Layout, rng: np.random.Generator, *, frames: int) -> np.ndarray:
+    """Cameras (N, 12) of a tripod that is put up in a few places and looks all around from each.
+
+    Sixty images a place: twelve bearings, five of which lie above each other, so that everything
+    between floor and ceiling is in two of them.
+    """
+    width, depth, _ = layout.size
+    stations = max(1, frames // 60)
+    blocks = [p.corners for p in layout.placed if p.span[0] < 1.7]
+    body = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 0.2
+    spots: list[np.ndarray] = []
+    for attempt in range(40 * stations):
+        spot = rng.uniform(0.15, 0.85, 2) * (width, depth)
+        if attempt >= 20 * stations or not blocks or not rectangles_overlap(
+                body + spot, np.stack(blocks)).any():
+            spots.append(spot)
+        if len(spots) == stations:
+            break
+    bearings = np.arange(12) * np.pi / 6 + rng.uniform(0, 2 * np.pi)
+    pitches = np.deg2rad([-62.0, -31.0, 0.0, 31.0, 62.0])
+    bearing, pitch = (a.ravel() for a in np.meshgrid(bearings, pitches))
+    ahead = np.column_stack([np.cos(bearing) * np.cos(pitch), np.sin(bearing) * np.cos(pitch),
+                             np.sin(pitch)])
+    height = rng.uniform(1.3, 1.6)
+    eyes = np.array([[*spot, height] for spot in spots]).repeat(len(ahead), axis=0)
+    return look_at(eyes, eyes + np.tile(ahead, (len(spots), 1)))
+
+
+# How a room may be scanned: the poses of the camera, and how far it measures, metres.
+CAMERAS = {'hand-held': (walk, 4.2), 'tripod': (tripod, 12.0)}

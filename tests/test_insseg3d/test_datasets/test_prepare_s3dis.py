@@ -120,8 +120,14 @@ def test_a_release_that_is_not_whole_says_so(raw, out):
     said = []
     prepare_s3dis(raw, out, on_remark=said.append)
     assert 'not there: Area_2, Area_3, Area_4, Area_6' in said
-    assert 'Area_1 has 2 rooms, in a whole release 44' in said
-    assert sum(ROOMS.values()) == 272
+    whole = '3 of the 272 rooms of a whole release: 2 of 44 in Area_1, 1 of 68 in Area_5'
+    assert whole in said
+    for area, count in ROOMS.items():
+        for number in range(count):
+            (raw / f'Area_{area}/hall_{number}').mkdir(parents=True)
+    shutil.rmtree(raw / 'Area_1/office_1'), shutil.rmtree(raw / 'Area_1/office_2')
+    shutil.rmtree(raw / 'Area_5/WC_1')
+    assert len(find_release(raw).remarks) == 1  # which release it is
 
 
 def test_areas_can_be_chosen(raw, out):
@@ -175,8 +181,9 @@ def test_faults_are_mended_ignored_and_written_down(raw, out):
 def test_carriage_returns_are_read(raw, out):
     crlf = {name: text.replace('\n', '\r\n') for name, text in typed.ANNOTATIONS.items()}
     typed.write_room(raw, annotations=crlf)
-    prepare_s3dis(raw, out)
+    report = prepare_s3dis(raw, out)
     assert read(out, 'points').reshape(-1, 6).tolist() == typed.POINTS
+    assert 'Annotations/chair_2.txt, lines end with CR LF' in remarks(report)
 
 
 CHAIR = '-21.000 38.500 0.500 1 2 3\n'

@@ -58,7 +58,7 @@ def convert_room(folder: Path) -> ConvertedRoom:
         coords.append(annotation.coords)
         colors.append(annotation.colors)
         sizes.append(len(annotation.coords))
-        notes += [f'Annotations/{path.name}, {repair}' for repair in annotation.repairs]
+        notes += [f'Annotations/{path.name}, {note}' for note in annotation.notes]
     points = np.empty((sum(sizes), 6), dtype=np.float32)
     low = np.min([part.min(axis=0) for part in coords], axis=0)
     boxes, start = [], 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..s3dis import AREAS
 from .errors import DOWNLOAD_AGAIN, RawDataError
-from .text_table import Repair, line_of_row, parse_table, repair_control_bytes
+from .text_table import line_of_row, parse_table, repair_control_bytes
 
 ROOMS = {1: 44, 2: 40, 3: 23, 4: 49, 5: 68, 6: 48}
 """Rooms of each area in a whole release, 272. (The paper of the data set counts 271.)"""
@@ -43,12 +43,12 @@ class Annotation(NamedTuple):
     Attributes:
         coords: ``(P, 3)`` float64, metres, as in the file.
         colors: ``(P, 3)`` float32, 0..255.
-        repairs: bytes that were mended.
+        notes: bytes that were mended, unusual line ends.
     """
 
     coords: np.ndarray
     colors: np.ndarray
-    repairs: list[Repair]
+    notes: list[str]
 
 
 def find_release(raw: Path, *, kind: str | None = None) -> RawRelease:
@@ -84,9 +84,13 @@ def find_release(raw: Path, *, kind: str | None = None) -> RawRelease:
     absent = [f'Area_{area}' for area in AREAS if area not in rooms]
     if absent:
         remarks.append(f'not there: {", ".join(absent)}')
-    for area, names in rooms.items():
-        if len(names) != ROOMS[area]:
-            remarks.append(f'Area_{area} has {len(names)} rooms, in a whole release {ROOMS[area]}')
+    counts = {area: len(names) for area, names in rooms.items()}
+    if counts != ROOMS:
+        parts = [f'{count} of {ROOMS[area]} in Area_{area}' for area, count in counts.items()]
+        remarks.append(
+            f'{sum(counts.values())} of the {sum(ROOMS.values())} rooms of a whole release: '
+            f'{", ".join(parts)}'
+        )
     return RawRelease(folder, kind, rooms, remarks)
 
 
@@ -172,7 +176,9 @@ def read_annotation(path: Path) -> Annotation:
             colours that are not whole or not in 0..255.
     """
     text = np.fromfile(path, np.uint8)
-    repairs = repair_control_bytes(text, path)
+    notes = [str(repair) for repair in repair_control_bytes(text, path)]
+    if np.any(text == ord('\r')):
+        notes.append('lines end with CR LF')
     table = parse_table(text, path, columns=6)
     if not len(table):
         raise RawDataError(path, 'no points', 'lines x y z r g b', DOWNLOAD_AGAIN)
@@ -186,4 +192,4 @@ def read_annotation(path: Path) -> Annotation:
             'whole numbers from 0 to 255',
             DOWNLOAD_AGAIN,
         )
-    return Annotation(table[:, :3].copy(), colors, repairs)
+    return Annotation(table[:, :3].copy(), colors, notes)
