@@ -44,6 +44,8 @@ def parse_args(argv=None):
     speed.set_defaults(run=run_speed)
     speed.add_argument('--weights', help='checkpoint (default: untrained)')
     speed.add_argument('--device', default='cpu')
+    speed.add_argument('--forward-only', action='store_true',
+                       help='without the backward pass, which needs the memory of a training')
     data = commands.add_parser('data', help='transforms of the data pipelines')
     data.set_defaults(run=run_data)
     data.add_argument('--workers', type=int, nargs='*', default=[0, 2],
@@ -97,16 +99,18 @@ def run_speed(args):
         row['forward pass'] = sum(row[stage] for stage in STAGES[1:])
         row['head'] = sum(row[stage] for stage in STAGES[2:])
         rows.append(row)
-    forward_memory = peak_memory(args.device)
-    for row in rows:
-        row['backbone alone'] = time_backbone(model, data, backward=False)
-        row['backbone, forward + backward'] = time_backbone(model, data, backward=True)
+    memory = dict(forward=peak_memory(args.device))
+    if not args.forward_only:
+        for row in rows:
+            row['backbone alone'] = time_backbone(model, data, backward=False)
+            row['backbone, forward + backward'] = time_backbone(model, data, backward=True)
+        memory.update(training=peak_memory(args.device))
     rows = rows[args.warm_up:]
     report = dict(
         points=len(points), voxels=len(data['data_samples'][0].voxels.coors), device=args.device,
         threads=torch.get_num_threads(), torch=torch.__version__,
         seconds={key: statistics.median(row[key] for row in rows) for key in rows[0]},
-        peak_memory_gb=dict(forward=forward_memory, training=peak_memory(args.device)))
+        peak_memory_gb=memory)
     print_report(report, len(rows))
     return report
 

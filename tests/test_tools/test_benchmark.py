@@ -24,3 +24,11 @@ def test_speed_of_a_small_scan(run_tool, tiny_config, tmp_path):
              '--threads', 1, '--json', 'speed.json')
     report = json.loads((tmp_path / 'speed.json').read_text())
     assert report['seconds']['forward pass'] > 0 and report['points'] == 3000
+    assert 'backbone, forward + backward' in report['seconds']
+    assert report['peak_memory_gb'].keys() == {'forward', 'training'}
+
+
+def test_speed_of_several_rooms_without_the_backward_pass(run_tool, tiny_config, tmp_path):
+    out = run_tool('benchmark.py', 'speed', tiny_config, '--points', 160_000, '--repeat', 1,
+                   '--forward-only', '--warm-up', 0, '--threads', 1).stdout
+    assert '160000 points' in out and 'backward' not in out and 'training' not in out
