@@ -2,6 +2,7 @@
 """What all tests share."""
 import insseg3d  # noqa: F401, I001  (first: its cures let mmdet3d import with mmcv-lite)
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -55,9 +56,18 @@ def same_seed():
 
 @pytest.fixture(scope='session')
 def tiny_data(tmp_path_factory):
-    """Data root with four coarse made rooms to train on and one to test, converted as ever."""
+    """Data root with four coarse made rooms to train on and one to test, converted as ever.
+
+    Also with one of S3DIS in each area.
+    """
+    from insseg3d.datasets.preparation.s3dis_release import prepare_s3dis
     from insseg3d.datasets.preparation.scannet_release import prepare_scannet
-    from insseg3d.synthesis import RoomOptions, synthesize_scannet
+    from insseg3d.synthesis import (
+        S3DIS_OPTIONS,
+        RoomOptions,
+        synthesize_s3dis,
+        synthesize_scannet,
+    )
     root = tmp_path_factory.mktemp('data')
     options = RoomOptions(spacing=0.09, area=(6.0, 8.0), objects=(3, 5), clutter=(0, 2),
                           vertices=(0, 240_000))
@@ -66,6 +76,11 @@ def tiny_data(tmp_path_factory):
         report = prepare_scannet(
             root / 'raw', root / name, splits=('train', 'val'), label_set=name)
         assert all(outcome.state == 'converted' for outcome in report.outcomes)
+    options = dataclasses.replace(S3DIS_OPTIONS, spacing=0.09, area=(6.0, 8.0), objects=(3, 5),
+                                  clutter=(0, 2), frames=60)
+    synthesize_s3dis(root / 'raw_s3dis', 6, seed=0, options=options)
+    report = prepare_s3dis(root / 'raw_s3dis', root / 's3dis')
+    assert all(outcome.state == 'converted' for outcome in report.outcomes)
     return root
 
 
