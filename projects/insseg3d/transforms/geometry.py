@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from ..ops.distortion import elastic_distortion
-from .scene import check_coords, columns, scene_name, set_grid_coords
+from .scene import check_coords, columns, from_corner, scene_name, set_grid_coords
 from .seeding import draw_generator
 
 
@@ -117,7 +117,7 @@ class ElasticDistortion(BaseTransform):
         coords = columns(results['points'], 'coord')
         for granularity, magnitude in self.passes:
             coords = elastic_distortion(coords, rng, granularity=granularity, magnitude=magnitude)
-        results['points'] = set_grid_coords(results['points'], coords - coords.min(axis=0))
+        results['points'] = set_grid_coords(results['points'], from_corner(coords))
         return results
 
     def __repr__(self) -> str:

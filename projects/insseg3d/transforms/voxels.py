@@ -10,6 +10,7 @@ from mmengine.structures import BaseDataElement, InstanceData
 
 from ..ops.voxelize import voxel_instance_table, voxelize
 from .instances import consecutive_ids, majority_labels
+from .scene import from_corner
 
 
 @TRANSFORMS.register_module()
@@ -57,8 +58,7 @@ class AddVoxelTables(BaseTransform):
         if num_columns >= 9:
             coords = points[:, -3:].numpy()
         else:
-            coords = points[:, :3].numpy()
-            coords = coords - coords.min(axis=0, initial=np.inf)
+            coords = from_corner(points[:, :3].numpy())
         grid = voxelize(coords, voxel_size=self.voxel_size)
         tables = grid._asdict()
         if num_columns in (7, 10):
