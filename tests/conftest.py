@@ -87,9 +87,18 @@ def tiny_data(tmp_path_factory):
 @pytest.fixture(scope='session')
 def tiny_config(tmp_path_factory):
     """The paper's leaf with a model that trains a step in a fraction of a second on a CPU."""
-    path = tmp_path_factory.mktemp('config') / 'tiny.py'
-    leaf = ROOT / 'configs' / 'queryis' / 'queryis-s_1xb10-150k_scannet.py'
-    path.write_text(TINY_LEAF.format(leaf=leaf))
+    return shrink(tmp_path_factory.mktemp('config'), 'queryis-s_1xb10-150k_scannet')
+
+
+@pytest.fixture(scope='session')
+def tiny_s3dis_config(tmp_path_factory):
+    """The same of the leaf for S3DIS."""
+    return shrink(tmp_path_factory.mktemp('config'), 'queryis-s_1xb10-60k_s3dis-area5')
+
+
+def shrink(folder, leaf):
+    path = folder / 'tiny.py'
+    path.write_text(TINY_LEAF.format(leaf=ROOT / 'configs' / 'queryis' / f'{leaf}.py'))
     return path
 
 

@@ -1,0 +1,101 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+import importlib.util
+import runpy
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = ROOT / 'tools/prepare_s3dis.py'
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+typed = load(ROOT / 'tests/test_insseg3d/test_datasets/raw_s3dis.py')
+scannet = load(ROOT / 'tests/test_tools/test_prepare_scannet_tool.py')
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the tool on a release of three rooms; returns exit status, what it prints, errors."""
+    raw = tmp_path / 'raw'
+    raw.mkdir()
+    typed.write_release(raw)
+
+    def run(*more):
+        argv = [str(TOOL), '--raw', str(raw), '--out', str(tmp_path / 'out'), '--workers', '1']
+        monkeypatch.setattr(sys, 'argv', [*argv, *more])
+        monkeypatch.syspath_prepend(TOOL.parent)  # as it is when a file is run
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(TOOL), run_name='__main__')
+        return stop.value.code, *capsys.readouterr()
+
+    run.raw = raw
+    return run
+
+
+def test_converts_and_says_what_was_unusual(run, tmp_path):
+    status, out, _ = run()
+    assert status == 0 and '3 converted, 0 kept, 0 failed' in out
+    assert 'release aligned, as it has no files *_alignmentAngle.txt' in out
+    assert '3 of the 272 rooms of a whole release' in out
+    assert 'Area_1_office_2: stairs_1.txt counts as clutter' in out
+    assert (tmp_path / 'out' / 's3dis_infos_Area_5.pkl').is_file()
+
+
+def test_second_run_says_that_there_is_nothing_to_do(run):
+    run()
+    status, out, _ = run()
+    assert status == 0 and '0 converted, 3 kept' in out and 'Nothing to do' in out
+
+
+def test_some_areas_and_the_release_can_be_given(run, tmp_path):
+    status, out, _ = run('--areas', '5', '--release', 'v1.2')
+    assert status == 0 and '1 converted' in out and 'release aligned' not in out
+    assert not (tmp_path / 'out' / 's3dis_infos_Area_1.pkl').exists()
+
+
+def test_failures_are_listed_at_the_end_and_the_status_is_1(run):
+    typed.write_room(run.raw, chair_2='1 2 3 4 5\n')
+    status, out, errors = run()
+    assert status == 1 and '2 converted, 0 kept, 1 failed' in out
+    assert 'FAILED Area_1_office_1' in errors and 'chair_2.txt: line 1 has 5 columns' in errors
+    assert "No info file was written for ['Area_1']" in errors
+
+
+def test_what_cannot_be_done_is_one_line_not_a_traceback(run, tmp_path):
+    (tmp_path / 'file').write_text('')
+    for arguments, message in (
+        (['--raw', str(tmp_path / 'none')], 'no folder Area_1'),
+        (['--areas', '3'], 'those there are [1, 5]'),
+        (['--out', str(tmp_path / 'file' / 'out')], 'Not a directory'),
+    ):
+        status, _, errors = run(*arguments)
+        assert status == 1 and message in errors and 'Traceback' not in errors
+
+
+def test_killed_process_and_rerun_give_the_bytes_of_an_undisturbed_run(run, tmp_path):
+    argv = [str(TOOL), '--raw', str(run.raw), '--out', str(tmp_path / 'out'), '--workers', '1']
+    with subprocess.Popen([sys.executable, '-c', scannet.STANDS_STILL, *argv],
+                          stdout=subprocess.PIPE, text=True) as process:  # fmt: skip
+        while 'ready' not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    assert [part.stat().st_size for part in (tmp_path / 'out').rglob('*.part')] == [10]
+    status, out, _ = run()
+    assert status == 0 and '2 converted, 1 kept' in out
+    run('--out', str(tmp_path / 'undisturbed'))
+    ours, undisturbed = (
+        {p.relative_to(folder): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+        for folder in (tmp_path / 'out', tmp_path / 'undisturbed')
+    )
+    # Four files a room, two areas with an info file and two of seg_info each, the repairs.
+    assert ours == undisturbed and len(ours) == 3 * 4 + 2 * 3 + 1
