@@ -71,7 +71,7 @@ class InsSegMetric(BaseMetric):
     def _scene_result(self, data_sample: dict, num_classes: int) -> SceneResult:
         """What is kept of a scene."""
         masks = table_of(scene_table, data_sample, num_classes)
-        return SceneResult(Path(_scene_name(data_sample)).stem, masks)
+        return SceneResult(Path(scene_name(data_sample)).stem, masks)
 
     def compute_metrics(self, results: list[SceneResult]) -> dict[str, float]:
         """Scores all scenes and prints the table per class."""
@@ -154,7 +154,7 @@ def table_of(
         KeyError: predictions or ground truth are missing.
         ValueError: they do not fit together.
     """
-    scene = _scene_name(data_sample)
+    scene = scene_name(data_sample)
     pred = data_sample.get('pred_instances_3d')
     if pred is None or any(key not in pred for key in ('masks', 'labels_3d', 'scores_3d')):
         raise KeyError(
@@ -190,7 +190,8 @@ def table_of(
     return table
 
 
-def _scene_name(data_sample: dict) -> str:
+def scene_name(data_sample: dict) -> str:
+    """The file or number that a data sample came from."""
     for key in ('lidar_path', 'lidar_idx', 'sample_idx'):
         if data_sample.get(key) is not None:
             return str(data_sample[key])

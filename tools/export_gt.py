@@ -1,0 +1,49 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Write the ground truth of a config's split as the ScanNet benchmark's text files.
+
+    python tools/export_gt.py configs/queryis/queryis-s_1xb10-150k_scannet.py --out gt
+
+One <scene>.txt each, one number a point: label id times 1000, plus the number of the object.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from mmdet3d.registry import DATASETS
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from tqdm import tqdm
+
+from insseg3d.apis.label_sets import label_set_of
+from insseg3d.evaluation.exchange import truth_ids, write_truth
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config')
+    parser.add_argument('--split', choices=['val', 'test'], default='val')
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as of test.py')
+    args = parser.parse_args(argv)
+    config = Config.fromfile(args.config)
+    if args.cfg_options:
+        config.merge_from_dict(args.cfg_options)
+    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    dataset = DATASETS.build(config[f'{args.split}_dataloader'].dataset)
+    labels = label_set_of(dataset.metainfo)
+    for number in tqdm(range(len(dataset)), unit='scene'):
+        sample = dataset[number]['data_samples']
+        scene = Path(sample.lidar_path).stem
+        if sample.eval_ann_info is None:
+            print(f'{sample.lidar_path}: no annotation', file=sys.stderr)
+            return 1
+        truth = sample.eval_ann_info
+        ids = truth_ids(truth['pts_instance_mask'], truth['pts_semantic_mask'], labels)
+        write_truth(args.out / f'{scene}.txt', ids)
+    print(f'{args.out}: {len(dataset)} scenes')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
