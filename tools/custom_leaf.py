@@ -15,15 +15,14 @@ LEAF = """\
 _base_ = [
     {bases}
 ]
-data = dict(
-    data_root={root!r},
-    classes={classes!r})
+data = dict(data_root={root!r},
+            classes={classes!r})
 train_dataloader = dict(batch_size=4, num_workers=2, dataset={train})
 val_dataloader = dict(dataset={val})
 test_dataloader = val_dataloader
 model = dict(decode_head=dict(
-    num_classes={num_classes}, loss_cls=dict(class_weight=[1.0] * {num_classes} + [0.1]),
-    ranking=dict(min_points=30){decoder}))
+    num_classes={num_classes}, ranking=dict(min_points=30),
+    loss_cls=dict(class_weight=[1.0] * {num_classes} + [0.1]){decoder}))
 val_evaluator = dict(min_points=30)  # 100 on ScanNet; sparse scans have smaller objects
 test_evaluator = val_evaluator
 param_scheduler = [
@@ -31,10 +30,6 @@ param_scheduler = [
     dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=20000)]
 train_cfg = dict(max_iters=20000, val_interval=2000)
 """
-# Before packing and voxels: a model that never sees colours, where scans have none.
-GREY = """dict(data{file}, pipeline=[
-    *_base_.{name}_pipeline[:-2], dict(type='DropColor', prob={prob}),
-    *_base_.{name}_pipeline[-2:]])"""
 
 
 def read_infos(out: Path) -> dict[str, dict]:
@@ -67,27 +62,52 @@ def most_objects(infos: dict[str, dict]) -> int:
     return max(len(s['instances']) for info in infos.values() for s in info['data_list'])
 
 
-def write_leaf(path: Path, out: Path) -> None:
-    """Write a config that trains on prepared data."""
+def dataset(split: str, infos: dict[str, dict], voxel_size: float | None) -> str:
+    """A split's data set in the leaf: ``data``, with what has to differ from the base."""
+    parts = ['data']
+    if split not in infos:
+        parts.append("ann_file='custom_infos_train.pkl'")
+    without_color = infos['train']['metainfo']['without_color']
+    if without_color == len(infos['train']['data_list']):
+        drop = "dict(type='DropColor', prob=1.0), "
+    else:
+        drop = "dict(type='DropColor', prob=0.5), " if without_color and split == 'train' else ''
+    if drop or voxel_size:
+        base = f'_base_.{"train" if split == "train" else "test"}_pipeline'
+        voxels = f'{base}[-1]'
+        if voxel_size:
+            voxels = f"dict(type='AddVoxelTables', voxel_size={voxel_size:g})"
+        # Colours go last of all, before packing and voxels.
+        parts.append(f'pipeline=[\n    *{base}[:-2], {drop}{base}[-2],\n    {voxels}]')
+    return f'dict({", ".join(parts)})' if len(parts) > 1 else 'data'
+
+
+def write_leaf(path: Path, out: Path, *, voxel_size: float | None = None) -> bool:
+    """Write a config that trains on prepared data, unless there is another one already.
+
+    Args:
+        path: the config.
+        out: folder of the prepared data.
+        voxel_size: metres; None: that of the base.
+
+    Returns:
+        Whether it is there now.
+    """
     infos = read_infos(out)
-    header = infos['train']['metainfo']
-    classes = list(header['categories'])
+    classes = list(infos['train']['metainfo']['categories'])
     folder = path.resolve().parent
     configs = CONFIGS  # as it is seen from the leaf, if that lies in the same repository
     if folder.is_relative_to(CONFIGS.parent):
         configs = Path(os.path.relpath(CONFIGS, folder))
-    val_file = '' if 'val' in infos else ", ann_file='custom_infos_train.pkl'"
-    train, val = 'data', f'dict(data{val_file})' if val_file else 'data'
-    scenes = len(infos['train']['data_list'])
-    if header['without_color'] == scenes:
-        train = GREY.format(file='', name='train', prob=1.0)
-        val = GREY.format(file=val_file, name='test', prob=1.0)
-    elif header['without_color']:
-        train = GREY.format(file='', name='train', prob=0.5)
     queries = -(-3 * most_objects(infos) // 100) * 50  # half as many again as objects, in fifties
     decoder = f',\n    decoder=dict(queries=dict(num_queries={queries}))'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(LEAF.format(
+    leaf = LEAF.format(
         bases='\n    '.join(f'{str(configs / "_base_" / base)!r},' for base in BASES),
-        root=str(out.resolve()), classes=classes, num_classes=len(classes), train=train, val=val,
-        decoder=decoder if most_objects(infos) > QUERIES else ''))
+        root=str(out.resolve()), classes=classes, num_classes=len(classes),
+        train=dataset('train', infos, voxel_size), val=dataset('val', infos, voxel_size),
+        decoder=decoder if most_objects(infos) > QUERIES else '')
+    if path.exists() and path.read_text() != leaf:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(leaf)
+    return True

@@ -27,6 +27,8 @@ def parse_args():
     parser.add_argument('--val-share', type=float, default=0.2,
                         help='of the scans for val, if there are no such folders (default 0.2)')
     parser.add_argument('--leaf', type=Path, help='config to write, that trains on the data')
+    parser.add_argument('--voxel-size', type=float,
+                        help='of the config, in metres (default: 0.02)')
     parser.add_argument('--units', choices=UNITS, help='of the scans (default: m, checked)')
     parser.add_argument('--up', choices=UP_AXES, default='z', help='upright axis: z, or --up=-y')
     parser.add_argument('--columns', help='of tables, e.g. x,y,z,-,semantic,instance')
@@ -55,8 +57,9 @@ def main() -> int:
     if status == 0:
         print(describe(args.out, classes.names))
         if args.leaf:
-            write_leaf(args.leaf, args.out)
-            print(f'{args.leaf} trains on it: python tools/train.py {args.leaf}')
+            written = write_leaf(args.leaf, args.out, voxel_size=args.voxel_size)
+            print(f'{args.leaf} trains on it: python tools/train.py {args.leaf}' if written else
+                  f'{args.leaf} is another config and was left as it is; remove it for a new one')
     return status
 
 

@@ -96,7 +96,7 @@ def test_options_reach_the_converter(run):
 
 def load(leaf):
     config = Config.fromfile(leaf)
-    assert len(leaf.read_text().splitlines()) <= 25 or 'DropColor' in leaf.read_text()
+    assert len(leaf.read_text().splitlines()) <= 25
     head = config.model.decode_head
     assert head.num_classes == len(config.train_dataloader.dataset.classes) == 2
     assert head.loss_cls.class_weight == [1.0, 1.0, 0.1]
@@ -134,6 +134,32 @@ def test_leaf_of_some_scans_without_colours(run):
     assert not drops(config, 'val_dataloader')
     # Nothing is held out, so the training scans are scored.
     assert config.val_dataloader.dataset.ann_file == 'custom_infos_train.pkl'
+
+
+def voxel_sizes(config):
+    return [config[f'{split}_dataloader'].dataset.pipeline[-1].voxel_size
+            for split in ('train', 'val', 'test')]  # fmt: skip
+
+
+@pytest.mark.parametrize('more', [[], ['--columns', 'x,y,z,-,-,-,semantic,instance']])
+def test_leaf_with_other_voxels(run, more):
+    run(*more)
+    plain = load(run.leaf)
+    run.leaf.unlink()
+    run(*more, '--voxel-size', '0.05')
+    config = load(run.leaf)
+    assert voxel_sizes(plain) == 3 * [0.02] and voxel_sizes(config) == 3 * [0.05]
+    for split in ('train', 'val'):
+        pipelines = [c[f'{split}_dataloader'].dataset.pipeline[:-1] for c in (plain, config)]
+        assert pipelines[0] == pipelines[1]
+
+
+def test_leaf_that_was_edited_is_left_as_it_is(run):
+    run()
+    assert 'trains on it' in run()[1]
+    run.leaf.write_text(run.leaf.read_text() + 'randomness = dict(seed=1)\n')
+    status, out, _ = run()
+    assert status == 0 and 'left as it is' in out and 'seed=1' in run.leaf.read_text()
 
 
 def test_leaf_of_scans_with_many_objects_has_more_queries(run):
