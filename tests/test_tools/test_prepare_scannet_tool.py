@@ -1,6 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 import importlib.util
-import runpy
 import signal
 import subprocess
 import sys
@@ -23,19 +22,15 @@ typed = load(ROOT / 'tests/test_insseg3d/test_datasets/raw_scannet.py')
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, run_here):
     """Run the tool on a release of two scenes; returns exit status, what it prints, errors."""
     raw = tmp_path / 'raw'
     raw.mkdir()
     typed.write_release(raw, val=('scene0001_00',))
 
     def run(*more):
-        argv = [str(TOOL), '--raw', str(raw), '--out', str(tmp_path / 'out'), '--workers', '1']
-        monkeypatch.setattr(sys, 'argv', [*argv, *more])
-        monkeypatch.syspath_prepend(TOOL.parent)  # as it is when a file is run
-        with pytest.raises(SystemExit) as stop:
-            runpy.run_path(str(TOOL), run_name='__main__')
-        return stop.value.code, *capsys.readouterr()
+        return run_here(
+            TOOL.name, '--raw', raw, '--out', tmp_path / 'out', '--workers', '1', *more)
 
     run.raw = raw
     return run

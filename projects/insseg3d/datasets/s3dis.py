@@ -2,7 +2,7 @@
 """S3DIS (Stanford large-scale 3D indoor spaces)."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from mmdet3d.registry import DATASETS
 
@@ -37,15 +37,8 @@ class S3DISInstanceSegDataset(InsSegDataset):
 
     Args:
         areas: numbers of the areas, 1 to 6; their rooms follow each other in this order.
-        data_root: see :class:`InsSegDataset`, as of the arguments below.
         ann_file: info file of an area, relative to ``data_root``; ``{area}`` is its number.
-        metainfo: ``dict(classes=…)``, to use some of the classes only.
-        data_prefix: folders of points and masks.
-        pipeline: transforms.
-        test_mode: whether annotations go to ``eval_ann_info`` rather than to a loss.
-        indices: use the first so many rooms, or those of these numbers.
-        serialize_data: keep the infos as one block of bytes, which workers share.
-        backend_args: where files are read from, see mmengine.
+        options: the other arguments of :class:`InsSegDataset`.
 
     Raises:
         ValueError: no area, an unknown one, or one twice.
@@ -63,16 +56,10 @@ class S3DISInstanceSegDataset(InsSegDataset):
 
     def __init__(
         self,
+        *,
         areas: int | Sequence[int] = (1, 2, 3, 4, 6),
-        data_root: str | None = None,
         ann_file: str = INFO_FILE,
-        metainfo: dict | None = None,
-        data_prefix: dict | None = None,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = False,
-        backend_args: dict | None = None,
+        **options,
     ) -> None:
         # `--cfg-options test_dataloader.dataset.areas=5` gives a number.
         self.areas = (areas,) if isinstance(areas, int) else tuple(areas)
@@ -81,17 +68,7 @@ class S3DISInstanceSegDataset(InsSegDataset):
             raise ValueError(
                 f'S3DISInstanceSegDataset: areas={areas!r}; expected some of {AREAS}, each once'
             )
-        super().__init__(
-            data_root=data_root,
-            ann_file=ann_file,
-            metainfo=metainfo,
-            data_prefix=data_prefix,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            indices=indices,
-            serialize_data=serialize_data,
-            backend_args=backend_args,
-        )
+        super().__init__(ann_file=ann_file, **options)
 
     def load_data_list(self) -> list[dict]:
         """Load the info files of the areas, one after the other."""

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from insseg3d.datasets.preparation import storage
-from insseg3d.datasets.preparation.scannet_release import prepare_scannet, seg_info
+from insseg3d.datasets.preparation.scannet_release import prepare_scannet
+from insseg3d.datasets.preparation.seg_info import seg_info
 
 from . import raw_scannet as typed
 
@@ -140,9 +141,10 @@ def test_scene_without_objects_converts(raw, out):
 
 
 def test_seg_info_repeats_scenes_by_size_and_weighs_rare_classes(raw, out):
-    counts = np.zeros((2, 41), np.int64)
-    counts[0, 1], counts[1, 5], counts[1, 0] = 8192, 8192, 2 * 8192
-    indices, weights = seg_info(counts)
+    counts = np.zeros((2, 20), np.int64)
+    counts[0, 0], counts[1, 4] = 8192, 8192
+    sizes = np.array([8192, 3 * 8192])  # of the second scene two thirds are of no class
+    indices, weights = seg_info(sizes, counts, points_per_sample=8192)
     assert indices.tolist() == [0, 1, 1, 1] and indices.dtype == np.int32
     assert weights.shape == (20,) and weights.dtype == np.float32
     np.testing.assert_allclose(weights[[0, 4]], 1 / np.log(1.7), rtol=1e-6)

@@ -21,13 +21,13 @@ from .conversion import (
     SceneOutcome,
     convert_release,
     convert_unless_done,
-    write_array_if_new,
     write_info_file,
 )
 from .errors import RawDataError
 from .scannet import convert_scene
 from .scannet_labels import LABEL_SETS, LabelSet, read_stored_ids
 from .scannet_raw import LABEL_MAP, SceneFiles, find_scene, find_side_file, read_split
+from .seg_info import write_seg_info
 
 SPLITS = ('train', 'val', 'test')
 _LIST_REMEDY = 'It is in ScanNet’s code repository, folder Tasks/Benchmark: put it there'
@@ -169,10 +169,8 @@ def _write_info(out: Path, label_set: LabelSet, split: str, records: list[dict])
     """Write a split's info file and, with labels of nyu40, the arrays of ``seg_info``."""
     if split != 'test' and label_set.name == 'scannet':
         counts = np.array([record['semantic_counts'] for record in records])
-        indices, weights = seg_info(counts)
-        folder = out / 'seg_info'
-        write_array_if_new(folder / f'{split}_resampled_scene_idxs.npy', indices)
-        write_array_if_new(folder / f'{split}_label_weight.npy', weights)
+        ids = [1, 2, *ScanNetInsSegDataset.METAINFO['seg_valid_class_ids']]  # wall, floor, ours
+        write_seg_info(out, split, counts.sum(axis=1), counts[:, ids], points_per_sample=8192)
     return write_info_file(
         out / f'{label_set.name}_infos_{split}.pkl',
         {
@@ -181,26 +179,3 @@ def _write_info(out: Path, label_set: LabelSet, split: str, records: list[dict])
         },
         [record['info'] for record in records],
     )
-
-
-def seg_info(counts: np.ndarray, *, points_per_sample: int = 8192) -> tuple[np.ndarray, np.ndarray]:
-    """What mmdetection3d's semantic segmentation needs beside the scenes.
-
-    Args:
-        counts: ``(scenes, ≥ 40)`` points of every nyu40 id.
-        points_per_sample: size of the samples that its semantic configs draw.
-
-    Returns:
-        Scene numbers, each repeated in proportion to its points, int32; weights
-        ``1 / ln(1.2 + share)`` of wall, floor and the 18 classes, float32.
-
-    Source: mmdetection3d's converter of ScanNet.
-    """
-    sizes = counts.sum(axis=1)
-    num_samples = int(sizes.sum() / points_per_sample)
-    repeats = np.round(sizes / sizes.sum() * num_samples).astype(np.int64)
-    indices = np.repeat(np.arange(len(counts)), repeats).astype(np.int32)
-    ids = [1, 2, *ScanNetInsSegDataset.METAINFO['seg_valid_class_ids']]
-    share = counts[:, ids].sum(axis=0).astype(np.float32)
-    share /= max(share.sum(), np.float32(1))
-    return indices, (1 / np.log(1.2 + share)).astype(np.float32)

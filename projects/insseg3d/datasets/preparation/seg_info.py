@@ -8,20 +8,19 @@ import numpy as np
 from .conversion import write_array_if_new
 
 
-def write_seg_info(
-    out: Path, split: str, sizes: np.ndarray, counts: np.ndarray, *, points_per_sample: int
-) -> None:
-    """Write how often to draw each scene of a split, and the weights of the classes.
-
-    Scene numbers, each repeated in proportion to its points, int32; weights
-    ``1 / ln(1.2 + share)`` float32.
+def seg_info(
+    sizes: np.ndarray, counts: np.ndarray, *, points_per_sample: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """How often to draw each scene, and what each class weighs.
 
     Args:
-        out: folder of the prepared data.
-        split: name in front of the two files.
         sizes: ``(scenes,)`` points.
         counts: ``(scenes, K)`` points of each class.
         points_per_sample: size of the samples that mmdetection3d's semantic configs draw.
+
+    Returns:
+        Scene numbers, each repeated in proportion to its points, int32; weights
+        ``1 / ln(1.2 + share)`` of the classes, float32.
 
     Source: mmdetection3d's converters.
     """
@@ -30,6 +29,21 @@ def write_seg_info(
     indices = np.repeat(np.arange(len(sizes)), repeats).astype(np.int32)
     share = counts.sum(axis=0).astype(np.float32)
     share /= max(share.sum(), np.float32(1))
-    weights = (1 / np.log(1.2 + share)).astype(np.float32)
+    return indices, (1 / np.log(1.2 + share)).astype(np.float32)
+
+
+def write_seg_info(
+    out: Path, split: str, sizes: np.ndarray, counts: np.ndarray, *, points_per_sample: int
+) -> None:
+    """Write the two arrays of :func:`seg_info` of a split.
+
+    Args:
+        out: folder of the prepared data.
+        split: name in front of the two files.
+        sizes: see :func:`seg_info`, as of the arguments below.
+        counts: points of each class.
+        points_per_sample: size of a sample.
+    """
+    indices, weights = seg_info(sizes, counts, points_per_sample=points_per_sample)
     write_array_if_new(out / 'seg_info' / f'{split}_resampled_scene_idxs.npy', indices)
     write_array_if_new(out / 'seg_info' / f'{split}_label_weight.npy', weights)
