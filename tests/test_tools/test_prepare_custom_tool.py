@@ -8,6 +8,8 @@ import pytest
 from mmengine.config import Config
 
 from insseg3d.apis import class_names
+from insseg3d.datasets.preparation.custom_columns import NAMES, POSITIONS
+from insseg3d.datasets.preparation.custom_files import ENDINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools/prepare_custom.py'
@@ -208,3 +210,12 @@ def test_classes_of_a_model_are_those_of_its_config(run):
     assert class_names(config) == ('office table',)
     scannet = Config.fromfile(ROOT / 'configs/queryis/queryis-s_1xb10-150k_scannet.py')
     assert class_names(scannet)[:2] == ('cabinet', 'bed')
+
+
+def test_page_names_all_that_is_read():
+    page = (ROOT / 'docs/own-data.md').read_text()
+    for column in ('semantic', 'instance'):
+        assert all(f'`{name}`' in page for name in NAMES[column])
+    assert all(f'`{ending}`' in page for ending in ENDINGS)
+    assert all(f'| {width} | {" ".join(names)} |' in page.replace(' r g b', ' red green blue')
+               .replace('class object', 'semantic instance') for width, names in POSITIONS.items())
