@@ -1,31 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From a run to files and back: the same scores, and faults refused."""
-import importlib
 import json
 import zipfile
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from insseg3d.evaluation.functional import load_results
-
-
-@pytest.fixture
-def here(tiny_data, tmp_path, monkeypatch, capsys):
-    """Runs a tool's ``main`` in this process, from the test's folder: seconds less than a new one.
-    """
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('INSSEG3D_DATA', str(tiny_data))
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / 'tools')
-
-    def run(tool, *args):
-        status = importlib.import_module(tool).main([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(returncode=status, stdout=out, stderr=err)
-
-    return run
 
 
 @pytest.fixture
