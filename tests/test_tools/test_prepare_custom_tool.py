@@ -1,6 +1,4 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,6 @@ from insseg3d.datasets.preparation.custom_columns import NAMES, POSITIONS
 from insseg3d.datasets.preparation.custom_files import ENDINGS
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOL = ROOT / 'tools/prepare_custom.py'
 
 
 def boxes(num_objects, seed):
@@ -28,7 +25,7 @@ def boxes(num_objects, seed):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, run_here):
     """Run the tool on four scans in text; returns exit status, what it prints, errors."""
     raw = tmp_path / 'raw'
     raw.mkdir()
@@ -36,13 +33,9 @@ def run(tmp_path, monkeypatch, capsys):
         np.savetxt(raw / f'scan{k}.txt', boxes(6, k), fmt='%.4f')
 
     def run(*more, classes='1 chair,2 office table'):
-        argv = [str(TOOL), '--raw', str(raw), '--out', str(tmp_path / 'data'), '--workers', '1',
-                '--classes', classes, '--leaf', str(tmp_path / 'mine.py')]  # fmt: skip
-        monkeypatch.setattr(sys, 'argv', [*argv, *more])
-        monkeypatch.syspath_prepend(TOOL.parent)  # as it is when a file is run
-        with pytest.raises(SystemExit) as stop:
-            runpy.run_path(str(TOOL), run_name='__main__')
-        return stop.value.code, *capsys.readouterr()
+        return run_here(
+            'prepare_custom.py', '--raw', raw, '--out', tmp_path / 'data', '--workers', '1',
+            '--classes', classes, '--leaf', tmp_path / 'mine.py', *more)  # fmt: skip
 
     run.raw, run.leaf = raw, tmp_path / 'mine.py'
     return run
@@ -171,20 +164,17 @@ def test_leaf_of_scans_with_many_objects_has_more_queries(run):
     assert load(run.leaf).model.decode_head.decoder.queries.num_queries == 200
 
 
-def test_leaf_within_the_repository_names_its_bases_relatively(tmp_path, run):
+def test_leaf_within_the_repository_names_its_bases_relatively(tmp_path, run, monkeypatch):
     run()
-    sys.path.insert(0, str(TOOL.parent))
-    import custom_leaf
+    import custom_leaf  # beside the tool, whose folder run_here puts into the path
 
-    path = ROOT / 'configs' / 'not_kept' / 'mine.py'
-    try:
-        custom_leaf.write_leaf(path, tmp_path / 'data')
-        assert "'../_base_/models/queryis-s.py'" in path.read_text()
-        load(path)
-    finally:
-        path.unlink(missing_ok=True)
-        path.parent.rmdir()
-        sys.path.remove(str(TOOL.parent))
+    (tmp_path / 'repository').mkdir()
+    (tmp_path / 'repository' / 'configs').symlink_to(ROOT / 'configs')
+    monkeypatch.setattr(custom_leaf, 'CONFIGS', tmp_path / 'repository' / 'configs')
+    leaf = tmp_path / 'repository' / 'mine' / 'leaf.py'
+    assert custom_leaf.write_leaf(leaf, tmp_path / 'data')
+    assert "'../configs/_base_/models/queryis-s.py'" in leaf.read_text()
+    load(leaf)
 
 
 def test_leaf_trains_and_scores_through_the_stock_runner(run, run_tool, tiny_config, tmp_path,

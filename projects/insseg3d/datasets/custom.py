@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Own scans, whose classes stand in the config."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from mmdet3d.registry import DATASETS
 
@@ -18,16 +18,9 @@ class CustomInsSegDataset(InsSegDataset):
 
     Args:
         classes: names, in the order in which the data were prepared.
-        data_root: folder of the prepared data.
-        ann_file: info file, relative to ``data_root``.
         metainfo: ``dict(classes=…)`` with some of ``classes``, to use these only;
             ``palette`` with their colours, if others are wanted.
-        data_prefix: see :class:`InsSegDataset`, as of the arguments below.
-        pipeline: transforms.
-        test_mode: whether annotations go to ``eval_ann_info`` rather than to a loss.
-        indices: use the first so many scenes, or those of these numbers.
-        serialize_data: keep the infos as one block of bytes, which workers share.
-        backend_args: where files are read from, see mmengine.
+        options: the other arguments of :class:`InsSegDataset`.
 
     Raises:
         ValueError: no classes, one twice, or others than those of the info file.
@@ -42,16 +35,10 @@ class CustomInsSegDataset(InsSegDataset):
 
     def __init__(
         self,
+        *,
         classes: Sequence[str],
-        data_root: str | None = None,
-        ann_file: str = '',
         metainfo: dict | None = None,
-        data_prefix: dict | None = None,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = False,
-        backend_args: dict | None = None,
+        **options,
     ) -> None:
         names = tuple(classes)
         if isinstance(classes, str) or not names or len(set(names)) < len(names):
@@ -67,17 +54,7 @@ class CustomInsSegDataset(InsSegDataset):
             'seg_valid_class_ids': all_ids[1:],
             'seg_all_class_ids': all_ids,
         }
-        super().__init__(
-            data_root=data_root,
-            ann_file=ann_file,
-            metainfo={'seg_all_class_ids': all_ids, **(metainfo or {})},
-            data_prefix=data_prefix,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            indices=indices,
-            serialize_data=serialize_data,
-            backend_args=backend_args,
-        )
+        super().__init__(metainfo={'seg_all_class_ids': all_ids, **(metainfo or {})}, **options)
         stored = tuple(self.metainfo.get('categories', names))
         if stored != names:
             raise ValueError(

@@ -81,3 +81,8 @@ def test_grey_scans_have_no_colour_for_the_model(root, monkeypatch):
     prepare_custom(root / 'raw', root / 'custom', ClassList(tuple(CLASSES)))
     points = build(root, monkeypatch, 'val')[0]['inputs']['points']
     assert (points[:, 3:] == 0).all()
+
+
+def test_misspelt_key_is_named(root, monkeypatch):
+    with pytest.raises(TypeError, match='data_rot'):
+        build(root, monkeypatch, data_rot='x')
