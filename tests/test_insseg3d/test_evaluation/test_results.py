@@ -4,10 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-import torch
 from mmdet3d.registry import METRICS
-from mmdet3d.structures import Det3DDataSample
-from mmengine.structures import InstanceData
 
 from insseg3d.evaluation.functional import (
     RunResults,
@@ -21,19 +18,7 @@ from insseg3d.evaluation.functional import (
     scene_table,
 )
 
-CLASSES = ('chair', 'table', 'sofa')
-
-
-def made_room(seed, num_points=900):
-    rng = np.random.default_rng(seed)
-    instance = np.repeat(np.arange(-1, num_points // 150 - 1), 150)
-    semantic = rng.integers(0, 4, instance.max() + 2)[instance]
-    num = int(rng.integers(0, 7))
-    masks = rng.random((num, num_points)) < 0.1
-    for row in range(num):
-        masks[row] |= instance == rng.integers(-1, instance.max() + 1)
-    return dict(pred_masks=masks, pred_labels=rng.integers(0, 3, num), pred_scores=rng.random(num),
-                gt_instance=instance, gt_semantic=semantic)
+from .made_rooms import CLASSES, made_room, sample_of
 
 
 def made_run(seeds, with_parts=True):
@@ -93,17 +78,6 @@ def test_another_file_is_refused_by_name(tmp_path):
         load_results(tmp_path / 'none.npz')
     with pytest.raises(ValueError, match='CoverageInsSegMetric'):
         made_run([0], with_parts=False).parts()
-
-
-def sample_of(seed):
-    room = made_room(seed)
-    sample = Det3DDataSample(metainfo={'lidar_path': f'rooms/room{seed}.bin'})
-    sample.eval_ann_info = {'pts_instance_mask': room['gt_instance'],
-                            'pts_semantic_mask': room['gt_semantic']}
-    sample.pred_instances_3d = InstanceData(
-        masks=torch.from_numpy(room['pred_masks']), labels_3d=torch.from_numpy(room['pred_labels']),
-        scores_3d=torch.from_numpy(room['pred_scores']))
-    return sample.to_dict()
 
 
 def evaluated(tmp_path, monkeypatch, **config):
