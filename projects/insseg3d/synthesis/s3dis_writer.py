@@ -14,6 +14,7 @@ RELEASES = ('v1.2', 'aligned')
 # The releases differ in how they write colours.
 _LINES = {'v1.2': '%.3f %.3f %.3f %d.000000 %d.000000 %d.000000\n',
           'aligned': '%.3f %.3f %.3f %d %d %d\n'}
+_AT_ONCE = 100_000  # lines
 
 
 def object_names(classes: Sequence[str]) -> list[str]:
@@ -74,7 +75,9 @@ def write_angles(folder: Path, angles: dict[str, int]) -> None:
 def _write_points(path: Path, room: S3DISRoom, index: np.ndarray, release: str) -> None:
     """Write some of a room's points, a line each."""
     line = _LINES[release]
-    rows = zip(*(room.coords[index] / 1000.0).T.tolist(), *room.colors[index].T.tolist(),
-               strict=True)
     with open(path, 'w', encoding='ascii', newline='\n') as file:
-        file.write(''.join([line % row for row in rows]))
+        for start in range(0, len(index), _AT_ONCE):
+            part = index[start:start + _AT_ONCE]
+            rows = zip(*(room.coords[part] / 1000.0).T.tolist(), *room.colors[part].T.tolist(),
+                       strict=True)
+            file.write(''.join([line % row for row in rows]))
