@@ -135,15 +135,16 @@ def empty_scans(folder, names):
     return folder
 
 
-def test_names_decide_what_is_val_and_one_more_scan_changes_little(tmp_path):
+def test_names_decide_what_is_val_and_a_few_more_scans_change_little(tmp_path):
     names = [f'room{k}' for k in range(20)]
     first = find_scans(empty_scans(tmp_path / 'first', names))
     again = find_scans(empty_scans(tmp_path / 'again', reversed(names)))
     assert {k: list(v) for k, v in first.items()} == {k: list(v) for k, v in again.items()}
     assert (len(first['train']), len(first['val'])) == (16, 4)
     assert not set(first['train']) & set(first['val'])
-    more = find_scans(empty_scans(tmp_path / 'more', [*names, 'one more']))
-    assert len(set(first['val']) & set(more['val'])) >= 3
+    others = [f'attic{k}' for k in range(5)]  # in front of all by name
+    more = find_scans(empty_scans(tmp_path / 'more', [*names, *others]))
+    assert len(more['val']) == 5 and len(set(first['val']) & set(more['val'])) >= 3
 
 
 @pytest.mark.parametrize('num_scans, share, num_val', [
