@@ -10,6 +10,10 @@ backbone's forward and forward + backward by themselves, neighbour tables includ
 
 times the training and the test pipeline, transform by transform, on such a scan with made labels,
 and what a data loader with several processes makes of the training pipeline.
+
+    python tools/benchmark.py eval
+
+times the metric on made predictions, beside mmdetection3d's own function on the same masks.
 """
 import argparse
 import json
@@ -51,6 +55,15 @@ def parse_args(argv=None):
     data.add_argument('--workers', type=int, nargs='*', default=[0, 2],
                       help='also load with so many processes (default: 0 and 2; none: do not)')
     data.add_argument('--batches', type=int, default=6, help='batches that are loaded so')
+    evaluation = commands.add_parser('eval', help="the metric, beside mmdetection3d's")
+    evaluation.set_defaults(run=run_eval)
+    evaluation.add_argument('--scenes', type=int, default=312)
+    evaluation.add_argument('--masks', type=int, default=100, help='predictions a scene')
+    evaluation.add_argument('--points', type=int, default=150_000)
+    evaluation.add_argument('--stock-scenes', type=int, default=20,
+                            help='for mmdetection3d, which holds all masks of all scenes')
+    evaluation.add_argument('--threads', type=int, default=1)
+    evaluation.add_argument('--json', help='also write the figures to this file')
     for command, threads in ((speed, None), (data, 1)):
         command.add_argument('config')
         command.add_argument('--scan', help='float32 file of x y z r g b; default: a made room')
@@ -159,6 +172,29 @@ def run_data(args):
             report['scenes_per_second'][workers] = rate
             print(f'training loader, {workers} processes, batches of {batch_size}: '
                   f'{rate:.1f} scenes a second')
+    return report
+
+
+def run_eval(args):
+    # Seconds to import: not before the other commands.
+    from insseg3d.apis.metric_timing import time_here, time_mmdet3d
+    MMLogger.get_instance('benchmark', log_level='ERROR')  # the table of made classes
+    size = args.masks, args.points
+    ours = time_here(args.scenes, *size)
+    ours['memory_gb_of_process'] = peak_memory('cpu')
+    same, stock = time_here(args.stock_scenes, *size), time_mmdet3d(args.stock_scenes, *size)
+    ours['AP25_of_the_same'] = same['AP25']
+    stock['memory_gb_of_all_masks'] = args.scenes * args.masks * args.points / 1e9
+    print(f'{args.masks} masks of {args.points} points a scene, one process')
+    print(f"InsSegMetric, {args.scenes} scenes: {1000 * ours['seconds_a_scene']:.1f} ms a scene, "
+          f"{1000 * ours['memory_gb']:.0f} MB beside the masks of one scene, "
+          f"{1000 * ours['memory_gb_of_process']:.0f} MB in all, torch included")
+    print(f"scannet_eval, {args.stock_scenes} scenes: {1000 * stock['seconds_a_scene']:.1f} ms a "
+          f"scene; the masks of {args.scenes} scenes, which mmdetection3d's metric keeps, are "
+          f"{stock['memory_gb_of_all_masks']:.1f} GB")
+    print(f"AP25 on the same {args.stock_scenes} scenes: "
+          f"{same['AP25']:.6f} and {stock['AP25']:.6f}")
+    report = {'InsSegMetric': ours, 'scannet_eval': stock}
     return report
 
 

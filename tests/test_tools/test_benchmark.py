@@ -19,6 +19,15 @@ def test_data_of_a_small_scan(run_tool, tiny_config, tmp_path):
     assert 'train pipeline, 3000 points' in out and 'training loader, 1 processes' in out
 
 
+def test_scores_of_both_metrics_are_the_same(here, tmp_path):
+    here('benchmark', 'eval', '--scenes', 3, '--stock-scenes', 2, '--masks', 9, '--points', 20_000,
+         '--json', 'eval.json')
+    report = json.loads((tmp_path / 'eval.json').read_text())
+    ours, stock = report['InsSegMetric'], report['scannet_eval']
+    assert ours['seconds_a_scene'] > 0 and stock['seconds_a_scene'] > 0
+    assert 0 < ours['AP25_of_the_same'] == stock['AP25']
+
+
 def test_speed_of_a_small_scan(run_tool, tiny_config, tmp_path):
     run_tool('benchmark.py', 'speed', tiny_config, '--points', 3000, '--repeat', 1, '--warm-up', 0,
              '--threads', 1, '--json', 'speed.json')

@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
+from torch.nn import functional
 
 _DENSE_KEYS_PER_POINT = 8
 
@@ -78,3 +80,20 @@ def mask_contingency(masks: np.ndarray, codes: np.ndarray, *, num_codes: int) ->
     for row, mask in zip(table, masks):
         row[:] = np.bincount(codes[np.flatnonzero(mask)], minlength=num_codes)
     return table
+
+
+def pack_masks(masks: Tensor) -> Tensor:
+    """Packs eight points into a byte where the masks are, so that an eighth has to travel.
+
+    Args:
+        masks: ``(Q, P)`` bool.
+
+    Returns:
+        ``(Q, ceil(P / 8))`` uint8, as ``numpy.packbits(masks, axis=1)`` gives it.
+    """
+    num_masks, num_points = masks.shape
+    bits = functional.pad(masks, (0, -num_points % 8)).view(num_masks, -1, 8)
+    packed = bits[..., 0].byte() << 7
+    for place in range(1, 8):
+        packed |= bits[..., place].byte() << (7 - place)
+    return packed

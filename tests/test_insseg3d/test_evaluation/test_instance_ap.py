@@ -11,6 +11,7 @@ from insseg3d.evaluation.functional import (
     instance_ap,
     scene_table,
 )
+from insseg3d.ops.contingency import pack_masks
 
 NUM_CLASSES = 4
 MIN_POINTS = 20
@@ -394,3 +395,19 @@ def test_bad_input_is_refused(change, message):
     scene = scene_of(line(400, (0, 200)), [0], line(400, (0, 200)), [0], [0.9])
     with pytest.raises(ValueError, match=message):
         tables_of([{**scene, **change}])
+
+
+@pytest.mark.parametrize('shape', [(0, 9), (3, 0), (1, 1), (4, 8), (5, 83)])
+def test_packed_masks_are_those_of_numpy(shape):
+    masks = np.random.default_rng(0).random(shape) < 0.5
+    np.testing.assert_array_equal(
+        pack_masks(torch.from_numpy(masks)).numpy(), np.packbits(masks, axis=1))
+
+
+@pytest.mark.gpu
+def test_masks_of_a_gpu_give_the_same_table():
+    scene = random_case(0)[0]
+    masks = torch.from_numpy(np.asarray(scene['masks'], dtype=bool))
+    one, two = (tables_of([dict(scene, masks=some)])[0] for some in (masks, masks.cuda()))
+    np.testing.assert_array_equal(one.intersections, two.intersections)
+    np.testing.assert_array_equal(one.pred_void, two.pred_void)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from ...ops.contingency import instance_codes, mask_contingency
+from ...ops.contingency import instance_codes, mask_contingency, pack_masks
 from .painting import paint_masks
 
 
@@ -61,7 +62,7 @@ def scene_table(
     Raises:
         ValueError: lengths that do not fit, or a confidence that is not finite.
     """
-    masks = to_array(pred_masks)
+    masks = _host_masks(pred_masks)
     labels = to_array(pred_labels).astype(np.int64)
     scores = to_array(pred_scores).astype(np.float64)
     instance, semantic = to_array(gt_instance), to_array(gt_semantic)
@@ -110,7 +111,7 @@ def painted_table(
     Raises:
         ValueError: as of :func:`scene_table`.
     """
-    masks = to_array(pred_masks)
+    masks = _host_masks(pred_masks)
     labels = to_array(pred_labels).astype(np.int64)
     scores = to_array(pred_scores).astype(np.float64)
     instance, semantic = to_array(gt_instance), to_array(gt_semantic)
@@ -139,6 +140,14 @@ def to_array(values: Any) -> np.ndarray:
     if isinstance(values, Tensor):
         return values.detach().cpu().numpy()
     return np.asarray(values)
+
+
+def _host_masks(masks: Any) -> np.ndarray:
+    """Masks as a numpy array; those of another device come packed."""
+    if isinstance(masks, Tensor) and masks.dtype == torch.bool and masks.device.type != 'cpu':
+        packed = pack_masks(masks.detach()).cpu().numpy()
+        return np.unpackbits(packed, axis=1, count=masks.shape[1]).view(bool)
+    return to_array(masks)
 
 
 def _check_lengths(masks, labels, scores, instance, semantic) -> None:
