@@ -32,6 +32,14 @@ def test_writes_the_lists_and_the_rooms(tool, tmp_path, capsys):
     assert len(list((out / 'scans_test').iterdir())) == 1
 
 
+def test_writes_s3dis_areas_of_either_release(tool, tmp_path, capsys):
+    command = ['--layout', 's3dis', '--scenes', '7', '--workers', '2', '--faults', *TINY]
+    assert tool.main([*command, '--out', str(tmp_path / 'a'), '--release', 'v1.2']) == 0
+    assert '2 Area_1, 1 Area_2' in capsys.readouterr().out
+    assert (tmp_path / 'a/Area_6/Area_6_alignmentAngle.txt').is_file()
+    assert (tmp_path / 'a/Area_3/office_1/Annotations/wall_3 (1).txt').is_file()
+
+
 def test_a_fifth_is_held_out_by_default(tool):
     assert tool.parse_splits('', 10) == {'train': 8, 'val': 2}
 
@@ -43,6 +51,9 @@ def test_a_fifth_is_held_out_by_default(tool):
     (['--scenes', '1', '--kinds', 'chair,sofaa'], 'sofaa'),
     (['--scenes', '1', '--spacing', '3'], 'spacing'),
     (['--scenes', '1', '--objects', '9', '2'], 'objects'),
+    (['--scenes', '1', '--faults'], '--layout s3dis'),
+    (['--scenes', '1', '--layout', 's3dis', '--splits', 'train=1'], '--layout scannet'),
+    (['--scenes', '1', '--layout', 's3dis', '--mixed-segments'], '--layout scannet'),
 ])
 def test_mistakes_are_explained(tool, tmp_path, capsys, arguments, word):
     assert tool.main(['--layout', 'scannet', '--out', str(tmp_path / 'raw'), *arguments]) == 1

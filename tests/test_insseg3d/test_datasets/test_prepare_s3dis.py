@@ -79,14 +79,12 @@ def test_info_file_has_the_keys_types_and_boxes_of_version_2(raw, out):
 
 
 def test_the_least_coordinate_is_taken_away_before_rounding_to_float32(raw, out):
-    # 0.001 m at 4 km from the origin is lost in float32.
-    typed.write_room(
-        raw, annotations={'wall_1.txt': '4096.001 0 0 1 1 1\n4096.002 0 0 1 1 1\n4096 9 9 1 1 1\n'})
+    # Millimetres at 4 km from the origin are lost in float32.
+    wall = '4096.001 0 0 1 1 1\n4096.002 0 0 1 1 1\n4096 9 9 1 1 1\n'
+    typed.write_room(raw, 'Area_1/hall_1', {'wall_1.txt': wall})
     prepare_s3dis(raw, out)
-    x = read(out, 'points').reshape(-1, 6)[:, 0]
-    # office_1 keeps its other annotations, which lie at -22.
-    np.testing.assert_array_equal(
-        x[-3:], (np.array([4096.001, 4096.002, 4096]) + 22).astype(np.float32))
+    x = read(out, 'points', 'Area_1_hall_1').reshape(-1, 6)[:, 0]
+    np.testing.assert_allclose(x, [0.001, 0.002, 0], atol=1e-9)
 
 
 def test_both_releases_are_told_apart(raw, out, tmp_path):
