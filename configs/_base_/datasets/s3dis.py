@@ -45,3 +45,7 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
+
+# AP of the 13 classes, and coverage, precision and recall (docs/evaluation.md).
+val_evaluator = dict(type='CoverageInsSegMetric', score_threshold=0.3)
+test_evaluator = val_evaluator

@@ -92,7 +92,7 @@ def pack_masks(masks: Tensor) -> Tensor:
         ``(Q, ceil(P / 8))`` uint8, as ``numpy.packbits(masks, axis=1)`` gives it.
     """
     num_masks, num_points = masks.shape
-    bits = functional.pad(masks, (0, -num_points % 8)).view(num_masks, -1, 8)
+    bits = functional.pad(masks, (0, -num_points % 8)).view(num_masks, -(-num_points // 8), 8)
     packed = bits[..., 0].byte() << 7
     for place in range(1, 8):
         packed |= bits[..., place].byte() << (7 - place)
