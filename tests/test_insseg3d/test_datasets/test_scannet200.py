@@ -198,3 +198,15 @@ def test_test_scenes_have_superpoints_if_someone_made_over_segments(tmp_path, ou
     assert report.outcomes[0].remarks == ['no over-segments, so no superpoints']
     assert mask(out, 'super_points', 'scene0708_00') == SUPERPOINTS
     assert 'pts_instance_mask_path' not in second
+
+
+def test_superpoints_reach_the_packed_scene(raw, out, monkeypatch):
+    prepare(raw, out, superpoints=True)
+    monkeypatch.setenv('INSSEG3D_DATA', str(out.parent))
+    init_default_scope('mmdet3d')
+    config = Config.fromfile(ROOT / 'configs/_base_/datasets/scannet200.py').to_dict()
+    cfg = config['val_dataloader']['dataset']
+    cfg['pipeline'].insert(1, {'type': 'LoadSuperpoints'})
+    sample = DATASETS.build(cfg)[0]
+    assert sample['data_samples'].voxels.point2superpoint.tolist() == SUPERPOINTS
+    assert sample['inputs']['points'].shape == (8, 6)
