@@ -3,11 +3,10 @@
 
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+from .converting import TOOLS
 
 
 @pytest.fixture

@@ -1,25 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-import importlib.util
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOL = ROOT / 'tools/prepare_s3dis.py'
+from .converting import TOOLS, contents, kill_midway, load_typed
 
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-typed = load(ROOT / 'tests/test_insseg3d/test_datasets/raw_s3dis.py')
-scannet = load(ROOT / 'tests/test_tools/test_prepare_scannet_tool.py')
+TOOL = TOOLS / 'prepare_s3dis.py'
+typed = load_typed('raw_s3dis')
 
 
 @pytest.fixture
@@ -78,19 +63,12 @@ def test_what_cannot_be_done_is_one_line_not_a_traceback(run, tmp_path):
 
 
 def test_killed_process_and_rerun_give_the_bytes_of_an_undisturbed_run(run, tmp_path):
-    argv = [str(TOOL), '--raw', str(run.raw), '--out', str(tmp_path / 'out'), '--workers', '1']
-    with subprocess.Popen([sys.executable, '-c', scannet.STANDS_STILL, *argv],
-                          stdout=subprocess.PIPE, text=True) as process:  # fmt: skip
-        while 'ready' not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
-    assert [part.stat().st_size for part in (tmp_path / 'out').rglob('*.part')] == [10]
-    status, out, _ = run()
-    assert status == 0 and '2 converted, 1 kept' in out
+    out = tmp_path / 'out'
+    kill_midway(TOOL, '--raw', run.raw, '--out', out)
+    assert [part.stat().st_size for part in out.rglob('*.part')] == [10]
+    status, printed, _ = run()
+    assert status == 0 and '2 converted, 1 kept' in printed
     run('--out', str(tmp_path / 'undisturbed'))
-    ours, undisturbed = (
-        {p.relative_to(folder): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
-        for folder in (tmp_path / 'out', tmp_path / 'undisturbed')
-    )
     # Four files a room, two areas with an info file and two of seg_info each, the repairs.
-    assert ours == undisturbed and len(ours) == 3 * 4 + 2 * 3 + 1
+    assert contents(out) == contents(tmp_path / 'undisturbed')
+    assert len(contents(out)) == 3 * 4 + 2 * 3 + 1

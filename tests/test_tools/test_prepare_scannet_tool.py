@@ -1,24 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-import importlib.util
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOL = ROOT / 'tools/prepare_scannet.py'
+from .converting import TOOLS, contents, kill_midway, load_typed
 
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-typed = load(ROOT / 'tests/test_insseg3d/test_datasets/raw_scannet.py')
+TOOL = TOOLS / 'prepare_scannet.py'
+typed = load_typed('raw_scannet')
 
 
 @pytest.fixture
@@ -82,43 +68,15 @@ def test_other_label_set_and_superpoints(run, tmp_path):
     assert (target / 'super_points' / 'scene0001_00.bin').stat().st_size == 8 * 8
 
 
-# Stands still in the middle of the second scene, with half a file written, until it is killed.
-STANDS_STILL = """
-import os, runpy, sys, time
-import insseg3d.datasets.preparation.storage as storage
-calls = []
-def still(descriptor):
-    calls.append(descriptor)
-    if len(calls) == 6:
-        os.ftruncate(descriptor, 10)
-        print('ready', flush=True)
-        time.sleep(600)
-storage.os.fsync = still
-sys.argv = sys.argv[1:]
-sys.path.insert(0, os.path.dirname(sys.argv[0]))
-runpy.run_path(sys.argv[0], run_name='__main__')
-"""
-
-
 def test_killed_process_and_rerun_give_the_bytes_of_an_undisturbed_run(run, tmp_path):
-    argv = [str(TOOL), '--raw', str(run.raw), '--out', str(tmp_path / 'out'), '--workers', '1']
-    with subprocess.Popen([sys.executable, '-c', STANDS_STILL, *argv], stdout=subprocess.PIPE,
-                          text=True) as process:
-        while 'ready' not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    parts = list((tmp_path / 'out').rglob('*.part'))
-    assert [part.stat().st_size for part in parts] == [10]
-    assert not list((tmp_path / 'out').glob('*.pkl'))
-    status, out, _ = run()
-    assert status == 0 and '1 converted, 1 kept' in out
+    out = tmp_path / 'out'
+    kill_midway(TOOL, '--raw', run.raw, '--out', out)
+    assert [part.stat().st_size for part in out.rglob('*.part')] == [10]
+    assert not list(out.glob('*.pkl'))
+    status, printed, _ = run()
+    assert status == 0 and '1 converted, 1 kept' in printed
     run('--out', str(tmp_path / 'undisturbed'))
-    ours, undisturbed = (
-        {p.relative_to(folder): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
-        for folder in (tmp_path / 'out', tmp_path / 'undisturbed')
-    )
-    assert ours == undisturbed and len(ours) == 14
+    assert contents(out) == contents(tmp_path / 'undisturbed') and len(contents(out)) == 14
 
 
 def test_raw_folder_is_not_written_to(run):
