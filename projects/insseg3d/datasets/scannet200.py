@@ -38,7 +38,8 @@ class ScanNet200InsSegDataset(InsSegDataset):
     """ScanNet200, instance segmentation with 198 classes.
 
     Reads what ``tools/prepare_scannet.py --label-set scannet200`` writes: stored semantic ids are
-    the column ``id`` of ScanNet's label table. See :class:`InsSegDataset` for the arguments.
+    the column ``id`` of ScanNet's label table, 0 for ids that are not among the 200, as for points
+    without annotation. See :class:`InsSegDataset` for the arguments.
     ``METAINFO['frequency']`` gives the group of each class by name: 'head', 'common' or 'tail'
     (64, 68 and 66 classes; of the benchmark's 66 head categories wall and floor are no instance
     classes).

@@ -73,10 +73,11 @@ def read_stored_ids(path: Path, label_set: LabelSet) -> dict[str, int]:
     lacking = [c for c in CATEGORIES if c.id not in ids and c.name in label_map]
     known = {category.id for category in CATEGORIES}
     if lacking or not known & ids:
+        named = [f'{category.name} ({category.id})' for category in lacking[:3]]
         raise RawDataError(
             path,
-            f'column id holds {len(known & ids)} of the 200 ids of ScanNet200, and not those of '
-            f'{[f"{c.name} ({c.id})" for c in lacking[:3]]}',
+            f'column id holds {len(known & ids)} of the 200 ids of ScanNet200'
+            + (f', and not those of {named}' if named else ''),
             'the label table as it is since ScanNet200',
             'It is of an older release: download scannetv2-labels.combined.tsv again',
         )
