@@ -29,7 +29,7 @@ RANGES: Mapping[str, tuple[str, str, str]] = {
     'scipy': ('1.9', '', 'assignment and neighbour search'),
     'numba': ('0.56', '', 'fast row-adds on the CPU; mmdet3d imports it'),
     'plyfile': ('0.7', '', 'reads and writes scans; mmdet3d imports it'),
-    'trimesh': ('3.20', '', 'made rooms; mmdet3d imports it'),
+    'trimesh': ('3.20', '', 'mmdet3d imports it'),
     'nuscenes-devkit': ('1.1', '', 'mmdet3d imports it'),
     'lyft-dataset-sdk': ('0.0.8', '', 'mmdet3d imports it'),
 }

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What is installed is what is here, and the lock files keep their promises."""
+import ast
 import configparser
 import os
 import shutil
@@ -77,6 +78,23 @@ def test_every_dependency_has_its_reason():
         lines = section.split('\n[')[0].strip().splitlines()
         for previous, line in zip(['', *lines], lines):
             assert line.strip().startswith('#') or previous.strip().startswith('#'), line
+
+
+def test_everything_imported_is_asked_for():
+    modules = set()
+    for path in [*(ROOT / 'projects').rglob('*.py'), *(ROOT / 'tools').glob('*.py')]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split('.')[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules.add(node.module.split('.')[0])
+    ours = {path.stem for folder in ('projects', 'tools') for path in (ROOT / folder).glob('*')}
+    names = {requirement.name for requirement in wanted('options', 'install_requires')}
+    # Chosen by whoever installs, see setup.cfg; llvmlite comes with numba, cumm with spconv.
+    names |= {'torch', 'mmcv', 'mmdet', 'mmdet3d', 'spconv', 'cumm', 'llvmlite'}
+    names = {{'pillow': 'PIL'}.get(name, name) for name in names}
+    assert modules - set(sys.stdlib_module_names) - ours == names & modules
+    assert not {'torch', 'numpy', 'matplotlib'} - modules
 
 
 def test_a_wheel_holds_every_file_of_the_packages(tmp_path):
