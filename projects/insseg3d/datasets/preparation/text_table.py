@@ -2,6 +2,7 @@
 """Reading large plain-text tables of numbers, exactly and at the speed of the disk."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,14 @@ _POWERS = 10.0 ** np.arange(_MOST_DIGITS + 1)
 _CONTROL = np.zeros(256, dtype=bool)
 _CONTROL[:32] = True
 _CONTROL[[9, 10, 13]] = False  # tab, ends of lines
+
+
+def compiled(function: Callable) -> Callable:
+    """Compile a function with numba; kept on disk where there is a folder to write to."""
+    try:
+        return njit(cache=True)(function)
+    except (RuntimeError, OSError):
+        return njit(function)
 
 
 class Repair(NamedTuple):
@@ -113,14 +122,14 @@ def _complaint(words: list[bytes], columns: int) -> str:
     return '' if len(words) == columns else f'has {len(words)} columns'
 
 
-@njit(cache=True)
+@compiled
 def _start_of_line(text, position):
     while position > 0 and text[position - 1] != 10:
         position -= 1
     return position
 
 
-@njit(cache=True)
+@compiled
 def _end_of_line(text, position):
     while position < len(text) and text[position] != 10:
         position += 1
@@ -131,7 +140,7 @@ def _line_number(text: np.ndarray, start: int) -> int:
     return int(np.count_nonzero(text[:start] == ord('\n'))) + 1
 
 
-@njit(cache=True)
+@compiled
 def _parse(text, position, table, row):
     """Read lines of plain decimal numbers into a table, until the end or a line of another kind.
 
