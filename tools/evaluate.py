@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from insseg3d.apis.label_sets import label_set
+from insseg3d.apis.label_sets import class_groups, label_set
 from insseg3d.evaluation.exchange import ExchangeError, open_source, read_predictions, scene_names
 from insseg3d.evaluation.exchange.truth import read_truth
 from insseg3d.evaluation.functional import (
@@ -25,7 +25,7 @@ from insseg3d.evaluation.functional import (
     save_results,
     scene_table,
 )
-from insseg3d.evaluation.metrics import coverage_report, format_table
+from insseg3d.evaluation.metrics import COLUMNS, coverage_report, format_table, group_means
 
 
 def parse_args(argv=None):
@@ -80,11 +80,16 @@ def main(argv=None):
     scored = instance_ap(
         run.tables(), num_classes=len(labels.names), min_points=args.min_points)
     print(format_table(scored, labels.names))
-    columns = {'AP': None, 'AP50': 0.5, 'AP25': 0.25}
-    metrics = {name: scored.overall(threshold) for name, threshold in columns.items()}
+    groups = class_groups(args.label_set)
+    metrics = {name: scored.overall(threshold) for name, threshold in COLUMNS.items()}
+    for name, threshold in COLUMNS.items():
+        if groups:
+            means = group_means(name, labels.names, scored.per_class(threshold), groups)
+            print(', '.join(f'{group} {value:.4f}' for group, value in means.items()))
+            metrics.update(means)
     metrics['classes'] = {
         class_name: {name: float(scored.per_class(threshold)[k])
-                     for name, threshold in columns.items()}
+                     for name, threshold in COLUMNS.items()}
         for k, class_name in enumerate(labels.names)}
     if is_s3dis(args):
         text, means = coverage_report(run, args.score_threshold)

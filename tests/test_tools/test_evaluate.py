@@ -70,6 +70,25 @@ def test_perfect_predictions_score_one_everywhere(here, tmp_path):
     assert result.returncode == 1 and "scenes missing: ['Area_1_b']" in result.stderr
 
 
+def test_groups_of_scannet200(here, tmp_path):
+    from insseg3d.apis.label_sets import class_groups, label_set
+    labels, groups = label_set('scannet200'), class_groups('scannet200')
+    some = [next(k for k, name in enumerate(labels.names) if groups[name] == group)
+            for group in ('head', 'common', 'tail')]
+    ids = np.repeat(np.array(labels.ids)[some] * 1000 + np.arange(1, 4), 150)
+    for folder in ('gt', 'pred'):
+        (tmp_path / folder).mkdir()
+    (tmp_path / 'gt' / 'a.txt').write_text('\n'.join(map(str, ids)) + '\n')
+    masks = np.stack([ids == ids[0], ids == ids[200], np.arange(450) < 0])  # the last is missed
+    np.savez(tmp_path / 'pred' / 'a.npz', masks=masks, scores=np.ones(3),
+             label_ids=np.array(labels.ids)[some])
+    result = here('evaluate', '--pred', 'pred', '--gt', 'gt', '--label-set', 'scannet200',
+                  '--json', 'j')
+    metrics = json.loads((tmp_path / 'j').read_text())
+    assert [metrics[f'AP_{group}'] for group in ('head', 'common', 'tail')] == [1, 1, 0]
+    assert metrics['AP'] == pytest.approx(2 / 3) and 'AP50_tail 0.0000' in result.stdout
+
+
 @pytest.mark.parametrize('change, words', [
     (['--label-set', 'none'], ["'none'", 'scannet200']),
     (['--pred', 'nowhere'], ['nowhere']),

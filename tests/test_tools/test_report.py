@@ -53,10 +53,10 @@ def test_report_holds_the_scores_and_needs_no_network(here, tmp_path):
     assert int(errors['all']['found']) == sum(int(errors[name]['found']) for name in CLASSES)
     page = (tmp_path / 'out' / 'report.html').read_text()
     assert '<title>a &lt;b&gt;</title>' in page and 'sofa &amp; bed' in page
-    assert page.count('<svg') == 3 and 'src=' not in page and '<script' not in page
+    assert page.count('<svg') == 4 and 'src=' not in page and '<script' not in page
     assert not re.search(r'(?<!xmlns[:=])https?://(?!www\.w3\.org|purl\.org|creativecommons'
                          r'|matplotlib\.org)', page)
-    for name in ('errors', 'curves_AP50', 'curves_AP25'):
+    for name in ('errors', 'curves_AP50', 'curves_AP25', 'coverage'):
         assert all((tmp_path / 'out' / f'{name}.{kind}').stat().st_size for kind in ('png', 'svg'))
 
 

@@ -34,6 +34,11 @@ def label_set(name: str) -> LabelSet:
     return LabelSet.read(Path(name))
 
 
+def class_groups(name: str) -> dict[str, str] | None:
+    """Class → group (head, common, tail) of a label set that has such, else None."""
+    return _DATASETS[name].METAINFO.get('frequency') if name in _DATASETS else None
+
+
 def label_set_of(metainfo: dict) -> LabelSet:
     """The label set of a data set.
 

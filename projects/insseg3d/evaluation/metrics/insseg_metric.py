@@ -19,7 +19,7 @@ from ..functional import (
     scene_table,
 )
 
-_COLUMNS = {'AP': None, 'AP50': 0.5, 'AP25': 0.25}
+COLUMNS: dict[str, float | None] = {'AP': None, 'AP50': 0.5, 'AP25': 0.25}
 
 
 @METRICS.register_module()
@@ -84,11 +84,11 @@ class InsSegMetric(BaseMetric):
         print_log('\n' + format_table(scored, classes), logger=MMLogger.get_current_instance())
         groups = self.dataset_meta.get('frequency')
         metrics = {}
-        for name, threshold in _COLUMNS.items():
+        for name, threshold in COLUMNS.items():
             metrics[name] = scored.overall(threshold)
             if groups is not None:
-                metrics.update(_group_means(name, classes, scored.per_class(threshold), groups))
-        for name, threshold in _COLUMNS.items():
+                metrics.update(group_means(name, classes, scored.per_class(threshold), groups))
+        for name, threshold in COLUMNS.items():
             for class_name, value in zip(classes, scored.per_class(threshold)):
                 metrics[f'{name}/{class_name}'] = float(value)
         num_gt, num_scored = int(scored.num_gt.sum()), int(scored.num_gt_scored.sum())
@@ -120,17 +120,27 @@ def class_metrics(
     """
     grouped = {}
     for class_name in classes:
-        values = {name: metrics[f'{name}/{class_name}'] for name in _COLUMNS}
+        values = {name: metrics[f'{name}/{class_name}'] for name in COLUMNS}
         grouped[class_name] = {
             name: None if np.isnan(value) else value for name, value in values.items()
         }
     return grouped
 
 
-def _group_means(
+def group_means(
     name: str, classes: Sequence[str], values: np.ndarray, groups: dict[str, str]
 ) -> dict[str, float]:
-    """Means over the classes of each group that have a scored object."""
+    """Means over the classes of each group that have a scored object.
+
+    Args:
+        name: of the score.
+        classes: names.
+        values: ``(K,)`` score of each class, NaN without objects.
+        groups: class name → group.
+
+    Returns:
+        ``<name>_<group>`` → mean, NaN for a group without objects.
+    """
     means = {}
     for group in dict.fromkeys(groups.values()):
         is_member = np.array([groups[class_name] == group for class_name in classes])
@@ -200,9 +210,9 @@ def scene_name(data_sample: dict) -> str:
 
 def format_table(scored: InstanceAP, classes: Sequence[str]) -> str:
     """AP, AP50, AP25 and numbers of objects and predictions, one row a class, and all together."""
-    columns = [scored.per_class(threshold) for threshold in _COLUMNS.values()]
+    columns = [scored.per_class(threshold) for threshold in COLUMNS.values()]
     counts = (scored.num_gt, scored.num_gt_scored, scored.num_pred)
-    rows = [['class', *_COLUMNS, 'objects', 'scored', 'predictions']]
+    rows = [['class', *COLUMNS, 'objects', 'scored', 'predictions']]
     for index, class_name in enumerate(classes):
         rows.append(
             [class_name]
@@ -211,7 +221,7 @@ def format_table(scored: InstanceAP, classes: Sequence[str]) -> str:
         )
     rows.append(
         ['all']
-        + [format_value(scored.overall(threshold)) for threshold in _COLUMNS.values()]
+        + [format_value(scored.overall(threshold)) for threshold in COLUMNS.values()]
         + [str(count.sum()) for count in counts]
     )
     table = AsciiTable(rows)

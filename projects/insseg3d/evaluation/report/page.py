@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..functional import KINDS, RunResults, error_account, instance_ap
+from ..functional import KINDS, RunResults, coverage_curve, error_account, instance_ap
 from ..functional.bootstrap import class_scores
-from .plots import draw_curves, draw_errors
+from .plots import draw_coverage, draw_curves, draw_errors
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1080px; margin: 2em auto;
@@ -28,6 +28,8 @@ svg { max-width: 100%; height: auto; } p { max-width: 46em; }
 
 def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
     """Write ``report.html``, ``classes.csv``, ``errors.csv`` and the pictures as PNG and SVG.
+
+    Runs with painted masks also get coverage, precision and recall against the score threshold.
 
     Args:
         run: tables of a run.
@@ -68,6 +70,11 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
         figures[f'curves_{name}'] = draw_curves(
             [row[0] for row in outcomes], values[name], run.classes,
             f'IoU {threshold}: {name} of each class')
+    if run.scenes and all(scene.parts is not None for scene in run.scenes):
+        figures['coverage'] = draw_coverage({
+            mode: coverage_curve(tables, num_classes=num_classes,
+                                 thresholds=np.linspace(0, 1, 41))
+            for mode, tables in (('partition', run.parts()), ('overlap', run.tables()))})
     for name, figure in figures.items():
         figure.savefig(out / f'{name}.png', dpi=130)
         figure.savefig(out / f'{name}.svg')
@@ -95,6 +102,8 @@ def _page(title: str, run: RunResults, overall: dict[str, float], rows: list, er
         '</details>',
         '<h2>Precision and recall</h2>', _svg(figures['curves_AP50']),
         _svg(figures['curves_AP25']),
+        *(('<h2>Coverage, precision and recall against the score threshold</h2>',
+           _svg(figures['coverage'])) if 'coverage' in figures else ()),
         '<h2>Scores by class</h2>', _table(rows), '</body></html>\n',
     ]
     return '\n'.join(parts)

@@ -75,3 +75,21 @@ def draw_errors(account: ErrorAccount, classes: Sequence[str]) -> Figure:
     for axis in (left, right):
         axis.spines[['top', 'right']].set_visible(False)
     return figure
+
+
+def draw_coverage(curves: dict[str, Sequence[dict[str, float]]]) -> Figure:
+    """Coverage, precision and recall against the score threshold.
+
+    Args:
+        curves: 'partition' and 'overlap' → what :func:`coverage_curve` returns.
+    """
+    figure = Figure(figsize=(11, 3.8), layout='constrained')
+    for axis, (mode, entries) in zip(figure.subplots(1, 2, sharey=True), curves.items()):
+        for name in ('mPrec50', 'mRec50', 'mCov', 'mWCov'):
+            axis.plot([entry['score_threshold'] for entry in entries],
+                      [entry[name] for entry in entries], label=name)
+        axis.set(title=mode, xlabel='score threshold', xlim=(0, 1), ylim=(0, 1.02))
+        axis.spines[['top', 'right']].set_visible(False)
+        axis.grid(color='#eeeeee')
+    axis.legend(frameon=False)
+    return figure
