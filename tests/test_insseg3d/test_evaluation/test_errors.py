@@ -59,6 +59,8 @@ def test_reason_of_each_prediction_and_each_object(kind, preds, reasons, objects
     ('missed', GOOD[:1], 0, None),
     ('duplicate', [(TABLE_A, 0, 0.9), (TABLE_A, 0, 0.85), (TABLE_B, 0, 0.8)], 0, None),
     ('wrong class', [*GOOD[:2], (CHAIR, 2, 0.5)], 1, 0.0),
+    # Twice on the same object: one of them is corrected, the other dropped.
+    ('wrong class', [(TABLE_A, 2, 0.9), (TABLE_A, 2, 0.85), GOOD[1]], 0, None),
     ('merged', [(TABLE_A | TABLE_B, 0, 0.9)], 0, 0.0),
     ('split', [(part(TABLE_A, 0.4), 0, 0.9), (part(TABLE_A, 0.45, 0.5), 0, 0.6), GOOD[1]], 0, None),
     ('poorly located', [(part(TABLE_A, 0.6), 0, 0.3), (part(TABLE_B, 0.45), 0, 0.9)], 0, None),

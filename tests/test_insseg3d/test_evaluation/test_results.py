@@ -17,6 +17,7 @@ from insseg3d.evaluation.functional import (
     save_results,
     scene_table,
 )
+from insseg3d.evaluation.metrics import group_means
 
 from .made_rooms import CLASSES, made_room, sample_of
 
@@ -114,3 +115,9 @@ def test_groups_of_classes_have_their_means(tmp_path, monkeypatch):
         assert metrics[f'{name}_head'] == pytest.approx(np.nanmean(pair))
     assert not any(key.startswith(('partition', 'overlap')) for key in metrics)
     assert all(scene.parts is None for scene in load_results(tmp_path / 'run.npz').scenes)
+
+
+def test_classes_without_objects_leave_their_group_mean_alone():
+    groups = {'a': 'head', 'b': 'head', 'c': 'tail'}
+    means = group_means('AP', ('a', 'b', 'c'), np.array([0.5, np.nan, np.nan]), groups)
+    assert means['AP_head'] == 0.5 and np.isnan(means['AP_tail'])

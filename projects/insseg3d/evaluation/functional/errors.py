@@ -113,8 +113,8 @@ def _match(table: SceneTable, own_iou: np.ndarray, scored_gt: np.ndarray, min_po
         hits = np.flatnonzero(own_iou[q] > _MATCH)
         free = hits[scored_gt[hits] & ~taken[hits]]
         if len(free):
-            best = free[own_iou[q, free].argmax()]
-            state[q], target[q], taken[best] = 'found', best, True
+            # There is one only: objects are disjoint, and each takes more than half of the union.
+            state[q], target[q], taken[free] = 'found', free[0], True
         elif len(hits):  # on an object that is found already, or on one too small to be scored
             state[q] = 'false' if scored_gt[hits].any() else ''
         else:
