@@ -46,4 +46,5 @@ lint: setup
 	$(BIN)/python -m ruff check .
 
 bench: setup
-	$(BIN)/python tools/benchmark.py speed configs/queryis/queryis-s_1xb10-150k_scannet.py
+	$(BIN)/python tools/benchmark.py speed configs/queryis/queryis-s_1xb10-150k_scannet.py \
+		configs/queryis/queryis-l_1xb10-150k_scannet.py

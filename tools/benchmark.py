@@ -1,10 +1,13 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Measure speed and memory. Run it while nothing else runs.
 
-    python tools/benchmark.py speed configs/queryis/queryis-s_1xb10-150k_scannet.py
+    python tools/benchmark.py speed configs/queryis/queryis-s_1xb10-150k_scannet.py [CONFIG ...]
 
-times a forward pass, stage by stage, over a made room of 150k points (or --scan FILE.bin), and the
-backbone's forward and forward + backward by themselves, neighbour tables included.
+times predictions, batch 1, stage by stage as in the paper's Table 5, over made rooms of 150k points
+(or the scans of --scans DIR), then over scenes of 25k points to 1M (400k on a CPU); counts
+parameters and operations. Unless --forward-only, also the backbone's forward and forward + backward
+by themselves, neighbour tables included. --json FILE writes one entry a config, and into
+FILE.details.json what has no place there: spread, operations, the curve, machine and options.
 
     python tools/benchmark.py data configs/queryis/queryis-s_1xb10-150k_scannet.py
 
@@ -16,6 +19,7 @@ and what a data loader with several processes makes of the training pipeline.
 times the metric on made predictions, beside mmdetection3d's own function on the same masks.
 """
 import argparse
+import contextlib
 import json
 import resource
 import statistics
@@ -25,19 +29,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from demo import ROOT, commit, shown, versions
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from insseg3d.apis import (
-    STAGES,
+    StageTimer,
     build_pipeline,
+    find_scans,
     load_model,
     loader_throughput,
-    pack_points,
+    measure,
     run_pipeline,
-    time_stages,
     write_scan,
 )
+from insseg3d.apis.machine import machine
+from insseg3d.apis.speed_report import component_table, draw_speed, speed_table
+from insseg3d.synthesis.large import make_large_points
+
+CURVE = (25_000, 50_000, 100_000, 200_000, 400_000, 700_000, 1_000_000)
+CURVE_ON_CPU = CURVE[:5]
 
 
 def parse_args(argv=None):
@@ -48,6 +59,14 @@ def parse_args(argv=None):
     speed.set_defaults(run=run_speed)
     speed.add_argument('--weights', help='checkpoint (default: untrained)')
     speed.add_argument('--device', default='cpu')
+    speed.add_argument('--amp', action='store_true',
+                       help='under autocast: float16 on a GPU, bfloat16 on a CPU')
+    speed.add_argument('--scans', help='folder of .bin files, or a prepared data set')
+    speed.add_argument('--rooms', type=int, default=3, help='made rooms, where no scans are given')
+    speed.add_argument('--scaling', type=int, nargs='*', metavar='POINTS', help=(
+        'sizes of the scaling curve (default: 25k to 1M, on a CPU to 400k; without a number: '
+        'no curve)'))
+    speed.add_argument('--plot', metavar='PNG', help='draw stages and scaling curve')
     speed.add_argument('--forward-only', action='store_true',
                        help='without the backward pass, which needs the memory of a training')
     data = commands.add_parser('data', help='transforms of the data pipelines')
@@ -65,7 +84,10 @@ def parse_args(argv=None):
     evaluation.add_argument('--threads', type=int, default=1)
     evaluation.add_argument('--json', help='also write the figures to this file')
     for command, threads in ((speed, None), (data, 1)):
-        command.add_argument('config')
+        if command is speed:
+            command.add_argument('configs', nargs='+', metavar='CONFIG')
+        else:
+            command.add_argument('config')
         command.add_argument('--scan', help='float32 file of x y z r g b; default: a made room')
         command.add_argument('--points', type=int, default=150_000, help=(
             'points of the made room; above 150,000 several rooms side by side, scanned densely'))
@@ -81,8 +103,22 @@ def parse_args(argv=None):
 def read_points(args):
     if args.scan:
         return np.fromfile(args.scan, dtype=np.float32).reshape(-1, 6)
-    from insseg3d.synthesis.large import make_large_points
     return make_large_points(seed=args.seed, num_points=args.points)
+
+
+@contextlib.contextmanager
+def chosen_scans(args):
+    """Files of the scans to time; made rooms are written to a folder that vanishes."""
+    if args.scans:
+        yield find_scans(args.scans)
+    elif args.scan:
+        yield [Path(args.scan)]
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder) / f'room{number}.bin' for number in range(args.rooms)]
+            for number, path in enumerate(paths):
+                make_large_points(seed=args.seed + number, num_points=args.points).tofile(path)
+            yield paths
 
 
 def time_backbone(model, data, backward):
@@ -102,30 +138,57 @@ def time_backbone(model, data, backward):
 
 
 def run_speed(args):
-    points = read_points(args)
+    if args.weights and len(args.configs) > 1:
+        raise SystemExit('--weights: belongs to one config, found '
+                         f'{len(args.configs)}; call once for each')
     MMLogger.get_instance('benchmark', log_level='WARNING')  # not a word about initialisation
-    model, config = load_model(args.config, args.weights, args.device)
-    data = model.data_preprocessor(pack_points(points, config), False)
-    rows = []
-    for _ in range(args.warm_up + args.repeat):
-        row = time_stages(model, config, points)
-        row['forward pass'] = sum(row[stage] for stage in STAGES[1:])
-        row['head'] = sum(row[stage] for stage in STAGES[2:])
-        rows.append(row)
-    memory = dict(forward=peak_memory(args.device))
+    entries, details = [], []
+    with chosen_scans(args) as scans:
+        for path in args.configs:
+            entry, more = speed_of(path, scans, args)
+            entries.append(entry)
+            details.append(more)
+            print(speed_table(entry, more))
+            for name, milliseconds in more['backbone_ms'].items():
+                print(f'{name:34s}{milliseconds:.1f} ms')
+            print(flush=True)
+    print('Table 5: milliseconds a scan, with the data on the device')
+    print(component_table(entries, paper_rows()))
+    if args.plot:
+        draw_speed(entries, details).savefig(args.plot, dpi=130)
+    if args.json:
+        Path(args.json + '.details.json').write_text(json.dumps(details, indent=2) + '\n')
+    return entries
+
+
+def speed_of(path, scans, args):
+    """The entry of one config for the list in --json, and what stands beside it."""
+    model, config = load_model(path, args.weights, args.device)
+    sizes = args.scaling
+    if sizes is None:
+        sizes = CURVE if args.device.startswith('cuda') else CURVE_ON_CPU
+    figures, more = measure(
+        model, config, scans, repeat=args.repeat, warm_up=args.warm_up, amp=args.amp, sizes=sizes,
+        seed=args.seed)
+    more['backbone_ms'] = {}
     if not args.forward_only:
-        for row in rows:
-            row['backbone alone'] = time_backbone(model, data, backward=False)
-            row['backbone, forward + backward'] = time_backbone(model, data, backward=True)
-        memory.update(training=peak_memory(args.device))
-    rows = rows[args.warm_up:]
-    report = dict(
-        points=len(points), voxels=len(data['data_samples'][0].voxels.coors), device=args.device,
-        threads=torch.get_num_threads(), torch=torch.__version__,
-        seconds={key: statistics.median(row[key] for row in rows) for key in rows[0]},
-        peak_memory_gb=memory)
-    print_report(report, len(rows))
-    return report
+        data = model.data_preprocessor(StageTimer(model, config).pack(scans[0]), False)
+        for name, backward in (('backbone alone', False), ('backbone, forward + backward', True)):
+            seconds = [time_backbone(model, data, backward) for _ in range(args.repeat)]
+            more['backbone_ms'][name] = 1000 * statistics.median(seconds)
+    entry = dict(config=shown(Path(path).resolve()), device=args.device, **figures,
+                 commit=commit(), versions=versions())
+    more.update(config=entry['config'], machine=machine(args.device), amp=args.amp,
+                threads=torch.get_num_threads(), repeat=args.repeat, warm_up=args.warm_up)
+    return entry, more
+
+
+def paper_rows():
+    """The rows of the paper's Table 5."""
+    table = json.loads((ROOT / 'docs' / 'paper_tables.json').read_text())['table5']
+    return [dict(method=f"{row['method']} (paper)", device=table['device'],
+                 ms=[row[column] for column in ('features', 'query_generation', 'masks', 'total')])
+            for row in table['rows']]
 
 
 def peak_memory(device):
@@ -133,18 +196,6 @@ def peak_memory(device):
     if device.startswith('cuda'):
         return torch.cuda.max_memory_allocated() / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-
-
-def print_report(report, runs):
-    print(f"{report['points']} points, {report['voxels']} voxels, {report['device']}, "
-          f"{report['threads']} threads, torch {report['torch']}, median of {runs} runs")
-    for name, seconds in report['seconds'].items():
-        print(f'{name:30s} {seconds * 1000:10.1f} ms')
-    share = report['seconds']['head'] / report['seconds']['forward pass']
-    print(f'head (query generation, masks, post-processing): {share:.0%} of the forward pass, '
-          'which holds all but voxelise')
-    for name, size in report['peak_memory_gb'].items():
-        print(f'peak memory, {name:17s} {size:10.2f} GB')
 
 
 def run_data(args):

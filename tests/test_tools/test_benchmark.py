@@ -2,6 +2,8 @@
 """The benchmark runs and writes what it prints; its figures are not tested."""
 import json
 
+import pytest
+
 
 def test_data_of_a_small_scan(run_tool, tiny_config, tmp_path):
     out = run_tool('benchmark.py', 'data', tiny_config, '--points', 3000, '--repeat', 2,
@@ -28,16 +30,57 @@ def test_scores_of_both_metrics_are_the_same(here, tmp_path):
     assert 0 < ours['AP25_of_the_same'] == stock['AP25']
 
 
-def test_speed_of_a_small_scan(run_tool, tiny_config, tmp_path):
-    run_tool('benchmark.py', 'speed', tiny_config, '--points', 3000, '--repeat', 1, '--warm-up', 0,
-             '--threads', 1, '--json', 'speed.json')
-    report = json.loads((tmp_path / 'speed.json').read_text())
-    assert report['seconds']['forward pass'] > 0 and report['points'] == 3000
-    assert 'backbone, forward + backward' in report['seconds']
-    assert report['peak_memory_gb'].keys() == {'forward', 'training'}
+KEYS = {'config', 'device', 'scans', 'points', 'voxels', 'stages_ms', 'peak_memory_mb',
+        'parameters', 'exponent', 'commit', 'versions'}
+STAGES_MS = {'read', 'voxelize', 'transfer', 'backbone', 'query_generation', 'masks',
+             'postprocess', 'total', 'end_to_end'}
 
 
-def test_speed_of_several_rooms_without_the_backward_pass(run_tool, tiny_config, tmp_path):
-    out = run_tool('benchmark.py', 'speed', tiny_config, '--points', 160_000, '--repeat', 1,
-                   '--forward-only', '--warm-up', 0, '--threads', 1).stdout
-    assert '160000 points' in out and 'backward' not in out and 'training' not in out
+def test_speed_of_two_configs(here, tiny_config, tmp_path):
+    other = tmp_path / 'wider.py'
+    other.write_text(f"_base_ = '{tiny_config}'\nmodel = dict(neck=dict(num_points=64))\n")
+    out = here('benchmark', 'speed', tiny_config, other, '--points', 3000, '--rooms', 2,
+               '--repeat', 1, '--warm-up', 0, '--threads', 1, '--scaling', 1500, 3000,
+               '--json', 'speed.json', '--plot', 'speed.png').stdout
+    small, wide = json.loads((tmp_path / 'speed.json').read_text())
+    for entry in (small, wide):
+        assert entry.keys() == KEYS and entry['stages_ms'].keys() == STAGES_MS
+        assert (entry['device'], entry['scans'], entry['points']) == ('cpu', 2, 3000)
+        assert 0 < entry['voxels'] < 3000 and entry['peak_memory_mb'] > 50
+        assert isinstance(entry['exponent'], float) and 'torch' in entry['versions']
+    # 32 representative points more: a row of weights and a bias each.
+    assert wide['parameters'] - small['parameters'] == 32 * (16 + 1)
+    first, second = json.loads((tmp_path / 'speed.json.details.json').read_text())
+    assert first['spread_ms'].keys() == STAGES_MS and not first['amp'] and first['threads'] == 1
+    assert [size for size, _ in first['scaling']] == [1500, 3000]
+    assert second['operations']['matrix product'] > first['operations']['matrix product'] > 0
+    assert first['operations']['sparse convolution'] == second['operations']['sparse convolution']
+    assert first['backbone_ms'].keys() == {'backbone alone', 'backbone, forward + backward'}
+    assert (tmp_path / 'speed.png').stat().st_size > 10_000
+    assert '3D-QueryIS (paper)' in out and 'interquartile range' in out
+
+
+def test_speed_of_scans_under_autocast(here, tiny_config, tiny_data, tmp_path):
+    out = here('benchmark', 'speed', tiny_config, '--scans', tiny_data / 'scannet', '--repeat', 1,
+               '--forward-only', '--amp', '--warm-up', 0, '--threads', 1, '--scaling', '--json',
+               'speed.json').stdout
+    (entry,) = json.loads((tmp_path / 'speed.json').read_text())
+    (details,) = json.loads((tmp_path / 'speed.json.details.json').read_text())
+    assert entry['scans'] == 5 and entry['exponent'] is None
+    assert details['amp'] and not details['scaling'] and 'backward' not in out
+
+
+def test_speed_of_several_rooms_without_the_backward_pass(here, tiny_config):
+    out = here('benchmark', 'speed', tiny_config, '--points', 160_000, '--repeat', 1, '--rooms', 1,
+               '--forward-only', '--warm-up', 0, '--threads', 1, '--scaling').stdout
+    assert '160000 points' in out and 'backward' not in out
+
+
+def test_weights_belong_to_one_config(here, tiny_config):
+    with pytest.raises(SystemExit, match='--weights: belongs to one config, found 2'):
+        here('benchmark', 'speed', tiny_config, tiny_config, '--weights', 'model.pth')
+
+
+def test_a_folder_without_scans(here, tiny_config, tmp_path):
+    with pytest.raises(FileNotFoundError, match='no scans; expected .bin files'):
+        here('benchmark', 'speed', tiny_config, '--scans', tmp_path)

@@ -8,7 +8,7 @@ import torch
 from plyfile import PlyData, PlyElement
 
 import queryis  # noqa: F401
-from insseg3d.apis import STAGES, load_model, predict_points, time_stages
+from insseg3d.apis import load_model, predict_points
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py'
@@ -100,9 +100,3 @@ def test_points_of_another_shape_are_refused(weights, points):
     model, config = load_model(CONFIG, weights)
     with pytest.raises(ValueError, match=r'shape \(5000, 3\), expected \(P, 6\)'):
         predict_points(model, config, points[:, :3])
-
-
-def test_stages_are_timed_one_by_one(weights, points):
-    model, config = load_model(CONFIG, weights)
-    seconds = time_stages(model, config, points)
-    assert tuple(seconds) == STAGES and all(value > 0 for value in seconds.values())

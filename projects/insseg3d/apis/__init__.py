@@ -1,17 +1,25 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 from .inference import class_names, load_model, pack_points, predict_points
+from .operations import count_operations
 from .pipelines import build_pipeline, loader_throughput, run_pipeline, write_scan
-from .stages import STAGES, time_stages
+from .speed import find_scans, fitted_exponent, measure, scene_of_rooms
+from .stages import STAGES, SUMS, StageTimer
 
 __all__ = [
     'STAGES',
+    'SUMS',
+    'StageTimer',
     'build_pipeline',
     'class_names',
+    'count_operations',
+    'find_scans',
+    'fitted_exponent',
     'load_model',
     'loader_throughput',
+    'measure',
     'pack_points',
     'predict_points',
     'run_pipeline',
-    'time_stages',
+    'scene_of_rooms',
     'write_scan',
 ]

@@ -1,14 +1,17 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Where the time of a forward pass goes, stage by stage as in the paper's Table 5."""
+"""Where the time of a prediction goes, stage by stage as in the paper's Table 5."""
+import contextlib
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
 
-from .inference import pack_points
-
-STAGES = ('voxelise', 'backbone', 'query generation', 'masks', 'post-processing')
+STAGES = ('read', 'voxelize', 'transfer', 'backbone', 'query_generation', 'masks', 'postprocess')
+SUMS = {'total': STAGES[3:], 'end_to_end': STAGES}
+"""What Table 5 times, with the data on the device, and the way from the file to the instances."""
 
 
 class _Clock:
@@ -25,41 +28,102 @@ class _Clock:
 
     def lap(self, stage: str) -> None:
         now = self._now()
-        self.seconds[stage] = now - self._start
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._start
         self._start = self._now()
 
 
-@torch.no_grad()
-def time_stages(model: torch.nn.Module, config: Config, points: np.ndarray) -> dict[str, float]:
-    """Time one prediction.
+class StageTimer:
+    """Times predictions of one model, scan after scan, batch 1.
 
-    ``voxelise`` is the whole test pipeline on the host but reading the file, ``backbone`` the
-    means of points in voxels, the neighbour tables and the network; copies between host and
-    device, of a voxelised scene on its way in, belong to no stage. ``masks`` holds the scores of
-    the masks too.
+    ``read`` is the loading transform (where files are mapped into memory, their pages are read in
+    the next stage), ``voxelize`` the rest of the test pipeline on the host, ``transfer`` the copy
+    to the device. ``backbone`` holds the means of points in voxels and the neighbour tables,
+    ``query_generation`` neck and query decoder, ``masks`` the masks with their scores,
+    ``postprocess`` the ranking and the way to the points. Whatever parts the config mixes: the
+    stages end where the model calls its neck and ``decode_head.masks``.
 
     Args:
-        model: In eval mode, of ``InstanceSegmentor3D`` with a head of queries.
+        model: As of ``load_model``, with a neck and a head of queries.
         config: Its config.
-        points: ``(P, 6)``.
+        amp: Whether the model runs under autocast: float16 on a GPU, bfloat16 on a CPU.
 
-    Returns:
-        Seconds of each of ``STAGES``.
+    Raises:
+        ValueError: If the model has no such parts.
     """
-    device = next(model.parameters()).device
-    clock = _Clock(device)
-    data = pack_points(points, config)
-    clock.lap('voxelise')
-    data = model.data_preprocessor(data, False)
-    inputs, samples = data['inputs'], data['data_samples']
-    clock.lap('copy')
-    levels, (rows,) = model.extract_rows(inputs, samples)
-    clock.lap('backbone')
+
+    def __init__(self, model: torch.nn.Module, config: Config, *, amp: bool = False) -> None:
+        head = getattr(model, 'decode_head', None)
+        if getattr(model, 'neck', None) is None or not hasattr(head, 'masks'):
+            raise ValueError(
+                f'{type(model).__name__} with {type(head).__name__}: expected a model with a neck '
+                'and a decode_head that makes masks from queries; stages of others are not known.')
+        self.model = model
+        self.device = next(model.parameters()).device
+        self.amp = amp
+        load, *rest = Compose(config.test_dataloader.dataset.pipeline).transforms
+        self.load, self.rest = load, Compose(rest)
+
+    def pack(self, path: str | Path) -> dict:
+        """Read and voxelise a scan: a batch of one on the host."""
+        return self._prepare(self._read(path))
+
+    @torch.no_grad()
+    def __call__(self, path: str | Path) -> dict[str, float]:
+        """Time one prediction.
+
+        Args:
+            path: float32 file of x y z r g b.
+
+        Returns:
+            Seconds of each of ``STAGES`` and their sums, ``SUMS``.
+        """
+        clock = _Clock(self.device)
+        results = self._read(path)
+        clock.lap('read')
+        data = self._prepare(results)
+        clock.lap('voxelize')
+        data = self.model.data_preprocessor(data, False)
+        clock.lap('transfer')
+        with self.autocast(), _laps(self.model, clock):
+            self.model.predict(data['inputs'], data['data_samples'])
+        clock.lap('postprocess')
+        seconds = {stage: clock.seconds[stage] for stage in STAGES}
+        return {**seconds, **{
+            name: sum(seconds[stage] for stage in parts) for name, parts in SUMS.items()}}
+
+    def autocast(self) -> torch.autocast:
+        """The context that the model runs in."""
+        kind = self.device.type
+        dtype = torch.float16 if kind == 'cuda' else torch.bfloat16
+        return torch.autocast(kind, dtype=dtype, enabled=self.amp)
+
+    def _read(self, path: str | Path) -> dict:
+        path = str(path)
+        return self.load(dict(
+            lidar_points=dict(lidar_path=path), lidar_path=path, num_pts_feats=6))
+
+    def _prepare(self, results: dict) -> dict:
+        return pseudo_collate([self.rest(results)])
+
+
+@contextlib.contextmanager
+def _laps(model: torch.nn.Module, clock: _Clock) -> Iterator[None]:
+    """Take the time where the neck begins, and where the masks begin and end."""
     head = model.decode_head
-    class_logits, embeddings = head.decode(*model.neck(levels, 1))
-    clock.lap('query generation')
-    masks = head.masks(embeddings[-1][0], rows)
-    clock.lap('masks')
-    head.ranking(class_logits[-1][0], masks, rows.point2row)
-    clock.lap('post-processing')
-    return {stage: clock.seconds[stage] for stage in STAGES}
+    hook = model.neck.register_forward_pre_hook(lambda *_: clock.lap('backbone'))
+    head.masks = _between(head.masks, clock)  # hides the method until it is deleted
+    try:
+        yield
+    finally:
+        del head.masks
+        hook.remove()
+
+
+def _between(make: Callable, clock: _Clock) -> Callable:
+    def timed(*args, **kwargs):
+        clock.lap('query_generation')
+        masks = make(*args, **kwargs)
+        clock.lap('masks')
+        return masks
+
+    return timed

@@ -1,0 +1,109 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""How many floating-point operations a forward pass needs, counted while it runs."""
+import contextlib
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from insseg3d.layers import SparseConv3d, SparseInverseConv3d, SubMConv3d
+
+KINDS = ('sparse convolution', 'matrix product', 'attention')
+_SPARSE = (SubMConv3d, SparseConv3d, SparseInverseConv3d)
+_OTHERS = ('spconv.', 'MinkowskiEngine.', 'torchsparse.')
+
+
+def count_operations(model: nn.Module, run: Callable[[], object]) -> dict[str, int]:
+    """Run something and count the multiplications and additions in it, two a multiply-add.
+
+    Sparse convolutions count the pairs of neighbours that exist, times the channels, from the
+    neighbour tables. Linear layers and matrix products are counted as the backend is asked for
+    them, wherever they stand; attention by the shapes of queries, keys and values. Norms,
+    activations, means and other work in proportion to the elements are left out, as is custom.
+
+    Args:
+        model: What ``run`` runs; its sparse convolutions are watched.
+        run: Does a forward pass.
+
+    Returns:
+        Operations of each of ``KINDS``.
+
+    Raises:
+        ValueError: If the model holds sparse layers of another library, whose tables are not
+            known here: the count would be too low.
+    """
+    for name, module in model.named_modules():
+        if type(module).__module__.startswith(_OTHERS) and list(module.parameters(False)):
+            raise ValueError(
+                f'{name}: {type(module).__name__} of {type(module).__module__.split(".")[0]} '
+                'cannot be counted; expected the sparse layers of insseg3d.layers.')
+    counter = _Counter()
+    # The fused attention of inference is one operator that says nothing of what it does.
+    is_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with contextlib.ExitStack() as hooks, torch.no_grad():
+            for module in model.modules():
+                if isinstance(module, _SPARSE):
+                    hooks.callback(module.register_forward_pre_hook(counter.enter).remove)
+                    hooks.callback(module.register_forward_hook(counter.leave).remove)
+            with counter:
+                run()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_fast)
+    return counter.counts
+
+
+class _Counter(TorchDispatchMode):
+    """Counts operators; inside a sparse convolution none, for its pairs are counted instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = dict.fromkeys(KINDS, 0)
+        self._depth = 0
+
+    def enter(self, module: nn.Module, args: tuple) -> None:
+        self._depth += 1
+
+    def leave(self, module: nn.Module, args: tuple, output: object) -> None:
+        if isinstance(module, SubMConv3d):
+            table = args[0].grid.submanifold
+        elif isinstance(module, SparseConv3d):
+            table = args[0].grid.strided
+        else:
+            table = args[1].grid.strided
+        channels = module.in_channels * module.out_channels
+        self.counts['sparse convolution'] += 2 * table.num_pairs * channels
+        self._depth -= 1
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if not self._depth:
+            name = func.overloadpacket.__name__
+            if name in _PRODUCTS:
+                self.counts['matrix product'] += 2 * _PRODUCTS[name](*args)
+            elif name.startswith('_scaled_dot_product'):
+                self.counts['attention'] += 2 * _attention(*args[:3])
+        return out
+
+
+def _mm(left: Tensor, right: Tensor, *_) -> int:
+    return left.numel() * right.shape[-1]
+
+
+def _addmm(_: Tensor, left: Tensor, right: Tensor, *rest) -> int:
+    return left.numel() * right.shape[-1]
+
+
+def _mv(left: Tensor, right: Tensor, *_) -> int:
+    return left.numel()
+
+
+_PRODUCTS = {'mm': _mm, 'bmm': _mm, 'addmm': _addmm, 'baddbmm': _addmm, 'mv': _mv, 'dot': _mv,
+             'addmv': lambda _, left, right, *rest: left.numel()}
+
+
+def _attention(queries: Tensor, keys: Tensor, values: Tensor) -> int:
+    """Products of queries with keys, and of the weights with values; ``(…, length, channels)``."""
+    return queries.numel() * keys.shape[-2] + queries[..., 0].numel() * values[0, 0].numel()
