@@ -2,16 +2,20 @@
 """3D-QueryIS: the parts that only this method needs. README.md maps the paper to the files."""
 import insseg3d  # noqa: F401  (registers the kernel and cures mmcv's import first)
 
+from .activation_maps import LiteralMaps, SoftmaxMaps, SumNormalizedMaps
 from .hungarian_assigner import HungarianAssigner
-from .mask_losses import MaskBCELoss, MaskDiceLoss
+from .mask_losses import DenseMaskLoss, MaskBCELoss, MaskDiceLoss
 from .match_costs import DenseMatchCost, MaskBCECost, MaskDiceCost, QueryClassCost
-from .postprocess import ArgmaxRanking
-from .query_decoder import LearnedQueries, QueryDecoder, QueryDecoderLayer
+from .postprocess import ArgmaxRanking, FlatTopKRanking
+from .query_decoder import FPSQueries, LearnedQueries, QueryDecoder, QueryDecoderLayer
 from .queryis_head import QueryISHead
-from .rpg_neck import RPGNeck, SumNormalizedMaps
+from .rpg_neck import RPGNeck
+from .voxel_necks import AllVoxelsNeck, FPSNeck, RandomVoxelsNeck
 
 __all__ = [
-    'ArgmaxRanking', 'DenseMatchCost', 'HungarianAssigner', 'LearnedQueries', 'MaskBCECost',
+    'AllVoxelsNeck', 'ArgmaxRanking', 'DenseMaskLoss', 'DenseMatchCost', 'FPSNeck', 'FPSQueries',
+    'FlatTopKRanking', 'HungarianAssigner', 'LearnedQueries', 'LiteralMaps', 'MaskBCECost',
     'MaskBCELoss', 'MaskDiceCost', 'MaskDiceLoss', 'QueryClassCost', 'QueryDecoder',
-    'QueryDecoderLayer', 'QueryISHead', 'RPGNeck', 'SumNormalizedMaps'
+    'QueryDecoderLayer', 'QueryISHead', 'RPGNeck', 'RandomVoxelsNeck', 'SoftmaxMaps',
+    'SumNormalizedMaps'
 ]

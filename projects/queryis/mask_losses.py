@@ -45,3 +45,30 @@ class MaskDiceLoss(BaseModule):
 
     def forward(self, logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
         return self.loss_weight * mask_dice_loss(logits, inside, counts)
+
+
+@MODELS.register_module()
+class DenseMaskLoss(BaseModule):
+    """Lets one of mmdet's mask losses serve here.
+
+    It is called with logits and the share of each voxel that belongs to the object, both
+    ``(G', V)``, and ``reduction_override='none'``. A loss of every element is averaged over the
+    points of the scene, a voxel counting as often as it has points; a loss of a whole mask, such
+    as mmdet's dice, sees voxels, and all of them count alike.
+
+    Args:
+        loss: Config of the loss with its weight, for example
+            ``dict(type='mmdet.DiceLoss', eps=1.0, loss_weight=5.0)``.
+    """
+
+    def __init__(self, *, loss: dict) -> None:
+        super().__init__()
+        self.loss = MODELS.build(loss)
+
+    def forward(self, logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
+        if logits.shape[1] == 0:  # no mask: mmdet's losses differ in what they make of it
+            return logits.sum(0)
+        points = counts.to(logits.dtype)
+        share = inside / points.clamp(min=1)[:, None]
+        value = self.loss(logits.T, share.T, reduction_override='none')
+        return value if value.dim() == 1 else value @ points / points.sum().clamp(min=1)

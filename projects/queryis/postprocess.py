@@ -53,17 +53,22 @@ class ArgmaxRanking:
             and ``PointData(pts_instance_mask (P,), instance_labels, instance_scores)``, where a
             point holds the index of its instance among the labels, -1 for none.
         """
-        probs, labels = class_logits.softmax(-1)[:, :-1].max(-1)
-        scores = probs * masks.scores
-        keep = (masks.points >= max(self.min_points, 1)) & (scores >= self.score_thr)
+        queries, labels, probs = self._candidates(class_logits)
+        scores = probs * masks.scores[queries]
+        keep = (masks.points[queries] >= max(self.min_points, 1)) & (scores >= self.score_thr)
         # A stable order, so that equal scores rank alike in every run.
         order = torch.sort(scores, descending=True, stable=True).indices
         order = order[keep[order]]
         # Voxel masks are expanded to points last: only for masks that are kept, as booleans.
         instances = InstanceData(
-            masks=masks.inside[order].index_select(1, point2voxel), labels_3d=labels[order],
-            scores_3d=scores[order])
+            masks=masks.inside[queries[order]].index_select(1, point2voxel),
+            labels_3d=labels[order], scores_3d=scores[order])
         return instances, self._label_map(instances)
+
+    def _candidates(self, class_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Which query comes out with which label and class probability, three ``(R,)``."""
+        probs, labels = class_logits.softmax(-1)[:, :-1].max(-1)
+        return torch.arange(len(probs), device=probs.device), labels, probs
 
     def _label_map(self, instances: InstanceData) -> PointData:
         # Best first, so those are the first; their slice is a view, no copy of the masks.
@@ -78,3 +83,39 @@ class ArgmaxRanking:
             pts_instance_mask=renumber[owner],
             instance_labels=labels[kept],
             instance_scores=scores[kept])
+
+
+@TASK_UTILS.register_module()
+class FlatTopKRanking(ArgmaxRanking):
+    """The most probable of all pairs of a query and a class: a query may come out several times.
+
+    Deviation: from 3D-QueryIS, Sec. 3.5, where a query has the label of its most probable class.
+    Source: Mask2Former's instance inference.
+
+    Args:
+        num_results: Most pairs that come out, before small and weak masks are dropped.
+        min_points: As of :class:`ArgmaxRanking`, as are the others.
+    """
+
+    def __init__(
+            self,
+            *,
+            num_results: int = 100,
+            min_points: int = 100,
+            score_thr: float = 0.0,
+            map_score_thr: float = 0.3,
+            map_min_share: float = 0.5) -> None:
+        super().__init__(
+            min_points=min_points, score_thr=score_thr, map_score_thr=map_score_thr,
+            map_min_share=map_min_share)
+        if num_results < 1:
+            raise ValueError(
+                f'FlatTopKRanking: num_results is {num_results}, expected 1 or more.')
+        self.num_results = num_results
+
+    def _candidates(self, class_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        probs = class_logits.softmax(-1)[:, :-1]
+        # Stable, so that equal pairs come out alike on every device.
+        best, pairs = torch.sort(probs.flatten(), descending=True, stable=True)
+        pairs = pairs[:self.num_results]
+        return pairs // probs.shape[1], pairs % probs.shape[1], best[:self.num_results]

@@ -1,9 +1,13 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Instance query decoder (IQD): K queries read the scene from its representative points."""
-
+import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+
+from insseg3d.ops.farthest import farthest_points
+from insseg3d.ops.segment import split_rows
+from insseg3d.structures import VoxelLevel
 
 
 @MODELS.register_module()
@@ -22,9 +26,60 @@ class LearnedQueries(BaseModule):
         self.num_queries = num_queries
         self.embedding = nn.Embedding(num_queries, embed_dims)
 
-    def forward(self, memory: Tensor) -> Tensor:
+    def forward(self, memory: Tensor, finest: VoxelLevel | None = None) -> Tensor:
         """Give each of the B scenes of ``memory (B, J, C)`` its queries ``(B, Q, C)``."""
         return self.embedding.weight.expand(len(memory), -1, -1)
+
+
+@MODELS.register_module()
+class FPSQueries(BaseModule):
+    """Features of voxels that lie far from each other, by farthest point sampling.
+
+    Source: 3D-QueryIS, Table 4, "Non-Params": points in place of learned queries.
+    Deviation: where ``in_channels`` differs from ``embed_dims`` one linear layer brings the
+    features to the width of the queries. The points are the finest voxels.
+
+    Args:
+        num_queries: Q. In a scene of fewer voxels they are taken again from the first.
+        embed_dims: C.
+        in_channels: Channels of the finest backbone level.
+    """
+
+    def __init__(self, *, num_queries: int, embed_dims: int, in_channels: int) -> None:
+        super().__init__()
+        self.num_queries = num_queries
+        self.projection = (
+            nn.Identity() if in_channels == embed_dims else nn.Linear(in_channels, embed_dims))
+
+    def forward(self, memory: Tensor, finest: VoxelLevel | None = None) -> Tensor:
+        """Choose the queries.
+
+        Args:
+            memory: ``(B, J, C)``, which says how many scenes there are.
+            finest: The finest backbone level of these scenes.
+
+        Returns:
+            ``(B, Q, C)``; zeros for a scene without voxels.
+
+        Raises:
+            ValueError: If ``finest`` is None.
+        """
+        if finest is None:
+            raise ValueError(
+                'FPSQueries: the head was called without the finest level; pass finest=levels[1].')
+        batch = finest.coors[:, 0]
+        features = split_rows(finest.features, batch, len(memory))
+        chosen = farthest_points(
+            split_rows(finest.coors[:, 1:], batch, len(memory)), self.num_queries)
+        return self.projection(torch.stack([
+            self._repeat(scene[rows]) for scene, rows in zip(features, chosen)]))
+
+    def _repeat(self, rows: Tensor) -> Tensor:
+        """``(Q, C)`` from at most Q rows."""
+        if len(rows) == 0:
+            return rows.new_zeros(self.num_queries, rows.shape[1])
+        times = -(-self.num_queries // len(rows))
+        return rows.repeat(times, 1)[:self.num_queries]
 
 
 @MODELS.register_module()
@@ -100,17 +155,20 @@ class QueryDecoder(BaseModule):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, memory: Tensor, padding: Tensor | None = None) -> list[Tensor]:
+    def forward(
+            self, memory: Tensor, padding: Tensor | None = None,
+            finest: VoxelLevel | None = None) -> list[Tensor]:
         """Decode.
 
         Args:
             memory: ``(B, J, C)`` representative points.
             padding: ``(B, J)`` bool, which of them to ignore, or None.
+            finest: The finest backbone level, for queries that are made from the scene.
 
         Returns:
             The queries ``(B, Q, C)`` after each of the L layers.
         """
-        queries = self.queries(memory)
+        queries = self.queries(memory, finest)
         outputs = []
         for layer in self.layers:
             queries = layer(queries, memory, padding)

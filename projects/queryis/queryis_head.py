@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from insseg3d.ops.masks import BinaryMasks, MaskSums, binary_masks, mask_sums, object_points
-from insseg3d.structures import SceneRows, SceneTargets
+from insseg3d.structures import SceneRows, SceneTargets, VoxelLevel
 
 from .match_costs import SceneMatching
 
@@ -87,27 +87,30 @@ class QueryISHead(BaseModule):
         self.ranking = TASK_UTILS.build(ranking)
 
     def forward(
-            self, memory: Tensor, padding: Tensor | None,
-            voxels: Sequence[Tensor]) -> QueryOutputs:
+            self, memory: Tensor, padding: Tensor | None, voxels: Sequence[Tensor],
+            finest: VoxelLevel | None = None) -> QueryOutputs:
         """Decode the queries of a batch.
 
         Args:
             memory: ``(B, J, C)`` representative points.
             padding: ``(B, J)`` bool or None, which of them to ignore.
             voxels: Finest features of each scene, ``(V, in_channels)``.
+            finest: The finest level as the backbone gave it, for queries that are made from the
+                scene; learned queries need none.
 
         Returns:
             Class logits and mask embeddings of every decoder layer, mask features of every scene.
         """
-        class_logits, mask_embeddings = self.decode(memory, padding)
+        class_logits, mask_embeddings = self.decode(memory, padding, finest)
         return QueryOutputs(
             class_logits, mask_embeddings,
             mask_features=[self.point_projection(features) for features in voxels])
 
     def decode(
-            self, memory: Tensor, padding: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
+            self, memory: Tensor, padding: Tensor | None,
+            finest: VoxelLevel | None = None) -> tuple[list[Tensor], list[Tensor]]:
         """Class logits and mask embeddings of every decoder layer; arguments as of ``forward``."""
-        layers = [self.query_norm(queries) for queries in self.decoder(memory, padding)]
+        layers = [self.query_norm(queries) for queries in self.decoder(memory, padding, finest)]
         return (
             [self.classifier(queries) for queries in layers],
             [self.mask_embedding(queries) for queries in layers])
@@ -128,18 +131,19 @@ class QueryISHead(BaseModule):
 
     def loss(
             self, memory: Tensor, padding: Tensor | None, voxels: Sequence[Tensor],
-            targets: Sequence[SceneTargets]) -> dict[str, Tensor]:
+            targets: Sequence[SceneTargets],
+            finest: VoxelLevel | None = None) -> dict[str, Tensor]:
         """Compute the losses of every supervised layer by one path.
 
         Args:
-            memory: As of ``forward``, as are ``padding`` and ``voxels``.
+            memory: As of ``forward``, as are ``padding``, ``voxels`` and ``finest``.
             targets: Ground truth of each scene.
 
         Returns:
             ``loss_cls`` and one ``loss_<name>`` for each mask loss, those of earlier layers with
             the prefix ``d<layer>.``.
         """
-        outputs = QueryOutputs(*map(_in_full_precision, self(memory, padding, voxels)))
+        outputs = QueryOutputs(*map(_in_full_precision, self(memory, padding, voxels, finest)))
         matches = self._match(outputs, targets)
         averages = self._average_factors(targets)
         losses = {}
@@ -150,15 +154,15 @@ class QueryISHead(BaseModule):
         return losses
 
     def predict(
-            self, memory: Tensor, padding: Tensor | None,
-            scenes: Sequence[SceneRows]) -> list[tuple[InstanceData, PointData]]:
+            self, memory: Tensor, padding: Tensor | None, scenes: Sequence[SceneRows],
+            finest: VoxelLevel | None = None) -> list[tuple[InstanceData, PointData]]:
         """Rank the queries of the last layer, scene by scene, over the scenes' points.
 
         Args:
-            memory: As of ``forward``, as is ``padding``.
+            memory: As of ``forward``, as are ``padding`` and ``finest``.
             scenes: What the masks of each scene are made over.
         """
-        layers = self.decode(memory, padding)
+        layers = self.decode(memory, padding, finest)
         class_logits, embeddings = _in_full_precision([layer[-1] for layer in layers])
         return [
             self.ranking(class_logits[b], self.masks(embeddings[b], scene), scene.point2row)

@@ -7,8 +7,8 @@ import queryis  # noqa: F401
 from insseg3d.ops.masks import binary_masks
 
 
-def rank(class_probs, mask_probs, counts, point2voxel, **cfg):
-    ranking = TASK_UTILS.build(dict(type='ArgmaxRanking', **cfg))
+def rank(class_probs, mask_probs, counts, point2voxel, type='ArgmaxRanking', **cfg):
+    ranking = TASK_UTILS.build(dict(type=type, **cfg))
     masks = binary_masks(torch.tensor(mask_probs).T.logit().__getitem__, torch.tensor(counts))
     return ranking(torch.tensor(class_probs).log(), masks, torch.tensor(point2voxel))
 
@@ -55,3 +55,25 @@ def test_map_gives_each_point_to_the_best_mask_and_renumbers():
     assert gap.instance_labels.tolist() == [1, 1]
     _, confident = rank(**SCENE, min_points=1, map_score_thr=0.5)
     assert confident.pts_instance_mask.tolist() == [0, -1, 0, 0, -1, 0]
+
+
+def test_flat_top_k_by_hand():
+    """Pairs by probability: (2, 1) .9, (0, 0) .6, (0, 1) .3, (1, 1) .2, (1, 0) .1, (2, 0) 0."""
+    instances, _ = rank(**SCENE, type='FlatTopKRanking', num_results=4, min_points=1)
+    means = [0.8, 0.9, (0.6 + 3 * 0.9) / 4]  # of the masks of queries 0, 1 and 2
+    assert instances.labels_3d.tolist() == [1, 0, 1, 1]
+    expected = [0.9 * means[2], 0.6 * means[0], 0.3 * means[0], 0.2 * means[1]]
+    assert instances.scores_3d.tolist() == pytest.approx(expected, abs=1e-5)
+    assert instances.masks.int().tolist() == [
+        [1, 0, 1, 1, 0, 1], [0, 1, 0, 0, 1, 0], [0, 1, 0, 0, 1, 0], [1, 1, 1, 1, 1, 1]]
+
+
+def test_flat_top_k_counts_pairs_before_it_drops_small_masks():
+    scene = dict(SCENE, type='FlatTopKRanking')
+    assert len(rank(**scene, num_results=2, min_points=3)[0]) == 1
+    assert len(rank(**scene, num_results=50, min_points=1)[0]) == 6
+    _, point_map = rank(**scene, num_results=50, min_points=1, map_score_thr=0.1)
+    # A query's other labels own nothing of the map.
+    assert point_map.pts_instance_mask.tolist() == [0, 1, 0, 0, 1, 0]
+    with pytest.raises(ValueError, match='num_results is 0'):
+        rank(**scene, num_results=0)

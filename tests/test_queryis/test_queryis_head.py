@@ -2,6 +2,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet3d.registry import MODELS
 from mmengine.runner.checkpoint import load_state_dict
 from scipy.optimize import linear_sum_assignment
 
@@ -171,6 +172,38 @@ def test_dense_costs_of_mmdet_match_in_the_head():
     head = build_head(assigner=dict(type='HungarianAssigner', match_costs=costs))
     losses = head.loss(*insert_padding(make_batch([17, 9], [3, 0])))
     assert all(torch.isfinite(value) for value in losses.values()) and losses['loss_dice'] > 0
+
+
+def test_dense_losses_of_mmdet_by_hand():
+    logits = torch.tensor([[1.0, -1.0], [0.5, 2.0], [-2.0, 0.0]])
+    inside = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
+    counts = torch.tensor([2, 2, 3])
+    share, probs = inside / counts[:, None], logits.sigmoid()
+    bce = MODELS.build(dict(type='DenseMaskLoss', loss=dict(
+        type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=5.0)))
+    expected = 5 * (counts[:, None] * F.binary_cross_entropy_with_logits(
+        logits, share, reduction='none')).sum(0) / 7
+    torch.testing.assert_close(bce(logits, inside, counts), expected)
+    # The same as the loss that this project has for it.
+    own = MODELS.build(dict(type='MaskBCELoss', loss_weight=5.0))
+    torch.testing.assert_close(own(logits, inside, counts), expected)
+    dice = MODELS.build(dict(type='DenseMaskLoss', loss=dict(
+        type='mmdet.DiceLoss', naive_dice=True, eps=1.0, loss_weight=5.0)))
+    expected = 5 * (1 - (2 * (probs * share).sum(0) + 1) / (probs.sum(0) + share.sum(0) + 1))
+    torch.testing.assert_close(dice(logits, inside, counts), expected)
+
+
+def test_dense_losses_of_mmdet_in_the_head():
+    losses = {
+        name: dict(type='DenseMaskLoss', loss=dict(type=f'mmdet.{kind}', use_sigmoid=True))
+        for name, kind in dict(bce='CrossEntropyLoss', dice='DiceLoss', focal='FocalLoss').items()}
+    head = build_head(mask_losses=losses)
+    values = head.loss(*insert_padding(make_batch([17, 9], [3, 0])))
+    assert {name for name in values if '.' not in name} == {
+        'loss_cls', 'loss_bce', 'loss_dice', 'loss_focal'}
+    assert all(torch.isfinite(value) and value > 0 for value in values.values())
+    nothing = head.loss(*insert_padding(make_batch([12], [0])))
+    assert nothing['loss_bce'].item() == nothing['loss_focal'].item() == 0
 
 
 @pytest.mark.parametrize('layers', [[0, 1], [0, 3], [-1, 2]])

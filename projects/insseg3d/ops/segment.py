@@ -1,5 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sums and means of rows that share an index."""
+"""Rows that share an index: their sums and means, a tensor for each, a padded block of all."""
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -49,3 +51,24 @@ def split_rows(values: Tensor, batch_index: Tensor, batch_size: int) -> list[Ten
     if len(batch_index) > 1 and bool((batch_index[1:] < batch_index[:-1]).any()):
         values = values[torch.sort(batch_index, stable=True).indices]
     return list(values.split(lengths.tolist()))
+
+
+def pad_rows(scenes: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Stack scenes of unequal length into one block.
+
+    Args:
+        scenes: ``(R_b, C)`` of each of B scenes.
+
+    Returns:
+        ``(B, R, C)`` with R the longest scene's, at least 1, and zeros behind the shorter ones;
+        and ``(B, R)`` bool, which rows are padding, or None if none is. The first row of a scene
+        without rows is zeros and no padding: attention over padding alone would be undefined.
+    """
+    lengths = torch.tensor([max(len(scene), 1) for scene in scenes], device=scenes[0].device)
+    most = max(1, *(len(scene) for scene in scenes))
+    if all(len(scene) == most for scene in scenes):
+        return torch.stack(list(scenes)), None
+    block = torch.stack([
+        torch.cat([scene, scene.new_zeros(most - len(scene), scene.shape[1])])
+        for scene in scenes])
+    return block, torch.arange(most, device=lengths.device) >= lengths[:, None]

@@ -102,9 +102,9 @@ class InstanceSegmentor3D(Base3DSegmentor):
 
     def loss(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> dict[str, Tensor]:
         """Compute the losses of a batch, as a dict of scalars."""
-        return self.decode_head.loss(
-            *self._head_inputs(inputs, data_samples),
-            [_targets(sample) for sample in data_samples])
+        memory, padding, voxels, finest = self._head_inputs(inputs, data_samples)
+        targets = [_targets(sample) for sample in data_samples]
+        return self.decode_head.loss(memory, padding, voxels, targets, finest)
 
     def predict(
             self, inputs: dict,
@@ -112,7 +112,7 @@ class InstanceSegmentor3D(Base3DSegmentor):
         """Add ``pred_instances_3d`` and ``pred_pts_seg`` to the data samples."""
         levels, rows = self.extract_rows(inputs, data_samples)
         memory, padding = self.neck(levels, len(data_samples))
-        results = self.decode_head.predict(memory, padding, rows)
+        results = self.decode_head.predict(memory, padding, rows, levels[1])
         for sample, (instances, point_map) in zip(data_samples, results):
             sample.pred_instances_3d = instances
             sample.pred_pts_seg = point_map
@@ -127,13 +127,14 @@ class InstanceSegmentor3D(Base3DSegmentor):
 
     def _head_inputs(
             self, inputs: dict, data_samples: Sequence[Det3DDataSample]
-    ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
-        """Run backbone and neck: memory, its padding, and the finest features of each scene."""
+    ) -> tuple[Tensor, Tensor | None, list[Tensor], VoxelLevel]:
+        """Run backbone and neck: memory, its padding, finest features of each scene, and of all.
+        """
         levels = self.extract_feat(inputs, data_samples)
         memory, padding = self.neck(levels, len(data_samples))
         # The finest rows are in the order of the scenes, so that their lengths are known.
         lengths = [len(_voxels(sample).coors) for sample in data_samples]
-        return memory, padding, list(levels[1].features.split(lengths))
+        return memory, padding, list(levels[1].features.split(lengths)), levels[1]
 
 
 def _voxels(sample: Det3DDataSample) -> BaseDataElement:

@@ -12,11 +12,12 @@ import queryis  # noqa: F401
 NUM_CLASSES = 3
 
 
-def build_model():
+def build_model(decoder_queries=None, test_strategy=None):
     torch.manual_seed(0)
     init_default_scope('mmdet3d')
     model = MODELS.build(dict(
         type='InstanceSegmentor3D',
+        test_strategy=test_strategy,
         data_preprocessor=dict(type='Det3DDataPreprocessor'),
         backbone=dict(type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3,
                       out_strides=(1, 2)),
@@ -27,7 +28,8 @@ def build_model():
             type='QueryISHead', num_classes=NUM_CLASSES, in_channels=8, embed_dims=16,
             decoder=dict(
                 type='QueryDecoder', num_layers=2,
-                queries=dict(type='LearnedQueries', num_queries=6, embed_dims=16),
+                queries=decoder_queries or dict(
+                    type='LearnedQueries', num_queries=6, embed_dims=16),
                 layer=dict(type='QueryDecoderLayer', embed_dims=16, num_heads=4)),
             assigner=dict(type='HungarianAssigner', match_costs=[
                 dict(type='QueryClassCost', weight=2.0), dict(type='MaskBCECost', weight=5.0),

@@ -1,0 +1,119 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Keys and values without representative points: voxels of a decoder level (Table 4)."""
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from mmdet3d.registry import MODELS
+from torch import Tensor
+
+from insseg3d.ops.farthest import farthest_points
+from insseg3d.ops.segment import pad_rows, split_rows
+from insseg3d.structures import VoxelLevel
+
+from .level_neck import LevelNeck
+
+
+@MODELS.register_module()
+class AllVoxelsNeck(LevelNeck):
+    """All M voxels of the level.
+
+    Source: 3D-QueryIS, Table 4, "w/o RPG". Arguments as of :class:`LevelNeck`.
+    """
+
+    def forward(
+            self, levels: dict[int, VoxelLevel],
+            batch_size: int) -> tuple[Tensor, Tensor | None]:
+        """Make the keys and values that the queries attend to.
+
+        Args:
+            levels: Decoder levels by stride.
+            batch_size: B.
+
+        Returns:
+            Voxels ``(B, M, C)`` with the M of the largest scene, and which of them are padding
+            ``(B, M)`` bool, None if none is.
+        """
+        voxels, padding = pad_rows(self.embed(self.level(levels), batch_size))
+        return self.post_norm(voxels), padding
+
+
+class ChosenVoxelsNeck(LevelNeck):
+    """J voxels of the level, all of a scene that has fewer; a subclass chooses.
+
+    Args:
+        num_points: J.
+        others: As of :class:`LevelNeck`.
+    """
+
+    def __init__(
+            self,
+            *,
+            in_channels: int,
+            out_channels: int,
+            num_points: int = 2000,
+            stride: int = 4,
+            mlp_norm: dict | None = None,
+            post_norm: dict | None = None,
+            init_cfg: dict | None = None) -> None:
+        super().__init__(
+            in_channels=in_channels, out_channels=out_channels, stride=stride, mlp_norm=mlp_norm,
+            post_norm=post_norm, init_cfg=init_cfg)
+        self.num_points = num_points
+
+    @abstractmethod
+    def choose(self, coors: Sequence[Tensor]) -> list[Tensor]:
+        """Rows to keep of each scene, at most J of its ``(M, 3)`` voxels, each once."""
+
+    def forward(
+            self, levels: dict[int, VoxelLevel],
+            batch_size: int) -> tuple[Tensor, Tensor | None]:
+        """Make the keys and values that the queries attend to.
+
+        Args:
+            levels: Decoder levels by stride.
+            batch_size: B.
+
+        Returns:
+            Voxels ``(B, J, C)``, and which of them are padding ``(B, J)`` bool or None; fewer
+            than J if every scene has fewer.
+        """
+        level = self.level(levels)
+        batch = level.coors[:, 0]
+        rows = split_rows(torch.arange(len(batch), device=batch.device), batch, batch_size)
+        chosen = self.choose([level.coors[scene, 1:] for scene in rows])
+        # Chosen first, embedded then: the MLP sees J rows a scene.
+        kept = [self.mlp(level.features[scene[pick]]) for scene, pick in zip(rows, chosen)]
+        points, padding = pad_rows(kept)
+        return self.post_norm(points), padding
+
+
+@MODELS.register_module()
+class RandomVoxelsNeck(ChosenVoxelsNeck):
+    """J random voxels of the level.
+
+    In training every step draws anew from torch's generator, which mmengine seeds; at test time
+    the draw depends on M alone, so that a scene has one result. Drawn on the host, so that every
+    device has the same.
+
+    Source: 3D-QueryIS, Table 4, "Random". Arguments as of :class:`ChosenVoxelsNeck`.
+    """
+
+    def choose(self, coors: Sequence[Tensor]) -> list[Tensor]:
+        chosen = []
+        for scene in coors:
+            generator = None if self.training else torch.Generator().manual_seed(0)
+            draw = torch.randperm(len(scene), generator=generator)[:self.num_points]
+            chosen.append(draw.to(scene.device))
+        return chosen
+
+
+@MODELS.register_module()
+class FPSNeck(ChosenVoxelsNeck):
+    """J voxels of the level by farthest point sampling of their grid indices.
+
+    Source: 3D-QueryIS, Table 4, "FPS". Arguments as of :class:`ChosenVoxelsNeck`.
+    """
+
+    def choose(self, coors: Sequence[Tensor]) -> list[Tensor]:
+        return farthest_points(coors, self.num_points)

@@ -1,0 +1,95 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Queries from points of the scene in place of learned ones."""
+import pytest
+import torch
+from mmdet3d.registry import MODELS
+
+from insseg3d.structures import VoxelLevel
+
+from ..test_insseg3d.test_segmentors.test_instance_segmentor import batch, build_model, make_sample
+from .helpers import CHANNELS, WIDTH, build_head, make_batch
+
+
+def build(**changes):
+    return MODELS.build(dict(
+        type='FPSQueries', num_queries=3, embed_dims=WIDTH, in_channels=WIDTH, **changes))
+
+
+def finest(*lines):
+    """A level whose scenes lie on a line at these places; features are the rows' numbers."""
+    coors = torch.tensor([[b, 0, x, 0] for b, line in enumerate(lines) for x in line])
+    rows = torch.arange(len(coors)).float()
+    return VoxelLevel(rows[:, None].expand(-1, WIDTH), coors.reshape(-1, 4))
+
+
+def test_features_of_the_farthest_voxels_by_hand():
+    queries = build()(torch.zeros(2, 5, WIDTH), finest([0, 1, 5, 9, 10], [0, 7, 9]))
+    assert queries[:, :, 0].tolist() == [[0, 4, 2], [5, 7, 6]]
+
+
+def test_small_scenes_repeat_their_voxels():
+    queries = build()(torch.zeros(3, 5, WIDTH), finest([], [3, 4], [5]))
+    assert queries[:, :, 0].tolist() == [[0, 0, 0], [0, 1, 0], [2, 2, 2]]
+
+
+def test_rows_of_several_scenes_may_be_mixed():
+    level = finest([0, 1, 5, 9, 10], [0, 7, 9])
+    order = torch.tensor([5, 0, 1, 6, 2, 3, 7, 4])
+    mixed = VoxelLevel(level.features[order], level.coors[order])
+    memory = torch.zeros(2, 5, WIDTH)
+    assert torch.equal(build()(memory, level), build()(memory, mixed))
+
+
+def test_head_takes_them_to_their_width_and_trains_the_projection():
+    head = with_points()
+    memory, voxels, targets = make_batch([20, 13], [3, 2])
+    coors = torch.cat([
+        torch.stack([torch.full((size,), b), torch.arange(size), 0 * torch.arange(size),
+                     0 * torch.arange(size)], 1) for b, size in enumerate([20, 13])])
+    level = VoxelLevel(torch.cat(voxels), coors)
+    losses = head.loss(memory, None, voxels, targets, level)
+    sum(losses.values()).backward()
+    assert head.decoder.queries.projection.weight.grad.any()
+
+
+def with_points(**changes):
+    return build_head(decoder=dict(
+        type='QueryDecoder', num_layers=3,
+        queries=dict(type='FPSQueries', num_queries=10, embed_dims=WIDTH, in_channels=CHANNELS),
+        layer=dict(type='QueryDecoderLayer', embed_dims=WIDTH, num_heads=2), **changes))
+
+
+def test_without_the_finest_level_the_error_says_what_to_pass():
+    memory, voxels, _ = make_batch([20], [3])
+    with pytest.raises(ValueError, match=r'finest=levels\[1\]'):
+        with_points()(memory, None, voxels)
+
+
+def model_with_points(**changes):
+    return build_model(decoder_queries=dict(
+        type='FPSQueries', num_queries=6, embed_dims=16, in_channels=8), **changes).eval()
+
+
+@torch.no_grad()
+def test_model_makes_queries_scene_by_scene():
+    model = model_with_points()
+    both = model(**batch(make_sample(seed=0), make_sample(seed=1)), mode='predict')
+    for seed in (0, 1):
+        alone, = model(**batch(make_sample(seed=seed)), mode='predict')
+        torch.testing.assert_close(
+            alone.pred_instances_3d.scores_3d, both[seed].pred_instances_3d.scores_3d)
+        assert torch.equal(alone.pred_instances_3d.masks, both[seed].pred_instances_3d.masks)
+
+
+@torch.no_grad()
+def test_interleaved_subsets_share_the_queries_of_the_first():
+    model = model_with_points(test_strategy=dict(type='SharedQueries', splits=4))
+    seen = []
+    model.decode_head.decoder.queries.register_forward_pre_hook(
+        lambda module, args: seen.append(args[1]))
+    points, sample = make_sample(seed=2)
+    result, = model(**batch((points, sample)), mode='predict')
+    (level,) = seen
+    first = torch.unique(sample.voxels.coors[sample.voxels.point2voxel[::4]], dim=0)
+    assert torch.equal(level.coors[:, 1:], first)
+    assert result.pred_instances_3d.masks.shape[1] == len(points)
