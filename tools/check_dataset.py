@@ -33,7 +33,7 @@ from insseg3d.inspection.plots import save_distributions
 SPLITS = ('train', 'val', 'test')
 
 
-def parse_args():
+def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
@@ -42,7 +42,7 @@ def parse_args():
     parser.add_argument('--out', type=Path, help='default: work_dirs/<config>/data')
     parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 8))
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as of train.py')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def data_configs(config: Config, splits: list[str]) -> dict[str, ConfigDict]:
@@ -83,8 +83,8 @@ def expectations(config: Config, data: ConfigDict, dataset, split: str) -> Expec
         drops_color='DropColor' in values_of(data, 'type'))
 
 
-def main() -> int:
-    args = parse_args()
+def main(argv=None) -> int:
+    args = parse_args(argv)
     config = Config.fromfile(args.config)
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)

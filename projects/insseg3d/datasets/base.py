@@ -91,6 +91,20 @@ class InsSegDataset(Seg3DDataset):
             )
         return table
 
+    def load_data_list(self) -> list[dict]:
+        """Load the info file.
+
+        Raises:
+            FileNotFoundError: there is none; says how to come by it.
+        """
+        if self.backend_args is None and not os.path.isfile(self.ann_file):
+            raise FileNotFoundError(
+                f'{self.ann_file}: not found; expected the info file of a split. Prepare the data '
+                '(tools/prepare_*.py, see docs/data.md), or say by $INSSEG3D_DATA or data_root '
+                'where they lie'
+            )
+        return super().load_data_list()
+
     def parse_data_info(self, info: dict) -> dict:
         """Make the paths of a scene's info absolute, also that of the superpoints if it has any."""
         info = super().parse_data_info(info)
