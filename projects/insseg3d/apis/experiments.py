@@ -1,0 +1,285 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Trains and tests leaves on made rooms, one after the other, and goes on where it was stopped."""
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from mmdet3d.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from insseg3d.evaluation import class_metrics
+
+from .budgets import Budget, fit_to_rooms
+
+
+class RunFailed(RuntimeError):
+    """A command ended badly; the text says which, and where its output is."""
+
+
+class Finished(NamedTuple):
+    """What a command took.
+
+    Attributes:
+        seconds: from start to end.
+        memory_mb: most memory that one of its processes had.
+    """
+
+    seconds: float
+    memory_mb: float
+
+
+def launch(command: Sequence[str], log: Path, lock: int) -> Finished:
+    """Run a command, its output into a file.
+
+    Args:
+        command: To run.
+        log: File that the output is added to.
+        lock: Open file that the command inherits. If this process is killed, the command lives
+            on and with it the lock, so that nobody trains beside it in the same folder.
+
+    Raises:
+        RunFailed: If its exit status is not 0.
+    """
+    start = time.time()
+    with log.open('a') as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, pass_fds=[lock])
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RunFailed(f'{Path(command[1]).name} ended with status {process.returncode}; '
+                        f'see {log}')
+    return Finished(time.time() - start, usage.ru_maxrss * 1024 / 1e6)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[int]:
+    """Hold a folder; waits while another process, or an orphan of one, works in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / 'lock').open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f'{folder}: another process works here; waiting for it', flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiments:
+    """A set of runs with one budget and the same rooms.
+
+    Attributes:
+        out: Folder of rooms, work dirs and logs.
+        results: Folder of what is kept: a ``.json`` and an ``.npz`` a run.
+        tools: Folder of the commands.
+        root: Leaves are named by their path from here.
+        budget_name: How the results call the budget.
+        budget: The budget.
+        room_options: Further options of ``synthesize.py``.
+        facts: What every result also holds: commit, command, machine, versions.
+        launch: Runs a command; as :func:`launch`.
+    """
+
+    out: Path
+    results: Path
+    tools: Path
+    root: Path
+    budget_name: str
+    budget: Budget
+    room_options: Sequence[str] = ()
+    facts: dict = dataclasses.field(default_factory=dict)
+    launch: Callable[[Sequence[str], Path, int], Finished] = launch
+
+    def run_all(self, leaves: Sequence[Path], seeds: Sequence[int]) -> list[str]:
+        """Do all runs that have no result yet.
+
+        Args:
+            leaves: Configs.
+            seeds: Each leaf is trained with each; every leaf with one seed before the next seed.
+
+        Returns:
+            One sentence for each run that failed; the others went on.
+        """
+        self.make_rooms()
+        failures = []
+        for seed in seeds:
+            for leaf in leaves:
+                name = run_name(leaf, seed)
+                try:
+                    found = self.run_one(leaf, seed)
+                except Exception as error:  # whatever it is, the other runs go on
+                    failures.append(f'{name}: {type(error).__name__}: {error}')
+                    print(failures[-1], flush=True)
+                else:
+                    print(f"{name}: AP {found['AP']:.4f}, AP50 {found['AP50']:.4f}, "
+                          f"{found['seconds_train']:.0f} s", flush=True)
+        return failures
+
+    def make_rooms(self) -> None:
+        """Make and convert the rooms, once.
+
+        Raises:
+            ValueError: If the folder holds other rooms.
+            RunFailed: If a command failed.
+        """
+        data, rooms = self.out / 'data', self.budget.train_rooms + self.budget.held_out_rooms
+        wanted = dict(train=self.budget.train_rooms, val=self.budget.held_out_rooms,
+                      options=list(self.room_options))
+        with only_one(data) as lock:
+            stamp = data / 'rooms.json'
+            if stamp.exists():
+                found = json.loads(stamp.read_text())
+                if found != wanted:
+                    raise ValueError(f'{stamp}: other rooms are here, {found}; expected {wanted}. '
+                                     'Choose another --out.')
+                return
+            print(f'making {rooms} rooms', flush=True)
+            raw = self.out / 'raw'
+            self.launch(self._command(
+                'synthesize.py', '--layout', 'scannet', '--out', raw, '--scenes', rooms,
+                '--splits', f"train={wanted['train']},val={wanted['val']}", '--overwrite',
+                *self.room_options), data / 'make.log', lock)
+            self.launch(self._command(
+                'prepare_scannet.py', '--raw', raw, '--out', data / 'scannet', '--splits',
+                'train', 'val'), data / 'make.log', lock)
+            write_whole(stamp, wanted)
+
+    def run_one(self, leaf: Path, seed: int) -> dict:
+        """Train and test one leaf with one seed, or read the result of doing so before.
+
+        Raises:
+            ValueError: If there is a result of another budget, or the leaf cannot be made small.
+            RunFailed: If a command failed.
+        """
+        name = run_name(leaf, seed)
+        result = self.results / f'{name}.json'
+        budget = dict(name=self.budget_name, **dataclasses.asdict(self.budget))
+        if result.exists():
+            found = json.loads(result.read_text())
+            if found['budget'] != budget:
+                raise ValueError(f"{result}: is of another budget, {found['budget']}; expected "
+                                 f'{budget}. Choose another folder for the results.')
+            return found
+        folder = self.out / 'runs' / name
+        with only_one(folder) as lock:
+            tables = self.results / f'{name}.npz'
+            config = fit_to_rooms(
+                Config.fromfile(leaf), self.budget, seed=seed,
+                data_root=self.out.resolve() / 'data' / 'scannet', results_file=tables.resolve())
+            parameters = count_parameters(config)
+            config.dump(folder / 'config.py')
+            print(f'{name}: training', flush=True)
+            memory = self._train(folder, lock)
+            tested = self._test(folder, lock)
+            found = dict(
+                leaf=leaf_name(leaf, self.root), seed=seed, budget=budget, **self.facts,
+                parameters=parameters, seconds_train=logged_seconds(folder / 'train'),
+                seconds_test=round(tested.seconds, 1), peak_memory_mb=round(memory),
+                **read_scores(folder / 'test'))
+            write_whole(result, found)
+        return found
+
+    def _train(self, folder: Path, lock: int) -> float:
+        """Train what is not trained yet; the most memory, in megabytes, on a GPU its own."""
+        work = folder / 'train'
+        known = folder / 'memory_mb'
+        memory = float(known.read_text()) if known.exists() else 0.0
+        if last_iteration(work) < self.budget.iterations:
+            # Without a checkpoint, --resume begins anew.
+            done = self.launch(self._command(
+                'train.py', folder / 'config.py', '--work-dir', work, '--resume'),
+                folder / 'train.log', lock)
+            memory = max(memory, done.memory_mb)
+            known.write_text(str(memory))
+        on_gpu = [row['memory'] for row in logged_rows(work).values() if 'memory' in row]
+        return max(on_gpu, default=memory)
+
+    def _test(self, folder: Path, lock: int) -> Finished:
+        weights = Path((folder / 'train' / 'last_checkpoint').read_text())
+        return self.launch(self._command(
+            'test.py', folder / 'config.py', folder / 'train' / weights.name, '--work-dir',
+            folder / 'test'), folder / 'test.log', lock)
+
+    def _command(self, tool: str, *arguments: object) -> list[str]:
+        return [sys.executable, str(self.tools / tool), *map(str, arguments)]
+
+
+def run_name(leaf: Path, seed: int) -> str:
+    """How a run is called: by the leaf's folder, the leaf and the seed."""
+    return f'{leaf.parent.name}_{leaf.stem}_seed{seed}'
+
+
+def leaf_name(leaf: Path, root: Path) -> str:
+    """A leaf by its path from the root; one from elsewhere by its name alone."""
+    leaf, root = leaf.resolve(), root.resolve()
+    return leaf.relative_to(root).as_posix() if leaf.is_relative_to(root) else leaf.name
+
+
+def count_parameters(config: Config) -> int:
+    """Parameters of a config's model."""
+    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    return sum(parameter.numel() for parameter in MODELS.build(config.model).parameters())
+
+
+def last_iteration(work: Path) -> int:
+    """Iterations that the last checkpoint of a work dir has behind it, 0 without one."""
+    pointer = work / 'last_checkpoint'
+    return int(Path(pointer.read_text()).stem.removeprefix('iter_')) if pointer.exists() else 0
+
+
+def logged_rows(work: Path) -> dict[int, dict]:
+    """What a training logged, by iteration; of an iteration done twice, the later."""
+    rows = {}
+    for path in sorted(work.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # cut off when the training was stopped
+            if 'loss' in row and 'step' in row:
+                rows[row['step']] = row
+    return rows
+
+
+def logged_seconds(work: Path) -> float:
+    """Seconds of a training's iterations, loading included, without starts and stops."""
+    rows = logged_rows(work)
+    steps = sorted(rows)
+    lengths = np.diff([0, *steps])
+    return round(float(sum(length * rows[step]['time'] for step, length in zip(steps, lengths))), 1)
+
+
+def read_scores(work: Path) -> dict:
+    """AP, AP50, AP25, per class and number of objects, of the newest test in a work dir.
+
+    Raises:
+        RunFailed: If there is none.
+    """
+    tests = [path for path in work.glob('*/*.json') if path.parent.name == path.stem]
+    if not tests:
+        raise RunFailed(f'{work}: the test has written no scores')
+    found = json.loads(max(tests, key=lambda path: path.stat().st_mtime).read_text())
+    names = [key.removeprefix('AP/') for key in found if key.startswith('AP/')]
+    classes = {name: row for name, row in class_metrics(found, names).items()
+               if row['AP'] is not None}
+    return dict(AP=found['AP'], AP50=found['AP50'], AP25=found['AP25'], classes=classes,
+                objects=int(found['num_objects']), objects_scored=int(found['num_objects_scored']))
+
+
+def write_whole(path: Path, value: dict) -> None:
+    """Write JSON so that the file is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix('.part')
+    part.write_text(json.dumps(value, indent=1) + '\n')
+    part.replace(path)

@@ -1,0 +1,110 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Train and test a list of leaves on made rooms, with equal budgets.
+
+    python tools/run_experiments.py configs/experiments/table4.txt --budget cpu --seeds 0,1,2 \\
+        --out work_dirs/table4 --results results/table4
+
+The rooms are made once, in OUT/data. Each leaf is trained and tested with each seed by train.py and
+test.py, brought to the size of made rooms by the budget (docs/experiments.md). What was stopped,
+even by kill -9, goes on when the same command is given again; what is finished is not done again;
+what failed does not stop the rest. One JSON a run is written into RESULTS as the run ends, beside
+the metric's tables (.npz); tools/results.py makes tables and plots of them.
+"""
+import argparse
+import dataclasses
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from demo import ROOMS, ROOT, commit, shown, versions
+
+import insseg3d  # noqa: F401  (first: its cures let mmdet3d import with mmcv-lite)
+from insseg3d.apis.budgets import BUDGETS
+from insseg3d.apis.experiments import Experiments
+from insseg3d.apis.machine import machine
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('list', type=Path, help=(
+        'text file with a leaf, or a pattern of leaves, a line, from the root of the repository'))
+    parser.add_argument('--budget', choices=BUDGETS, required=True)
+    parser.add_argument('--seeds', default='0', help='say 0,1,2')
+    parser.add_argument('--out', type=Path, required=True, help='rooms, work dirs, logs')
+    parser.add_argument('--results', type=Path, help='JSON and tables (default: OUT/results)')
+    for name in ('iterations', 'train-rooms', 'held-out-rooms', 'workers'):
+        parser.add_argument(f'--{name}', type=int, help="another number than the budget's")
+    return parser.parse_args(argv)
+
+
+def read_list(path, root=ROOT):
+    """The leaves that a list names, in its order."""
+    leaves = []
+    for line in path.read_text().splitlines():
+        pattern = line.split('#')[0].strip()
+        if not pattern:
+            continue
+        found = [Path(pattern)] if Path(pattern).is_absolute() else sorted(root.glob(pattern))
+        if not found or not found[0].is_file():
+            raise SystemExit(f'{path}: found {pattern!r}, which is no leaf; expected paths of '
+                             'configs from the root of the repository')
+        leaves += [leaf for leaf in found if leaf not in leaves]
+    if not leaves:
+        raise SystemExit(f'{path}: names no leaf')
+    return leaves
+
+
+def read_seeds(text):
+    try:
+        return [int(part) for part in text.split(',')]
+    except ValueError:
+        raise SystemExit(f'--seeds: found {text!r}, expected numbers, say 0,1,2') from None
+
+
+def state_of_code():
+    """The commit, and whether tracked files differ from it."""
+    changed = subprocess.run(['git', 'status', '--porcelain', '-uno'], cwd=ROOT, text=True,
+                             capture_output=True).stdout.strip()
+    return commit() + (' with changes' if changed else '')
+
+
+def command_line(args):
+    """The command without folders of this machine."""
+    words = ['python', 'tools/run_experiments.py', args.list, '--budget', args.budget, '--seeds',
+             args.seeds, '--out', args.out]
+    for name in ('results', 'iterations', 'train_rooms', 'held_out_rooms', 'workers'):
+        if getattr(args, name) is not None:
+            words += [f"--{name.replace('_', '-')}", getattr(args, name)]
+    return ' '.join(shlex.quote(_without_folders(word)) for word in words)
+
+
+def _without_folders(word):
+    if not isinstance(word, Path):
+        return str(word)
+    inside = shown(word.resolve()).strip("'")
+    return Path(inside).name if Path(inside).is_absolute() else inside
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    leaves, seeds = read_list(args.list), read_seeds(args.seeds)
+    other = {name: getattr(args, name) for name in (
+        'iterations', 'train_rooms', 'held_out_rooms', 'workers')
+        if getattr(args, name) is not None}
+    experiments = Experiments(
+        out=args.out.resolve(), results=(args.results or args.out / 'results').resolve(),
+        tools=ROOT / 'tools', root=ROOT, budget_name=args.budget,
+        budget=dataclasses.replace(BUDGETS[args.budget], **other), room_options=ROOMS,
+        facts=dict(commit=state_of_code(), command=command_line(args), machine=machine(),
+                   versions=versions()))
+    failures = experiments.run_all(leaves, seeds)
+    print(f'{len(leaves) * len(seeds) - len(failures)} runs are done, {len(failures)} failed')
+    for failure in failures:
+        print(f'  {failure}', file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
