@@ -185,13 +185,18 @@ class Experiments:
             found = dict(
                 leaf=leaf_name(leaf, self.root), seed=seed, budget=budget, **self.facts,
                 parameters=parameters, seconds_train=logged_seconds(folder / 'train'),
-                seconds_test=round(tested.seconds, 1), peak_memory_mb=round(memory),
+                seconds_test=round(tested.seconds, 1), peak_memory_mb=round(memory) or None,
                 **read_scores(folder / 'test'))
             write_whole(result, found)
         return found
 
     def _train(self, folder: Path, lock: int) -> float:
-        """Train what is not trained yet; the most memory, in megabytes, on a GPU its own."""
+        """Train what is not trained yet.
+
+        Returns:
+            The most memory, in megabytes, of a GPU where one was used; 0 where it is not known:
+            an orphan trained on a CPU.
+        """
         work = folder / 'train'
         known = folder / 'memory_mb'
         memory = float(known.read_text()) if known.exists() else 0.0

@@ -1,0 +1,168 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What is done, what is done again, and what is kept; the commands themselves are pretended."""
+import dataclasses
+import fcntl
+import json
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from insseg3d.apis.budgets import BUDGETS
+from insseg3d.apis.experiments import (
+    Experiments,
+    Finished,
+    RunFailed,
+    launch,
+    leaf_name,
+    logged_seconds,
+    only_one,
+)
+
+ROOT = Path(__file__).parents[3]
+LEAF = ROOT / 'configs' / 'queryis' / 'queryis-s_1xb10-150k_scannet.py'
+OTHER = ROOT / 'configs' / 'queryis' / 'queryis-l_1xb10-150k_scannet.py'
+BUDGET = dataclasses.replace(BUDGETS['cpu-small'], iterations=40)
+SCORES = {'AP': 0.25, 'AP50': 0.5, 'AP25': 0.75, 'AP/bed': 0.25, 'AP50/bed': 0.5, 'AP25/bed': 0.75,
+          'AP/sofa': float('nan'), 'AP50/sofa': float('nan'), 'AP25/sofa': float('nan'),
+          'num_objects': 9.0, 'num_objects_scored': 7.0}
+
+
+class Tools:
+    """Leaves behind what train.py and test.py leave; ``stops`` ends one of them, once."""
+
+    def __init__(self):
+        self.calls, self.stops = [], {}
+
+    def __call__(self, command, log, lock):
+        tool = Path(command[1]).name
+        self.calls.append(tool)
+        work = Path(command[command.index('--work-dir') + 1]) if '--work-dir' in command else None
+        if tool == 'train.py':
+            assert command[-1] == '--resume'
+            steps = [20] if 'train.py' in self.stops else [20, 40]
+            rows = work / f'run{len(self.calls)}' / 'vis_data' / 'scalars.json'
+            rows.parent.mkdir(parents=True)
+            rows.write_text(''.join(
+                json.dumps(dict(step=step, time=0.5, loss=1.0)) + '\n' for step in steps) + '{"st')
+            (work / 'last_checkpoint').write_text(str(work / f'iter_{steps[-1]}.pth'))
+        if tool in self.stops:
+            raise self.stops.pop(tool)
+        if tool == 'test.py':
+            (work / 'now').mkdir(parents=True)
+            (work / 'now' / 'now.json').write_text(json.dumps(SCORES))
+        return Finished(3.0, 700.0)
+
+
+@pytest.fixture
+def tools():
+    return Tools()
+
+
+@pytest.fixture
+def experiments(tmp_path, tools):
+    return Experiments(
+        out=tmp_path / 'out', results=tmp_path / 'results', tools=ROOT / 'tools', root=ROOT,
+        budget_name='small', budget=BUDGET, facts=dict(commit='abc'), launch=tools)
+
+
+def result(experiments, name='queryis_queryis-s_1xb10-150k_scannet_seed0'):
+    return json.loads((experiments.results / f'{name}.json').read_text())
+
+
+def test_a_result_holds_scores_and_where_they_come_from(experiments, tools):
+    assert experiments.run_all([LEAF], [0]) == []
+    found = result(experiments)
+    assert (found['AP'], found['AP50'], found['AP25']) == (0.25, 0.5, 0.75)
+    assert found['classes'] == {'bed': dict(AP=0.25, AP50=0.5, AP25=0.75)}  # no sofa to find
+    assert found['leaf'] == 'configs/queryis/queryis-s_1xb10-150k_scannet.py'
+    assert (found['seed'], found['commit'], found['objects_scored']) == (0, 'abc', 7)
+    assert found['budget'] == dict(name='small', **dataclasses.asdict(BUDGET))
+    assert (found['seconds_train'], found['seconds_test']) == (20.0, 3.0)
+    assert found['peak_memory_mb'] == 700 and found['parameters'] > 1_000_000
+    assert tools.calls == ['synthesize.py', 'prepare_scannet.py', 'train.py', 'test.py']
+
+
+def test_what_is_finished_is_not_done_again(experiments, tools):
+    experiments.run_all([LEAF], [0])
+    tools.calls.clear()
+    assert experiments.run_all([LEAF, OTHER], [0]) == []
+    assert tools.calls == ['train.py', 'test.py']
+
+
+def test_every_leaf_has_one_seed_before_the_next(experiments):
+    experiments.run_all([LEAF, OTHER], [0, 1])
+    written = sorted(experiments.results.glob('*.json'), key=lambda path: path.stat().st_mtime_ns)
+    assert [path.stem[-5:] for path in written] == ['seed0', 'seed0', 'seed1', 'seed1']
+
+
+def test_a_failure_does_not_stop_the_rest_and_is_tried_again(experiments, tools):
+    tools.stops = {'train.py': RunFailed('train.py ended with status 1')}
+    (failure,) = experiments.run_all([LEAF, OTHER], [0])
+    assert failure.startswith('queryis_queryis-s') and 'ended with status 1' in failure
+    assert len(list(experiments.results.glob('*.json'))) == 1
+    assert experiments.run_all([LEAF, OTHER], [0]) == []
+
+
+@pytest.mark.parametrize('tool, again', [
+    ('synthesize.py', ['synthesize.py', 'prepare_scannet.py', 'train.py', 'test.py']),
+    ('train.py', ['train.py', 'test.py']),
+    ('test.py', ['test.py']),  # trained it is
+])
+def test_goes_on_where_it_was_stopped(experiments, tools, tool, again):
+    tools.stops = {tool: KeyboardInterrupt()}
+    with pytest.raises(KeyboardInterrupt):
+        experiments.run_all([LEAF], [0])
+    assert not experiments.results.exists() or not list(experiments.results.glob('*.json'))
+    tools.calls.clear()
+    assert experiments.run_all([LEAF], [0]) == []
+    assert tools.calls == again
+    assert result(experiments)['seconds_train'] == 20.0  # iterations done twice count once
+
+
+def test_results_of_another_budget_are_not_mixed(experiments):
+    experiments.run_all([LEAF], [0])
+    other = dataclasses.replace(experiments, budget=dataclasses.replace(BUDGET, lr_factor=2.0))
+    (failure,) = other.run_all([LEAF], [0])
+    assert 'is of another budget' in failure
+    assert result(experiments)['budget']['lr_factor'] == BUDGET.lr_factor
+
+
+def test_other_rooms_are_not_mixed(experiments):
+    experiments.make_rooms()
+    other = dataclasses.replace(experiments, budget=dataclasses.replace(BUDGET, train_rooms=9))
+    with pytest.raises(ValueError, match='other rooms are here'):
+        other.make_rooms()
+
+
+def test_a_leaf_from_elsewhere_is_named_without_its_folder(tmp_path):
+    assert leaf_name(tmp_path / 'mine.py', ROOT) == 'mine.py'
+
+
+def test_the_later_of_two_logs_of_an_iteration_counts(tmp_path):
+    for name, rows in (('a', [(20, 1.0), (40, 9.0)]), ('b', [(40, 2.0), (50, 4.0)])):
+        path = tmp_path / name / 'vis_data' / 'scalars.json'
+        path.parent.mkdir(parents=True)
+        path.write_text('\n'.join(
+            json.dumps(dict(step=step, time=time, loss=0.0)) for step, time in rows))
+    assert logged_seconds(tmp_path) == 20 * 1.0 + 20 * 2.0 + 10 * 4.0
+
+
+def test_launch_measures_and_reports(tmp_path):
+    log = tmp_path / 'log'
+    with only_one(tmp_path) as lock:
+        done = launch([sys.executable, '-c', 'x = bytearray(80_000_000); print(len(x))'], log, lock)
+        assert done.memory_mb > 80 and log.read_text() == '80000000\n'
+        with pytest.raises(RunFailed, match=r'-c ended with status 3; see .*log'):
+            launch([sys.executable, '-c', 'raise SystemExit(3)'], log, lock)
+
+
+def test_a_folder_is_waited_for_while_an_orphan_works_in_it(tmp_path, capsys):
+    """An open file, inherited, is all that an orphan has of the lock."""
+    holder = (tmp_path / 'lock').open('w')
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    threading.Timer(0.3, holder.close).start()
+    with only_one(tmp_path):
+        assert holder.closed
+    assert 'waiting for it' in capsys.readouterr().out
