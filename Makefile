@@ -1,4 +1,4 @@
-# setup · demo · test · test-all · lint · bench. Each is also a plain command in README.md.
+# setup · demo · test · test-all · lint · bench · results. Each is also a plain command in README.md.
 #   make setup PYTHON=python3.12                                    another interpreter
 #   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu    where torch comes from
 # On a machine with a GPU see requirements/cu118.txt.
@@ -17,7 +17,7 @@ LOCKS := requirements/cpu.txt requirements/torch-cpu.txt
 CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
 STAMP := $(VENV)/.set-up-$(CHOICE)
 
-.PHONY: setup demo test test-all lint bench
+.PHONY: setup demo test test-all lint bench results
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -48,3 +48,6 @@ lint: setup
 bench: setup
 	$(BIN)/python tools/benchmark.py speed configs/queryis/queryis-s_1xb10-150k_scannet.py \
 		configs/queryis/queryis-l_1xb10-150k_scannet.py
+
+results: setup
+	$(BIN)/python tools/results.py

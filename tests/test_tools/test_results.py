@@ -1,0 +1,91 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""docs/results.md is what the results in the repository say, and the paper's numbers are whole."""
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / 'docs'
+
+
+@pytest.fixture
+def paper():
+    return json.loads((DOCS / 'paper_tables.json').read_text())
+
+
+def made_up_run(name, seed, ap):
+    scores = dict(AP=ap, AP50=ap, AP25=ap)
+    return dict(
+        scores, leaf=f'configs/queryis/ablations/table4/{name}.py', seed=seed, commit='c' * 40,
+        budget=dict(iterations=7, batch_size=2, train_rooms=3, held_out_rooms=1),
+        command='python tools/run_experiments.py made-up', machine='2 cores of a made-up machine',
+        versions=dict(torch='0.0'), parameters=2_000_000, seconds_train=9.0, peak_memory_mb=None,
+        classes=dict(bed=scores))
+
+
+def test_page_is_what_the_results_say(here, tmp_path):
+    here('results', '--out', tmp_path / 'results.md')
+    assert (tmp_path / 'results.md').read_text() == (DOCS / 'results.md').read_text(), (
+        'docs/results.md is not what results/ says: run `make results`')
+    made = {path.name for path in tmp_path.glob('*.png')}
+    assert made == {path.name for path in DOCS.glob('results_*.png')}
+
+
+def test_runs_stand_beside_the_papers_numbers(here, tmp_path):
+    folder = tmp_path / 'mine'
+    folder.mkdir()
+    for name, seed, ap in (('fps', 0, 0.2), ('fps', 1, 0.4), ('random', 0, 0.1), ('own', 0, 0.6)):
+        (folder / f'{name}{seed}.json').write_text(json.dumps(made_up_run(name, seed, ap)))
+    here('results', folder, '--out', tmp_path / 'page.md')
+    page = (tmp_path / 'page.md').read_text()
+    rows = [line for line in page.splitlines() if '(../configs/' in line]
+    # In the order of Table 4; what is not in it behind.
+    assert [re.match(r'\| \[(.*?)\]', row)[1] for row in rows] == ['Random', 'FPS', 'own']
+    assert '| 30.0 ± 14.1 | 30.0 ± 14.1 | 30.0 ± 14.1 | +20.0 | 40.1 / 61.1 | 0, 1 |' in rows[1]
+    assert '| none |' in rows[2] and '[1] `python tools/run_experiments.py made-up`' in page
+    assert 'commit cccccccccccc, 2 cores of a made-up machine' in page
+    assert (tmp_path / 'results_mine.png').stat().st_size > 5000
+    assert 'Nothing was run yet' not in page
+
+
+def test_without_results_it_says_so(here, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    here('results', tmp_path / 'empty', '--out', tmp_path / 'page.md')
+    page = (tmp_path / 'page.md').read_text()
+    assert 'Nothing was run yet' in page and 'Ours: not measured yet' in page
+    assert page.count('not trained yet') >= 9
+
+
+def test_a_folder_that_is_not_there(here, tmp_path):
+    assert here('results', tmp_path / 'nothing', '--out', tmp_path / 'x.md').returncode == 1
+
+
+def test_every_row_of_the_paper_is_here(paper):
+    assert [len(paper[f'table{number}']['rows']) for number in range(1, 6)] == [15, 15, 12, 5, 4]
+    for row in paper['table3']['rows']:
+        assert len(row['area5']) == len(row['folds']) == 4
+    for name in ('table1', 'table2'):
+        assert len(paper[name]['classes']) == 18 == len(set(paper[name]['classes']))
+    assert set(paper['table1']['classes']) == set(paper['table2']['classes'])
+
+
+def test_classes_of_the_paper_have_the_mean_that_it_gives(paper):
+    """Catches most slips of copying: within 0.8, as the paper's own rows are."""
+    for name in ('table1', 'table2'):
+        rows = [row for row in paper[name]['rows'] if 'classes' in row]
+        assert rows
+        for row in rows:
+            assert sum(row['classes']) / 18 == pytest.approx(row['AP50'], abs=0.8)
+
+
+def test_stages_of_the_paper_add_up(paper):
+    for row in paper['table5']['rows']:
+        assert row['features'] + row['query_generation'] + row['masks'] == row['total']
+
+
+def test_full_model_of_table_4_is_the_small_one_of_table_1(paper):
+    small = next(row for row in paper['table1']['rows'] if row['method'] == '3D-QueryIS-S')
+    full = paper['table4']['rows'][0]
+    assert (full['AP'], full['AP50']) == (small['AP'], small['AP50'])
