@@ -3,10 +3,18 @@
 from .checkpoint import load_backbone
 from .norm import BatchNorm, norm_relu
 from .residual import ResidualBlock
-from .sparse_conv import SparseConv3d, SparseInverseConv3d, SubMConv3d, choose_backend
+from .sparse_conv import (
+    SparseConv3d,
+    SparseInverseConv3d,
+    SubMConv3d,
+    choose_backend,
+    spconv_available,
+    spconv_tensor,
+)
 from .sparse_tensor import SparseTensor, VoxelGrid
 
 __all__ = [
     'BatchNorm', 'ResidualBlock', 'SparseConv3d', 'SparseInverseConv3d', 'SparseTensor',
-    'SubMConv3d', 'VoxelGrid', 'choose_backend', 'load_backbone', 'norm_relu'
+    'SubMConv3d', 'VoxelGrid', 'choose_backend', 'load_backbone', 'norm_relu',
+    'spconv_available', 'spconv_tensor'
 ]

@@ -32,6 +32,22 @@ def choose_backend(backend: str, features: Tensor) -> str:
     return 'spconv' if features.is_cuda and spconv_available() else 'torch'
 
 
+def spconv_tensor(features: Tensor, coors: Tensor, *, multiple: int = 1):
+    """Voxels as a ``spconv.pytorch.SparseConvTensor``, for modules that are made of spconv's.
+
+    Args:
+        features: ``(V, C)``, V at least 1.
+        coors: ``(V, 4)`` integers (batch, x, y, z), not negative, no row twice.
+        multiple: Round the extents up to a multiple of this, as of ``SparseTensor.from_voxels``.
+
+    Raises:
+        ImportError: spconv 2 is not installed.
+        RuntimeError: on a CPU with more than one thread, where spconv computes wrong values.
+    """
+    from . import spconv_backend
+    return spconv_backend.tensor(features, coors, multiple=multiple)
+
+
 class _SparseConv(nn.Module):
     """Weight (out, k, k, k, in), the layout of spconv 2; no bias."""
 

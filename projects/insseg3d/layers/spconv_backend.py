@@ -11,6 +11,15 @@ from ..ops.neighbors import voxel_keys
 from .sparse_tensor import SparseTensor
 
 
+def tensor(features: Tensor, coors: Tensor, *, multiple: int) -> spconv.SparseConvTensor:
+    """Voxels as :func:`insseg3d.layers.spconv_tensor` gives them."""
+    _check_cpu(features)
+    most = coors.amax(0).tolist()
+    shape = [-(-(extent + 1) // multiple) * multiple for extent in most[1:]]
+    return spconv.SparseConvTensor(
+        features.contiguous(), coors.int().contiguous(), shape, most[0] + 1)
+
+
 def submanifold(x: SparseTensor, weight: Tensor) -> Tensor:
     """``(V, C_out)`` features of a 3x3x3 submanifold convolution."""
     return _run(_module(spconv.SubMConv3d, weight, 3, 'subm'), x, x.features).features

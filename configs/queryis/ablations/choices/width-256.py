@@ -1,0 +1,10 @@
+# Queries 256 wide, as in the transformers that the paper builds on; the parent's width is 128.
+# The paper has no number.
+# Changes: model.neck.out_channels, model.decode_head.embed_dims,
+#     model.decode_head.decoder.queries.embed_dims,
+#     model.decode_head.decoder.layer.embed_dims
+_base_ = '../../queryis-s_1xb10-150k_scannet.py'
+model = dict(
+    neck=dict(out_channels=256),
+    decode_head=dict(embed_dims=256, decoder=dict(
+        queries=dict(embed_dims=256), layer=dict(embed_dims=256))))

@@ -1,0 +1,5 @@
+# Fig. 4b, J = 500: curve only, the text gives no number.
+# The number of representative points.
+# Changes: model.neck.num_points
+_base_ = '../../queryis-s_1xb10-150k_scannet.py'
+model = dict(neck=dict(num_points=500))

@@ -1,0 +1,12 @@
+# 3D-QueryIS-S with five steps of batch 2 for each update: the memory of two scenes in place of ten.
+# Iterations are steps here, so that there are 150,000 updates as in the paper. Batch norm sees two
+# scenes at a time.
+_base_ = 'queryis-s_1xb10-150k_scannet.py'
+train_dataloader = dict(batch_size=2)
+optim_wrapper = dict(accumulative_counts=5)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=7500),
+    dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=750000),
+]
+train_cfg = dict(max_iters=750000, val_interval=50000)
+default_hooks = dict(checkpoint=dict(interval=25000))

@@ -1,0 +1,73 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Voxels of the data pipeline for mmdetection3d's semantic segmentors."""
+from collections.abc import Sequence
+
+import torch
+from mmdet3d.models.data_preprocessors import Det3DDataPreprocessor
+from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample
+from torch import Tensor
+
+from ..ops.segment import segment_mean
+
+
+@MODELS.register_module()
+class VoxelTablePreprocessor(Det3DDataPreprocessor):
+    """Hand the tables of ``AddVoxelTables`` on as mmdetection3d's ``MinkUNet`` reads them.
+
+    The stock preprocessor with ``voxel_type='minkunet'`` voxelises in the main process and calls
+    ``.cuda()``; here the voxels come from the pipeline, on whichever device the model is.
+
+    Deviation: from the stock one, a voxel has the mean of its points, not one of them; the label
+    of most of its points, not of one; and the columns of ``coors`` are (batch, x, y, z).
+
+    Args:
+        non_blocking: Whether copies to the device may overlap with other work.
+    """
+
+    def __init__(self, *, non_blocking: bool = False) -> None:
+        super().__init__(non_blocking=non_blocking)
+        self.voxel = True  # the stock class then calls voxelize
+
+    @torch.no_grad()
+    def voxelize(
+            self, points: Sequence[Tensor],
+            data_samples: Sequence[Det3DDataSample]) -> dict[str, Tensor]:
+        """Average points into voxels, and lay into each data sample what the stock head reads.
+
+        Args:
+            points: ``(P, C)`` of each scene.
+            data_samples: One a scene, with ``voxels``; gets ``batch_idx (V,)`` and
+                ``point2voxel_map (P,)``, and ``gt_pts_seg.voxel_semantic_mask (V,)`` if it has a
+                ``pts_semantic_mask``.
+
+        Returns:
+            ``voxels (ΣV, C)`` and ``coors (ΣV, 4)`` int32 (batch, x, y, z), scene after scene.
+
+        Raises:
+            ValueError: If a sample has no voxels.
+        """
+        features, coors = [], []
+        for b, (scene, sample) in enumerate(zip(points, data_samples)):
+            if 'voxels' not in sample:
+                raise ValueError(
+                    f'VoxelTablePreprocessor: the data sample of scene {b} carries no voxels '
+                    f'(found {sorted(sample.keys())}); put AddVoxelTables after Pack3DDetInputs '
+                    'in the pipeline.')
+            voxels = sample.voxels
+            batch = voxels.coors.new_full((len(voxels.coors), 1), b)
+            features.append(segment_mean(scene, voxels.point2voxel, voxels.counts))
+            coors.append(torch.cat([batch, voxels.coors], 1))
+            sample.batch_idx = batch[:, 0]
+            sample.point2voxel_map = voxels.point2voxel
+            if 'pts_semantic_mask' in sample.gt_pts_seg:
+                sample.gt_pts_seg.voxel_semantic_mask = _majority(
+                    sample.gt_pts_seg.pts_semantic_mask, voxels.point2voxel, len(batch))
+        return dict(voxels=torch.cat(features), coors=torch.cat(coors))
+
+
+def _majority(labels: Tensor, point2voxel: Tensor, num_voxels: int) -> Tensor:
+    """The label ``(V,)`` of most points of each voxel, the lowest of several."""
+    kinds = int(labels.max()) + 1
+    votes = torch.bincount(point2voxel * kinds + labels, minlength=num_voxels * kinds)
+    return votes.reshape(num_voxels, kinds).argmax(1)

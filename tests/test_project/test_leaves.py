@@ -1,0 +1,133 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Every leaf trains a step and tests a scene; an ablation changes what it says and no more."""
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from .shrinking import shrink
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+ABLATIONS = [path for path in LEAVES if 'ablations' in path.parts]
+MIXING = [path for path in LEAVES if 'mixing' in path.parts]
+# What a mixed model predicts, and the part of somebody else that it has.
+MIXED = {'queryis-s_minkunet_scannet': 'pred_instances_3d',
+         'queryis-s_mmdet-losses_scannet': 'pred_instances_3d',
+         'minkunet_sparse-res-unet_scannet-semantic': 'pts_seg_logits'}
+
+
+@pytest.fixture
+def trained(request, tiny_data, tmp_path, monkeypatch):
+    """The runner of a leaf after one iteration at a small size, on one thread, and what moved."""
+    monkeypatch.setenv('INSSEG3D_DATA', str(tiny_data))
+    # The formatting of configs for the log takes four fifths of such a run.
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self._cfg_dict)))
+    config = Config.fromfile(request.param)
+    if config.model.backbone.type == 'MultiLevelMinkUNet':
+        pytest.importorskip('spconv.pytorch')
+    init_default_scope('mmdet3d')
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # spconv's code for CPUs computes with one thread only
+    runner = Runner.from_cfg(shrink(config, str(tmp_path)))
+    runner.train()
+    yield runner
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize('trained', LEAVES, indirect=True, ids=lambda path: path.stem)
+def test_trains_a_step_and_tests_a_scene(trained):
+    model, state = trained.model, trained.optim_wrapper.optimizer.state
+    # AdamW has a state of what it has stepped: each parameter that the loss reaches.
+    idle = [name for name, p in model.named_parameters() if p not in state]
+    assert trained.iter == 1 and not idle
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+    scores = trained.test()
+    assert scores
+
+
+def differences(ours: dict, theirs: dict, prefix: str = '') -> set[str]:
+    """Dotted keys whose values differ, as deep as both sides are dicts."""
+    found = set()
+    for key in ours.keys() | theirs.keys():
+        one, other = ours.get(key), theirs.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found |= differences(one, other, f'{prefix}{key}.')
+        elif key not in ours or key not in theirs or one != other:
+            found.add(prefix + key)
+    return found
+
+
+def declared(source: str) -> set[str]:
+    """Keys that the comment of a leaf says it changes."""
+    text = re.search(r'^# Changes: ((?:.*\n)(?:#     .*\n)*)', source, re.M).group(1)
+    keys = set(re.findall(r'[\w.]+', text))
+    return keys - {'nothing'}
+
+
+def base_of(path: Path) -> Path:
+    (base,) = [node.value for node in ast.parse(path.read_text()).body
+               if isinstance(node, ast.Assign) and node.targets[0].id == '_base_']
+    return (path.parent / ast.literal_eval(base)).resolve()
+
+
+@pytest.mark.parametrize('path', ABLATIONS, ids=lambda path: path.stem)
+def test_ablation_changes_what_it_says(path):
+    ours, theirs = (Config.fromfile(file).to_dict() for file in (path, base_of(path)))
+    assert differences(ours, theirs) == declared(path.read_text())
+    assert re.match(r'# .*\n', path.read_text())
+
+
+def test_finds_differences():
+    ours = dict(a=1, b=dict(c=2, d=dict(e=3)), g=0)
+    theirs = dict(a=1, b=dict(c=3, d=dict(e=3, f=4)), h=0)
+    assert differences(ours, theirs) == {'b.c', 'b.d.f', 'g', 'h'}
+    assert declared('# x\n# Changes: a.b, c_d,\n#     e.f\n_base_ = 1\n') == {'a.b', 'c_d', 'e.f'}
+    assert declared('# Changes: nothing\n# a.b\n') == set()
+
+
+def test_the_papers_ablations_are_there():
+    names = {f'{path.parent.name}/{path.stem}' for path in ABLATIONS}
+    assert names >= {f'table4/{row}' for row in ('without-rpg', 'random', 'fps', 'non-params')}
+    assert names >= {f'fig4/queries-{k}' for k in (50, 100, 150, 200)}
+    assert names >= {f'fig4/points-{j}' for j in (500, 1000, 2000, 3000)}
+
+
+@pytest.mark.parametrize('size', 'sl')
+def test_six_folds_test_each_area_once_and_never_train_on_it(size):
+    for area in range(1, 7):
+        config = Config.fromfile(CONFIGS / f'queryis/queryis-{size}_1xb10-60k_s3dis-area{area}.py')
+        assert tuple(config.test_dataloader.dataset.areas) == (area,)
+        assert tuple(config.val_dataloader.dataset.areas) == (area,)
+        others = {1, 2, 3, 4, 5, 6} - {area}
+        assert set(config.train_dataloader.dataset.areas) == others
+
+
+@pytest.mark.parametrize('trained', MIXING, indirect=True, ids=lambda path: path.stem)
+@torch.no_grad()
+def test_mixed_model_predicts_for_every_point(trained):
+    kind = MIXED[Path(trained.cfg.filename).stem]
+    data = next(iter(trained.test_dataloader))
+    (sample,) = trained.model.eval().test_step(data)
+    num_points = len(data['inputs']['points'][0])
+    if kind == 'pred_instances_3d':
+        assert sample.pred_instances_3d.masks.shape[1] == num_points
+        assert len(sample.pred_instances_3d) > 0
+    else:
+        assert sample.pts_seg_logits.pts_seg_logits.shape == (18, num_points)
+        assert sample.pred_pts_seg.pts_semantic_mask.shape == (num_points,)
+
+
+def test_accumulated_gradients_give_as_many_updates_of_as_many_scenes():
+    parent, leaf = (Config.fromfile(CONFIGS / 'queryis' / f'{name}.py') for name in (
+        'queryis-s_1xb10-150k_scannet', 'queryis-s_1xb2-750k-accumulate5_scannet'))
+    steps = leaf.optim_wrapper.accumulative_counts
+    assert leaf.train_dataloader.batch_size * steps == parent.train_dataloader.batch_size
+    assert leaf.train_cfg.max_iters == steps * parent.train_cfg.max_iters
+    for ours, theirs in zip(leaf.param_scheduler, parent.param_scheduler):
+        assert dict(ours) == dict(theirs, end=steps * theirs.end)
