@@ -16,6 +16,15 @@ import numpy as np
 import torch
 
 
+def compiled(function: Callable) -> Callable:
+    """Compile a function with numba at its first call; kept on disk where a folder allows it."""
+    from numba import njit
+    try:
+        return njit(cache=True)(function)
+    except (RuntimeError, OSError):  # no folder that numba could write to
+        return njit(function)
+
+
 def compile_kernels(load: Callable[[], tuple]) -> tuple | None:
     """Compile what ``load()`` returns, a tuple of Python functions; None if that fails.
 

@@ -2,12 +2,12 @@
 """Reading large plain-text tables of numbers, exactly and at the speed of the disk."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from insseg3d.ops.native import compiled
 
 from .errors import DOWNLOAD_AGAIN, RawDataError
 
@@ -19,14 +19,6 @@ _POWERS = 10.0 ** np.arange(_MOST_DIGITS + 1)
 _CONTROL = np.zeros(256, dtype=bool)
 _CONTROL[:32] = True
 _CONTROL[[9, 10, 13]] = False  # tab, ends of lines
-
-
-def compiled(function: Callable) -> Callable:
-    """Compile a function with numba; kept on disk where there is a folder to write to."""
-    try:
-        return njit(cache=True)(function)
-    except (RuntimeError, OSError):
-        return njit(function)
 
 
 class Repair(NamedTuple):
