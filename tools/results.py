@@ -22,7 +22,7 @@ from insseg3d.apis.run_tables import (
     percent,
     read_runs,
 )
-from insseg3d.apis.speed_report import components
+from insseg3d.apis.speed_report import components, draw_speed
 
 NOT_YET = 'not trained yet'
 INTRODUCTION = """\
@@ -73,6 +73,9 @@ def make_page(folders):
             figures[f'results_{folder.name}.png'] = draw_leaves(
                 leaves, lambda result: label(result, variants))
             sections.append(made_rooms_section(folder.name, leaves, variants))
+        speed = [(entry, details) for entry, details, _ in speed_entries([folder])]
+        if speed:
+            figures[f'results_{folder.name}.png'] = draw_speed(*zip(*speed))
     parts = [INTRODUCTION, MADE_ROOMS, *(sections or ['Nothing was run yet.\n']), table1(paper),
              table2(paper), table3(paper), table4(paper), FIG4, table5(paper, folders)]
     return '\n'.join(parts), figures
@@ -198,7 +201,10 @@ def table5(paper, folders):
     rows = [[f"{row['method']}, the paper's", table['device'], row['features'],
              row['query_generation'], row['masks'], row['total'], '', 'ScanNet val', '']
             for row in table['rows']]
-    notes = []
+    notes, pictures = [], []
+    for folder in folders:
+        if any(speed_entries([folder])):
+            pictures.append(f'![stages and scaling](results_{folder.name}.png)\n')
     for entry, details, name in speed_entries(folders):
         rows.append([
             f"{Path(entry['config']).stem}, ours", details['machine'] + (
@@ -212,7 +218,7 @@ def table5(paper, folders):
         'The paper does not say which width. Ours: medians, untrained weights, batch 1, data on '
         'the device; features are the backbone, mask prediction holds the ranking '
         '([speed.md](speed.md)).\n',
-        markdown_table(columns, rows), '', *notes,
+        markdown_table(columns, rows), '', *notes, *pictures,
         *([] if notes else ['Ours: not measured yet.\n'])])
 
 

@@ -161,7 +161,8 @@ def _curves(results: Sequence[LeafResult], names: Sequence[tuple[str, int]]) -> 
                 [number for number, _ in chosen], [100 * r.mean(key) for _, r in chosen],
                 yerr=[100 * (r.deviation(key) or 0) for _, r in chosen], color=color, label=key,
                 marker='o', markersize=4, capsize=3)
-        axis.set(xlabel=f"{word}, before the budget's factor", ylabel='on held-out made rooms')
+        axis.set(xlabel=f"{word}, before the budget's factor", ylabel='on held-out made rooms',
+                 xticks=[number for number, _ in chosen])
     return _finished(figure, axes)
 
 
@@ -170,5 +171,6 @@ def _finished(figure: Figure, axes: Sequence) -> Figure:
         axis.spines[['top', 'right']].set_visible(False)
         axis.grid(color='#eeeeee')
         axis.set_axisbelow(True)
-    axes[0].legend(frameon=False, fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc='outside upper center', ncols=3,
+                  frameon=False, fontsize=8)
     return figure

@@ -87,12 +87,20 @@ def draw_speed(entries: Sequence[dict], details: Sequence[dict]) -> Figure:
     axes[0].legend(frameon=False, fontsize=8, ncols=4, loc='lower center',
                    bbox_to_anchor=(0.4, 1.0))
     if curves:
-        for entry, curve in curves:
-            label = f"{Path(entry['config']).stem}: points^{entry['exponent'] or np.nan:.2f}"
-            axes[1].loglog(*zip(*curve), marker='o', markersize=4, label=label)
-        axes[1].set(xlabel='points', ylabel='milliseconds, total')
-        axes[1].legend(frameon=False, fontsize=8)
-        axes[1].grid(color='#eeeeee')
+        _draw_curves(axes[1], curves)
     for axis in axes:
         axis.spines[['top', 'right']].set_visible(False)
     return figure
+
+
+def _draw_curves(axis, curves: Sequence[tuple[dict, list]]) -> None:
+    sizes = sorted({size for _, curve in curves for size, _ in curve})
+    for entry, curve in curves:
+        exponent = '' if entry['exponent'] is None else f": points^{entry['exponent']:.2f}"
+        axis.loglog(*zip(*curve), marker='o', markersize=4,
+                    label=Path(entry['config']).stem + exponent)
+    axis.set_xticks(sizes, [f'{size / 1000:g}k' for size in sizes], rotation=45)
+    axis.set_xticks([], minor=True)
+    axis.set(xlabel='points', ylabel='milliseconds, total')
+    axis.legend(frameon=False, fontsize=8)
+    axis.grid(color='#eeeeee')
