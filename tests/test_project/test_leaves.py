@@ -51,6 +51,22 @@ def test_trains_a_step_and_tests_a_scene(trained):
     assert scores
 
 
+# spconv knows no bfloat16.
+AUTOCAST = [path for path in LEAVES if (path.parent.name in ('table4', 'mixing')
+            or 'amp' in path.stem or 'eq2' in path.stem) and 's_minkunet' not in path.stem]
+
+
+@pytest.mark.parametrize('trained', AUTOCAST, indirect=True, ids=lambda path: path.stem)
+def test_losses_are_finite_float32_under_autocast(trained):
+    data = next(iter(trained.train_dataloader))
+    data = trained.model.data_preprocessor(data, True)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = trained.model(**data, mode='loss')
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    if hasattr(trained.model, 'neck'):
+        assert {loss.dtype for loss in losses.values()} == {torch.float32}
+
+
 def differences(ours: dict, theirs: dict, prefix: str = '') -> set[str]:
     """Dotted keys whose values differ, as deep as both sides are dicts."""
     found = set()

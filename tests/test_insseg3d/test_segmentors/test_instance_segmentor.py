@@ -8,20 +8,23 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement, InstanceData
 
 import queryis  # noqa: F401
+from insseg3d.layers import spconv_tensor
 
 NUM_CLASSES = 3
 
 
-def build_model(decoder_queries=None, test_strategy=None):
+def build_model(decoder_queries=None, test_strategy=None, backbone=None, level=(2, 16)):
     torch.manual_seed(0)
     init_default_scope('mmdet3d')
     model = MODELS.build(dict(
         type='InstanceSegmentor3D',
         test_strategy=test_strategy,
         data_preprocessor=dict(type='Det3DDataPreprocessor'),
-        backbone=dict(type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3,
-                      out_strides=(1, 2)),
-        neck=dict(type='RPGNeck', in_channels=16, out_channels=16, num_points=12, stride=2,
+        backbone=backbone or dict(
+            type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3,
+            out_strides=(1, 2)),
+        neck=dict(type='RPGNeck', in_channels=level[1], out_channels=16, num_points=12,
+                  stride=level[0],
                   maps=dict(type='SumNormalizedMaps'), mlp_norm=dict(type='LN'),
                   post_norm=dict(type='LN')),
         decode_head=dict(
@@ -184,3 +187,34 @@ def test_two_identical_calls_agree_to_the_bit():
     first, = model(**scenes(0), mode='predict')
     second, = model(**scenes(0), mode='predict')
     assert torch.equal(first.pred_instances_3d.scores_3d, second.pred_instances_3d.scores_3d)
+
+
+def test_backbone_of_finest_features_alone_serves_with_stride_one():
+    """As mmdetection3d's own backbones, which return one tensor."""
+    backbone = dict(type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3,
+                    out_strides=1)
+    alone = build_model(backbone=backbone, level=(1, 8)).eval()
+    levels = build_model(backbone=dict(backbone, out_strides=(1,)), level=(1, 8)).eval()
+    first, second = alone(**scenes(0, 1), mode='loss'), levels(**scenes(0, 1), mode='loss')
+    assert first == second and all(torch.isfinite(value) for value in first.values())
+    result, = alone(**scenes(3), mode='predict')
+    assert len(result.pred_instances_3d) > 0
+
+
+def test_stock_mink_unet_serves_with_stride_one():
+    pytest.importorskip('spconv.pytorch')
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # spconv's code for CPUs computes with one thread only
+    try:
+        # Once: what this project does for spconv's backward on a CPU, which the stock class lacks.
+        spconv_tensor(torch.zeros(1, 1), torch.zeros(1, 4, dtype=torch.int32))
+        model = build_model(level=(1, 8), backbone=dict(
+            type='MinkUNetBackbone', in_channels=6, base_channels=8, num_stages=2,
+            encoder_channels=[8, 16], encoder_blocks=[1, 1], decoder_channels=[16, 8],
+            decoder_blocks=[1, 1], sparseconv_backend='spconv'))
+        model.parse_losses(model.train()(**scenes(0, 1), mode='loss'))[0].backward()
+        assert all(p.grad is not None for p in model.parameters())
+        result, = model.eval()(**scenes(3), mode='predict')
+        assert result.pred_instances_3d.masks.shape[1] == 80
+    finally:
+        torch.set_num_threads(threads)
