@@ -23,6 +23,7 @@ import contextlib
 import json
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -43,7 +44,7 @@ from insseg3d.apis import (
     run_pipeline,
     write_scan,
 )
-from insseg3d.apis.machine import machine
+from insseg3d.apis.machine import command_line, machine
 from insseg3d.apis.speed_report import component_table, draw_speed, speed_table
 from insseg3d.synthesis.large import make_large_points
 
@@ -178,8 +179,9 @@ def speed_of(path, scans, args):
             more['backbone_ms'][name] = 1000 * statistics.median(seconds)
     entry = dict(config=shown(Path(path).resolve()), device=args.device, **figures,
                  commit=commit(), versions=versions())
-    more.update(config=entry['config'], machine=machine(args.device), amp=args.amp,
-                threads=torch.get_num_threads(), repeat=args.repeat, warm_up=args.warm_up)
+    more.update(config=entry['config'], command=args.command_line, machine=machine(args.device),
+                amp=args.amp,
+                threads=torch.get_num_threads())
     return entry, more
 
 
@@ -251,6 +253,8 @@ def run_eval(args):
 
 def main(argv=None):
     args = parse_args(argv)
+    args.command_line = command_line(
+        ['python', 'tools/benchmark.py', *(sys.argv[1:] if argv is None else argv)], ROOT)
     if args.threads:
         torch.set_num_threads(args.threads)
     report = args.run(args)

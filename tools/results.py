@@ -243,7 +243,7 @@ def speed_note(entry, details, name):
                      f'{max(sizes):,} points')
     return (f"* {Path(entry['config']).stem} ({name}): {', '.join(parts)}; interquartile range "
             f"of the total {details['spread_ms']['total']:.1f} ms; {details['threads']} threads, "
-            f"torch {entry['versions']['torch']}\n")
+            f"torch {entry['versions']['torch']}; `{details['command']}`\n")
 
 
 def main(argv=None):

@@ -12,17 +12,16 @@ the metric's tables (.npz); tools/results.py makes tables and plots of them.
 """
 import argparse
 import dataclasses
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from demo import ROOMS, ROOT, commit, shown, versions
+from demo import ROOMS, ROOT, commit, versions
 
 import insseg3d  # noqa: F401  (first: its cures let mmdet3d import with mmcv-lite)
 from insseg3d.apis.budgets import BUDGETS
 from insseg3d.apis.experiments import Experiments
-from insseg3d.apis.machine import machine
+from insseg3d.apis.machine import command_line, machine
 
 
 def parse_args(argv=None):
@@ -70,21 +69,14 @@ def state_of_code():
     return commit() + (' with changes' if changed else '')
 
 
-def command_line(args):
-    """The command without folders of this machine."""
+def words_of(args):
+    """The command, word by word."""
     words = ['python', 'tools/run_experiments.py', args.list, '--budget', args.budget, '--seeds',
              args.seeds, '--out', args.out]
     for name in ('results', 'iterations', 'train_rooms', 'held_out_rooms', 'workers'):
         if getattr(args, name) is not None:
             words += [f"--{name.replace('_', '-')}", getattr(args, name)]
-    return ' '.join(shlex.quote(_without_folders(word)) for word in words)
-
-
-def _without_folders(word):
-    if not isinstance(word, Path):
-        return str(word)
-    inside = shown(word.resolve()).strip("'")
-    return Path(inside).name if Path(inside).is_absolute() else inside
+    return words
 
 
 def main(argv=None):
@@ -97,8 +89,8 @@ def main(argv=None):
         out=args.out.resolve(), results=(args.results or args.out / 'results').resolve(),
         tools=ROOT / 'tools', root=ROOT, budget_name=args.budget,
         budget=dataclasses.replace(BUDGETS[args.budget], **other), room_options=ROOMS,
-        facts=dict(commit=state_of_code(), command=command_line(args), machine=machine(),
-                   versions=versions()))
+        facts=dict(commit=state_of_code(), command=command_line(words_of(args), ROOT),
+                   machine=machine(), versions=versions()))
     failures = experiments.run_all(leaves, seeds)
     print(f'{len(leaves) * len(seeds) - len(failures)} runs are done, {len(failures)} failed')
     for failure in failures:

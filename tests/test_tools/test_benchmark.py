@@ -56,6 +56,7 @@ def test_speed_of_two_configs(here, tiny_config, tmp_path):
     assert second['operations']['matrix product'] > first['operations']['matrix product'] > 0
     assert first['operations']['sparse convolution'] == second['operations']['sparse convolution']
     assert first['backbone_ms'].keys() == {'backbone alone', 'backbone, forward + backward'}
+    assert first['command'].startswith('python tools/benchmark.py speed tiny.py wider.py --points')
     assert (tmp_path / 'speed.png').stat().st_size > 10_000
     assert '3D-QueryIS (paper)' in out and 'interquartile range' in out
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from insseg3d.apis.machine import command_line
+
 ROOT = Path(__file__).parents[2]
 LISTS = sorted((ROOT / 'configs' / 'experiments').glob('*.txt'))
 LEAF = 'configs/queryis/queryis-s_1xb10-150k_scannet.py'
@@ -53,9 +55,11 @@ def test_seeds(tool):
 def test_command_names_no_folder_outside(tool, tmp_path):
     args = tool.parse_args([str(ROOT / 'configs/experiments/fig4.txt'), '--budget', 'cpu', '--out',
                             str(tmp_path / 'runs'), '--iterations', '9'])
-    assert tool.command_line(args) == (
+    assert command_line(tool.words_of(args), ROOT) == (
         'python tools/run_experiments.py configs/experiments/fig4.txt --budget cpu --seeds 0 '
         '--out runs --iterations 9')
+    assert command_line(['a b', '../x/y', 'work_dirs/a', ROOT / 'docs'], ROOT / 'docs').endswith(
+        'y work_dirs/a .')
 
 
 @pytest.mark.slow

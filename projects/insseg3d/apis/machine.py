@@ -2,6 +2,8 @@
 """What a figure was measured on, in words that name no computer, person or folder."""
 import os
 import platform
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +22,23 @@ def machine(device: str | None = None) -> str:
         gpu = torch.cuda.get_device_properties(device)
         parts.insert(0, f'{gpu.name} with {gpu.total_memory / 1e9:.0f} GB')
     return ', '.join([*parts, platform.system()])
+
+
+def command_line(words: Sequence[object], root: Path) -> str:
+    """A command as one would type it in the repository.
+
+    Args:
+        words: of the command; a file or folder outside the repository keeps its name alone.
+        root: the repository.
+    """
+    return ' '.join(shlex.quote(_without_folders(str(word), root)) for word in words)
+
+
+def _without_folders(word: str, root: Path) -> str:
+    path = Path(word).resolve()
+    if not Path(word).is_absolute() and '..' not in Path(word).parts:
+        return word
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
 def _cores() -> int:
