@@ -94,7 +94,8 @@ def parse_args(argv=None):
             'points of the made room; above 150,000 several rooms side by side, scanned densely'))
         command.add_argument('--seed', type=int, default=0, help='which made room')
         command.add_argument('--repeat', type=int, default=5, help='timed runs, for medians')
-        command.add_argument('--warm-up', type=int, default=1, help='runs before them')
+        command.add_argument('--warm-up', type=int, default=3 if command is speed else 1,
+                             help='runs before them')
         command.add_argument('--threads', type=int, default=threads,
                              help=f"torch's threads (default: {threads or 'all cores'})")
         command.add_argument('--json', help='also write the figures to this file')

@@ -1,0 +1,48 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The model index names every leaf that one would train, and says of them what their configs say."""
+from pathlib import Path
+
+import pytest
+import yaml
+from mmengine import Config
+
+ROOT = Path(__file__).parents[2]
+# Ablations stand in the README of their method; these two are no results.
+NOT_INDEXED = {'queryis-s_demo', 'queryis-s_overfit',
+               'queryis-s_1xb10-60k_s3dis-area5_x4-shared-queries'}
+
+
+def models():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    return [model for path in index['Import']
+            for model in yaml.safe_load((ROOT / path).read_text())['Models']]
+
+
+def test_every_metafile_is_imported():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    assert sorted(index['Import']) == sorted(
+        path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/metafile.yml'))
+
+
+def test_every_leaf_is_indexed_once():
+    leaves = {path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/*.py')
+              if path.parent.name != '_base_' and path.stem not in NOT_INDEXED}
+    listed = [model['Config'] for model in models()]
+    assert len(listed) == len(set(listed)) and set(listed) == leaves
+    assert all(model['Name'] == Path(model['Config']).stem for model in models())
+
+
+@pytest.mark.parametrize('model', models(), ids=lambda model: model['Name'])
+def test_batch_and_iterations_are_those_of_the_config(model):
+    config = Config.fromfile(ROOT / model['Config'])
+    assert model['Metadata']['Batch Size'] == config.train_dataloader.batch_size
+    assert model['Metadata']['Iterations'] == config.train_cfg.max_iters
+
+
+@pytest.mark.parametrize('method', sorted(
+    path.parent for path in ROOT.glob('configs/*/README.md')), ids=lambda path: path.name)
+def test_readme_names_every_leaf_and_links_to_it(method):
+    text = (method / 'README.md').read_text()
+    missing = [path.stem for path in sorted(method.rglob('*.py'))
+               if f'({path.relative_to(method).as_posix()})' not in text]
+    assert not missing
