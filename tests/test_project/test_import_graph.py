@@ -8,8 +8,9 @@ import pytest
 
 PROJECTS = Path(__file__).parents[2] / 'projects'
 METHODS = {'queryis', 'insseg_baselines'}
-# Floor of each part of the kernel. What is not named is a registered part, on floor 2.
-FLOORS = {'structures': 0, 'ops': 0, 'layers': 1, 'segmentors': 3, 'apis': 5}
+# Floor of each part of the kernel. What is not named is a registered part, on floor 2. scans reads
+# with the readers that the preparation of data has, so it stands on datasets.
+FLOORS = {'structures': 0, 'ops': 0, 'layers': 1, 'scans': 3, 'segmentors': 3, 'apis': 5}
 PARTS, METHOD_FLOOR = 2, 4
 OPS_MAY_IMPORT = {'torch', 'numpy', 'scipy', 'numba', 'llvmlite'}  # numba stands on llvmlite
 

@@ -9,15 +9,12 @@ from plyfile import PlyData, PlyElement
 from .palette import object_colors, shaded_colors
 from .scene import InstanceMap, Scene
 
-_VERTEX = [
-    ('x', 'f4'),
-    ('y', 'f4'),
-    ('z', 'f4'),
+_PROPERTIES = [
     ('red', 'u1'),
     ('green', 'u1'),
     ('blue', 'u1'),
     ('instance', 'i4'),
-    ('label', 'i4'),
+    ('class', 'i4'),
     ('score', 'f4'),
 ]
 
@@ -31,8 +28,9 @@ def write_instance_ply(
 ) -> Path:
     """Writes a scan as a binary PLY cloud, coloured by object.
 
-    Every point keeps its place in the file. Vertex properties: x y z (float, metres), red green
-    blue (uchar), instance and label (int, -1 for none), score (float, 0 for none). The class names
+    Every point keeps its place in the file. Vertex properties: x y z (float; double where the
+    places have more digits), red green blue (uchar), instance and class (int, -1 for none), score
+    (float, 0 for none). The class names
     stand in comments, ``class 3 chair``.
 
     Args:
@@ -50,7 +48,9 @@ def write_instance_ply(
             f'{scene.name}: nothing to write, as the scene has no prediction. Give objects=….'
         )
     colors, _ = object_colors(Scene(scene.name, scene.xyz, scene.rgb, pred=objects))
-    vertex = np.empty(len(scene.xyz), dtype=_VERTEX)
+    exact = np.array_equal(scene.xyz.astype(np.float32), scene.xyz, equal_nan=True)
+    places = [(axis, 'f4' if exact else 'f8') for axis in 'xyz']
+    vertex = np.empty(len(scene.xyz), dtype=[*places, *_PROPERTIES])
     for axis, name in enumerate('xyz'):
         vertex[name] = scene.xyz[:, axis]
     painted = shaded_colors(objects, colors, scene.rgb)
@@ -58,7 +58,7 @@ def write_instance_ply(
         vertex[name] = painted[:, channel]
     scores = np.zeros(len(objects.labels)) if objects.scores is None else objects.scores
     vertex['instance'] = objects.instance
-    vertex['label'] = np.append(objects.labels, -1)[objects.instance]
+    vertex['class'] = np.append(objects.labels, -1)[objects.instance]
     vertex['score'] = np.append(scores, 0.0)[objects.instance]
     comments = [f'class {index} {name}' for index, name in enumerate(classes)]
     path = Path(path)

@@ -127,23 +127,30 @@ def test_ply_round_trip(tmp_path):
     vertex = ply['vertex']
     assert ply.byte_order == '<' and not ply.text
     assert [p.name for p in vertex.properties] == (
-        'x y z red green blue instance label score'.split()
+        'x y z red green blue instance class score'.split()
     )
     xyz = np.stack([vertex[name] for name in 'xyz'], axis=1)
-    np.testing.assert_array_equal(xyz, scene.xyz.astype(np.float32))
+    np.testing.assert_array_equal(xyz, scene.xyz)
     np.testing.assert_array_equal(vertex['instance'], scene.pred.instance)
     inside = scene.pred.instance == 0
-    assert (vertex['label'][inside] == 1).all() and (vertex['label'][~inside] == -1).all()
+    assert (vertex['class'][inside] == 1).all() and (vertex['class'][~inside] == -1).all()
     assert (vertex['score'][inside] == 0.75).all() and (vertex['score'][~inside] == 0).all()
     colour = np.stack([vertex[name] for name in ('red', 'green', 'blue')], axis=1).astype(int)
     assert np.ptp(colour[inside], axis=1).min() > 40 > np.ptp(colour[~inside], axis=1).max()
     assert 'class 1 arm chair' in ply.comments
 
 
+def test_ply_is_double_only_where_the_places_need_it(tmp_path):
+    for offset, kind in ((0.5, np.float32), (0.1, np.float64), (5e6, np.float32)):
+        scene = Scene.of('far', np.full((2, 3), offset), pred=InstanceMap.of([0, -1], [1]))
+        vertex = PlyData.read(str(write_instance_ply(tmp_path / 'far.ply', scene)))['vertex']
+        assert vertex['x'].dtype == kind and (vertex['x'] == offset).all()
+
+
 def test_ply_of_ground_truth_without_objects(tmp_path):
     nothing = InstanceMap.of(np.full(3, -1), [])
     scene = Scene.of('bare', np.zeros((3, 3)))
     path = write_instance_ply(tmp_path / 'bare.ply', scene, objects=nothing)
-    assert PlyData.read(str(path))['vertex']['label'].tolist() == [-1, -1, -1]
+    assert PlyData.read(str(path))['vertex']['class'].tolist() == [-1, -1, -1]
     with pytest.raises(ValueError, match='bare: nothing to write'):
         write_instance_ply(tmp_path / 'bare.ply', scene)

@@ -67,11 +67,13 @@ class ColumnNames(NamedTuple):
             its header says it, or ``POSITIONS``.
         semantic: name of the semantic labels; None: one of ``NAMES``.
         instance: name of the instance ids, likewise.
+        labels: whether labels are looked for; False passes over columns that might hold some.
     """
 
     columns: tuple[str, ...] | None = None
     semantic: str | None = None
     instance: str | None = None
+    labels: bool = True
 
 
 def name_positions(width: int, path: Path, columns: Sequence[str] | None) -> tuple[str, ...]:
@@ -111,6 +113,8 @@ def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnName
     by_name = {_plain(name): name for name in fields}
     found = {}
     for column, accepted in NAMES.items():
+        if column in ('semantic', 'instance') and not names.labels:
+            continue
         chosen = getattr(names, column, None)
         if chosen is None:
             present = [by_name[name] for name in accepted if name in by_name]

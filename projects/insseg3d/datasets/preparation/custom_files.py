@@ -25,26 +25,26 @@ _COORDS = ('points', 'xyz', 'coord', 'coords', 'coordinates', 'pos', 'positions'
 _COLORS = ('colors', 'color', 'rgb')
 
 
-def read_scan(path: Path, names: ColumnNames) -> ScanColumns:
+def read_scan(path: Path, names: ColumnNames, *, ending: str | None = None) -> ScanColumns:
     """Read a scan of any of the formats.
 
     Args:
-        path: the file; its ending says what it is.
+        path: the file.
         names: how to find the columns.
+        ending: of ``ENDINGS``, what the file is; None: its own ending says it.
 
     Raises:
         RawDataError: unreadable, cut off, or without what a scan needs.
     """
     try:
-        return _read(path, names)
+        return _read(path, names, ending or path.suffix.lower())
     except RawDataError as error:
         if str(error).endswith(DOWNLOAD_AGAIN):  # of readers that releases share
             raise error.with_remedy('Export the scan again, or correct it') from None
         raise
 
 
-def _read(path: Path, names: ColumnNames) -> ScanColumns:
-    ending = path.suffix.lower()
+def _read(path: Path, names: ColumnNames, ending: str) -> ScanColumns:
     if ending == '.ply':
         return find_columns(read_ply_vertices(path), path, names)
     if ending == '.npy':

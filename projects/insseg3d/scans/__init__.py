@@ -1,0 +1,22 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""People's own scans without labels: any file or object with points, and what it is taken for.
+
+Stands on datasets.preparation, whose readers of tables it uses; nothing here is registered.
+"""
+from .extras import EXTRAS, optional_module
+from .looks import (
+    COLOR_RANGES,
+    NOTHING_KNOWN,
+    Assumptions,
+    ReadyScan,
+    Remark,
+    check_assumptions,
+    look_at,
+)
+from .reading import ENDINGS, find_scans, read_scan
+from .scan import Scan, scan_of
+
+__all__ = [
+    'Assumptions', 'COLOR_RANGES', 'ENDINGS', 'EXTRAS', 'NOTHING_KNOWN', 'ReadyScan', 'Remark',
+    'Scan', 'check_assumptions', 'find_scans', 'look_at', 'optional_module', 'read_scan', 'scan_of',
+]

@@ -1,0 +1,160 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Formats that only unlabelled scans come in: .pcd, .las/.laz, .obj, .glb/.gltf, .bin."""
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets.preparation.custom_columns import ColumnNames, find_columns, name_positions
+from ..datasets.preparation.errors import RawDataError
+from .extras import optional_module
+from .scan import Scan, scan_of
+
+_LARGEST_PACKED_RATIO, _SMALL = 200, 2**28
+
+
+def refuse_bomb(path: Path, unpacked: int) -> None:
+    """Refuse a small file that announces very much.
+
+    Args:
+        path: the file.
+        unpacked: bytes that it says it holds.
+
+    Raises:
+        RawDataError: over 256 MiB and over 200 times the file's size.
+    """
+    packed = path.stat().st_size
+    if unpacked > _SMALL and unpacked > _LARGEST_PACKED_RATIO * packed:
+        raise RawDataError(
+            path, f'{packed} bytes that announce {unpacked}', 'a scan',
+            'Such files are made to fill a memory; unpack it yourself if you trust it')
+
+
+def read_bin(path: Path, names: ColumnNames) -> Scan:
+    """float32 rows as mmdetection3d stores them: x y z r g b, or as ``names.columns`` says."""
+    width = len(names.columns) if names.columns else 6
+    size = path.stat().st_size
+    if size == 0 or size % (4 * width):
+        raise RawDataError(
+            path, f'{size} bytes', f'a multiple of {4 * width}, {width} float32 a point',
+            'Say what the columns are, e.g. --columns x,y,z,- for four of them')
+    table = np.fromfile(path, '<f4').reshape(-1, width)
+    columns = name_positions(width, path, names.columns)
+    fields = {name: table[:, k] for k, name in enumerate(columns) if name != '-'}
+    found = find_columns(fields, path, names)
+    return Scan(str(path), found.coords, found.colors)
+
+
+def read_pcd(path: Path, names: ColumnNames) -> Scan:
+    """Point Cloud Library's files: ascii, binary, compressed; needs pypcd4."""
+    with open(path, 'rb') as file:
+        head = file.read(4096).decode('ascii', errors='replace')
+    words = dict(line.split(None, 1) for line in head.splitlines() if len(line.split(None, 1)) == 2)
+    try:
+        announced = int(words['POINTS']) * sum(map(int, words['SIZE'].split()))
+    except (KeyError, ValueError):
+        raise RawDataError(
+            path, 'no complete PCD header', 'FIELDS, SIZE, TYPE, POINTS, DATA', 'Export it again'
+        ) from None
+    refuse_bomb(path, announced)
+    if words.get('DATA', '').strip() == 'binary' and announced > path.stat().st_size:
+        raise RawDataError(
+            path, f'cut off, {path.stat().st_size} bytes', f'at least {announced}',
+            'Export it again')
+    cloud = optional_module('pypcd4', path).PointCloud.from_path(path)
+    rows = cloud.pc_data
+    fields = {name: rows[name] for name in rows.dtype.names if rows[name].ndim == 1}
+    for name in ('rgb', 'rgba'):
+        if name in fields:  # four bytes b g r a, often called a float
+            packed = np.ascontiguousarray(fields.pop(name))
+            packed = packed.view(np.uint32) if packed.itemsize == 4 else packed.astype(np.uint32)
+            for shift, channel in ((16, 'red'), (8, 'green'), (0, 'blue')):
+                fields[channel] = (packed >> shift & 255).astype(np.uint8)
+    found = find_columns(fields, path, names)
+    return Scan(str(path), found.coords, found.colors)
+
+
+def read_las(path: Path) -> Scan:
+    """LAS and LAZ, places with all their digits; needs laspy, and lazrs for LAZ."""
+    with open(path, 'rb') as file:
+        if file.read(4) != b'LASF':
+            raise RawDataError(path, 'no LAS header', "'LASF' at its beginning", 'Export it again')
+    laspy = optional_module('laspy', path)
+    with laspy.open(path) as reader:
+        header = reader.header
+        if header.are_points_compressed:
+            optional_module('lazrs', path)
+        unpacked = header.point_count * header.point_format.size
+        refuse_bomb(path, unpacked)
+        if not header.are_points_compressed and unpacked > path.stat().st_size:
+            raise RawDataError(
+                path, f'cut off, {path.stat().st_size} bytes for {header.point_count} points',
+                f'at least {unpacked}', 'Export it again')
+        data = reader.read()
+    if len(data.points) != header.point_count:
+        raise RawDataError(
+            path, f'cut off, {len(data.points)} points', f'{header.point_count}',
+            'Export it again')
+    coords = np.stack([np.asarray(data[axis]) for axis in 'xyz'], axis=1)
+    channels = ('red', 'green', 'blue')
+    if not {*channels} <= {*data.point_format.dimension_names}:
+        return Scan(str(path), coords)
+    return Scan(str(path), coords, np.stack([np.asarray(data[name]) for name in channels], axis=1))
+
+
+def read_obj(path: Path) -> Scan:
+    """Vertices of Wavefront files in their order, with colours behind them if there are any.
+
+    Nothing that the file refers to (materials, textures) is opened.
+    """
+    rows = []
+    with open(path, 'rb') as file:
+        for number, line in enumerate(file, 1):
+            if line.startswith((b'v ', b'v\t')):
+                try:
+                    rows.append([float(word) for word in line.split()[1:]])
+                except ValueError:
+                    text = line[:60].decode('ascii', errors='replace').strip()
+                    raise RawDataError(
+                        path, f'line {number} reads {text!r}', 'v and numbers', 'Export it again'
+                    ) from None
+    widths = {len(row) for row in rows}
+    if len(widths) != 1 or not widths <= {3, 4, 6, 7}:
+        raise RawDataError(
+            path, f'{len(rows)} vertices of {sorted(widths)} numbers',
+            'vertices x y z, or x y z r g b', 'Export it again')
+    table = np.array(rows)
+    return Scan(str(path), table[:, :3], table[:, -3:] if table.shape[1] >= 6 else None)
+
+
+def read_gltf(path: Path) -> Scan:
+    """All vertices of a glTF scene, which is in metres and y up by definition; needs trimesh."""
+    return _with_gltf_frame(path, scan_of(_load_mesh(path), str(path)))
+
+
+def sample_mesh(path: Path, count: int) -> Scan:
+    """Points spread evenly over the surfaces of a mesh, the same in every run; needs trimesh.
+
+    Args:
+        path: ``.obj``, ``.glb``, ``.gltf`` or ``.ply`` with faces.
+        count: how many.
+    """
+    mesh = _load_mesh(path)
+    if not hasattr(mesh, 'faces') or len(mesh.faces) == 0:
+        raise RawDataError(path, 'no faces', 'a mesh', 'Leave out --mesh-samples')
+    trimesh = optional_module('trimesh', path)
+    points, faces = trimesh.sample.sample_surface(mesh, count, seed=0)
+    colors = None
+    if getattr(mesh.visual, 'kind', None) is not None:
+        colors = np.asarray(mesh.visual.to_color().face_colors if mesh.visual.kind == 'texture'
+                            else mesh.visual.face_colors)[faces, :3]
+    return _with_gltf_frame(path, Scan(str(path), np.asarray(points), colors))
+
+
+def _load_mesh(path: Path):
+    return optional_module('trimesh', path).load(str(path), force='mesh', process=False)
+
+
+def _with_gltf_frame(path: Path, scan: Scan) -> Scan:
+    if path.suffix.lower() not in ('.glb', '.gltf'):
+        return scan
+    return Scan(scan.name, scan.coords, scan.colors, units='m', up='y')

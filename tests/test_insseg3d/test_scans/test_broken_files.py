@@ -1,0 +1,249 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Broken, odd and hostile files: a clear line, or the right points; never anything else."""
+import io
+import os
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from insseg3d.datasets.preparation.errors import RawDataError
+from insseg3d.scans import Assumptions, look_at, read_scan
+
+RANDOM = np.random.default_rng(0)
+ROOM = np.c_[RANDOM.random((200, 3)) * (4, 5, 2.5), RANDOM.integers(0, 256, (200, 3))]
+XYZ = 'property float x\nproperty float y\nproperty float z\n'
+RGB = 'property uchar red\nproperty uchar green\nproperty uchar blue\n'
+
+
+def ply(count=200, *, properties=XYZ, kind='binary_little_endian', body=None, element='vertex'):
+    header = f'ply\nformat {kind} 1.0\nelement {element} {count}\n{properties}end_header\n'
+    if body is None:
+        body = ROOM[:, :3].astype('<f4').tobytes()
+    return header.encode() + body
+
+
+def text(points):
+    return '\n'.join(' '.join(map(str, row)) for row in points).encode()
+
+
+def npy(array, **kwargs):
+    file = io.BytesIO()
+    np.save(file, array, **kwargs)
+    return file.getvalue()
+
+
+def npz(**arrays):
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ('touch was_executed',)
+
+
+def npz_bomb():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
+        with archive.open('points.npy', 'w', force_zip64=True) as member:
+            for _ in range(300):
+                member.write(bytes(2**20))
+    return file.getvalue()
+
+
+def las_header(points, *, size=375, kind=0, record=20, compressed=False):
+    """A LAS 1.4 header and nothing behind it."""
+    header = bytearray(size)
+    header[:4] = b'LASF'
+    header[24:26] = bytes((1, 4))
+    struct.pack_into('<HIIBH', header, 94, size, size, 0, kind | (128 if compressed else 0), record)
+    struct.pack_into('<I', header, 107, min(points, 2**32 - 1))
+    struct.pack_into('<6d', header, 131, 1, 1, 1, 0, 0, 0)
+    struct.pack_into('<Q', header, 247, points)
+    return bytes(header)
+
+
+def pcd(points=200, data='binary', body=b''):
+    return (f'# .PCD v0.7\nVERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\n'
+            f'WIDTH {points}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {points}\n'
+            f'DATA {data}\n').encode() + body
+
+
+def changed(**columns):
+    points = ROOM.copy()
+    for column, value in columns.items():
+        points[:, int(column[1:])] = value
+    return points
+
+
+def some_nan(count):
+    points = ROOM.copy()
+    points[:count, 1] = np.nan
+    return points
+
+
+# name, content, and either a piece of the message or the number of points that the model sees
+CASES = [
+    ('empty.ply', b'', 'an empty file'),
+    ('empty.txt', b'', 'an empty file'),
+    ('empty.npy', b'', 'an empty file'),
+    ('empty.npz', b'', 'an empty file'),
+    ('empty.bin', b'', 'an empty file'),
+    ('empty.las', b'', 'an empty file'),
+    ('empty.pcd', b'', 'an empty file'),
+    ('empty.obj', b'', 'an empty file'),
+    ('empty.glb', b'', 'an empty file'),
+    ('header_only.ply', ply(body=b''), 'cut off'),
+    ('no_vertices.ply', ply(0, body=b''), 'none with finite'),
+    ('half_a_header.ply', ply()[:40], 'no complete PLY header'),
+    ('truncated.ply', ply()[:-100], 'cut off'),
+    ('wrong_count.ply', ply(10**9), 'cut off'),
+    ('huge_count.ply', ply(10**30), 'cut off'),
+    ('negative_count.ply', ply(-5), 'header line'),
+    ('unknown_type.ply', ply(properties=XYZ.replace('float x', 'half x')), 'header line'),
+    ('no_z.ply', ply(properties=XYZ.replace(' z', ' w')), 'z among them'),
+    ('twice_x.ply', ply(properties=XYZ.replace(' z', ' x')), 'twice'),
+    ('faces_first.ply', ply(element='face'), "'vertex' as the first"),
+    ('listed.ply', ply(properties='property list uchar int x\n'), 'list property'),
+    ('two_colours.ply', ply(1, properties=XYZ + RGB[:-21], body=bytes(14)), 'three or none'),
+    ('words.ply', ply(1, kind='ascii', body=b'a b c\n'), "reads 'a b c'"),
+    ('short_rows.ply', ply(2, kind='ascii', body=b'1 2 3\n1 2\n'), 'vertex 1'),
+    ('ascii_cut.ply', ply(200, kind='ascii', body=text(ROOM[:100, :3])), 'cut off'),
+    ('other_format.ply', ply(kind='zipped'), 'header line'),
+    ('more_than_said.ply', ply(100), 100),
+    ('big.ply', ply(kind='binary_big_endian', body=ROOM[:, :3].astype('>f4').tobytes()), 200),
+    ('nan.ply', ply(body=some_nan(7)[:, :3].astype('<f4').tobytes()), 193),
+    ('all_nan.ply', ply(body=some_nan(200)[:, :3].astype('<f4').tobytes()), 'none with finite'),
+    ('infinite.npy', npy(np.where(ROOM == ROOM[0, 0], np.inf, ROOM)), 199),
+    ('all_zero.npy', npy(np.zeros((50, 6))), 50),
+    ('one_point.txt', b'1 2 3\n', 1),
+    ('two_points.xyz', b'1 2 3\n1 2 4\n', 2),
+    ('collinear.npy', npy(np.outer(np.arange(80.0), (0.01, 0, 0))), 80),
+    ('far.npy', npy(changed(c0=ROOM[:, 0] + 1e9)), 200),
+    ('stray.npy', npy(np.r_[ROOM, [[1e9, 0, 0, 0, 0, 0]]]), 'from end to end'),
+    ('largest.npy', npy(np.r_[ROOM, [[1e300, 0, 0, 0, 0, 0]]]), 'from end to end'),
+    ('negative_colours.npy', npy(changed(c3=-1.0)), 'colours from -1'),
+    ('loud_colours.npy', npy(changed(c3=1e6)), 'colours from'),
+    ('nan_colours.npy', npy(changed(c4=np.nan)), 'colours from nan'),
+    ('pickled.npy', npy(np.array([Bomb()], dtype=object), allow_pickle=True), 'Python objects'),
+    ('bare_pickle.npy', pickle.dumps(Bomb()), 'cannot be read'),
+    ('pickled.npz', npz(points=np.array([Bomb()], dtype=object)), 'Python objects'),
+    ('truncated.npy', npy(ROOM)[:-500], 'cannot be read'),
+    ('lying_shape.npy', npy(ROOM).replace(b'(200, 6)', b'(9999999999, 6)'), 'cannot be read'),
+    ('flat.npy', npy(ROOM.ravel()), 'shape'),
+    ('words.npy', npy(np.array([['a', 'b', 'c']])), 'numbers'),
+    ('complex.npy', npy(ROOM[:, :3].astype(complex)), 'numbers'),
+    ('bomb.npz', npz_bomb(), 'announce'),
+    ('truncated.npz', npz(points=ROOM)[:-60], 'whole file'),
+    ('other_arrays.npz', npz(image=np.zeros((4, 4, 3)), mask=np.zeros(4)), 'coordinates called'),
+    ('not_a_zip.npz', b'PK\x03\x04' + bytes(300), 'whole file'),
+    ('letters.txt', b'x y z\n1 2 three\n', 'three'),
+    ('uneven.csv', b'x,y,z\n1,2,3\n4,5\n', 'line 3'),
+    ('binary.txt', bytes(range(256)) * 20, ''),
+    ('seven.pts', b'3\n1 2 3 4 5 6 7\n', '7 columns without names'),
+    ('wide.bin', np.arange(7, dtype=np.float32).tobytes(), '28 bytes'),
+    ('a_ply.txt', ply(), 200),
+    ('a_npy.ply', npy(ROOM), 200),
+    ('scan.docx', b'words', "ending '.docx'"),
+    ('scan', b'1 2 3\n', "ending ''"),
+    ('header.las', las_header(10**6), 'cut off'),
+    ('bomb.laz', las_header(10**12, compressed=True), ''),
+    ('short.las', b'LASF' + bytes(20), ''),
+    ('text.las', b'1 2 3\n', 'no LAS header'),
+    ('cut.pcd', pcd(body=bytes(100)), 'cut off'),
+    ('bomb.pcd', pcd(10**10, 'binary_compressed', bytes(8)), 'announce'),
+    ('no_header.pcd', b'1 2 3\n', 'no complete PCD header'),
+    ('ascii_cut.pcd', pcd(200, 'ascii', b'1 2 3\n'), ''),
+    ('words.obj', b'v 1 2 a\n', 'line 1 reads'),
+    ('faces_only.obj', b'f 1 2 3\n', '0 vertices'),
+    ('refers.obj', b'mtllib ../../secret.mtl\nv 0 0 0\nv 3 4 2\n', 2),
+    ('header.glb', b'glTF' + struct.pack('<II', 2, 12), ''),
+    ('huge_chunk.glb', b'glTF' + struct.pack('<IIII', 2, 2**31, 2**31, 0x4E4F534A), ''),
+]
+
+
+@pytest.mark.parametrize('name, content, expected', CASES, ids=[case[0] for case in CASES])
+def test_a_clear_line_or_the_right_points(name, content, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(content)
+    if isinstance(expected, int):
+        ready = look_at(read_scan(path), voxel_size=0.02)
+        assert len(ready.points) == expected and np.isfinite(ready.points).all()
+        assert ready.points[:, 3:].min() >= 0 and ready.points[:, 3:].max() <= 255
+    else:
+        with pytest.raises(RawDataError) as caught:
+            look_at(read_scan(path), voxel_size=0.02)
+        message = str(caught.value)
+        assert expected in message or 'is not installed' in message
+        assert str(path) in message and '\n' not in message
+        assert '; expected ' in message and len(message) < 1000
+    assert not (tmp_path / 'was_executed').exists()
+
+
+def test_there_are_sixty():
+    assert len({case[0] for case in CASES}) >= 60
+
+
+def _directory(path):
+    path.mkdir()
+
+
+def _symlink_loop(path):
+    path.symlink_to(path)
+
+
+def _pipe(path):
+    os.mkfifo(path)
+
+
+def _device(path):
+    path.symlink_to('/dev/zero')
+
+
+def _dangling(path):
+    path.symlink_to('nothing')
+
+
+@pytest.mark.parametrize('make', [_directory, _symlink_loop, _pipe, _device, _dangling, None])
+def test_what_is_no_file(make, tmp_path):
+    path = tmp_path / 'scan.ply'
+    if make:
+        make(path)
+    with pytest.raises(RawDataError, match=r'scan\.ply: .*; expected'):
+        read_scan(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may read everything')
+def test_a_file_that_may_not_be_read(tmp_path):
+    path = tmp_path / 'scan.ply'
+    path.write_bytes(ply())
+    path.chmod(0)
+    with pytest.raises(RawDataError, match='Permission denied'):
+        read_scan(path)
+
+
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+    path = tmp_path / 'scan.ply'
+    path.write_bytes(ply())
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(Path, 'read_bytes', refuse)
+    with pytest.raises(RawDataError, match='Permission denied'):
+        read_scan(path)
+
+
+def test_colours_that_are_none_can_be_passed_over(tmp_path):
+    (tmp_path / 'scan.npy').write_bytes(npy(changed(c3=-1.0)))
+    scan = read_scan(tmp_path / 'scan.npy')
+    ready = look_at(scan, Assumptions(color_range='none'))
+    assert (ready.points[:, 3:] == 127.5).all() and not any(r.guessed for r in ready.remarks)

@@ -1,0 +1,156 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What a scan is taken for: units, up axis, colours, density, offsets."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from insseg3d.datasets.preparation.custom import UNITS, UP_AXES
+from insseg3d.datasets.preparation.errors import RawDataError
+from insseg3d.scans import Assumptions, Scan, look_at
+from insseg3d.scans.frame import guess_units, spacing, surfaces_along
+
+
+def room(size=(5.0, 4.0, 2.6), count=6000):
+    """Floor, two walls and a table top; (P, 3) metres, z up."""
+    random = np.random.default_rng(0)
+    parts = []
+    for axis, at, share in ((2, 0.0, 4), (2, 0.75, 1), (0, 0.0, 2), (1, 0.0, 2)):
+        points = random.random((count * share // 9, 3)) * size
+        points[:, axis] = at
+        parts.append(points)
+    return np.concatenate(parts)
+
+
+COORDS = room()
+COLORS = np.random.default_rng(1).integers(0, 256, COORDS.shape).astype(np.uint8)
+COLORS[0] = 0, 0, 255
+
+
+def ready(coords=COORDS, colors=COLORS, voxel_size=0.08, **assumptions):
+    return look_at(Scan('scan', coords, colors), Assumptions(**assumptions), voxel_size=voxel_size)
+
+
+def guesses(result):
+    return [remark.text for remark in result.remarks if remark.guessed]
+
+
+def test_a_clean_scan_needs_no_guess_and_stays_as_it_is():
+    result = ready(strict=True)
+    assert not guesses(result) and result.scale == 1 and (result.turn == np.eye(3)).all()
+    np.testing.assert_array_equal(result.points[:, :3], COORDS.astype(np.float32))
+    np.testing.assert_array_equal(result.points[:, 3:], COLORS)
+    np.testing.assert_array_equal(result.rows, np.arange(len(COORDS)))
+    assert 'assumed' not in ' '.join(map(str, result.remarks))
+
+
+@pytest.mark.parametrize('units', ['cm', 'mm', 'ft'])
+def test_units_are_found_by_the_extent(units):
+    coords = COORDS / UNITS[units]
+    result = ready(coords)
+    assert result.scale == UNITS[units]
+    assert [text[:12] for text in guesses(result)] == [f'units are {units}']
+    np.testing.assert_allclose(result.points[:, :3], COORDS, rtol=1e-5, atol=1e-5)
+    with pytest.raises(RawDataError, match='scan: units are .*--units'):
+        ready(coords, strict=True)
+    assert not guesses(ready(coords, units=units, strict=True))
+
+
+@pytest.mark.parametrize('size, units', [
+    ((8.4, 8.7, 3.0), 'm'), ((60, 4, 3), 'm'), ((300, 200, 30), 'm'), ((3, 2, 1), 'm'),
+    ((90, 90, 22), 'm'), ((840, 870, 300), 'cm'), ((6000, 400, 300), 'cm'),
+    ((8400, 8700, 3000), 'mm'), ((1500, 900, 800), 'mm'), ((60_000, 4000, 3000), 'mm'),
+    ((16, 13, 8.5), 'ft'), ((0.1, 0.1, 0.1), 'm'),
+])
+def test_units_of_what_people_scan(size, units):
+    assert guess_units(np.array(size))[0] == units
+
+
+@pytest.mark.parametrize('up', UP_AXES)
+def test_up_axis_by_hand_turns_the_scan_upright(up):
+    given_coords = np.empty_like(COORDS)
+    for row, (axis, sign) in enumerate(UP_AXES[up]):
+        given_coords[:, axis] = sign * COORDS[:, row]
+    result = ready(given_coords, up=up, strict=True)
+    np.testing.assert_array_equal(result.points[:, :3], COORDS.astype(np.float32))
+    assert np.isclose(np.linalg.det(result.turn), 1)
+    np.testing.assert_array_equal(result.turn @ result.turn.T, np.eye(3))
+
+
+@pytest.mark.parametrize('scale', [1, 100, 1000])
+def test_y_up_is_found_in_a_large_room_and_in_a_small_one(scale):
+    for coords in (room((8, 7, 2.8)), COORDS):
+        result = ready(scale * coords[:, [1, 2, 0]], COLORS)
+        assert guesses(result)[0].startswith('y up')
+        np.testing.assert_allclose(result.points[:, :3], coords, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize('size', [(20, 1.8, 3), (20, 2.5, 2.8), (8, 8, 3), (4, 3, 2.5), (2, 3, 4)])
+def test_z_stays_up_in_corridors_rooms_and_shafts(size):
+    assert not [text for text in guesses(ready(room(size))) if 'up' in text]
+
+
+def test_surfaces_look_along_the_axis_that_they_should():
+    flat = np.c_[np.random.default_rng(0).random((500, 2)), np.zeros(500)]
+    np.testing.assert_array_equal(surfaces_along(flat), (0, 0, 1))
+    assert spacing(np.array([[0.0, 0, 0], [0, 0, 2], [0, 0, 2]])) == 2
+    assert spacing(np.zeros((5, 3))) is None
+
+
+@pytest.mark.parametrize('factor, dtype, most', [
+    (1 / 255, float, 1), (1, np.uint8, 255), (1, float, 255), (257, np.uint16, 65535)])
+def test_colour_ranges(factor, dtype, most):
+    colors = (COLORS.astype(dtype) if factor == 1 else (COLORS * factor).astype(dtype))
+    result = ready(colors=colors)
+    np.testing.assert_array_equal(result.points[:, 3:], COLORS)
+    assert not guesses(result)
+    assert f'colours of 0..{most}' in ' '.join(map(str, result.remarks))
+
+
+def test_a_dark_scan_of_16_bits_is_read_by_hand():
+    result = ready(colors=(COLORS // 2).astype(np.uint16), color_range='65535')
+    assert result.points[:, 3:].max() == 0
+    assert 'colours of 0..65535' in guesses(ready(colors=257.0 * COLORS))[0]
+    with pytest.raises(RawDataError, match='colours up to 255'):
+        ready(color_range='1')
+
+
+def test_missing_colours_are_grey_and_told():
+    result = ready(colors=None)
+    assert (result.points[:, 3:] == 127.5).all() and 'no colours' in guesses(result)[0]
+    assert 'all points have the colour' in guesses(ready(colors=COLORS * 0))[0]
+
+
+def test_lost_and_double_points_are_told_and_keep_their_rows():
+    coords = COORDS.copy()
+    coords[[3, 10]] = np.nan, np.inf, 0
+    coords[20:25] = coords[19]
+    result = ready(coords)
+    assert '2 points with NaN' in guesses(result)[0]
+    np.testing.assert_array_equal(np.delete(np.arange(len(coords)), [3, 10]), result.rows)
+    assert any('5 points lie where' in remark.text for remark in result.remarks)
+
+
+def test_sparse_scans_are_told():
+    assert 'it knows denser scans' in guesses(ready(voxel_size=0.01))[0]
+    assert not guesses(ready(voxel_size=0.2))
+
+
+@given(st.integers(-4, 4), st.integers(-4, 4), st.integers(0, 500))
+@settings(max_examples=20, deadline=None)
+def test_survey_coordinates_do_not_change_what_the_model_sees(east, north, height):
+    # Whole metres, so that the sum is exact, and a scan whose corner is at a whole metre.
+    coords = np.r_[[[0.0, 0, 0]], np.round(COORDS[::20] * 1024) / 1024]
+    colors = COLORS[:1].repeat(len(coords), axis=0)
+    offset = np.array([east * 1e6, north * 1e6, height])
+    near, far = ready(coords, colors), ready(coords + offset, colors)
+    np.testing.assert_array_equal(
+        far.points[:, :3] - far.points[0, :3], near.points[:, :3] - near.points[0, :3])
+    np.testing.assert_array_equal(far.scan.coords, coords + offset)
+
+
+@pytest.mark.parametrize('name, value', [
+    ('units', 'miles'), ('up', 'north'), ('color_range', '12')])
+def test_misspelt_assumptions_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is '{value}'; expected one of"):
+        ready(**{name: value})
