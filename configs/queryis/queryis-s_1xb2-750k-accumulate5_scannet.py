@@ -10,3 +10,4 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=750000, val_interval=50000)
 default_hooks = dict(checkpoint=dict(interval=25000))
+auto_scale_lr = dict(base_batch_size=2)  # of a step: mmengine does not look at accumulative_counts

@@ -144,6 +144,9 @@ def test_accumulated_gradients_give_as_many_updates_of_as_many_scenes():
         'queryis-s_1xb10-150k_scannet', 'queryis-s_1xb2-750k-accumulate5_scannet'))
     steps = leaf.optim_wrapper.accumulative_counts
     assert leaf.train_dataloader.batch_size * steps == parent.train_dataloader.batch_size
+    # --auto-scale-lr leaves the rate as it is where the batch is the leaf's.
+    assert leaf.auto_scale_lr.base_batch_size == leaf.train_dataloader.batch_size
+    assert parent.auto_scale_lr.base_batch_size == parent.train_dataloader.batch_size
     assert leaf.train_cfg.max_iters == steps * parent.train_cfg.max_iters
     for ours, theirs in zip(leaf.param_scheduler, parent.param_scheduler):
         assert dict(ours) == dict(theirs, end=steps * theirs.end)
