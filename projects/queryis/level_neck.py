@@ -1,5 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What all sources of keys and values share: the embedding of one decoder level."""
+from abc import abstractmethod
+
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -36,17 +38,32 @@ class LevelNeck(BaseModule):
             nn.ReLU(), nn.Linear(out_channels, out_channels))
         self.post_norm = _norm(post_norm, out_channels)
 
-    def level(self, levels: dict[int, VoxelLevel]) -> VoxelLevel:
-        """The level of this neck's stride.
+    def forward(
+            self, levels: dict[int, VoxelLevel],
+            batch_size: int) -> tuple[Tensor, Tensor | None]:
+        """Make the keys and values that the queries attend to.
+
+        Args:
+            levels: Decoder levels by stride.
+            batch_size: B.
+
+        Returns:
+            Keys and values ``(B, J, C)``, and which of them are padding ``(B, J)`` bool, None if
+            none is.
 
         Raises:
-            ValueError: If the backbone does not return it.
+            ValueError: If the backbone does not return the level.
         """
         if self.stride not in levels:
             raise ValueError(
                 f'{type(self).__name__}: stride={self.stride}, but the backbone returns strides '
                 f'{sorted(levels)}; set neck.stride or backbone.out_strides.')
-        return levels[self.stride]
+        points, padding = self.gather(levels[self.stride], batch_size)
+        return self.post_norm(points), padding
+
+    @abstractmethod
+    def gather(self, level: VoxelLevel, batch_size: int) -> tuple[Tensor, Tensor | None]:
+        """What ``forward`` gives, before its norm."""
 
     def embed(self, level: VoxelLevel, batch_size: int) -> list[Tensor]:
         """O of each scene, ``(M, C)``."""

@@ -52,22 +52,9 @@ class RPGNeck(LevelNeck):
         super().init_weights()
         self.maps.init_maps(self.map_logits)
 
-    def forward(
-            self, levels: dict[int, VoxelLevel],
-            batch_size: int) -> tuple[Tensor, Tensor | None]:
-        """Make the keys and values that the queries attend to.
-
-        Args:
-            levels: Decoder levels by stride.
-            batch_size: B.
-
-        Returns:
-            Representative points ``(B, J, C)``, and which of them are padding ``(B, J)`` bool or
-            None: J is the same for every scene, so here always None.
-        """
-        scenes = self.embed(self.level(levels), batch_size)
-        points = torch.stack([self._pool(scene) for scene in scenes])
-        return self.post_norm(points), None
+    def gather(self, level: VoxelLevel, batch_size: int) -> tuple[Tensor, None]:
+        # J is the same for every scene: never any padding.
+        return torch.stack([self._pool(scene) for scene in self.embed(level, batch_size)]), None
 
     def _pool(self, voxels: Tensor) -> Tensor:
         """Eq. 1 and 2 for one scene, ``(M, C)`` to ``(J, C)``; in fp32, for the sums are long."""

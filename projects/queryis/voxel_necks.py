@@ -16,30 +16,17 @@ from .level_neck import LevelNeck
 
 @MODELS.register_module()
 class AllVoxelsNeck(LevelNeck):
-    """All M voxels of the level.
+    """All M voxels of the level; J is the M of the largest scene.
 
     Source: 3D-QueryIS, Table 4, "w/o RPG". Arguments as of :class:`LevelNeck`.
     """
 
-    def forward(
-            self, levels: dict[int, VoxelLevel],
-            batch_size: int) -> tuple[Tensor, Tensor | None]:
-        """Make the keys and values that the queries attend to.
-
-        Args:
-            levels: Decoder levels by stride.
-            batch_size: B.
-
-        Returns:
-            Voxels ``(B, M, C)`` with the M of the largest scene, and which of them are padding
-            ``(B, M)`` bool, None if none is.
-        """
-        voxels, padding = pad_rows(self.embed(self.level(levels), batch_size))
-        return self.post_norm(voxels), padding
+    def gather(self, level: VoxelLevel, batch_size: int) -> tuple[Tensor, Tensor | None]:
+        return pad_rows(self.embed(level, batch_size))
 
 
 class ChosenVoxelsNeck(LevelNeck):
-    """J voxels of the level, all of a scene that has fewer; a subclass chooses.
+    """J voxels of the level, all of a scene that has fewer; a subclass chooses which.
 
     Args:
         num_points: J.
@@ -65,27 +52,13 @@ class ChosenVoxelsNeck(LevelNeck):
     def choose(self, coors: Sequence[Tensor]) -> list[Tensor]:
         """Rows to keep of each scene, at most J of its ``(M, 3)`` voxels, each once."""
 
-    def forward(
-            self, levels: dict[int, VoxelLevel],
-            batch_size: int) -> tuple[Tensor, Tensor | None]:
-        """Make the keys and values that the queries attend to.
-
-        Args:
-            levels: Decoder levels by stride.
-            batch_size: B.
-
-        Returns:
-            Voxels ``(B, J, C)``, and which of them are padding ``(B, J)`` bool or None; fewer
-            than J if every scene has fewer.
-        """
-        level = self.level(levels)
+    def gather(self, level: VoxelLevel, batch_size: int) -> tuple[Tensor, Tensor | None]:
         batch = level.coors[:, 0]
         rows = split_rows(torch.arange(len(batch), device=batch.device), batch, batch_size)
         chosen = self.choose([level.coors[scene, 1:] for scene in rows])
         # Chosen first, embedded then: the MLP sees J rows a scene.
         kept = [self.mlp(level.features[scene[pick]]) for scene, pick in zip(rows, chosen)]
-        points, padding = pad_rows(kept)
-        return self.post_norm(points), padding
+        return pad_rows(kept)
 
 
 @MODELS.register_module()
