@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-import yaml
-from mmengine import Config
+from mmengine import Config, load
 
 ROOT = Path(__file__).parents[2]
 # Ablations stand in the README of their method; these two are no results.
@@ -13,13 +12,13 @@ NOT_INDEXED = {'queryis-s_demo', 'queryis-s_overfit',
 
 
 def models():
-    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    index = load(ROOT / 'model-index.yml')
     return [model for path in index['Import']
-            for model in yaml.safe_load((ROOT / path).read_text())['Models']]
+            for model in load(ROOT / path)['Models']]
 
 
 def test_every_metafile_is_imported():
-    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    index = load(ROOT / 'model-index.yml')
     assert sorted(index['Import']) == sorted(
         path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/metafile.yml'))
 
