@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The model index names every leaf that one would train, and says of them what their configs say."""
+"""The model index names every leaf that one would train, and says what their configs say."""
 from pathlib import Path
 
 import pytest
