@@ -6,7 +6,12 @@ from mmdet3d.registry import MODELS
 
 from insseg3d.structures import VoxelLevel
 
-from ..test_insseg3d.test_segmentors.test_instance_segmentor import batch, build_model, make_sample
+from ..test_insseg3d.test_segmentors.test_instance_segmentor import (
+    batch,
+    build_model,
+    make_sample,
+    pack,
+)
 from .helpers import CHANNELS, WIDTH, build_head, make_batch
 
 
@@ -93,3 +98,23 @@ def test_interleaved_subsets_share_the_queries_of_the_first():
     first = torch.unique(sample.voxels.coors[sample.voxels.point2voxel[::4]], dim=0)
     assert torch.equal(level.coors[:, 1:], first)
     assert result.pred_instances_3d.masks.shape[1] == len(points)
+
+
+@pytest.mark.parametrize('kind', ['AllVoxelsNeck', 'RandomVoxelsNeck', 'FPSNeck'])
+@torch.no_grad()
+def test_order_of_points_and_company_in_the_batch_change_nothing(kind):
+    model = model_with_points()
+    points = {} if kind == 'AllVoxelsNeck' else dict(num_points=40)
+    model.neck = MODELS.build(dict(
+        type=kind, in_channels=16, out_channels=16, stride=2, post_norm=dict(type='LN'), **points))
+    model.eval()
+    points, sample = make_sample(seed=2)
+    plain, other = (result.pred_instances_3d for result in model(
+        **batch((points, sample), make_sample(num_points=20, seed=3)), mode='predict'))
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(7))
+    grid = points[:, :3].floor().long()
+    mixed = pack(points[order], grid[order], torch.full((len(points),), -1), torch.zeros(0).long())
+    alone, = model(**batch(mixed), mode='predict')
+    alone = alone.pred_instances_3d
+    torch.testing.assert_close(plain.scores_3d, alone.scores_3d)
+    assert torch.equal(plain.masks[:, order], alone.masks) and len(plain) > 0

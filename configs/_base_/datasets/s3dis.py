@@ -2,7 +2,8 @@
 # makes the data. They lie in $INSSEG3D_DATA/s3dis, by default in data/s3dis beside configs/.
 #
 # As ScanNet but for a random quarter of the points at each visit, since rooms are dense and
-# large, and coarser steps of the crop (64 voxels). Another fold of the six-fold protocol:
+# large, and coarser steps of the crop (64 voxels). Another fold of the six-fold protocol,
+# as in configs/queryis/*_s3dis-area*.py:
 #     train_dataloader = dict(dataset=dict(areas=(2, 3, 4, 5, 6)))
 #     val_dataloader = dict(dataset=dict(areas=(1,)))
 #     test_dataloader = dict(dataset=dict(areas=(1,)))
