@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -102,6 +103,31 @@ def shrink(folder, leaf):
     path = folder / 'tiny.py'
     path.write_text(TINY_LEAF.format(leaf=ROOT / 'configs' / 'queryis' / f'{leaf}.py'))
     return path
+
+
+@pytest.fixture(scope='session')
+def sure_weights(tmp_path_factory):
+    """An untrained checkpoint of the demo's leaf, made sure of its masks, so that it finds some."""
+    from insseg3d.apis import load_model
+    torch.manual_seed(0)
+    model, _ = load_model(ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py')
+    head = model.decode_head
+    torch.nn.init.normal_(head.classifier.weight, std=3)
+    torch.nn.init.normal_(head.mask_embedding[-1].weight, std=3)
+    path = tmp_path_factory.mktemp('weights') / 'model.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def own_points():
+    """A floor with a box on it, far from the origin, of sizes that float32 and float64 share."""
+    random = np.random.default_rng(0)
+    floor = np.c_[random.random((3000, 2)) * 3, random.normal(0, 0.005, 3000)]
+    box = random.random((2000, 3)) * (0.8, 0.6, 0.5) + (1, 1, 0)
+    colors = np.r_[np.full((3000, 3), 90), np.full((2000, 3), 200)]
+    colors[0] = 255
+    return np.c_[np.round((np.r_[floor, box] + (500, -20, 3)) * 1024) / 1024, colors]
 
 
 @pytest.fixture

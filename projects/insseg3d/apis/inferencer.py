@@ -1,0 +1,218 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Scan in, objects out: no labels, no info file, no data set, nothing written."""
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet3d.apis.inferencers.base_3d_inferencer import Base3DInferencer
+from mmdet3d.registry import INFERENCERS
+from mmdet3d.structures import Det3DDataSample
+from mmdet3d.structures.points import get_points_type
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose
+
+from ..ops.masks import resolve_overlaps
+from ..scans import (
+    NOTHING_KNOWN,
+    Assumptions,
+    ReadyScan,
+    Scan,
+    find_scans,
+    look_at,
+    read_scan,
+    scan_of,
+)
+from .inference import class_names, load_model
+from .inferencer_models import find_config
+from .inferencer_result import InstanceResult, result_of
+
+# Registries and scopes of mmengine are shared by all threads; building goes one at a time.
+_BUILDING = threading.Lock()
+
+
+@INFERENCERS.register_module(name='instance-seg3d')
+@INFERENCERS.register_module()
+class InstanceSeg3DInferencer(Base3DInferencer):
+    """Segment the instances of people's own scans.
+
+    ``InstanceSeg3DInferencer(model='NAME', weights='x.pth')('scan.ply')`` gives an
+    :class:`InstanceResult`. A call changes nothing in the object and writes nothing, so that each
+    thread may have an inferencer of its own.
+
+    Deviation: from the base class, whose results are dicts of lists and whose pictures are written
+    to files: here a result holds arrays, and pictures are a matter of ``tools/infer.py``.
+
+    Args:
+        model: Name in this project's model index, path of a config, or a config.
+        weights: Checkpoint; None leaves the model untrained.
+        device: Where to run it; None: a GPU if there is one.
+        assumptions: What is known of all scans; a call may say otherwise.
+        score_thr: Objects of a lower score are left out.
+        min_voxels: Objects of fewer voxels are left out. (Benchmarks leave out those of fewer
+            than 100 points, which in a sparse scan are large.)
+        min_points: Objects of fewer points are left out as well.
+        min_share: An object of which better ones have more than the rest is left out.
+        columns: What the columns of tables without names are.
+        mesh_samples: Of meshes, take so many points of their surfaces; 0: their vertices.
+
+    Raises:
+        ValueError: An unknown model, or assumptions that do not exist.
+    """
+
+    preprocess_kwargs: set = {'assumptions'}
+    forward_kwargs: set = set()
+    visualize_kwargs: set = set()
+    postprocess_kwargs: set = set()
+
+    def __init__(
+            self,
+            model: str | Path | Config | ConfigDict,
+            weights: str | Path | None = None,
+            device: str | None = None,
+            *,
+            assumptions: Assumptions = NOTHING_KNOWN,
+            score_thr: float = 0.3,
+            min_voxels: int = 30,
+            min_points: int = 1,
+            min_share: float = 0.5,
+            columns: tuple[str, ...] | None = None,
+            mesh_samples: int = 0) -> None:
+        # Not the base class's: it looks for names in mmdetection3d's index only, builds the data
+        # set for its class names, and a window for its pictures.
+        if device is None:
+            device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        with _BUILDING:
+            config = model if isinstance(model, (Config, ConfigDict)) else find_config(model)
+            config = config if isinstance(config, (Config, ConfigDict)) else Config.fromfile(config)
+            config = Config(config.to_dict() if isinstance(config, Config) else config)
+            ranking = config.model.get('decode_head', {}).get('ranking')
+            if ranking is not None and 'min_points' in ranking:
+                ranking.min_points = 1  # what is small is counted here
+            self.model, self.cfg = load_model(
+                config, None if weights is None else str(weights), device)
+            self.pipeline = self._init_pipeline(config)
+        load, *pipeline = config.test_dataloader.dataset.pipeline
+        self.classes = class_names(config)
+        self.voxel_size = next((t['voxel_size'] for t in pipeline if 'voxel_size' in t), None)
+        self.assumptions = assumptions
+        self.score_thr, self.min_share = score_thr, min_share
+        self.min_voxels, self.min_points = min_voxels, min_points
+        self.columns, self.mesh_samples = columns, mesh_samples
+        self._points_type = get_points_type(load['coord_type'])
+
+    def __call__(
+            self, inputs: Any, *, assumptions: Assumptions | None = None
+    ) -> InstanceResult | list[InstanceResult]:
+        """Segment one scan, or several.
+
+        Args:
+            inputs: Path; folder; pattern; array or tensor ``(P, 3)`` or ``(P, 6)``; object of
+                Open3D or trimesh; or a list of such.
+            assumptions: Instead of the inferencer's.
+
+        Returns:
+            A result for a single scan; a list for a list, a folder or a pattern.
+
+        Raises:
+            RawDataError: A scan cannot be used; names it and says what to do.
+        """
+        scans = find_scans(inputs)
+        results = [self._segment(scan, assumptions) for scan in scans]
+        is_single = len(scans) == 1 and not isinstance(inputs, (list, tuple)) and (
+            scans[0] is inputs or str(scans[0]) == str(Path(inputs)))
+        return results[0] if is_single else results
+
+    def iterate(
+            self, inputs: Any, *, assumptions: Assumptions | None = None
+    ) -> Iterator[InstanceResult]:
+        """As a call, one result at a time, so that only one is kept in memory."""
+        for scan in find_scans(inputs):
+            yield self._segment(scan, assumptions)
+
+    def preprocess(
+            self, inputs: Any, batch_size: int = 1, *, assumptions: Assumptions | None = None
+    ) -> Iterator[tuple[ReadyScan, np.ndarray, dict]]:
+        """Read and look at scans; make batches of one.
+
+        Yields:
+            The scan; the order in which the model sees its points, the same for any order in
+            which they come; the batch.
+        """
+        if batch_size != 1:
+            raise ValueError(f'batch_size is {batch_size}; scans differ in size, expected 1.')
+        for source in inputs:
+            if isinstance(source, (str, Path)):
+                source = read_scan(
+                    Path(source), columns=self.columns, mesh_samples=self.mesh_samples)
+            scan = source if isinstance(source, Scan) else scan_of(source)
+            ready = look_at(
+                scan, self.assumptions if assumptions is None else assumptions,
+                voxel_size=self.voxel_size)
+            # By place, then colour: sums of floats, and so voxels, depend on the order.
+            order = np.lexsort(ready.points.T[::-1])
+            points = self._points_type(
+                torch.from_numpy(ready.points[order]), points_dim=6,
+                attribute_dims=dict(color=[3, 4, 5]))
+            results = self.pipeline(dict(lidar_path=scan.name, points=points))
+            batch = dict(inputs=dict(points=[results['inputs']['points']]),
+                         data_samples=[results['data_samples']])
+            yield ready, order, batch
+
+    def postprocess(
+            self, preds: Det3DDataSample, ready: ReadyScan, order: np.ndarray,
+            seconds: float = float('nan')) -> InstanceResult:
+        """Leave out what is weak or small, give every point to one object.
+
+        Args:
+            preds: Of the model.
+            ready: As of :meth:`preprocess`, as is ``order``.
+            seconds: Time that it took.
+        """
+        found = preds.pred_instances_3d
+        masks, scores = found.masks, found.scores_3d
+        confident = scores >= self.score_thr
+        masks, labels, scores = masks[confident], found.labels_3d[confident], scores[confident]
+        point2voxel = preds.voxels.point2voxel.to(masks.device)
+        enough = self._is_large(masks, point2voxel)
+        num_small = int((~enough).sum())
+        masks, labels, scores = masks[enough], labels[enough], scores[enough]
+        owner = resolve_overlaps(masks, min_points=1, min_share=self.min_share)
+        kept = torch.unique(owner[owner >= 0])
+        left = owner == kept[:, None]
+        enough = self._is_large(left, point2voxel)
+        num_small += int((~enough).sum())
+        kept = kept[enough]
+        renumber = owner.new_full((len(labels) + 1,), -1)
+        renumber[kept] = torch.arange(len(kept), device=owner.device)
+        instance = np.empty(len(order), dtype=np.int64)
+        instance[order] = renumber[owner].cpu().numpy()
+        return result_of(
+            ready, instance, labels[kept].cpu().numpy().astype(np.int64),
+            scores[kept].double().cpu().numpy(), classes=self.classes, num_small=num_small,
+            min_voxels=self.min_voxels, seconds=seconds)
+
+    def _init_pipeline(self, cfg: Config) -> Compose:
+        """The transforms of the test pipeline that follow the loading of points."""
+        return Compose(cfg.test_dataloader.dataset.pipeline[1:])
+
+    def visualize(self, inputs: list, preds: Any) -> None:
+        """Nothing: pictures are written by ``tools/infer.py``."""
+
+    def _is_large(self, masks: torch.Tensor, point2voxel: torch.Tensor) -> torch.Tensor:
+        """``(Q,)`` bool: which of ``(Q, P)`` masks have points and voxels enough."""
+        voxels = torch.tensor(
+            [len(torch.unique(point2voxel[mask])) for mask in masks], dtype=torch.long,
+            device=masks.device)
+        return (voxels >= self.min_voxels) & (masks.sum(1) >= self.min_points)
+
+    @torch.no_grad()
+    def _segment(self, source: Any, assumptions: Assumptions | None) -> InstanceResult:
+        """All steps for one scan."""
+        ((ready, order, batch),) = self.preprocess([source], assumptions=assumptions)
+        start = time.perf_counter()
+        (sample,) = self.forward(batch)
+        return self.postprocess(sample, ready, order, time.perf_counter() - start)

@@ -1,0 +1,234 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The objects of one scan, over its points as its owner has them."""
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from scipy.spatial import ConvexHull, QhullError
+
+from ..scans import ReadyScan, Remark, optional_module
+
+
+@dataclass(frozen=True)
+class OrientedBox:
+    """The smallest box around an object that stands upright.
+
+    Attributes:
+        centre: ``(3,)``.
+        size: ``(3,)`` length, width, height; length ≥ width.
+        axes: ``(3, 3)`` orthonormal rows, the directions of length, width, and up.
+    """
+
+    centre: np.ndarray
+    size: np.ndarray
+    axes: np.ndarray
+
+
+@dataclass(frozen=True)
+class InstanceResult:
+    """What was found in a scan; no two objects share a point.
+
+    All lengths and places are those of the scan as it came: its units, its axes, its offset.
+
+    Attributes:
+        name: of the scan.
+        coords: ``(P, 3)`` float64, rows as in the scan.
+        rgb: ``(P, 3)`` uint8, grey without colours.
+        instance: ``(P,)`` int64, index of each point's object, -1 for none.
+        labels: ``(Q,)`` int64 class of each object; best object first.
+        scores: ``(Q,)`` float64.
+        classes: K names.
+        remarks: what the scan was taken for.
+        scale: metres that one unit of the scan is.
+        turn: ``(3, 3)``, whose rows are the model's x, y and z (up) as directions of the scan.
+        num_small: objects that were left out for having fewer than ``min_voxels`` voxels.
+        min_voxels: that limit.
+        seconds: time in the model, with voxelisation.
+    """
+
+    name: str
+    coords: np.ndarray
+    rgb: np.ndarray
+    instance: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    classes: tuple[str, ...]
+    remarks: tuple[Remark, ...]
+    scale: float
+    turn: np.ndarray
+    num_small: int
+    min_voxels: int
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def up(self) -> np.ndarray:
+        """``(3,)`` unit vector, upwards in the scan."""
+        return self.turn[2]
+
+    @property
+    def names(self) -> list[str]:
+        """Class name of each object."""
+        return [self.classes[label] for label in self.labels]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """``(Q,)`` points of each object."""
+        return np.bincount(self.instance + 1, minlength=len(self) + 1)[1:]
+
+    @property
+    def masks(self) -> np.ndarray:
+        """``(Q, P)`` bool."""
+        return self.instance == np.arange(len(self))[:, None]
+
+    def points(self, index: int) -> np.ndarray:
+        """``(P_q, 3)`` places of an object's points."""
+        return self.coords[self.instance == index]
+
+    def aligned_boxes(self) -> np.ndarray:
+        """``(Q, 6)`` lowest x y z and highest x y z of each object."""
+        boxes = np.empty((len(self), 6))
+        for index in range(len(self)):
+            points = self.points(index)
+            boxes[index] = [*points.min(axis=0), *points.max(axis=0)]
+        return boxes
+
+    def oriented_boxes(self) -> list[OrientedBox]:
+        """The smallest upright box of each object."""
+        return [upright_box(self.points(index), self.up) for index in range(len(self))]
+
+    def centres(self) -> np.ndarray:
+        """``(Q, 3)`` mean place of each object's points."""
+        return np.array([self.points(i).mean(axis=0) for i in range(len(self))]).reshape(-1, 3)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """A row an object, of numbers, strings and lists, as ``objects.json`` has them."""
+        rows = []
+        corners, boxes = self.aligned_boxes(), self.oriented_boxes()
+        for index, (centre, size) in enumerate(zip(self.centres(), self.sizes)):
+            rows.append({
+                'instance': index,
+                'class': self.names[index],
+                'label': int(self.labels[index]),
+                'score': round(float(self.scores[index]), 6),
+                'points': int(size),
+                'centre': centre.tolist(),
+                'box_min': corners[index, :3].tolist(),
+                'box_max': corners[index, 3:].tolist(),
+                'oriented_centre': boxes[index].centre.tolist(),
+                'oriented_size': boxes[index].size.tolist(),
+                'oriented_axes': boxes[index].axes.tolist(),
+                'size_metres': (boxes[index].size * self.scale).tolist(),
+            })
+        return rows
+
+    def to_numpy(self) -> dict[str, np.ndarray]:
+        """Arrays: instance, labels, scores, masks, centres, boxes."""
+        return dict(
+            instance=self.instance, labels=self.labels, scores=self.scores, masks=self.masks,
+            centres=self.centres(), boxes=self.aligned_boxes())
+
+    def to_instance_data(self) -> InstanceData:
+        """mmengine's, as models of mmdetection3d give it: masks, labels_3d, scores_3d."""
+        return InstanceData(
+            masks=torch.from_numpy(self.masks), labels_3d=torch.from_numpy(self.labels),
+            scores_3d=torch.from_numpy(self.scores.astype(np.float32)))
+
+    def to_pandas(self) -> Any:
+        """A ``DataFrame`` with a row an object, columns as in ``objects.csv``; needs pandas.
+
+        Raises:
+            RawDataError: it is not installed.
+        """
+        return optional_module('pandas', 'to_pandas()').DataFrame(
+            [flat(row) for row in self.objects()], columns=TABLE_COLUMNS)
+
+
+TABLE_COLUMNS = [
+    'instance', 'class', 'label', 'score', 'points',
+    *(f'{name}_{axis}' for name in ('centre', 'box_min', 'box_max', 'oriented_centre')
+      for axis in 'xyz'),
+    'length', 'width', 'height', 'direction_x', 'direction_y', 'direction_z',
+]
+
+
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of :meth:`InstanceResult.objects` with one value a column."""
+    single = {name: row[name] for name in ('instance', 'class', 'label', 'score', 'points')}
+    for name in ('centre', 'box_min', 'box_max', 'oriented_centre'):
+        single.update(zip((f'{name}_{axis}' for axis in 'xyz'), row[name]))
+    single.update(zip(('length', 'width', 'height'), row['oriented_size']))
+    single.update(zip(('direction_x', 'direction_y', 'direction_z'), row['oriented_axes'][0]))
+    return single
+
+
+def upright_box(points: np.ndarray, up: np.ndarray) -> OrientedBox:
+    """The upright box of the smallest ground area around points.
+
+    One side of the smallest rectangle around points lies along their convex hull, so that all
+    sides of the hull are tried.
+
+    Args:
+        points: ``(P, 3)``, at least one.
+        up: ``(3,)`` unit vector along one of the axes.
+    """
+    middle = points.mean(axis=0)
+    local = points - middle  # survey coordinates would take the digits
+    side = np.roll(up, 1)
+    frame = np.stack([side, np.cross(up, side), up])
+    ground = local @ frame[:2].T
+    best = None
+    for angle in _directions(ground):
+        cos, sin = np.cos(angle), np.sin(angle)
+        along = np.array([[cos, sin], [-sin, cos]])
+        turned = ground @ along.T
+        low, high = turned.min(axis=0), turned.max(axis=0)
+        area = np.prod(high - low)
+        if best is None or area < best[0] * (1 - 1e-9):
+            best = area, along, low, high
+    _, along, low, high = best
+    if high[0] - low[0] < high[1] - low[1]:  # the longer side first, still right-handed
+        along, low, high = (
+            np.array([[0, 1], [-1, 0]]) @ along,
+            np.array([low[1], -high[0]]), np.array([high[1], -low[0]]))
+    heights = local @ up
+    axes = np.concatenate([along @ frame[:2], up[None]])
+    size = np.append(high - low, np.ptp(heights))
+    centre = np.append((low + high) / 2, (heights.min() + heights.max()) / 2)
+    return OrientedBox(middle + centre @ axes, size, axes)
+
+
+def _directions(ground: np.ndarray) -> np.ndarray:
+    """Angles of the sides of the convex hull of ``(P, 2)`` points, in [0, π/2)."""
+    try:
+        corners = ground[ConvexHull(ground).vertices]
+    except (QhullError, ValueError):  # on a line, or too few
+        far = ground[np.argmax((ground**2).sum(axis=1))]
+        return np.array([np.arctan2(far[1], far[0])])
+    sides = np.roll(corners, -1, axis=0) - corners
+    return np.unique(np.round(np.arctan2(sides[:, 1], sides[:, 0]) % (np.pi / 2), 9))
+
+
+def result_of(
+        ready: ReadyScan, instance: np.ndarray, labels: np.ndarray, scores: np.ndarray, *,
+        classes: tuple[str, ...], num_small: int, min_voxels: int,
+        seconds: float) -> InstanceResult:
+    """Carry a model's objects back to all points of the scan.
+
+    Args:
+        ready: the scan.
+        instance: ``(P',)`` over its points that the model saw; the rest as of InstanceResult.
+    """
+    whole = np.full(len(ready.scan.coords), -1, dtype=np.int64)
+    whole[ready.rows] = instance
+    rgb = np.full((len(whole), 3), 128, dtype=np.uint8)
+    rgb[ready.rows] = np.round(ready.points[:, 3:])
+    return InstanceResult(
+        name=ready.scan.name, coords=np.asarray(ready.scan.coords, dtype=np.float64), rgb=rgb,
+        instance=whole, labels=labels, scores=scores, classes=classes, remarks=ready.remarks,
+        scale=ready.scale, turn=ready.turn, num_small=num_small, min_voxels=min_voxels,
+        seconds=seconds)
