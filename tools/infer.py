@@ -1,83 +1,162 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Segment a scan that has neither labels nor an info file; write a coloured PLY.
+"""Segment scans that have neither labels nor info files; write point clouds, tables and pages.
 
-    python tools/infer.py scan.ply --config configs/queryis/queryis-s_demo.py \\
-        --weights work_dirs/demo/iter_3000.pth --out scan_instances.ply
+    python tools/infer.py scan.ply --model queryis-s_demo --weights work_dirs/demo/iter_5000.pth \\
+        --out work_dirs/found
+
+Writes DIR/index.html and, for every scan, DIR/NAME/: labelled.ply, objects.json, objects.csv,
+masks.npz, view.html. What was done before is not done again. Under torchrun the scans are shared
+out. Exit status: 0; 1 if a scan failed; 2 if nothing could begin.
 """
 import argparse
+import functools
+import hashlib
 import sys
 from pathlib import Path
 
-import numpy as np
 from mmengine.config import Config
+from tqdm import tqdm
 
-from insseg3d.apis import class_names, load_model, predict_points
-from insseg3d.visualization import InstanceMap, Scene, render_views, save_png, write_instance_ply
+import queryis  # noqa: F401
+from insseg3d.apis.inferencer import InstanceSeg3DInferencer
+from insseg3d.apis.inferencer_batch import (
+    folder_names,
+    gather,
+    list_scans,
+    one_line,
+    process_rank,
+    run_batch,
+    share_of,
+)
+from insseg3d.apis.inferencer_files import (
+    Outcome,
+    original_scene,
+    summary,
+    upright_scene,
+    write_index,
+)
+from insseg3d.apis.inferencer_models import find_config
+from insseg3d.datasets.preparation.custom import UNITS, UP_AXES
+from insseg3d.scans import COLOR_RANGES, ENDINGS, Assumptions
+from insseg3d.visualization import render_views, save_png, write_instance_ply
 
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('scan', type=Path, help='.ply, or .bin of float32 x y z r g b')
-    parser.add_argument('--config', required=True)
-    parser.add_argument('--weights', required=True)
-    parser.add_argument('--out', type=Path, help='PLY to write (default: beside the scan)')
-    parser.add_argument('--picture', type=Path, help='also write a PNG of input and objects')
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument(
-        '--min-points', type=int, help="drop smaller objects (default: the config's)")
-    parser.add_argument(
-        '--score-thr', type=float, help="keep objects from this score on (default: the config's)")
+    add = parser.add_argument
+    add('scans', nargs='+', metavar='SCAN', help=f'file, folder or pattern; {" ".join(ENDINGS)}')
+    add('--model', '--config', dest='model', required=True, help='name, or path of a config')
+    add('--weights', required=True, help='checkpoint')
+    add('--out', type=Path, default=Path('work_dirs/infer'),
+        help='folder; or, for a single scan, a .ply to write (default: %(default)s)')
+    add('--picture', type=Path, help='also write a PNG of input and objects; single scans only')
+    add('--device', help='default: a GPU if there is one')
+    add('--min-voxels', type=int, default=30, help='leave out smaller objects (%(default)s)')
+    add('--min-points', type=int, default=1, help='likewise, by points (%(default)s)')
+    add('--score-thr', type=float, default=0.3, help='least score of an object (%(default)s)')
+    add('--strict', action='store_true', help='refuse scans of which something must be guessed')
+    add('--units', choices=UNITS, help='of the scans (default: by their extent)')
+    add('--up', choices=UP_AXES, help='upward axis (default: z, or y if it looks so)')
+    add('--color-range', choices=[*COLOR_RANGES, 'none'],
+        help='largest colour there could be; none: pass colours over (default: by the largest)')
+    add('--columns', type=lambda text: tuple(text.split(',')),
+        help='of tables without names, e.g. x,y,z,-,red,green,blue')
+    add('--mesh-samples', type=int, default=0,
+        help='of meshes, take so many points of the surfaces instead of the vertices')
+    add('--again', action='store_true', help='also do what was done before')
     return parser.parse_args(argv)
 
 
-def read_scan(path):
-    """Points ``(P, 6)`` of a scan: metres and colours in 0..255."""
-    if path.suffix == '.bin':
-        values = np.fromfile(path, dtype=np.float32)
-        if len(values) == 0 or len(values) % 6:
-            raise ValueError(
-                f'{path}: {len(values)} float32 values, expected a multiple of 6 '
-                '(x y z r g b a point).')
-        return values.reshape(-1, 6)
-    if path.suffix == '.ply':
-        from plyfile import PlyData
-        vertex = PlyData.read(path)['vertex']
-        names = ('x', 'y', 'z', 'red', 'green', 'blue')
-        missing = [name for name in names if name not in vertex.data.dtype.names]
-        if missing:
-            raise ValueError(
-                f'{path}: the vertices have no {", ".join(missing)}; expected {", ".join(names)}.')
-        return np.stack([np.asarray(vertex[name], dtype=np.float32) for name in names], 1)
-    raise ValueError(f'{path}: unknown format {path.suffix!r}, expected .ply or .bin.')
+def make_inferencer(args):
+    device = args.device
+    rank = process_rank()[0]
+    if device == 'cuda' or device is None:
+        import torch
+        device = f'cuda:{rank % torch.cuda.device_count()}' if torch.cuda.is_available() else device
+    return InstanceSeg3DInferencer(
+        args.model, args.weights, device,
+        assumptions=Assumptions(args.units, args.up, args.color_range, args.strict),
+        score_thr=args.score_thr, min_voxels=args.min_voxels, min_points=args.min_points,
+        columns=args.columns, mesh_samples=args.mesh_samples)
+
+
+def made_from(args):
+    """What results depend on, beside the scan."""
+    weights = Path(args.weights).stat()
+    config = Config.fromfile(find_config(args.model)).pretty_text
+    options = {name: value for name, value in vars(args).items() if name not in (
+        'scans', 'out', 'picture', 'device', 'again', 'model', 'weights')}
+    return {
+        'model': args.model, 'config': hashlib.sha256(config.encode()).hexdigest(),
+        'weights': [str(Path(args.weights).absolute()), weights.st_size, weights.st_mtime_ns],
+        'options': {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}}
+
+
+def tell(outcome, result):
+    """Print what became of a scan."""
+    if outcome.state == 'failed':
+        tqdm.write(f'infer.py: {outcome.message}', file=sys.stderr)
+        return
+    again = ' (done before)' if outcome.state == 'kept' else ''
+    tqdm.write(f'{outcome.scan}: {outcome.message}{again}')
+    if result is not None:
+        for remark in result.remarks:
+            tqdm.write(f'  {remark}')
+        for name, score, size in zip(result.names, result.scores, result.sizes):
+            tqdm.write(f'  {name:20s} score {score:.2f} {size:8d} points')
+
+
+def infer_one(args, scan):
+    """A single scan into a single file."""
+    result = make_inferencer(args)(scan)
+    write_instance_ply(args.out, original_scene(result), classes=result.classes)
+    if args.picture:
+        save_png(args.picture, render_views(upright_scene(result)))
+    tell(Outcome(str(scan), '', 'done', f'{summary(result)}; written to {args.out}'), result)
 
 
 def main(argv=None):
     args = parse_args(argv)
-    config = Config.fromfile(args.config)
-    ranking = config.model.decode_head.ranking
-    if args.min_points is not None:
-        ranking.min_points = args.min_points
-    if args.score_thr is not None:
-        ranking.map_score_thr = args.score_thr
+    rank, world = process_rank()
     try:
-        points = read_scan(args.scan)
-        model, config = load_model(config, args.weights, args.device)
-        result = predict_points(model, config, points, str(args.scan)).pred_pts_seg
-    except (OSError, ValueError) as error:
-        sys.exit(f'infer.py: {error}')
-    objects = InstanceMap.of(
-        result.pts_instance_mask, result.instance_labels, result.instance_scores)
-    scene = Scene.of(args.scan.stem, points, pred=objects)
-    classes = class_names(config)
-    out = args.out or args.scan.with_name(f'{args.scan.stem}_instances.ply')
-    write_instance_ply(out, scene, classes=classes)
-    if args.picture:
-        save_png(args.picture, render_views(scene))
-    print(f'{args.scan}: {len(points)} points, {len(objects.labels)} objects, written to {out}')
-    for label, score, size in zip(objects.labels, objects.scores, objects.sizes):
-        print(f'  {classes[label]:20s} score {score:.2f} {size:8d} points')
+        source = made_from(args)
+        scans, outcomes = list_scans(args.scans)
+        if args.out.suffix.lower() == '.ply' or args.picture:
+            if len(args.scans) != 1 or len(scans) != 1 or world != 1:
+                raise ValueError('--picture, and a .ply as --out, take a single scan')
+            if args.out.suffix.lower() != '.ply':
+                args.out = args.out / f'{scans[0].stem}_instances.ply'
+            infer_one(args, scans[0])
+            return 0
+        names = folder_names(scans)
+        mine = share_of(scans, rank, world)
+        args.out.mkdir(parents=True, exist_ok=True)
+        quiet = None if rank == 0 and len(mine) > 1 else True  # None: shown on a terminal only
+        with tqdm(total=len(mine), unit=' scans', disable=quiet) as bar:
+            def report(outcome, result):
+                tell(outcome, result)
+                bar.update()
+            done = run_batch(
+                mine, args.out, functools.cache(lambda: make_inferencer(args)), source,
+                again=args.again, names=names, report=report)
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.exit(failed(args, error))
+    for outcome in outcomes if rank == 0 else ():
+        tell(outcome, None)
+    order = {str(scan): k for k, scan in enumerate(scans)}
+    outcomes += sorted(gather(done), key=lambda outcome: order[outcome.scan])
+    if rank == 0:
+        write_index(args.out / 'index.html', outcomes, f'Objects found by {args.model}')
+        count = sum(outcome.state == 'failed' for outcome in outcomes)
+        print(f'{len(outcomes) - count} scans, {count} failed; see {args.out / "index.html"}')
+    return int(any(outcome.state == 'failed' for outcome in outcomes))
+
+
+def failed(args, error):
+    print(f'infer.py: {one_line(error)}', file=sys.stderr)
+    return 2
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -1,5 +1,11 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""From a bare points file to labelled objects, with an untrained model."""
+"""From files to labelled clouds, tables and pages: the command as people use it."""
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,95 +14,197 @@ import torch
 from plyfile import PlyData, PlyElement
 
 import queryis  # noqa: F401
-from insseg3d.apis import load_model, predict_points
+from insseg3d.apis import InstanceSeg3DInferencer, load_model, predict_points
+from insseg3d.apis.inferencer_batch import folder_names, share_of
+
+from .test_distributed import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py'
+LENIENT = ['--score-thr', '0.05', '--min-voxels', '10', '--device', 'cpu']
+
+
+def write_ply(path, points):
+    vertex = np.empty(len(points), dtype=[
+        *((name, 'f8') for name in 'xyz'), *((name, 'u1') for name in ('red', 'green', 'blue'))])
+    for i, name in enumerate(vertex.dtype.names):
+        vertex[name] = points[:, i]
+    PlyData([PlyElement.describe(vertex, 'vertex')]).write(str(path))
 
 
 @pytest.fixture
-def infer(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    import infer
-    return infer
+def infer(here, sure_weights):
+    def run(*args, model='queryis-s_demo', weights=sure_weights):
+        return here('infer', *args, '--model', model, '--weights', weights, *LENIENT)
+    return run
 
 
-@pytest.fixture(scope='module')
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    model, _ = load_model(CONFIG)
-    # An untrained model finds nothing: make every query sure of its class and mask.
-    head = model.decode_head
-    torch.nn.init.normal_(head.classifier.weight, std=3)
-    torch.nn.init.normal_(head.mask_embedding[-1].weight, std=3)
-    path = tmp_path_factory.mktemp('weights') / 'model.pth'
-    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
-    return str(path)
+@pytest.fixture
+def scans(own_points, tmp_path):
+    """Three good ones, two of which share their stem, and a bad one."""
+    folder = tmp_path / 'scans'
+    (folder / 'more').mkdir(parents=True)
+    write_ply(folder / 'room.ply', own_points)
+    own_points.astype(np.float32).tofile(folder / 'room.bin')
+    survey = own_points + (4_500_000.125, 0, 0, 0, 0, 0)
+    np.save(folder / 'survey.npy', survey)
+    (folder / 'broken.ply').write_bytes(b'ply\n')
+    return folder
 
 
-@pytest.fixture(scope='module')
-def points():
-    rng = np.random.default_rng(0)
-    plane = np.c_[rng.random((3000, 2)) * 3, rng.normal(0, 0.005, 3000)]
-    box = rng.random((2000, 3)) * (0.8, 0.6, 0.5) + (1, 1, 0)
-    colors = np.r_[np.full((3000, 3), 90), np.full((2000, 3), 200)]
-    return np.c_[np.r_[plane, box] + (500, -20, 3), colors].astype(np.float32)
+def test_a_folder_of_scans(infer, scans, tmp_path, sure_weights, own_points):
+    result = infer(scans, '--out', 'found')
+    assert result.returncode == 1
+    assert '3 scans, 1 failed; see found' in result.stdout
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith('infer.py: ')]
+    assert 'broken.ply: no complete PLY header' in line and 'Traceback' not in result.stderr
+    out = tmp_path / 'found'
+    assert {path.name for path in out.iterdir()} == {
+        'index.html', 'room.ply', 'room.bin', 'survey'}
+    page = (out / 'index.html').read_text()
+    for name in ('room.ply', 'room.bin', 'survey'):
+        assert f'href="{name}/view.html"' in page
+        for file in re.findall(rf'href="({name}/[^"]*)"', page):
+            assert (out / file).is_file()
+    assert 'no complete PLY header' in page and page.count('data:image/png') == 3
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+    inferencer = InstanceSeg3DInferencer(
+        CONFIG, sure_weights, 'cpu', score_thr=0.05, min_voxels=10)
+    expected = inferencer(own_points)
+    for name in ('room.ply', 'room.bin', 'survey'):
+        check_files(out / name, expected, own_points)
 
 
-def test_bin_and_ply_give_the_same_objects_over_all_points(
-        infer, weights, points, tmp_path, capsys):
-    points.tofile(tmp_path / 'scan.bin')
-    vertex = np.empty(len(points), dtype=[
-        *((name, 'f4') for name in 'xyz'), *((name, 'u1') for name in ('red', 'green', 'blue'))])
-    for i, name in enumerate(vertex.dtype.names):
-        vertex[name] = points[:, i]
-    PlyData([PlyElement.describe(vertex, 'vertex')]).write(tmp_path / 'scan.ply')
-    found = []
-    for kind in ('bin', 'ply'):
-        out = tmp_path / f'{kind}_out.ply'
-        infer.main([str(tmp_path / f'scan.{kind}'), '--config', str(CONFIG), '--weights', weights,
-                    '--out', str(out), '--score-thr', '0.1', '--min-points', '20',
-                    '--picture', str(tmp_path / 'scan.png')])
-        assert '5000 points' in capsys.readouterr().out
-        found.append(PlyData.read(out)['vertex'])
-    assert len(found[0]['x']) == len(points)
-    np.testing.assert_array_equal(found[0]['x'], points[:, 0])
-    np.testing.assert_array_equal(found[0]['instance'], found[1]['instance'])
-    assert found[0]['instance'].max() >= 0
-    assert (tmp_path / 'scan.png').stat().st_size > 1000
+def check_files(folder, expected, own_points):
+    vertex = PlyData.read(str(folder / 'labelled.ply'))['vertex']
+    xyz = np.stack([vertex[axis] for axis in 'xyz'], axis=1)
+    shift = 4_500_000.125 if folder.name == 'survey' else 0
+    np.testing.assert_array_equal(xyz, own_points[:, :3] + (shift, 0, 0))
+    np.testing.assert_array_equal(vertex['instance'], expected.instance)
+    np.testing.assert_array_equal(
+        vertex['class'], np.append(expected.labels, -1)[expected.instance])
+    np.testing.assert_allclose(
+        vertex['score'], np.append(expected.scores, 0)[expected.instance], rtol=1e-6)
+    record = json.loads((folder / 'objects.json').read_text())
+    assert [row['class'] for row in record['objects']] == expected.names
+    assert record['left_out_as_small'] == expected.num_small and record['min_voxels'] == 10
+    assert record['num_points'] == 5000 and any('units are m' in r for r in record['remarks'])
+    with open(folder / 'objects.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row['points']) for row in rows] == expected.sizes.tolist()
+    assert float(rows[0]['box_min_x']) == record['objects'][0]['box_min'][0]
+    with np.load(folder / 'masks.npz', allow_pickle=False) as file:
+        masks = np.unpackbits(file['masks'], axis=1, count=int(file['num_points'])).astype(bool)
+        assert file['names'].tolist() == expected.names
+    np.testing.assert_array_equal(masks, expected.masks)
+    assert '<canvas' in (folder / 'view.html').read_text()
+
+
+def test_a_rerun_skips_what_is_done(infer, scans, tmp_path):
+    arguments = (scans / 'room.ply', scans / 'survey.npy', '--out', 'found')
+    assert infer(*arguments).returncode == 0
+    record = tmp_path / 'found' / 'room' / 'objects.json'
+    first = record.stat().st_mtime_ns
+
+    def again(*options):
+        return infer(*arguments, *options).stdout.count('(done before)')
+
+    assert again() == 2 and record.stat().st_mtime_ns == first
+    (tmp_path / 'found' / 'survey' / 'masks.npz').unlink()
+    assert again() == 1  # what is not whole is done again
+    assert again('--up', 'z') == 0  # as is what was done otherwise
+    assert again('--up', 'z') == 2 and again('--up', 'z', '--again') == 0
+    os.utime(scans / 'room.ply', ns=(0, 0))
+    assert again('--up', 'z') == 1  # or of another scan
+    record.write_text('{')
+    assert again('--up', 'z') == 1
+
+
+def test_one_scan_into_one_file(infer, scans, tmp_path):
+    result = infer(scans / 'room.ply', '--out', 'found.ply', '--picture', 'found.png')
+    assert result.returncode == 0 and '5,000 points' in result.stdout
+    assert 'voxels left out; written to found.ply' in result.stdout
+    assert PlyData.read(str(tmp_path / 'found.ply'))['vertex'].count == 5000
+    assert (tmp_path / 'found.png').stat().st_size > 1000
+    with pytest.raises(SystemExit) as error:
+        infer(scans, '--out', 'found.ply')
+    assert error.value.code == 2
 
 
 @pytest.mark.parametrize('name,content,message', [
-    ('scan.bin', b'\0' * 20, 'expected a multiple of 6'),
-    ('scan.bin', b'', '0 float32 values'),
-    ('scan.xyz', b'', "unknown format '.xyz'"),
+    ('scan.bin', b'\0' * 20, 'expected a multiple of 24'),
+    ('scan.bin', b'', 'an empty file'),
+    ('scan.doc', b'1', "ending '.doc'"),
     ('none.bin', None, 'No such file'),
-    ('nan.bin', np.float32([0, 0, np.nan, 9, 9, 9]).tobytes(), 'NaN'),
+    ('nan.bin', np.float32([0, 0, np.nan, 9, 9, 9]).tobytes(), 'none with finite coordinates'),
 ])
-def test_bad_scans_are_refused_in_one_line(infer, weights, tmp_path, name, content, message):
+def test_bad_scans_are_refused_in_one_line(infer, tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
+    result = infer(tmp_path / name, '--out', 'found')
+    assert result.returncode == 1 and message in result.stderr
+    assert result.stderr.count('infer.py: ') == 1 and 'Traceback' not in result.stderr
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(model='nonsense'), 'neither the path of a config nor a known model'),
+    (dict(weights='none.pth'), 'none.pth'),
+])
+def test_what_concerns_all_scans_ends_at_once(infer, scans, capsys, options, message):
     with pytest.raises(SystemExit) as error:
-        infer.main([str(tmp_path / name), '--config', str(CONFIG), '--weights', weights])
-    assert message in str(error.value) and str(error.value).startswith('infer.py: ')
+        infer(scans, '--out', 'found', **options)
+    assert error.value.code == 2 and message in capsys.readouterr().err
 
 
-def test_ply_without_colours_says_what_is_missing(infer, tmp_path):
-    vertex = np.zeros(4, dtype=[(name, 'f4') for name in 'xyz'])
-    PlyData([PlyElement.describe(vertex, 'vertex')]).write(tmp_path / 'scan.ply')
-    with pytest.raises(ValueError, match='no red, green, blue'):
-        infer.read_scan(tmp_path / 'scan.ply')
+def test_strict_refuses_and_a_hand_helps(infer, scans, own_points):
+    np.save(scans / 'bare.npy', own_points[:, :3])
+    refused = infer(scans / 'bare.npy', '--strict', '--out', 'found')
+    assert refused.returncode == 1 and 'no colours' in refused.stderr
+    assert infer(scans / 'bare.npy', '--strict', '--color-range', 'none',
+                 '--out', 'found').returncode == 0
 
 
-def test_where_a_scan_lies_does_not_matter(weights, points):
-    model, config = load_model(CONFIG, weights)
+def test_two_processes_share_the_scans(scans, sure_weights, tmp_path):
+    command = [
+        sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
+        f'--master_port={free_port()}', str(ROOT / 'tools' / 'infer.py'), str(scans),
+        '--model', 'queryis-s_demo', '--weights', str(sure_weights), '--out', 'found', *LENIENT]
+    env = dict(os.environ, CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1')
+    result = subprocess.run(
+        command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=200)
+    assert result.returncode != 0  # of the broken scan
+    assert '3 scans, 1 failed' in result.stdout
+    assert result.stdout.count('Loads checkpoint') == 2  # both had something to do
+    page = (tmp_path / 'found' / 'index.html').read_text()
+    assert page.count('data:image/png') == 3 and page.count('class="failed"') == 1
+    assert result.stderr.count('broken.ply: no complete PLY header') == 1
+
+
+def test_scans_are_dealt_out_once_each(tmp_path):
+    scans = [tmp_path / f'{k}.bin' for k in range(7)]
+    for k, scan in enumerate(scans):
+        scan.write_bytes(bytes(k))
+    shares = [share_of(scans, rank, 3) for rank in range(3)]
+    assert sorted(sum(shares, [])) == scans
+    assert [share[0].stat().st_size for share in shares] == [6, 5, 4]
+
+
+def test_folders_have_names_of_their_own():
+    paths = [Path(p) for p in (
+        'a/room.ply', 'a/room.bin', 'b/room.bin', 'c/hall.ply', 'c/Hall.las', 'd/desk.xyz')]
+    names = folder_names(paths)
+    assert names[paths[5]] == 'desk' and names[paths[0]] == 'room.ply'
+    assert names[paths[1]] == 'a%2Froom.bin'
+    assert len({name.lower() for name in names.values()}) == len(paths)
+    assert not any('/' in name for name in names.values())
+
+
+def test_where_a_scan_lies_does_not_matter_to_the_bare_model(sure_weights, own_points):
+    model, config = load_model(CONFIG, str(sure_weights))
+    points = own_points.astype(np.float32)
     here = predict_points(model, config, points).pred_instances_3d
     # By a multiple of the voxel size that float32 holds exactly, so that no voxel changes.
     there = predict_points(model, config, points + np.float32([60, -120, 0, 0, 0, 0]))
     assert torch.equal(here.labels_3d, there.pred_instances_3d.labels_3d)
-
-
-def test_points_of_another_shape_are_refused(weights, points):
-    model, config = load_model(CONFIG, weights)
     with pytest.raises(ValueError, match=r'shape \(5000, 3\), expected \(P, 6\)'):
         predict_points(model, config, points[:, :3])

@@ -159,10 +159,10 @@ def _units(scan: Scan, given: Assumptions, size, remarks: list[Remark]) -> str:
 def _colors(scan: Scan, rows, given: Assumptions, remarks: list[Remark]) -> np.ndarray | float:
     """Colours in 0..255, or grey."""
     if scan.colors is None or given.color_range == 'none':
-        passed_over = scan.colors is not None
+        said = given.color_range == 'none'
         remarks.append(Remark(
-            'colours passed over, as you said' if passed_over else
-            'no colours; grey instead, and a model that knows colours finds less', not passed_over))
+            'colours passed over, as you said' if said else
+            'no colours; grey instead, and a model that knows colours finds less', not said))
         return GREY
     colors = np.asarray(scan.colors[rows], dtype=np.float64)
     low, high = float(colors.min()), float(colors.max())
