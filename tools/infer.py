@@ -149,7 +149,7 @@ def main(argv=None):
     if rank == 0:
         write_index(args.out / 'index.html', outcomes, f'Objects found by {args.model}')
         count = sum(outcome.state == 'failed' for outcome in outcomes)
-        print(f'{len(outcomes) - count} scans, {count} failed; see {args.out / "index.html"}')
+        print(f'{len(outcomes) - count} scans done, {count} failed; see {args.out / "index.html"}')
     return int(any(outcome.state == 'failed' for outcome in outcomes))
 
 

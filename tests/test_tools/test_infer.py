@@ -55,7 +55,7 @@ def scans(own_points, tmp_path):
 def test_a_folder_of_scans(infer, scans, tmp_path, sure_weights, own_points):
     result = infer(scans, '--out', 'found')
     assert result.returncode == 1
-    assert '3 scans, 1 failed; see found' in result.stdout
+    assert '3 scans done, 1 failed; see found' in result.stdout
     (line,) = [line for line in result.stderr.splitlines() if line.startswith('infer.py: ')]
     assert 'broken.ply: no complete PLY header' in line and 'Traceback' not in result.stderr
     out = tmp_path / 'found'
@@ -173,7 +173,7 @@ def test_two_processes_share_the_scans(scans, sure_weights, tmp_path):
     result = subprocess.run(
         command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=200)
     assert result.returncode != 0  # of the broken scan
-    assert '3 scans, 1 failed' in result.stdout
+    assert '3 scans done, 1 failed' in result.stdout
     assert result.stdout.count('Loads checkpoint') == 2  # both had something to do
     page = (tmp_path / 'found' / 'index.html').read_text()
     assert page.count('data:image/png') == 3 and page.count('class="failed"') == 1

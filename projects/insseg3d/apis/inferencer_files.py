@@ -162,7 +162,7 @@ def write_index(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>'
-        f'<h1>{html.escape(title)}</h1><p>{len(outcomes) - failed} scans, {failed} failed</p>'
+        f'<h1>{html.escape(title)}</h1><p>{len(outcomes) - failed} scans done, {failed} failed</p>'
         f'<ul>{"".join(cards)}</ul></body></html>', encoding='utf-8')
 
 

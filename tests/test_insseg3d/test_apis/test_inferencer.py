@@ -51,6 +51,9 @@ def test_any_order_of_the_points_gives_the_same_objects(inferencer, result, own_
     shuffled = inferencer(own_points[order])
     np.testing.assert_array_equal(shuffled.instance, result.instance[order])
     np.testing.assert_array_equal(shuffled.scores, result.scores)
+    seen = [next(inferencer.preprocess([points]))[2]['inputs']['points']
+            for points in (own_points, own_points[order])]
+    assert torch.equal(*seen)
 
 
 @pytest.mark.parametrize('ending', ['bin', 'npy', 'txt'])
@@ -119,6 +122,15 @@ def test_small_objects_are_left_out_counted_and_take_no_points(
     result = inferencer.postprocess(preds, ready, order)
     np.testing.assert_array_equal(result.instance[order], instance)
     assert result.labels.tolist() == labels and result.num_small == num_small
+
+
+def test_an_object_that_better_ones_make_small_is_left_out(inferencer):
+    inferencer = copy.copy(inferencer)
+    vars(inferencer).update(score_thr=0.3, min_voxels=2, min_points=1, min_share=0.5)
+    preds = predictions([[1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 1, 1]], [0.9, 0.8], [0, 0, 1, 2, 2, 3])
+    ready = look_at(Scan('scan', np.eye(6)[:, :3]), Assumptions(units='m', up='z'))
+    result = inferencer.postprocess(preds, ready, np.arange(6))
+    assert result.instance.tolist() == [0, 0, 0, 0, 0, -1] and result.num_small == 1
 
 
 def test_by_default_an_object_has_thirty_voxels(sure_weights):
