@@ -51,7 +51,7 @@ def test_any_order_of_the_points_gives_the_same_objects(inferencer, result, own_
     shuffled = inferencer(own_points[order])
     np.testing.assert_array_equal(shuffled.instance, result.instance[order])
     np.testing.assert_array_equal(shuffled.scores, result.scores)
-    seen = [next(inferencer.preprocess([points]))[2]['inputs']['points']
+    seen = [next(inferencer.preprocess([points]))[2]['inputs']['points'][0]
             for points in (own_points, own_points[order])]
     assert torch.equal(*seen)
 
