@@ -91,13 +91,3 @@ def test_known_faults_are_mended():
 def test_a_file_full_of_control_bytes_is_no_text():
     with pytest.raises(RawDataError, match='5000 control characters'):
         repair_control_bytes(np.zeros(5000, np.uint8), PATH)
-
-
-def test_compiles_where_nothing_can_be_kept_on_disk(monkeypatch):
-    def njit(function=None, *, cache=False):
-        if cache:
-            raise RuntimeError('cannot cache function: no locator available')
-        return function
-
-    monkeypatch.setattr(text_table, 'njit', njit)
-    assert text_table.compiled(len) is len
