@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.datasets.preparation import text_table
 from insseg3d.datasets.preparation.errors import RawDataError
 from insseg3d.datasets.preparation.text_table import (
     line_of_row,
