@@ -63,7 +63,7 @@ def main(config, out, scenes, objectless):
     if rank == 0:
         torch.save({name: parameter.grad for name, parameter in model.named_parameters()}, out)
     if world_size > 1:
-        torch.distributed.destroy_process_group()
+        os._exit(0)  # DistributedDataParallel keeps gloo's threads alive, see tools/stock.py
 
 
 if __name__ == '__main__':
