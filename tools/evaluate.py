@@ -18,6 +18,7 @@ from insseg3d.apis.label_sets import class_groups, label_set
 from insseg3d.evaluation.exchange import ExchangeError, open_source, read_predictions, scene_names
 from insseg3d.evaluation.exchange.truth import read_truth
 from insseg3d.evaluation.functional import (
+    COLUMNS,
     RunResults,
     SceneResult,
     instance_ap,
@@ -25,7 +26,7 @@ from insseg3d.evaluation.functional import (
     save_results,
     scene_table,
 )
-from insseg3d.evaluation.metrics import COLUMNS, coverage_report, format_table, group_means
+from insseg3d.evaluation.metrics import coverage_report, format_table, group_means
 
 
 def parse_args(argv=None):
@@ -81,7 +82,7 @@ def main(argv=None):
         run.tables(), num_classes=len(labels.names), min_points=args.min_points)
     print(format_table(scored, labels.names))
     groups = class_groups(args.label_set)
-    metrics = {name: scored.overall(threshold) for name, threshold in COLUMNS.items()}
+    metrics = scored.summary()
     for name, threshold in COLUMNS.items():
         if groups:
             means = group_means(name, labels.names, scored.per_class(threshold), groups)

@@ -20,8 +20,7 @@ def figures(run, score_threshold):
     """Name → value of one run."""
     num_classes = len(run.classes)
     scored = instance_ap(run.tables(), num_classes=num_classes, min_points=run.min_points)
-    found = {name: scored.overall(threshold)
-             for name, threshold in (('AP', None), ('AP50', 0.5), ('AP25', 0.25))}
+    found = scored.summary()
     for mode, tables in (('partition', run.parts()), ('overlap', run.tables())):
         means = coverage(tables, num_classes=num_classes, score_threshold=score_threshold).means()
         found.update({f'{mode}/{name}': value for name, value in means.items()})

@@ -51,8 +51,6 @@ def num_points(dataset) -> dict[str, int]:
 def write(args, config, dataset, labels, part: Path) -> None:
     """Test, and let the predictions be written."""
     config.test_dataloader = config[f'{args.split}_dataloader']
-    config.test_dataloader.dataset.update(
-        {} if args.ann_file is None else dict(ann_file=args.ann_file))
     config.test_evaluator = dict(
         type='WritePredictions', out_file=str(part), label_ids=labels.ids)
     config.load_from = args.checkpoint

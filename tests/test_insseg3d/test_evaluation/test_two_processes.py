@@ -2,7 +2,6 @@
 """Two processes that share the scenes out give the scores of one."""
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +12,9 @@ SCRIPT = Path(__file__).with_name('two_processes.py')
 
 
 def run(out, processes, num_scenes):
-    with socket.socket() as listener:
-        listener.bind(('127.0.0.1', 0))
-        port = listener.getsockname()[1]
     result = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
-         f'--master_port={port}', str(SCRIPT), str(out), str(num_scenes)],
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone',
+         f'--nproc_per_node={processes}', str(SCRIPT), str(out), str(num_scenes)],
         env=dict(os.environ, CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1'),
         text=True, capture_output=True)
     assert result.returncode == 0, result.stderr[-3000:]

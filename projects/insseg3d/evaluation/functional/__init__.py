@@ -4,9 +4,11 @@ from .coverage import Coverage, coverage, coverage_curve
 from .errors import KINDS, ErrorAccount, SceneErrors, error_account, scene_errors
 from .instance_ap import (
     AP_THRESHOLDS,
+    COLUMNS,
     InstanceAP,
     average_precision,
     instance_ap,
+    mean_of_scored,
     precision_recall_curve,
 )
 from .painting import Painting, paint_masks
@@ -15,6 +17,7 @@ from .tables import SceneTable, painted_table, scene_table
 
 __all__ = [
     'AP_THRESHOLDS',
+    'COLUMNS',
     'KINDS',
     'Coverage',
     'ErrorAccount',
@@ -30,6 +33,7 @@ __all__ = [
     'error_account',
     'instance_ap',
     'load_results',
+    'mean_of_scored',
     'merge_results',
     'paint_masks',
     'painted_table',

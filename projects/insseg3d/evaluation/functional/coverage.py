@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .instance_ap import mean_of_scored
 from .tables import SceneTable
 
 
@@ -46,7 +47,7 @@ class Coverage:
         """``mCov``, ``mWCov``, ``mPrec50``, ``mRec50``: means over the classes with objects."""
         values = (self.coverage, self.weighted_coverage, self.precision, self.recall)
         names = ('mCov', 'mWCov', 'mPrec50', 'mRec50')
-        return {name: _nanmean(value) for name, value in zip(names, values)}
+        return {name: mean_of_scored(value) for name, value in zip(names, values)}
 
 
 def coverage(
@@ -111,8 +112,3 @@ def coverage_curve(
              **coverage(tables, num_classes=num_classes, score_threshold=threshold).means())
         for threshold in thresholds
     ]
-
-
-def _nanmean(values: np.ndarray) -> float:
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float('nan')

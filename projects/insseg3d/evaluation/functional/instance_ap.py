@@ -26,6 +26,8 @@ from .tables import SceneTable
 # Nine thresholds 0.50, 0.55, ..., 0.90, with the rounding of the benchmark's own `arange`, as IoUs
 # that are exactly 0.6 fall on one side or the other of it; then 0.25, which is not part of "AP".
 AP_THRESHOLDS: tuple[float, ...] = (*np.arange(0.5, 0.95, 0.05).tolist(), 0.25)
+COLUMNS: dict[str, float | None] = {'AP': None, 'AP50': 0.5, 'AP25': 0.25}
+"""The scores that are reported, and the threshold of each; None for the mean over the nine."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,17 @@ class InstanceAP:
 
     def overall(self, threshold: float | None = None) -> float:
         """Mean of ``per_class`` over the classes that have objects; NaN if none has."""
-        values = self.per_class(threshold)
-        values = values[~np.isnan(values)]
-        return float(values.mean()) if len(values) else float('nan')
+        return mean_of_scored(self.per_class(threshold))
+
+    def summary(self) -> dict[str, float]:
+        """``overall`` of each of :data:`COLUMNS`."""
+        return {name: self.overall(threshold) for name, threshold in COLUMNS.items()}
+
+
+def mean_of_scored(values: np.ndarray) -> float:
+    """Mean over the classes that have objects, the others being NaN; NaN if none has."""
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else float('nan')
 
 
 class ClassMatches(NamedTuple):

@@ -62,11 +62,8 @@ def scene_table(
     Raises:
         ValueError: lengths that do not fit, or a confidence that is not finite.
     """
-    masks = _host_masks(pred_masks)
-    labels = to_array(pred_labels).astype(np.int64)
-    scores = to_array(pred_scores).astype(np.float64)
-    instance, semantic = to_array(gt_instance), to_array(gt_semantic)
-    _check_lengths(masks, labels, scores, instance, semantic)
+    masks, labels, scores, instance, semantic = _on_host(
+        pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic)
 
     gt = instance_codes(instance, semantic, num_classes=num_classes)
     num_gt = len(gt.labels)
@@ -111,11 +108,8 @@ def painted_table(
     Raises:
         ValueError: as of :func:`scene_table`.
     """
-    masks = _host_masks(pred_masks)
-    labels = to_array(pred_labels).astype(np.int64)
-    scores = to_array(pred_scores).astype(np.float64)
-    instance, semantic = to_array(gt_instance), to_array(gt_semantic)
-    _check_lengths(masks, labels, scores, instance, semantic)
+    masks, labels, scores, instance, semantic = _on_host(
+        pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic)
     parts = paint_masks(masks, scores, min_points=min_points, min_share=min_share)
     gt = instance_codes(instance, semantic, num_classes=num_classes)
     num_gt, num_parts = len(gt.labels), len(parts.index)
@@ -148,6 +142,15 @@ def _host_masks(masks: Any) -> np.ndarray:
         packed = pack_masks(masks.detach()).cpu().numpy()
         return np.unpackbits(packed, axis=1, count=masks.shape[1]).view(bool)
     return to_array(masks)
+
+
+def _on_host(masks, labels, scores, instance, semantic) -> tuple[np.ndarray, ...]:
+    """What a table is made of, as arrays whose lengths fit."""
+    arrays = (
+        _host_masks(masks), to_array(labels).astype(np.int64), to_array(scores).astype(np.float64),
+        to_array(instance), to_array(semantic))
+    _check_lengths(*arrays)
+    return arrays
 
 
 def _check_lengths(masks, labels, scores, instance, semantic) -> None:

@@ -10,16 +10,16 @@ from mmengine.logging import MMLogger, print_log
 from terminaltables import AsciiTable
 
 from ..functional import (
+    COLUMNS,
     InstanceAP,
     RunResults,
     SceneResult,
     SceneTable,
     instance_ap,
+    mean_of_scored,
     save_results,
     scene_table,
 )
-
-COLUMNS: dict[str, float | None] = {'AP': None, 'AP50': 0.5, 'AP25': 0.25}
 
 
 @METRICS.register_module()
@@ -144,8 +144,7 @@ def group_means(
     means = {}
     for group in dict.fromkeys(groups.values()):
         is_member = np.array([groups[class_name] == group for class_name in classes])
-        some = values[is_member & ~np.isnan(values)]
-        means[f'{name}_{group}'] = float(some.mean()) if len(some) else float('nan')
+        means[f'{name}_{group}'] = mean_of_scored(values[is_member])
     return means
 
 

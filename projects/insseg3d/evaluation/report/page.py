@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..functional import KINDS, RunResults, coverage_curve, error_account, instance_ap
+from ..functional import (
+    COLUMNS,
+    KINDS,
+    RunResults,
+    coverage_curve,
+    error_account,
+    instance_ap,
+    mean_of_scored,
+)
 from ..functional.bootstrap import class_scores
 from .plots import draw_coverage, draw_curves, draw_errors
 
@@ -43,11 +51,10 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
     num_classes = len(run.classes)
     scored = instance_ap(run.tables(), num_classes=num_classes, min_points=run.min_points)
     account = error_account(run.tables(), num_classes=num_classes, min_points=run.min_points)
-    columns = {'AP': None, 'AP50': 0.5, 'AP25': 0.25}
-    overall = {name: scored.overall(threshold) for name, threshold in columns.items()}
+    overall = scored.summary()
 
-    values = {name: scored.per_class(threshold) for name, threshold in columns.items()}
-    rows = [['class', *columns, 'objects', 'scored', 'predictions']]
+    values = {name: scored.per_class(threshold) for name, threshold in COLUMNS.items()}
+    rows = [['class', *COLUMNS, 'objects', 'scored', 'predictions']]
     for k, name in enumerate(run.classes):
         rows.append([name, *(_number(value[k]) for value in values.values()),
                      scored.num_gt[k], scored.num_gt_scored[k], scored.num_pred[k]])
@@ -60,7 +67,7 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
         errors.append([name, account.found[k], *(account.counts[kind][k] for kind in KINDS),
                        *(_number(account.gains[kind][k]) for kind in KINDS)])
     errors.append(['all', account.found.sum(), *(account.counts[kind].sum() for kind in KINDS),
-                   *(_number(_mean(account.gains[kind])) for kind in KINDS)])
+                   *(_number(mean_of_scored(account.gains[kind])) for kind in KINDS)])
     _write_csv(out / 'errors.csv', errors)
 
     figures = {'errors': draw_errors(account, run.classes)}
@@ -129,11 +136,6 @@ def _table(rows: Sequence[Sequence]) -> str:
 def _write_csv(path: Path, rows: Sequence[Sequence]) -> None:
     with path.open('w', newline='', encoding='utf-8') as file:
         csv.writer(file).writerows(rows)
-
-
-def _mean(values: np.ndarray) -> float:
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float('nan')
 
 
 def _number(value: float) -> str:

@@ -6,20 +6,11 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from ..functional import KINDS, ErrorAccount
+from ..functional import KINDS, ErrorAccount, mean_of_scored, precision_recall_curve
 from ..functional.bootstrap import ClassScores
 
 KIND_COLORS = dict(zip(KINDS, (
     '#7a7a7a', '#c8553d', '#e0a030', '#5b8ec9', '#b9b9c6', '#7b5ea7', '#4f9d69')))
-
-
-def curve_points(outcome: ClassScores) -> tuple[np.ndarray, np.ndarray]:
-    """Recall and precision of a class after each distinct score, from (0, 1) on."""
-    last = np.flatnonzero(np.append(outcome.scores[1:] != outcome.scores[:-1], True)) \
-        if len(outcome.scores) else np.zeros(0, np.int64)
-    true = np.cumsum(outcome.is_true)[last]
-    recall = true / max(int(outcome.num_gt.sum()), 1)
-    return np.append(0, recall), np.append(1, true / (last + 1))
 
 
 def draw_curves(outcomes: Sequence[ClassScores], ap: np.ndarray, classes: Sequence[str],
@@ -38,7 +29,10 @@ def draw_curves(outcomes: Sequence[ClassScores], ap: np.ndarray, classes: Sequen
              if not np.isnan(ap[k])]
     colors = colormaps['turbo'](np.linspace(0.05, 0.95, max(len(shown), 1)))
     for place, k in enumerate(shown):
-        recall, precision = curve_points(outcomes[k])
+        scores, is_true = outcomes[k].scores, outcomes[k].is_true
+        precision, recall = precision_recall_curve(
+            scores[is_true], scores[~is_true],
+            num_missed=int(outcomes[k].num_gt.sum() - is_true.sum()))
         label = f'{classes[k]} {ap[k]:.2f}' if place < 20 else None
         axis.plot(recall, precision, color=colors[place], linewidth=1.4, label=label)
     axis.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel='recall', ylabel='precision', title=title)
@@ -64,8 +58,7 @@ def draw_errors(account: ErrorAccount, classes: Sequence[str]) -> Figure:
     left.invert_yaxis()
     left.set_xlabel('errors')
     left.legend(frameon=False, fontsize=8)
-    gains = [float(np.nanmean(gain)) if (~np.isnan(gain)).any() else 0.0
-             for gain in (account.gains[kind] for kind in KINDS)]
+    gains = [float(np.nan_to_num(mean_of_scored(account.gains[kind]))) for kind in KINDS]
     right.barh(KINDS, gains, color=[KIND_COLORS[kind] for kind in KINDS])
     for place, gain in enumerate(gains):
         right.text(max(gain, 0), place, f' {gain:+.3f}', va='center', fontsize=8)
