@@ -4,7 +4,7 @@
     python tools/results.py [DIR ...] [--out docs/results.md]
 
 DIR holds the JSON files of run_experiments.py, or those of `benchmark.py speed`; default: the
-folders of results/. Pictures are written beside the page, as results_<folder>.png.
+folders of results/. Pictures are written beside the page, as results_<folder>….png.
 """
 import argparse
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 from demo import ROOT
 
 from insseg3d.apis.run_tables import (
+    NUMBERED,
     SCORES,
     by_leaf,
     difference,
@@ -45,6 +46,11 @@ against the paper: rooms are cleaner and smaller than scans, trainings shorter b
 magnitude, and a difference below about twice the pooled standard deviation (in brackets) says
 nothing.
 """
+TOPICS = {
+    'methods': 'Methods side by side',
+    'table4': 'Table 4: where keys, values and queries come from',
+    'fig4': 'Fig. 4: how many queries and representative points',
+    'choices': 'What the paper leaves open'}
 FIG4 = """\
 ## Fig. 4: numbers of queries and of representative points
 
@@ -69,10 +75,12 @@ def make_page(folders):
     sections, figures = [], {}
     for folder in folders:
         leaves = by_leaf(read_runs(folder), list(variants))
-        if leaves:
-            figures[f'results_{folder.name}.png'] = draw_leaves(
-                leaves, lambda result: label(result, variants))
-            sections.append(made_rooms_section(folder.name, leaves, variants))
+        for topic, group in by_topic(leaves, variants).items() if leaves else ():
+            name = f'results_{folder.name}_{topic}.png'
+            curve = [result for result in group if NUMBERED.match(result.name)]
+            figures[name] = draw_leaves(curve or group, lambda result: label(result, variants))
+            title = f'{TOPICS[topic]} (`results/{folder.name}`)'
+            sections.append(made_rooms_section(title, name, group, variants))
         speed = [(entry, details) for entry, details, _ in speed_entries([folder])]
         if speed:
             figures[f'results_{folder.name}.png'] = draw_speed(*zip(*speed))
@@ -81,12 +89,32 @@ def make_page(folders):
     return '\n'.join(parts), figures
 
 
+def by_topic(leaves, variants):
+    """Leaves by what they vary, the full model before its ablations.
+
+    Args:
+        leaves: of one folder.
+        variants: rows of Table 4 by leaf; the one among the methods is the full model.
+
+    Returns:
+        Key of ``TOPICS`` → its leaves.
+    """
+    found = {topic: [] for topic in TOPICS}
+    for result in leaves:
+        folder = Path(result.leaf).parent.name
+        found[folder if folder in TOPICS else 'methods'].append(result)
+    methods = found.pop('methods')
+    full = [result for result in methods if result.name in variants]
+    ablations = {topic: full + group for topic, group in found.items() if group}
+    return ablations if methods == full and ablations else {'methods': methods, **ablations}
+
+
 def label(result, variants):
     """A leaf as the paper calls it, where it does."""
     return variants[result.name]['variant'] if result.name in variants else result.name
 
 
-def made_rooms_section(name, leaves, variants):
+def made_rooms_section(title, picture, leaves, variants):
     notes = Notes()
     base = leaves[0]
     columns = ['', *SCORES, 'AP50 − first (pooled)', "paper's AP / AP50", 'seeds', 'parameters',
@@ -109,8 +137,8 @@ def made_rooms_section(name, leaves, variants):
                   *(percent(result.class_mean(name, 'AP50')) for name in classes)]
                  for result in leaves]
     return '\n'.join([
-        f'### {name}\n', markdown_table(columns, rows), '', str(notes),
-        f'![scores of {name}](results_{name}.png)\n', 'AP50 per class, means over seeds:\n',
+        f'### {title}\n', markdown_table(columns, rows), '', str(notes),
+        f'![scores]({picture})\n', 'AP50 per class, means over seeds:\n',
         markdown_table(['', *classes], per_class), ''])
 
 
@@ -196,20 +224,23 @@ def table4(paper):
 
 def table5(paper, folders):
     columns = ['method', 'device', 'features', 'query generation', 'mask prediction', 'total',
-               'peak memory', 'scans × points', 'commit']
+               'of QueryIS', 'peak memory', 'scans × points', 'commit']
     table = paper['table5']
     rows = [[f"{row['method']}, the paper's", table['device'], row['features'],
-             row['query_generation'], row['masks'], row['total'], '', 'ScanNet val', '']
+             row['query_generation'], row['masks'], row['total'],
+             times(row['total'], table['rows'][0]['total']), '', 'ScanNet val', '']
             for row in table['rows']]
+    entries = list(speed_entries(folders))
     notes, pictures = [], []
     for folder in folders:
         if any(speed_entries([folder])):
             pictures.append(f'![stages and scaling](results_{folder.name}.png)\n')
-    for entry, details, name in speed_entries(folders):
+    for entry, details, name in entries:
         rows.append([
             f"{Path(entry['config']).stem}, ours", details['machine'] + (
                 ', autocast' if details['amp'] else ''),
             *(f'{number:.1f}' for number in components(entry)),
+            times(components(entry)[-1], total_of_queryis(entry, name, entries)),
             f"{entry['peak_memory_mb']:.0f} MB", f"{entry['scans']} × {entry['points']}",
             entry['commit'][:12]])
         notes.append(speed_note(entry, details, name))
@@ -220,6 +251,24 @@ def table5(paper, folders):
         '([speed.md](speed.md)).\n',
         markdown_table(columns, rows), '', *notes, *pictures,
         *([] if notes else ['Ours: not measured yet.\n'])])
+
+
+def times(total, of_queryis):
+    """How many times as long as 3D-QueryIS, where that was measured."""
+    return None if of_queryis is None else f'{total / of_queryis:.1f} ×'
+
+
+def total_of_queryis(entry, name, entries):
+    """Milliseconds of 3D-QueryIS of the same width, measured by the same command."""
+    width = width_of(entry)
+    return next((components(other)[-1] for other, _, file in entries
+                 if file == name and width_of(other) == width
+                 and Path(other['config']).stem.startswith('queryis')), None)
+
+
+def width_of(entry):
+    """``s`` or ``l``, as the names of the leaves say."""
+    return Path(entry['config']).stem.split('_')[0].split('-')[-1]
 
 
 def speed_entries(folders):

@@ -15,10 +15,10 @@ def paper():
     return json.loads((DOCS / 'paper_tables.json').read_text())
 
 
-def made_up_run(name, seed, ap):
+def made_up_run(name, seed, ap, folder='queryis/ablations/table4'):
     scores = dict(AP=ap, AP50=ap, AP25=ap)
     return dict(
-        scores, leaf=f'configs/queryis/ablations/table4/{name}.py', seed=seed, commit='c' * 40,
+        scores, leaf=f'configs/{folder}/{name}.py', seed=seed, commit='c' * 40,
         budget=dict(iterations=7, batch_size=2, train_rooms=3, held_out_rooms=1),
         command='python tools/run_experiments.py made-up', machine='2 cores of a made-up machine',
         versions=dict(torch='0.0'), parameters=2_000_000, seconds_train=9.0, peak_memory_mb=None,
@@ -46,8 +46,28 @@ def test_runs_stand_beside_the_papers_numbers(here, tmp_path):
     assert '| 30.0 ± 14.1 | 30.0 ± 14.1 | 30.0 ± 14.1 | +20.0 | 40.1 / 61.1 | 0, 1 |' in rows[1]
     assert '| none |' in rows[2] and '[1] `python tools/run_experiments.py made-up`' in page
     assert 'commit cccccccccccc, 2 cores of a made-up machine' in page
-    assert (tmp_path / 'results_mine.png').stat().st_size > 5000
+    assert (tmp_path / 'results_mine_table4.png').stat().st_size > 5000
     assert 'Nothing was run yet' not in page
+
+
+def test_ablations_stand_behind_the_model_that_they_vary(here, tmp_path):
+    folder = tmp_path / 'mine'
+    folder.mkdir()
+    full = 'queryis-s_1xb10-150k_scannet'
+    for name, place in ((full, 'queryis'), ('other', 'other'),
+                        ('eq2-softmax', 'queryis/ablations/choices'),
+                        ('points-500', 'queryis/ablations/fig4'),
+                        ('fps', 'queryis/ablations/table4')):
+        (folder / f'{name}.json').write_text(json.dumps(made_up_run(name, 0, 0.5, place)))
+    here('results', folder, '--out', tmp_path / 'page.md')
+    page = (tmp_path / 'page.md').read_text()
+    tables = [re.findall(r'^\| \[(.*?)\]\(\.\./', part, re.MULTILINE)
+              for part in re.split('^### ', page, flags=re.MULTILINE)[1:]]
+    assert tables == [['full', 'other'], ['full', 'FPS'], ['full', 'points-500'],
+                      ['full', 'eq2-softmax']]
+    pictures = {path.stem for path in tmp_path.glob('*.png')}
+    assert pictures == {f'results_mine_{topic}' for topic in (
+        'methods', 'table4', 'fig4', 'choices')}
 
 
 def test_without_results_it_says_so(here, tmp_path):
@@ -89,3 +109,24 @@ def test_full_model_of_table_4_is_the_small_one_of_table_1(paper):
     small = next(row for row in paper['table1']['rows'] if row['method'] == '3D-QueryIS-S')
     full = paper['table4']['rows'][0]
     assert (full['AP'], full['AP50']) == (small['AP'], small['AP50'])
+
+
+def test_times_stand_as_multiples_of_queryis_of_the_same_width(here, tmp_path):
+    folder = tmp_path / 'mine'
+    folder.mkdir()
+    stages = dict(backbone=10.0, query_generation=20.0, masks=5.0, postprocess=5.0, read=0.0,
+                  voxelize=0.0, transfer=0.0, end_to_end=0.0)
+    entries, details = [], []
+    for name, total in (('queryis-s_x', 40.0), ('other-s_x', 100.0), ('other-l_x', 80.0)):
+        entries.append(dict(
+            config=f'configs/any/{name}.py', stages_ms=dict(stages, total=total), scans=1,
+            peak_memory_mb=1.0, points=7, commit='c' * 40, parameters=1_000_000, exponent=None,
+            versions=dict(torch='0.0'), device='cpu'))
+        details.append(dict(
+            machine='made-up', amp=False, operations=None, scaling=[], spread_ms=dict(total=1.0),
+            threads=1, command='made-up'))
+    for name, rows in (('speed.json', entries), ('speed.json.details.json', details)):
+        (folder / name).write_text(json.dumps(rows))
+    here('results', folder, '--out', tmp_path / 'page.md')
+    rows = [line for line in (tmp_path / 'page.md').read_text().splitlines() if '_x, ours' in line]
+    assert [row.split('|')[7].strip() for row in rows] == ['1.0 ×', '2.5 ×', '–']
