@@ -1,8 +1,11 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Segment scans that have neither labels nor info files; write point clouds, tables and pages.
 
-    python tools/infer.py scan.ply --model queryis-s_demo --weights work_dirs/demo/iter_5000.pth \\
-        --out work_dirs/found
+    python tools/infer.py scan.ply --model demo --out work_dirs/found
+    python tools/infer.py scan.ply --weights published.pth --out work_dirs/found
+
+A model's name stands for its config and for the last checkpoint that was trained of it here
+(`make demo` trains the one called demo); a checkpoint has its config inside.
 
 Writes DIR/index.html and, for every scan, DIR/NAME/: labelled.ply, objects.json, objects.csv,
 masks.npz, view.html. What was done before is not done again. Under torchrun the scans are shared
@@ -14,7 +17,6 @@ import hashlib
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
 from tqdm import tqdm
 
 import queryis  # noqa: F401
@@ -35,7 +37,7 @@ from insseg3d.apis.inferencer_files import (
     upright_scene,
     write_index,
 )
-from insseg3d.apis.inferencer_models import find_config
+from insseg3d.apis.inferencer_models import choose_model
 from insseg3d.datasets.preparation.custom import UNITS, UP_AXES
 from insseg3d.scans import COLOR_RANGES, ENDINGS, Assumptions
 from insseg3d.visualization import render_views, save_png, write_instance_ply
@@ -46,8 +48,10 @@ def parse_args(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('scans', nargs='+', metavar='SCAN', help=f'file, folder or pattern; {" ".join(ENDINGS)}')
-    add('--model', '--config', dest='model', required=True, help='name, or path of a config')
-    add('--weights', required=True, help='checkpoint')
+    add('--model', '--config', dest='model',
+        help='name, or path of a config (default: the config inside the checkpoint)')
+    add('--weights', type=Path, help='checkpoint, .pth or .safetensors (default: the last one in '
+        'work_dirs/NAME)')
     add('--out', type=Path, default=Path('work_dirs/infer'),
         help='folder; or, for a single scan, a .ply to write (default: %(default)s)')
     add('--picture', type=Path, help='also write a PNG of input and objects; single scans only')
@@ -75,7 +79,7 @@ def make_inferencer(args):
         import torch
         device = f'cuda:{rank % torch.cuda.device_count()}' if torch.cuda.is_available() else device
     return InstanceSeg3DInferencer(
-        args.model, args.weights, device,
+        *args.chosen, device,
         assumptions=Assumptions(args.units, args.up, args.color_range, args.strict),
         score_thr=args.score_thr, min_voxels=args.min_voxels, min_points=args.min_points,
         columns=args.columns, mesh_samples=args.mesh_samples)
@@ -83,13 +87,13 @@ def make_inferencer(args):
 
 def made_from(args):
     """What results depend on, beside the scan."""
-    weights = Path(args.weights).stat()
-    config = Config.fromfile(find_config(args.model)).pretty_text
+    config, weights = args.chosen
+    file = Path(weights.path).stat()
     options = {name: value for name, value in vars(args).items() if name not in (
-        'scans', 'out', 'picture', 'device', 'again', 'model', 'weights')}
+        'scans', 'out', 'picture', 'device', 'again', 'model', 'weights', 'chosen')}
     return {
-        'model': args.model, 'config': hashlib.sha256(config.encode()).hexdigest(),
-        'weights': [str(Path(args.weights).absolute()), weights.st_size, weights.st_mtime_ns],
+        'model': args.model, 'config': hashlib.sha256(config.pretty_text.encode()).hexdigest(),
+        'weights': [str(Path(weights.path).absolute()), file.st_size, file.st_mtime_ns],
         'options': {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}}
 
 
@@ -120,6 +124,7 @@ def main(argv=None):
     args = parse_args(argv)
     rank, world = process_rank()
     try:
+        args.chosen = choose_model(args.model, args.weights)
         source = made_from(args)
         scans, outcomes = list_scans(args.scans)
         if args.out.suffix.lower() == '.ply' or args.picture:
@@ -147,7 +152,8 @@ def main(argv=None):
     order = {str(scan): k for k, scan in enumerate(scans)}
     outcomes += sorted(gather(done), key=lambda outcome: order[outcome.scan])
     if rank == 0:
-        write_index(args.out / 'index.html', outcomes, f'Objects found by {args.model}')
+        title = f'Objects found by {args.model or args.weights.name}'
+        write_index(args.out / 'index.html', outcomes, title)
         count = sum(outcome.state == 'failed' for outcome in outcomes)
         print(f'{len(outcomes) - count} scans done, {count} failed; see {args.out / "index.html"}')
     return int(any(outcome.state == 'failed' for outcome in outcomes))

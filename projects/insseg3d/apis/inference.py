@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Run a trained model on points: no info file, no labels, no data set."""
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,30 +11,41 @@ from mmdet3d.structures.points import get_points_type
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
+
+from ..datasets.palette import make_palette
+from .checkpoints import Checkpoint, load_weights, read_checkpoint
 
 
 def load_model(
-        config: str | Path | Config, weights: str | None = None,
+        config: str | Path | Config, weights: str | Path | Checkpoint | None = None,
         device: str = 'cpu') -> tuple[torch.nn.Module, Config]:
     """Build a model from its config, ready to predict.
 
     Args:
         config: A config, or the path of one.
-        weights: Checkpoint; None leaves the model untrained.
+        weights: Checkpoint, or its path; None leaves the model untrained.
         device: Where to run it.
 
     Returns:
-        The model, in eval mode, and its config.
+        The model, in eval mode, with ``dataset_meta`` (``classes``, ``palette``): those that the
+        checkpoint was trained for, else the config's; and its config.
+
+    Raises:
+        FileNotFoundError: No such checkpoint.
+        ValueError: It does not fit the config.
     """
     if not isinstance(config, Config):
         config = Config.fromfile(config)
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     model = MODELS.build(config.model)
+    model.dataset_meta = dataset_meta(config)
     if weights is None:
         model.init_weights()
     else:
-        load_checkpoint(model, weights, map_location='cpu')
+        checkpoint = weights if isinstance(weights, Checkpoint) else read_checkpoint(weights)
+        load_weights(model, checkpoint, len(model.dataset_meta['classes']))
+        for key in model.dataset_meta.keys() & checkpoint.dataset_meta.keys():
+            model.dataset_meta[key] = checkpoint.dataset_meta[key]
     return model.to(device).eval(), config
 
 
@@ -42,6 +54,18 @@ def class_names(config: Config) -> tuple[str, ...]:
     dataset = config.test_dataloader.dataset
     chosen = dataset.get('metainfo', {}).get('classes') or dataset.get('classes')
     return tuple(chosen or DATASETS.get(dataset.type).METAINFO['classes'])
+
+
+def dataset_meta(config: Config) -> dict[str, Any]:
+    """``classes`` (K names) and ``palette`` (K colours) of a config's model."""
+    dataset, classes = config.test_dataloader.dataset, class_names(config)
+    known = DATASETS.get(dataset.type).METAINFO
+    color_of = dict(zip(known['classes'], known['palette']))
+    palette = dataset.get('metainfo', {}).get('palette')
+    if palette is None:  # of one's own classes: as their data set makes it
+        own = make_palette(len(classes))
+        palette = [color_of.get(name, color) for name, color in zip(classes, own)]
+    return dict(classes=classes, palette=palette)
 
 
 def pack_points(points: np.ndarray, config: Config, name: str = '<points in memory>') -> dict:

@@ -20,14 +20,16 @@ from ..scans import (
     NOTHING_KNOWN,
     Assumptions,
     ReadyScan,
+    Remark,
     Scan,
     find_scans,
     look_at,
     read_scan,
     scan_of,
 )
+from .checkpoints import Checkpoint
 from .inference import class_names, load_model
-from .inferencer_models import find_config
+from .inferencer_models import choose_model
 from .inferencer_result import InstanceResult, result_of
 
 # Registries and scopes of mmengine are shared by all threads; building goes one at a time.
@@ -40,15 +42,17 @@ class InstanceSeg3DInferencer(Base3DInferencer):
     """Segment the instances of people's own scans.
 
     ``InstanceSeg3DInferencer(model='NAME', weights='x.pth')('scan.ply')`` gives an
-    :class:`InstanceResult`. A call changes nothing in the object and writes nothing, so that each
-    thread may have an inferencer of its own.
+    :class:`InstanceResult`. One of model and weights may be left out. A call changes nothing in
+    the object and writes nothing, so that each thread may have an inferencer of its own.
 
     Deviation: from the base class, whose results are dicts of lists and whose pictures are written
     to files: here a result holds arrays, and pictures are a matter of ``tools/infer.py``.
 
     Args:
-        model: Name in this project's model index, path of a config, or a config.
-        weights: Checkpoint; None leaves the model untrained.
+        model: Name in this project's model index, path of a config, or a config; None: the
+            config inside the checkpoint.
+        weights: Checkpoint, .pth or .safetensors; None: the last one trained of this name, see
+            ``find_weights``. It must fit the model, and its class names are taken.
         device: Where to run it; None: a GPU if there is one.
         assumptions: What is known of all scans; a call may say otherwise.
         score_thr: Objects of a lower score are left out.
@@ -60,7 +64,8 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         mesh_samples: Of meshes, take so many points of their surfaces; 0: their vertices.
 
     Raises:
-        ValueError: An unknown model, or assumptions that do not exist.
+        FileNotFoundError: No checkpoint; says how to train one in minutes.
+        ValueError: An unknown model, or a checkpoint that does not fit it.
     """
 
     preprocess_kwargs: set = {'assumptions'}
@@ -70,8 +75,8 @@ class InstanceSeg3DInferencer(Base3DInferencer):
 
     def __init__(
             self,
-            model: str | Path | Config | ConfigDict,
-            weights: str | Path | None = None,
+            model: str | Path | Config | ConfigDict | None = None,
+            weights: str | Path | Checkpoint | None = None,
             device: str | None = None,
             *,
             assumptions: Assumptions = NOTHING_KNOWN,
@@ -86,17 +91,20 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         if device is None:
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
         with _BUILDING:
-            config = model if isinstance(model, (Config, ConfigDict)) else find_config(model)
-            config = config if isinstance(config, (Config, ConfigDict)) else Config.fromfile(config)
-            config = Config(config.to_dict() if isinstance(config, Config) else config)
+            if isinstance(model, ConfigDict):
+                model = Config(model)
+            config, checkpoint = choose_model(model, weights)
+            config = Config(config.to_dict())  # a copy
             ranking = config.model.get('decode_head', {}).get('ranking')
             if ranking is not None and 'min_points' in ranking:
                 ranking.min_points = 1  # what is small is counted here
-            self.model, self.cfg = load_model(
-                config, None if weights is None else str(weights), device)
+            self.model, self.cfg = load_model(config, checkpoint, device)
             self.pipeline = self._init_pipeline(config)
         load, *pipeline = config.test_dataloader.dataset.pipeline
-        self.classes = class_names(config)
+        self.weights = checkpoint.path
+        self.classes = tuple(self.model.dataset_meta['classes'])
+        self._remarks = () if self.classes == class_names(config) else (
+            Remark("class names are the checkpoint's; the config has others", False),)
         self.voxel_size = next((t['voxel_size'] for t in pipeline if 'voxel_size' in t), None)
         self.assumptions = assumptions
         self.score_thr, self.min_share = score_thr, min_share
@@ -152,6 +160,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             ready = look_at(
                 scan, self.assumptions if assumptions is None else assumptions,
                 voxel_size=self.voxel_size)
+            ready = ready._replace(remarks=(*self._remarks, *ready.remarks))
             # By place, then colour: sums of floats, and so voxels, depend on the order.
             order = np.lexsort(ready.points.T[::-1])
             points = self._points_type(

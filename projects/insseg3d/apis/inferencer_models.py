@@ -8,7 +8,11 @@ OpenMMLab's tools look for them.
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.fileio import load
+
+from .checkpoints import Checkpoint, read_checkpoint
+from .config_text import config_of_text
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -57,6 +61,67 @@ def find_config(model: str | Path) -> Path:
     raise ValueError(
         f'{model}: neither the path of a config nor a known model; expected one of '
         f'{", ".join(sorted(known))}, or a path.')
+
+
+def choose_model(
+        model: str | Path | Config | None, weights: str | Path | Checkpoint | None
+) -> tuple[Config, Checkpoint]:
+    """Config and checkpoint of a model, whichever of them is given.
+
+    Args:
+        model: as of :func:`find_config`, or a config; None: that inside the checkpoint.
+        weights: checkpoint, or its path; None: as of :func:`find_weights`.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        ValueError: an unknown model, or no config in the checkpoint.
+    """
+    if weights is None:
+        if model is None or isinstance(model, Config):
+            raise ValueError(
+                'no weights; expected a checkpoint, or the name of a model that was trained here')
+        weights = find_weights(model)
+    checkpoint = weights if isinstance(weights, Checkpoint) else read_checkpoint(weights)
+    if isinstance(model, Config):
+        return model, checkpoint
+    if model is not None:
+        return Config.fromfile(find_config(model)), checkpoint
+    if 'cfg' not in checkpoint.meta:
+        raise ValueError(
+            f'{checkpoint.path}: no config inside; say the model as well, by name or config')
+    return config_of_text(checkpoint.meta['cfg'], checkpoint.path), checkpoint
+
+
+def find_weights(model: str | Path) -> Path:
+    """The last checkpoint that was trained of a model, where tools leave it.
+
+    ``work_dirs/NAME/last_checkpoint`` names it, NAME being the name that was asked for, the
+    config's, or another of its names; in the current folder, then in the checkout.
+
+    Raises:
+        FileNotFoundError: there is none; says how to train one.
+        ValueError: an unknown model.
+    """
+    config = find_config(model)
+    names = [Path(model).stem, config.stem, *(
+        name for name, path in models().items() if path.samefile(config))]
+    roots = dict.fromkeys((Path.cwd(), _PACKAGE.parents[1]))
+    folders = [Path('work_dirs') / name for name in dict.fromkeys(names)]
+    for folder in (root / folder for root in roots for folder in folders):
+        try:
+            named = Path((folder / 'last_checkpoint').read_text().strip())
+        except OSError:
+            continue
+        for path in (named, folder / named.name):  # the second if the folder was moved
+            if path.is_file():
+                return path
+    config = config.resolve()
+    if config.is_relative_to(Path.cwd()):
+        config = config.relative_to(Path.cwd())
+    raise FileNotFoundError(
+        f'{model}: no checkpoint of it in {" or ".join(map(str, folders))}. Give one (--weights), '
+        f'or train one: `make demo` a small one in minutes, then used as demo; for this model: '
+        f'python tools/train.py {config}')
 
 
 def _indexed(folder: Path) -> Iterator[tuple[list[str], Path]]:

@@ -2,6 +2,9 @@
 """Additions to mmengine's runner."""
 
 from .loops import DrawBasedTrainLoop
+from .safetensors_files import load_from_safetensors, safetensors_bytes
 from .sampler import DrawIndex, DrawSampler
 
-__all__ = ['DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler']
+__all__ = [
+    'DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler', 'load_from_safetensors', 'safetensors_bytes',
+]

@@ -1,0 +1,160 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Checkpoints: read, loaded whole or not at all, and made fit to be given to others."""
+import hashlib
+import io
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mmengine
+import torch
+from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from ..engine import safetensors_bytes
+
+_KEPT_META = ('epoch', 'iter', 'experiment_name')
+_PRIVATE = ('work_dir', 'load_from', 'resume', 'launcher')  # of one machine, of one run
+
+
+class Checkpoint(NamedTuple):
+    """Weights and what is known of them.
+
+    Attributes:
+        path: of the file, for messages.
+        state_dict: name → tensor, on the host.
+        meta: ``cfg``, the text of a config, and ``dataset_meta`` with ``classes`` and ``palette``,
+            as far as the file has them.
+    """
+
+    path: str
+    state_dict: dict[str, torch.Tensor]
+    meta: dict[str, Any]
+
+    @property
+    def dataset_meta(self) -> dict[str, Any]:
+        """``classes`` and ``palette`` that the weights were trained for; empty if unknown."""
+        return dict(self.meta.get('dataset_meta') or {})
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint of a training, a published one, ``.pth`` or ``.safetensors``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError, RuntimeError: it is no checkpoint, or one that could run code.
+    """
+    if not Path(path).is_file() and '://' not in str(path):
+        raise FileNotFoundError(
+            f'{path}: no such checkpoint. `make demo` trains a small model in minutes, found by '
+            'the name demo; tools/train.py trains those of configs/.')
+    try:
+        content = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+        state_dict = content.get('state_dict', content)
+        weights = {name.removeprefix('module.'): value for name, value in state_dict.items()}
+        if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
+            raise ValueError('no weights in it')
+    except (pickle.UnpicklingError, EOFError, AttributeError, ValueError) as error:
+        reason = str(error) if isinstance(error, ValueError) else 'of another format, or cut off'
+        raise ValueError(
+            f'{path}: not a checkpoint ({reason}); expected what tools/train.py or '
+            'tools/publish_model.py wrote.') from None
+    return Checkpoint(str(path), weights, dict(content.get('meta') or {}))
+
+
+def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, num_classes: int) -> None:
+    """Load all weights; mmengine's loader only logs what does not fit.
+
+    Args:
+        model: all of whose parameters and buffers must be there.
+        checkpoint: with nothing else in it.
+        num_classes: that the model was built for.
+
+    Raises:
+        ValueError: names or shapes differ; says how.
+    """
+    remedy = 'Use the config that it was trained with'
+    remedy += '; it is inside: leave out the model.' if 'cfg' in checkpoint.meta else '.'
+    names = checkpoint.dataset_meta.get('classes')
+    if names is not None and len(names) != num_classes:
+        raise ValueError(
+            f'{checkpoint.path}: trained for {len(names)} classes ({", ".join(names[:4])}, …), the '
+            f'config has {num_classes}. {remedy}')
+    own, given = model.state_dict(), checkpoint.state_dict
+    missing = [name for name in own if name not in given]
+    unknown = [name for name in given if name not in own]
+    other = [f'{name} {tuple(given[name].shape)} instead of {tuple(own[name].shape)}'
+             for name in own if name in given and given[name].shape != own[name].shape]
+    if missing or unknown or other:
+        kinds = {'missing': missing, 'unknown': unknown, 'of other shapes': other}
+        found = [f'{len(names)} {kind} ({names[0]}{", …" if len(names) > 1 else ""})'
+                 for kind, names in kinds.items() if names]
+        raise ValueError(
+            f'{checkpoint.path}: does not fit the config; of {len(own)} weights '
+            f'{", ".join(found)}. {remedy}')
+    model.load_state_dict(given)
+
+
+def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, Any]) -> dict:
+    """What others need to run a model: weights, class names and palette, config.
+
+    Optimizer, schedule, log and folders of a training are left out.
+
+    Args:
+        checkpoint: of a training.
+        config: that it was trained with.
+        dataset_meta: ``classes`` and ``palette``.
+
+    Returns:
+        ``meta``, of what JSON can hold, and ``state_dict``.
+    """
+    told = {k: _without_folders(v, k) for k, v in config.to_dict().items() if k not in _PRIVATE}
+    meta = {key: checkpoint.meta[key] for key in _KEPT_META if key in checkpoint.meta}
+    meta.update(
+        cfg=Config(told).pretty_text, mmengine_version=mmengine.__version__, dataset_meta=dict(
+            classes=[str(name) for name in dataset_meta['classes']],
+            palette=[[int(value) for value in color] for color in dataset_meta['palette']]))
+    weights = OrderedDict(
+        (name, tensor.detach().clone()) for name, tensor in checkpoint.state_dict.items())
+    return dict(meta=meta, state_dict=weights)
+
+
+def _without_folders(value: Any, key: Any = None) -> Any:
+    """A config's value; data/NAME for an absolute data root, the bare name for other paths."""
+    if isinstance(value, dict):
+        return {k: _without_folders(v, k) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_without_folders(part) for part in value)
+    if isinstance(value, str) and Path(value).is_absolute():
+        return f'data/{Path(value).name}' if key == 'data_root' else Path(value).name
+    return value
+
+
+def write_published(content: dict, out: Path) -> Path:
+    """Write what :func:`published` made as ``NAME-<first 8 digits of its SHA-256>.pth``.
+
+    Args:
+        content: to write.
+        out: ``NAME.pth`` or ``NAME.safetensors``.
+
+    Returns:
+        The file. The same content gives the same file.
+
+    Raises:
+        ValueError: another ending.
+    """
+    if out.suffix == '.safetensors':
+        data = safetensors_bytes(content)
+    elif out.suffix == '.pth':
+        file = io.BytesIO()
+        torch.save(content, file)
+        data = file.getvalue()
+    else:
+        raise ValueError(f'{out}: expected a name that ends with .pth or .safetensors')
+    path = out.with_name(f'{out.stem}-{hashlib.sha256(data).hexdigest()[:8]}{out.suffix}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix('.part')
+    part.write_bytes(data)
+    part.replace(path)
+    return path

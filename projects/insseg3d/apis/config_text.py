@@ -1,0 +1,74 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The config inside a checkpoint: read as data, so that a file from anywhere can run nothing."""
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+# mmengine takes a type with dots for an import, of os.system as well; one dot may be a scope.
+_TYPE = re.compile(r'((mmdet3d|mmdet|mmcv|mmengine)\.)?\w+')
+
+
+def config_of_text(text: str, where: str) -> Config:
+    """Read a config as mmengine writes it into checkpoints.
+
+    mmengine's own reader executes such a text; this one knows names, numbers, strings, lists,
+    tuples, dicts and ``dict(…)``.
+
+    Args:
+        text: lines ``name = value``.
+        where: file, for messages.
+
+    Raises:
+        ValueError: anything else, or a type that is an import.
+    """
+    try:
+        values = {}
+        for node in ast.parse(text).body:
+            if not (isinstance(node, ast.Assign) and len(node.targets) == 1
+                    and isinstance(node.targets[0], ast.Name)):
+                raise ValueError(ast.unparse(node)[:60])
+            values[node.targets[0].id] = _value(node.value)
+        config = Config(values)
+    except (SyntaxError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(
+            f'{where}: the config inside cannot be read ({error}); expected names, numbers, '
+            'strings, lists and dicts only. Give the config by hand: --model.') from None
+    for kind in _types(values):
+        if not _TYPE.fullmatch(kind):
+            raise ValueError(
+                f'{where}: the config inside has the type {kind!r}; expected the name of a '
+                'registered part. If you trust it, give the config by hand: --model.')
+    imports = values.get('custom_imports')
+    if imports:
+        import_modules_from_strings(**imports)
+    return config
+
+
+def _value(node: ast.expr) -> Any:
+    """A literal, in which ``dict(a=1)`` and ``dict({'a': 1})`` may stand for ``{'a': 1}``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+        first = [dict(_value(mapping)) for mapping in node.args[:1]]
+        if node.args[1:] or any(keyword.arg is None for keyword in node.keywords):
+            raise ValueError(ast.unparse(node)[:60])
+        return dict(*first, **{keyword.arg: _value(keyword.value) for keyword in node.keywords})
+    if isinstance(node, ast.Dict):
+        return {_value(key): _value(value) for key, value in zip(node.keys, node.values)}
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
+        return kind(_value(item) for item in node.elts)
+    return ast.literal_eval(node)
+
+
+def _types(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get('type'), str):
+            yield value['type']
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    for part in value:
+        yield from _types(part)

@@ -1,0 +1,60 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""A published checkpoint alone finds what the training's finds."""
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import queryis  # noqa: F401
+from insseg3d.apis import InstanceSeg3DInferencer
+
+LENIENT = dict(score_thr=0.05, min_voxels=10)
+
+
+@pytest.mark.parametrize('ending', ['pth', 'safetensors'])
+def test_what_is_published_finds_the_same(here, sure_weights, own_points, ending, tmp_path):
+    result = here('publish_model', sure_weights, f'out/small.{ending}', '--model', 'demo')
+    assert result.returncode == 0
+    (path,) = (tmp_path / 'out').iterdir()
+    assert re.fullmatch(rf'small-[0-9a-f]{{8}}\.{ending}', path.name)
+    assert path.name in result.stdout and '18 classes (cabinet, bed, ' in result.stdout
+    expected = InstanceSeg3DInferencer('demo', sure_weights, 'cpu', **LENIENT)(own_points)
+    inferencer = InstanceSeg3DInferencer(weights=path, device='cpu', **LENIENT)
+    found = inferencer(own_points)
+    assert len(found) > 0 and inferencer.weights == str(path)
+    np.testing.assert_array_equal(found.instance, expected.instance)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    assert found.classes == expected.classes and found.remarks == expected.remarks
+    np.save('scan.npy', own_points)
+    run = here('infer', 'scan.npy', '--weights', path, '--out', 'found', '--device', 'cpu',
+               '--score-thr', 0.05, '--min-voxels', 10)
+    assert run.returncode == 0 and f'{len(expected)} objects' in run.stdout
+    assert path.name in (tmp_path / 'found' / 'index.html').read_text()
+
+
+def test_class_names_of_the_checkpoint_are_taken_and_told(here, sure_weights, own_points, tmp_path):
+    content = torch.load(sure_weights, weights_only=True)
+    own = [f'kind {k}' for k in range(18)]
+    content['meta'] = dict(dataset_meta=dict(classes=own, palette=[[k, k, k] for k in range(18)]))
+    torch.save(content, tmp_path / 'iter_9.pth')
+    here('publish_model', 'iter_9.pth', 'out/small.pth', '--model', 'demo')
+    (path,) = (tmp_path / 'out').iterdir()
+    inferencer = InstanceSeg3DInferencer('demo', path, 'cpu', **LENIENT)
+    assert inferencer.classes == tuple(own)
+    assert inferencer.model.dataset_meta['palette'][5] == [5, 5, 5]
+    found = inferencer(own_points)
+    assert set(found.names) <= set(own) and "the checkpoint's" in str(found.remarks[0])
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['none.pth', 'x.pth', '--model', 'demo'], 'none.pth: no such checkpoint'),
+    (['{weights}', 'x.pth'], 'no config inside'),
+    (['{weights}', 'x.onnx', '--model', 'demo'], r'ends with \.pth or \.safetensors'),
+    (['{weights}', 'x.pth', '--model', 'queryis-l_1xb10-150k_scannet'], 'does not fit the config'),
+])
+def test_nothing_is_written_of_what_does_not_work(
+        here, sure_weights, arguments, message, tmp_path):
+    result = here('publish_model', *(a.format(weights=sure_weights) for a in arguments))
+    assert result.returncode == 2 and re.search(message, result.stderr)
+    assert 'Traceback' not in result.stderr and not list(tmp_path.glob('x*'))

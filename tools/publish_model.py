@@ -1,0 +1,49 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Make of a training's checkpoint a file to give to others.
+
+    python tools/publish_model.py work_dirs/demo/iter_5000.pth demo.pth
+
+writes demo-<first 8 digits of its SHA-256>.pth: weights, class names and palette, and the config,
+without optimizer and log, so that tools/infer.py needs nothing else. Files that end with
+.safetensors are of that format (pip install safetensors). Both are read without running anything
+in them. What does not load into its config is not written. Exit status: 0; 2 if nothing was.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import queryis  # noqa: F401
+from insseg3d.apis import load_model
+from insseg3d.apis.checkpoints import published, write_published
+from insseg3d.apis.inferencer_batch import one_line
+from insseg3d.apis.inferencer_models import choose_model
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', type=Path, help='.pth of a training, or published before')
+    parser.add_argument('out', type=Path, help='NAME.pth or NAME.safetensors')
+    parser.add_argument('--model', '--config', dest='model',
+                        help='name, or path of a config (default: the config in the checkpoint)')
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    try:
+        config, checkpoint = choose_model(args.model, args.checkpoint)
+        model, _ = load_model(config, checkpoint)
+        path = write_published(published(checkpoint, config, model.dataset_meta), args.out)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f'publish_model.py: {one_line(error)}', file=sys.stderr)
+        return 2
+    before, after = (file.stat().st_size / 1e6 for file in (args.checkpoint, path))
+    classes = model.dataset_meta['classes']
+    print(f'{path}: {after:.1f} MB of {before:.1f}, {len(classes)} classes ({", ".join(classes)})')
+    print(f'python tools/infer.py SCAN --weights {path} --out work_dirs/found')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
