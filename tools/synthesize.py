@@ -13,6 +13,7 @@ from insseg3d.synthesis import (  # noqa: E402
     KINDS,
     RELEASES,
     S3DIS_OPTIONS,
+    CorridorOptions,
     RoomOptions,
     synthesize_s3dis,
     synthesize_scannet,
@@ -59,6 +60,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
                             metavar=('LEAST', 'MOST'))
     parser.add_argument('--mixed-segments', action='store_true',
                         help='scannet: let over-segments reach across objects')
+    parser.add_argument('--corridor', type=float, metavar='METRES',
+                        help='scannet: instead of rooms, floors with a hall so long and such '
+                             'rooms on both sides, each in one scan')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes')
     parser.add_argument('--overwrite', action='store_true', help='replace scenes that exist')
     return parser.parse_args(argv)
@@ -89,9 +93,12 @@ def synthesize(args: argparse.Namespace) -> dict[str, list[str]]:
     if args.layout == 'scannet':
         if args.faults:
             raise ValueError('--faults: only known of --layout s3dis')
+        if args.corridor is not None:
+            common['options'] = CorridorOptions(length=args.corridor, rooms=options)
         return synthesize_scannet(args.out, parse_splits(args.splits, args.scenes), **common)
-    if args.splits or args.mixed_segments:
-        raise ValueError('--splits and --mixed-segments: only with --layout scannet')
+    if args.splits or args.mixed_segments or args.corridor is not None:
+        raise ValueError(
+            '--splits, --mixed-segments and --corridor: only with --layout scannet')
     return synthesize_s3dis(args.out, args.scenes, release=args.release,
                             faults=tuple(FAULTS) if args.faults else (), **common)
 

@@ -40,6 +40,14 @@ def test_writes_s3dis_areas_of_either_release(tool, tmp_path, capsys):
     assert (tmp_path / 'a/Area_3/office_1/Annotations/wall_3 (1).txt').is_file()
 
 
+def test_a_corridor_is_one_scene(tool, tmp_path, capsys):
+    out = tmp_path / 'raw'
+    assert tool.main(['--layout', 'scannet', '--out', str(out), '--scenes', '1', '--splits',
+                      'val=1', '--corridor', '6', *TINY]) == 0
+    (text,) = out.glob('scans/*/scene0000_00.txt')
+    assert 'sceneType = Hallway' in text.read_text() and '1 val' in capsys.readouterr().out
+
+
 def test_a_fifth_is_held_out_by_default(tool):
     assert tool.parse_splits('', 10) == {'train': 8, 'val': 2}
 
@@ -54,6 +62,8 @@ def test_a_fifth_is_held_out_by_default(tool):
     (['--scenes', '1', '--faults'], '--layout s3dis'),
     (['--scenes', '1', '--layout', 's3dis', '--splits', 'train=1'], '--layout scannet'),
     (['--scenes', '1', '--layout', 's3dis', '--mixed-segments'], '--layout scannet'),
+    (['--scenes', '1', '--layout', 's3dis', '--corridor', '60'], '--layout scannet'),
+    (['--scenes', '1', '--corridor', '1'], 'length: found 1.0'),
 ])
 def test_mistakes_are_explained(tool, tmp_path, capsys, arguments, word):
     assert tool.main(['--layout', 'scannet', '--out', str(tmp_path / 'raw'), *arguments]) == 1

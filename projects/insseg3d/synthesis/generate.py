@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from .corridor import CorridorOptions, make_corridor
 from .room import RoomOptions, make_room
 from .s3dis_room import ROOM_NAMES, make_s3dis_room
 from .s3dis_writer import RELEASES, write_angles, write_room
@@ -32,15 +33,16 @@ def plan_scenes(splits: dict[str, int]) -> dict[str, list[str]]:
     return names
 
 
-def synthesize_scannet(out: Path, splits: dict[str, int], *, seed: int, options: RoomOptions,
-                       workers: int = 1, overwrite: bool = False) -> dict[str, list[str]]:
-    """Write made rooms as raw ScanNet v2 folders.
+def synthesize_scannet(out: Path, splits: dict[str, int], *, seed: int,
+                       options: RoomOptions | CorridorOptions, workers: int = 1,
+                       overwrite: bool = False) -> dict[str, list[str]]:
+    """Write made rooms, or whole floors, as raw ScanNet v2 folders.
 
     Args:
         out: Root folder; receives ``scans``, ``scans_test``, the label table and the lists.
         splits: Number of rooms for train, val and test; test rooms carry no labels.
         seed: The same seed, splits and options give the same bytes, whatever ``workers`` is.
-        options: What rooms are like.
+        options: What rooms, or floors, are like.
         workers: Processes.
         overwrite: Whether to replace scenes that exist already.
 
@@ -139,10 +141,12 @@ def _one_room(job: tuple[int, Path, str, tuple[str, ...]], *, seed: int, options
     return folder, room.angle
 
 
-def _one_scene(job: tuple[int, Path], *, seed: int, options: RoomOptions) -> str:
-    """Make and write the room of one index."""
+def _one_scene(job: tuple[int, Path], *, seed: int,
+               options: RoomOptions | CorridorOptions) -> str:
+    """Make and write the room, or the floor, of one index."""
     index, folder = job
-    room = make_room((seed, index), options)
+    make = make_corridor if isinstance(options, CorridorOptions) else make_room
+    room = make((seed, index), options)
     if folder.exists():
         shutil.rmtree(folder)
     write_scene(room, folder, annotated=folder.parent.name != 'scans_test')

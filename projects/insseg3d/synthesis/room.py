@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .annotation import annotate, turn_by_chance
 from .fittings import FITTINGS, build_in, hang
 from .furniture import KINDS
 from .layout import Layout, Placed
@@ -98,6 +99,7 @@ class Interior(NamedTuple):
         seen: (pieces,) share of each piece's surface that the camera saw.
         scene_type: The type of room.
         rng: Source of randomness, for what follows.
+        size: Width (x), depth (y), height (z) in metres.
     """
 
     pieces: list[Placed]
@@ -106,6 +108,7 @@ class Interior(NamedTuple):
     seen: np.ndarray
     scene_type: str
     rng: np.random.Generator
+    size: tuple[float, float, float]
 
 
 def make_interior(seed: int | tuple[int, ...], options: RoomOptions) -> Interior:
@@ -118,20 +121,28 @@ def make_interior(seed: int | tuple[int, ...], options: RoomOptions) -> Interior
     Returns:
         ``Interior``.
     """
-    poses, reach = CAMERAS[options.camera]
     for attempt in range(8):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(attempt,)))
         layout, scene_type = _furnished(rng, options)
-        pieces = _shell(layout, rng) + layout.placed
-        surfaces = [s for piece in pieces for s in piece.surfaces]
-        owner_of = np.repeat(np.arange(len(pieces), dtype=np.int32),
-                             [len(piece.surfaces) for piece in pieces])
-        scan = scan_surfaces(surfaces, poses(layout, rng, frames=options.frames),
-                             _lamps(layout, rng), rng, spacing=options.spacing, reach=reach)
-        if options.vertices[0] <= len(scan.points) <= options.vertices[1]:
+        interior = scanned(layout, scene_type, rng, options)
+        if options.vertices[0] <= len(interior.scan.points) <= options.vertices[1]:
             break
+    return interior
+
+
+def scanned(layout: Layout, scene_type: str, rng: np.random.Generator, options: RoomOptions, *,
+            walls: tuple[int, ...] = (0, 1, 2, 3)) -> Interior:
+    """Scan a furnished room, of which only some walls may be there."""
+    poses, reach = CAMERAS[options.camera]
+    pieces = _shell(layout, rng, walls) + layout.placed
+    surfaces = [s for piece in pieces for s in piece.surfaces]
+    owner_of = np.repeat(np.arange(len(pieces), dtype=np.int32),
+                         [len(piece.surfaces) for piece in pieces])
+    scan = scan_surfaces(surfaces, poses(layout, rng, frames=options.frames), _lamps(layout, rng),
+                         rng, spacing=options.spacing, reach=reach)
     area = np.stack([np.bincount(owner_of, scan.seen[:, k], len(pieces)) for k in (0, 1)])
-    return Interior(pieces, scan, owner_of[scan.surface], area[0] / area[1], scene_type, rng)
+    seen = area[0] / np.maximum(area[1], 1e-12)
+    return Interior(pieces, scan, owner_of[scan.surface], seen, scene_type, rng, layout.size)
 
 
 def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
@@ -144,15 +155,26 @@ def make_room(seed: int | tuple[int, ...], options: RoomOptions) -> Room:
     Returns:
         ``Room``.
     """
-    pieces, scan, owner, seen, scene_type, rng = make_interior(seed, options)
+    interior = make_interior(seed, options)
+    return turned(annotated(interior, options), interior.rng)
+
+
+def annotated(interior: Interior, options: RoomOptions) -> Room:
+    """Over-segment a scan and annotate its objects; it lies as it was made."""
+    pieces, scan, owner, seen, scene_type, rng, _ = interior
     segments = oversegment(scan.points, scan.faces, owner, threshold=0.0005, least=20)
     if options.mixed_segments:
         segments = mix_segments(scan.points, segments, owner, gap=1.5 * options.spacing, share=0.2,
                                 rng=rng)
-    groups, holders = _annotate(pieces, owner, segments, rng)
-    points, alignment = _turn(scan.points, rng)
-    return Room(points, scan.colors, scan.faces, segments, groups, alignment, scene_type, owner,
-                seen[holders])
+    groups, holders = annotate(pieces, owner, segments, rng)
+    return Room(scan.points, scan.colors, scan.faces, segments, groups, np.eye(4), scene_type,
+                owner, seen[holders])
+
+
+def turned(room: Room, rng: np.random.Generator) -> Room:
+    """The room as its recording happened to lie."""
+    points, alignment = turn_by_chance(room.points, rng)
+    return room._replace(points=points, axis_alignment=alignment)
 
 
 def make_points(*, seed: int, num_points: int) -> np.ndarray:
@@ -215,7 +237,7 @@ def _recess(layout: Layout) -> None:
                                 (0.0, height)))
 
 
-def _shell(layout: Layout, rng: np.random.Generator) -> list[Placed]:
+def _shell(layout: Layout, rng: np.random.Generator, walls: tuple[int, ...]) -> list[Placed]:
     """Floor, walls around their openings and the ceiling."""
     width, depth, height = layout.size
     floor = rectangle((0, 0, 0), (width, 0, 0), (0, depth, 0),
@@ -224,7 +246,7 @@ def _shell(layout: Layout, rng: np.random.Generator) -> list[Placed]:
     material, accent = draw_material(rng, 'wall'), draw_material(rng, 'wall', 'paint', 'tiles')
     shell = [('floor', [floor]), ('ceiling', [ceiling])]
     different = int(rng.integers(8))
-    for k in range(4):
+    for k in walls:
         shell.append(('wall', _wall(layout, k, accent if k == different else material)))
     none = np.zeros((4, 2))
     return [Placed(label, None, surfaces, [], 0.0, np.zeros(3), none, (0.0, 0.0))
@@ -253,68 +275,3 @@ def _lamps(layout: Layout, rng: np.random.Generator) -> np.ndarray:
     return np.column_stack([rng.uniform(0.15, 0.85, count) * width,
                             rng.uniform(0.15, 0.85, count) * depth,
                             np.full(count, height - 0.12)])
-
-
-def _annotate(pieces: list[Placed], owner: np.ndarray, segments: np.ndarray,
-              rng: np.random.Generator) -> tuple[list[tuple[str, np.ndarray]], np.ndarray]:
-    """Choose which segments an annotator gave to which object.
-
-    Objects of the benchmark's classes are nearly always found; small things seldom; of walls and
-    floor some segments are left out, until the unannotated share is as in real scans.
-
-    Returns:
-        The groups, and the index of each group's piece.
-    """
-    ids, first, counts = np.unique(segments, return_index=True, return_counts=True)
-    holder = owner[first]
-    found = np.zeros(len(pieces), bool)
-    for k, piece in enumerate(pieces):
-        if piece.kind or piece.label in ('wall', 'floor'):
-            found[k] = piece.kind is None or rng.random() < 0.98
-        else:
-            found[k] = rng.random() < 0.3
-    given = found[holder]
-    total = len(segments)
-    goal, missing = rng.uniform(0.10, 0.21) * total, counts[~given].sum()
-    is_object = np.array([p.kind is not None for p in pieces])[holder]
-    # The largest pieces of walls and of the floor are never forgotten.
-    labels = np.array([p.label for p in pieces])[holder]
-    kept = np.zeros(len(ids), bool)
-    for label, number in (('wall', 2), ('floor', 1)):
-        kept[np.argsort(np.where(labels == label, counts, 0), kind='stable')[-number:]] = True
-    # Small pieces go first; a large stretch of wall only if they do not suffice.
-    for most in (0.05 * total, 0.15 * total):
-        for k in rng.permutation(len(ids)):
-            spare = counts[k] < 40 and rng.random() < 0.1 if is_object[k] else counts[k] < most
-            room_left = goal if counts[k] < 0.05 * total else 0.23 * total
-            if given[k] and spare and not kept[k] and missing + counts[k] <= room_left:
-                given[k] = False
-                missing += counts[k]
-            if most > 0.1 * total and missing > 0.09 * total:
-                break
-        if missing > 0.09 * total:
-            break
-    groups, holders = [], []
-    for k in rng.permutation(len(pieces)):
-        own = ids[given & (holder == k)]
-        if len(own):
-            groups.append((pieces[k].label, rng.permutation(own)))
-            holders.append(k)
-    return groups, np.array(holders, dtype=np.int64)
-
-
-def _turn(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Turn and shift a scan as its recording happened to lie; also the matrix that undoes it."""
-    angle = rng.uniform(-np.pi, np.pi)
-    cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    turned = points.astype(np.float64) @ turn.T
-    shift = rng.uniform(0.0, 0.6, 3) * (1, 1, 0.05) - turned.min(axis=0)
-    stored = (turned + shift).astype(np.float32)
-    alignment = np.eye(4)
-    alignment[:3, :3] = turn.T
-    aligned = stored @ turn
-    low, high = aligned.min(axis=0), aligned.max(axis=0)
-    alignment[:2, 3] = -(low + high)[:2] / 2
-    alignment[2, 3] = -np.percentile(aligned[:, 2], 1)
-    return stored, np.round(alignment, 6)

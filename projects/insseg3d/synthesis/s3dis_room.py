@@ -49,7 +49,7 @@ def make_s3dis_room(seed: int | tuple[int, ...], options: RoomOptions, *,
     Returns:
         ``S3DISRoom``.
     """
-    pieces, scan, piece_of, _, _, rng = make_interior(seed, options)
+    pieces, scan, piece_of, _, _, rng, _ = make_interior(seed, options)
     sizes = np.bincount(piece_of, minlength=len(pieces))
     kept = np.flatnonzero(sizes >= _LEAST_POINTS)
     number = np.full(len(pieces), -1)
