@@ -38,6 +38,7 @@ from insseg3d.apis.inferencer_files import (
     write_index,
 )
 from insseg3d.apis.inferencer_models import choose_model
+from insseg3d.apis.inferencer_tiles import Tiling
 from insseg3d.datasets.preparation.custom import UNITS, UP_AXES
 from insseg3d.scans import COLOR_RANGES, ENDINGS, Assumptions
 from insseg3d.visualization import render_views, save_png, write_instance_ply
@@ -68,8 +69,19 @@ def parse_args(argv=None):
         help='of tables without names, e.g. x,y,z,-,red,green,blue')
     add('--mesh-samples', type=int, default=0,
         help='of meshes, take so many points of the surfaces instead of the vertices')
+    add('--tile', type=float, metavar='METRES',
+        help='cut scans that are larger into tiles of this side, with all heights above them')
+    add('--overlap', type=float, metavar='METRES', help='of tiles (default: a quarter of --tile)')
     add('--again', action='store_true', help='also do what was done before')
     return parser.parse_args(argv)
+
+
+def tiling_of(args):
+    if args.tile is None:
+        if args.overlap is not None:
+            raise ValueError('--overlap is that of tiles; say their size with --tile')
+        return None
+    return Tiling(args.tile, args.tile / 4 if args.overlap is None else args.overlap)
 
 
 def make_inferencer(args):
@@ -82,7 +94,7 @@ def make_inferencer(args):
         *args.chosen, device,
         assumptions=Assumptions(args.units, args.up, args.color_range, args.strict),
         score_thr=args.score_thr, min_voxels=args.min_voxels, min_points=args.min_points,
-        columns=args.columns, mesh_samples=args.mesh_samples)
+        columns=args.columns, mesh_samples=args.mesh_samples, tiling=tiling_of(args))
 
 
 def made_from(args):

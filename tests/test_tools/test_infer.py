@@ -14,7 +14,7 @@ import torch
 from plyfile import PlyData, PlyElement
 
 import queryis  # noqa: F401
-from insseg3d.apis import InstanceSeg3DInferencer, load_model, predict_points
+from insseg3d.apis import InstanceSeg3DInferencer, Tiling, load_model, predict_points
 from insseg3d.apis.inferencer_batch import folder_names, share_of
 
 from .test_distributed import free_port
@@ -162,6 +162,21 @@ def test_strict_refuses_and_a_hand_helps(infer, scans, own_points):
     assert refused.returncode == 1 and 'no colours' in refused.stderr
     assert infer(scans / 'bare.npy', '--strict', '--color-range', 'none',
                  '--out', 'found').returncode == 0
+
+
+def test_large_scans_tile_by_tile(infer, scans, own_points, sure_weights, tmp_path, capsys):
+    result = infer(scans / 'room.ply', '--tile', '2', '--out', 'found')
+    assert 'done in 4 tiles of 2 m that overlap by at least 0.5 m' in result.stdout
+    inferencer = InstanceSeg3DInferencer(
+        CONFIG, sure_weights, 'cpu', score_thr=0.05, min_voxels=10, tiling=Tiling(2, 0.5))
+    check_files(tmp_path / 'found' / 'room', inferencer(own_points), own_points)
+    again = infer(scans / 'room.ply', '--tile', '2', '--overlap', '0.5', '--out', 'found').stdout
+    assert '(done before)' not in again and 'at least 0.5 m' in again
+    for wrong, message in ((('--overlap', '1'), 'say their size with --tile'),
+                           (('--tile', '2', '--overlap', '1.5'), 'expected a positive size')):
+        with pytest.raises(SystemExit) as error:
+            infer(scans / 'survey.npy', '--out', 'other', *wrong)
+        assert error.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_two_processes_share_the_scans(scans, sure_weights, tmp_path):

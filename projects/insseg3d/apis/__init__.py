@@ -2,6 +2,7 @@
 from .inference import class_names, load_model, pack_points, predict_points
 from .inferencer import InstanceSeg3DInferencer
 from .inferencer_result import InstanceResult
+from .inferencer_tiles import Tiling
 from .operations import count_operations
 from .pipelines import build_pipeline, loader_throughput, run_pipeline, write_scan
 from .speed import find_scans, fitted_exponent, measure, scene_of_rooms
@@ -13,6 +14,7 @@ __all__ = [
     'STAGES',
     'SUMS',
     'StageTimer',
+    'Tiling',
     'build_pipeline',
     'class_names',
     'count_operations',

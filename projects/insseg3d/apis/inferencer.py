@@ -15,7 +15,7 @@ from mmdet3d.structures.points import get_points_type
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 
-from ..ops.masks import resolve_overlaps
+from ..ops.tiles import Tile, check_tiling, tiles_of
 from ..scans import (
     NOTHING_KNOWN,
     Assumptions,
@@ -27,10 +27,13 @@ from ..scans import (
     read_scan,
     scan_of,
 )
+from ..transforms.scene import set_grid_coords
 from .checkpoints import Checkpoint
 from .inference import class_names, load_model
 from .inferencer_models import choose_model
+from .inferencer_painting import Limits, Painting, paint
 from .inferencer_result import InstanceResult, result_of
+from .inferencer_tiles import TilePoints, Tiling, find_in_tiles, model_order, points_of_tiles
 
 # Registries and scopes of mmengine are shared by all threads; building goes one at a time.
 _BUILDING = threading.Lock()
@@ -62,10 +65,12 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         min_share: An object of which better ones have more than the rest is left out.
         columns: What the columns of tables without names are.
         mesh_samples: Of meshes, take so many points of their surfaces; 0: their vertices.
+        tiling: How to cut scans that are larger than a tile; None: not at all. A scan of the size
+            of a tile gives what it gives without.
 
     Raises:
         FileNotFoundError: No checkpoint; says how to train one in minutes.
-        ValueError: An unknown model, or a checkpoint that does not fit it.
+        ValueError: An unknown model, impossible tiles, or a checkpoint that does not fit it.
     """
 
     preprocess_kwargs: set = {'assumptions'}
@@ -85,9 +90,12 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             min_points: int = 1,
             min_share: float = 0.5,
             columns: tuple[str, ...] | None = None,
-            mesh_samples: int = 0) -> None:
+            mesh_samples: int = 0,
+            tiling: Tiling | None = None) -> None:
         # Not the base class's: it looks for names in mmdetection3d's index only, builds the data
         # set for its class names, and a window for its pictures.
+        if tiling is not None:
+            check_tiling(*tiling)
         if device is None:
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
         with _BUILDING:
@@ -110,6 +118,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         self.score_thr, self.min_share = score_thr, min_share
         self.min_voxels, self.min_points = min_voxels, min_points
         self.columns, self.mesh_samples = columns, mesh_samples
+        self.tiling = tiling
         self._points_type = get_points_type(load['coord_type'])
 
     def __call__(
@@ -153,22 +162,9 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         if batch_size != 1:
             raise ValueError(f'batch_size is {batch_size}; scans differ in size, expected 1.')
         for source in inputs:
-            if isinstance(source, (str, Path)):
-                source = read_scan(
-                    Path(source), columns=self.columns, mesh_samples=self.mesh_samples)
-            scan = source if isinstance(source, Scan) else scan_of(source)
-            ready = look_at(
-                scan, self.assumptions if assumptions is None else assumptions,
-                voxel_size=self.voxel_size)
-            ready = ready._replace(remarks=(*self._remarks, *ready.remarks))
-            # By place, then colour: sums of floats, and so voxels, depend on the order.
-            order = np.lexsort(ready.points.T[::-1])
-            points = self._points_type(
-                torch.from_numpy(ready.points[order]), points_dim=6,
-                attribute_dims=dict(color=[3, 4, 5]))
-            results = self.pipeline(dict(lidar_path=scan.name, points=points))
-            batch = dict(inputs=dict(points=[results['inputs']['points']]),
-                         data_samples=[results['data_samples']])
+            ready = self._look(source, assumptions)
+            order = model_order(ready.points)
+            batch = self._batch(ready.scan.name, ready.points[order])
             yield ready, order, batch
 
     def postprocess(
@@ -181,28 +177,10 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             ready: As of :meth:`preprocess`, as is ``order``.
             seconds: Time that it took.
         """
-        found = preds.pred_instances_3d
-        masks, scores = found.masks, found.scores_3d
-        confident = scores >= self.score_thr
-        masks, labels, scores = masks[confident], found.labels_3d[confident], scores[confident]
-        point2voxel = preds.voxels.point2voxel.to(masks.device)
-        enough = self._is_large(masks, point2voxel)
-        num_small = int((~enough).sum())
-        masks, labels, scores = masks[enough], labels[enough], scores[enough]
-        owner = resolve_overlaps(masks, min_points=1, min_share=self.min_share)
-        kept = torch.unique(owner[owner >= 0])
-        left = owner == kept[:, None]
-        enough = self._is_large(left, point2voxel)
-        num_small += int((~enough).sum())
-        kept = kept[enough]
-        renumber = owner.new_full((len(labels) + 1,), -1)
-        renumber[kept] = torch.arange(len(kept), device=owner.device)
-        instance = np.empty(len(order), dtype=np.int64)
-        instance[order] = renumber[owner].cpu().numpy()
-        return result_of(
-            ready, instance, labels[kept].cpu().numpy().astype(np.int64),
-            scores[kept].double().cpu().numpy(), classes=self.classes, num_small=num_small,
-            min_voxels=self.min_voxels, seconds=seconds)
+        painting = paint(preds, self._limits())
+        instance = torch.empty_like(painting.instance)
+        instance[torch.from_numpy(order).to(instance.device)] = painting.instance
+        return self._result(ready, painting._replace(instance=instance), seconds)
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The transforms of the test pipeline that follow the loading of points."""
@@ -211,17 +189,72 @@ class InstanceSeg3DInferencer(Base3DInferencer):
     def visualize(self, inputs: list, preds: Any) -> None:
         """Nothing: pictures are written by ``tools/infer.py``."""
 
-    def _is_large(self, masks: torch.Tensor, point2voxel: torch.Tensor) -> torch.Tensor:
-        """``(Q,)`` bool: which of ``(Q, P)`` masks have points and voxels enough."""
-        voxels = torch.tensor(
-            [len(torch.unique(point2voxel[mask])) for mask in masks], dtype=torch.long,
-            device=masks.device)
-        return (voxels >= self.min_voxels) & (masks.sum(1) >= self.min_points)
+    def _look(self, source: Any, assumptions: Assumptions | None) -> ReadyScan:
+        """Read a scan and make of it what a model takes."""
+        if isinstance(source, (str, Path)):
+            source = read_scan(
+                Path(source), columns=self.columns, mesh_samples=self.mesh_samples)
+        ready = look_at(
+            source if isinstance(source, Scan) else scan_of(source),
+            self.assumptions if assumptions is None else assumptions, voxel_size=self.voxel_size)
+        return ready._replace(remarks=(*self._remarks, *ready.remarks))
+
+    def _batch(self, name: str, points: np.ndarray, grid: np.ndarray | None = None) -> dict:
+        """A batch of one; ``grid`` (P, 3) are the places in the voxel grid if not the points'."""
+        points = self._points_type(
+            torch.from_numpy(points), points_dim=6, attribute_dims=dict(color=[3, 4, 5]))
+        if grid is not None:
+            points = set_grid_coords(points, grid)
+        results = self.pipeline(dict(lidar_path=name, points=points))
+        return dict(inputs=dict(points=[results['inputs']['points']]),
+                    data_samples=[results['data_samples']])
+
+    def _limits(self) -> Limits:
+        return Limits(self.score_thr, self.min_voxels, self.min_points, self.min_share)
+
+    def _result(self, ready: ReadyScan, painting: Painting, seconds: float) -> InstanceResult:
+        return result_of(
+            ready, painting.instance.cpu().numpy(),
+            painting.labels.cpu().numpy().astype(np.int64),
+            painting.scores.double().cpu().numpy(), classes=self.classes,
+            num_small=painting.num_small, min_voxels=self.min_voxels, seconds=seconds)
 
     @torch.no_grad()
     def _segment(self, source: Any, assumptions: Assumptions | None) -> InstanceResult:
         """All steps for one scan."""
-        ((ready, order, batch),) = self.preprocess([source], assumptions=assumptions)
+        ready = self._look(source, assumptions)
+        if self.tiling is not None:
+            tiles, home = tiles_of(ready.points, **self.tiling._asdict())
+            if len(tiles) > 1:
+                return self._segment_tiles(ready, tiles, home)
+        order = model_order(ready.points)
+        batch = self._batch(ready.scan.name, ready.points[order])
         start = time.perf_counter()
         (sample,) = self.forward(batch)
         return self.postprocess(sample, ready, order, time.perf_counter() - start)
+
+    def _segment_tiles(
+            self, ready: ReadyScan, tiles: list[Tile], home: np.ndarray) -> InstanceResult:
+        """All steps for a scan of several tiles, after looking at it."""
+        seconds = 0.0
+
+        def find(tile: TilePoints) -> tuple[Painting, torch.Tensor]:
+            nonlocal seconds
+            batch = self._batch(ready.scan.name, tile.points, tile.grid)
+            start = time.perf_counter()
+            (sample,) = self.forward(batch)
+            seconds += time.perf_counter() - start
+            device = sample.pred_instances_3d.masks.device
+            return paint(
+                sample, self._limits(), spared=torch.from_numpy(tile.near_edge).to(device),
+                counted=torch.from_numpy(tile.at_home).to(device)), sample.voxels.point2voxel
+
+        parts = points_of_tiles(
+            ready.points, tiles, home, tiling=self.tiling, voxel_size=self.voxel_size)
+        painting = find_in_tiles(parts, home, self._limits(), find)
+        size, overlap = self.tiling
+        remark = Remark(
+            f'done in {len(tiles)} tiles of {size:g} m that overlap by at least {overlap:g} m',
+            False)
+        return self._result(
+            ready._replace(remarks=(*ready.remarks, remark)), painting, seconds)
