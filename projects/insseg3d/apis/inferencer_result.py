@@ -6,24 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
-from scipy.spatial import ConvexHull, QhullError
 
+from ..ops.boxes import OrientedBox, upright_box
 from ..scans import ReadyScan, Remark, optional_module
-
-
-@dataclass(frozen=True)
-class OrientedBox:
-    """The smallest box around an object that stands upright.
-
-    Attributes:
-        centre: ``(3,)``.
-        size: ``(3,)`` length, width, height; length ≥ width.
-        axes: ``(3, 3)`` orthonormal rows, the directions of length, width, and up.
-    """
-
-    centre: np.ndarray
-    size: np.ndarray
-    axes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -164,54 +149,6 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
     single.update(zip(('length', 'width', 'height'), row['oriented_size']))
     single.update(zip(('direction_x', 'direction_y', 'direction_z'), row['oriented_axes'][0]))
     return single
-
-
-def upright_box(points: np.ndarray, up: np.ndarray) -> OrientedBox:
-    """The upright box of the smallest ground area around points.
-
-    One side of the smallest rectangle around points lies along their convex hull, so that all
-    sides of the hull are tried.
-
-    Args:
-        points: ``(P, 3)``, at least one.
-        up: ``(3,)`` unit vector along one of the axes.
-    """
-    middle = points.mean(axis=0)
-    local = points - middle  # survey coordinates would take the digits
-    side = np.roll(up, 1)
-    frame = np.stack([side, np.cross(up, side), up])
-    ground = local @ frame[:2].T
-    best = None
-    for angle in _directions(ground):
-        cos, sin = np.cos(angle), np.sin(angle)
-        along = np.array([[cos, sin], [-sin, cos]])
-        turned = ground @ along.T
-        low, high = turned.min(axis=0), turned.max(axis=0)
-        area = np.prod(high - low)
-        if best is None or area < best[0] * (1 - 1e-9):
-            best = area, along, low, high
-    _, along, low, high = best
-    if high[0] - low[0] < high[1] - low[1]:  # the longer side first, still right-handed
-        along, low, high = (
-            np.array([[0, 1], [-1, 0]]) @ along,
-            np.array([low[1], -high[0]]), np.array([high[1], -low[0]]))
-    heights = local @ up
-    axes = np.concatenate([along @ frame[:2], up[None]])
-    size = np.append(high - low, np.ptp(heights))
-    centre = np.append((low + high) / 2, (heights.min() + heights.max()) / 2)
-    return OrientedBox(middle + centre @ axes, size, axes)
-
-
-def _directions(ground: np.ndarray) -> np.ndarray:
-    """Angles of the sides of the convex hull of ``(P, 2)`` points, in [0, π/2)."""
-    try:
-        corners = ground[ConvexHull(ground).vertices]
-    except (QhullError, ValueError):  # on a line, or too few
-        far = ground[np.argmax((ground**2).sum(axis=1))]
-        return np.array([np.arctan2(far[1], far[0])])
-    sides = np.roll(corners, -1, axis=0) - corners
-    return np.unique(np.round(np.arctan2(sides[:, 1], sides[:, 0]) % (np.pi / 2), 9))
-
 
 def result_of(
         ready: ReadyScan, instance: np.ndarray, labels: np.ndarray, scores: np.ndarray, *,

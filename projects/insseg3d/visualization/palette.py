@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Colours for objects: far apart for the eye, the same in every run."""
+"""Colours for objects: far apart for every eye, the same in every run."""
 from functools import lru_cache
 
 import numpy as np
@@ -13,8 +13,9 @@ _NEAR_METRES = 1.2
 def instance_palette(count: int) -> np.ndarray:
     """``(count, 3)`` uint8 colours; the first ones are farthest apart.
 
-    A longer palette begins with the shorter one; after 28 colours it repeats. Greys are left out:
-    they are for points without an object.
+    Two colours are as far apart as they look to whoever tells them apart least: to eyes without
+    red, green or blue cones, or to the others. A longer palette begins with the shorter one; after
+    28 colours it repeats. Greys are left out: they are for points without an object.
     """
     return _palette()[np.arange(count) % PALETTE_SIZE].copy()
 
@@ -119,10 +120,12 @@ def _palette() -> np.ndarray:
     rgb = _oklab_to_srgb(lab)
     inside = ((rgb >= 0) & (rgb <= 1)).all(axis=1)
     lab, rgb = lab[inside], rgb[inside]
+    seen = seen_by_all(rgb)
     distance = np.full(len(lab), np.inf)
     picked = [int(np.argmin(np.abs(lab - (0.64, -0.04, -0.14)).sum(axis=1)))]  # a clear blue
     while len(picked) < PALETTE_SIZE:
-        distance = np.minimum(distance, np.linalg.norm(lab - lab[picked[-1]], axis=1).round(9))
+        away = np.linalg.norm(seen - seen[:, picked[-1:]], axis=2).min(axis=0)
+        distance = np.minimum(distance, away.round(9))
         picked.append(int(distance.argmax()))
     return np.round(rgb[picked] * 255).astype(np.uint8)
 
@@ -130,8 +133,8 @@ def _palette() -> np.ndarray:
 @lru_cache(maxsize=1)
 def _closeness() -> np.ndarray:
     """``(28, 28)`` how easily two palette colours are confused."""
-    lab = _srgb_to_oklab(_palette() / 255)
-    distance = np.linalg.norm(lab[:, None] - lab[None], axis=2)
+    seen = seen_by_all(_palette() / 255)
+    distance = np.linalg.norm(seen[:, :, None] - seen[:, None], axis=3).min(axis=0)
     return 1 / (distance**2 + 1e-3)
 
 
@@ -152,6 +155,43 @@ _RGB_FROM_LMS = np.array(
 )
 
 
+# Source: Machado, Oliveira, Fernandes 2009, "A Physiologically-based Model for Simulation of Color
+# Vision Deficiency", at severity 1: without red, green and blue cones; on linear RGB.
+_DEFICIENT = np.array(
+    [
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ],
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ],
+    ]
+)
+
+
+def seen_by_all(rgb: np.ndarray) -> np.ndarray:
+    """Colours as four kinds of eyes see them: all cones, without red, green or blue ones.
+
+    Args:
+        rgb: ``(C, 3)`` sRGB in 0..1.
+
+    Returns:
+        ``(4, C, 3)`` in OKLab.
+    """
+    linear = _linear(rgb)
+    seen = np.concatenate([linear[None], linear @ _DEFICIENT.transpose(0, 2, 1)])
+    return _linear_to_oklab(seen.clip(0, 1))
+
+
 def _oklab_to_srgb(lab: np.ndarray) -> np.ndarray:
     linear = ((lab @ _LMS_FROM_LAB.T) ** 3) @ _RGB_FROM_LMS.T
     return np.where(
@@ -159,6 +199,9 @@ def _oklab_to_srgb(lab: np.ndarray) -> np.ndarray:
     )
 
 
-def _srgb_to_oklab(rgb: np.ndarray) -> np.ndarray:
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+def _linear(rgb: np.ndarray) -> np.ndarray:
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clip(0) + 0.055) / 1.055) ** 2.4)
+
+
+def _linear_to_oklab(linear: np.ndarray) -> np.ndarray:
     return np.cbrt(linear @ np.linalg.inv(_RGB_FROM_LMS).T) @ np.linalg.inv(_LMS_FROM_LAB).T

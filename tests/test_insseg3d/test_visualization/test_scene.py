@@ -9,6 +9,7 @@ from insseg3d.visualization.palette import (
     PALETTE_SIZE,
     neutral_colors,
     object_colors,
+    seen_by_all,
     shaded_colors,
 )
 
@@ -78,9 +79,34 @@ def test_palette_is_stable_and_distinct():
     np.testing.assert_array_equal(instance_palette(PALETTE_SIZE + 3)[-3:], palette[:3])
     distance = np.linalg.norm(palette[:, None].astype(float) - palette[None], axis=2)
     assert distance[~np.eye(PALETTE_SIZE, dtype=bool)].min() > 25
-    assert distance[:6, :6][~np.eye(6, dtype=bool)].min() > 100
+    assert distance[:6, :6][~np.eye(6, dtype=bool)].min() > 70
     assert np.ptp(palette, axis=1).min() > 40  # no grey: it is for points without object
     assert np.ptp(neutral_colors(palette), axis=1).max() < 12
+
+
+def least_distance(colors):
+    """Of two colours to the eyes that tell them apart least, in OKLab."""
+    seen = seen_by_all(colors / 255)
+    distance = np.linalg.norm(seen[:, :, None] - seen[:, None], axis=3)
+    return distance[:, ~np.eye(len(colors), dtype=bool)].min()
+
+
+def test_palette_is_told_apart_without_one_kind_of_cones():
+    # Red and green of equal lightness: far apart, but for who lacks the red or the green cones.
+    red, green = np.array([[197, 88, 17], [120, 124, 24]], dtype=float)
+    seen = seen_by_all(np.stack([red, green]) / 255)
+    far = np.linalg.norm(seen[:, 0] - seen[:, 1], axis=1)
+    assert far[0] > 0.13 and far[1:3].min() < 0.06
+    assert least_distance(instance_palette(4)) > 0.2
+    assert least_distance(instance_palette(8)) > 0.1
+    assert least_distance(instance_palette(PALETTE_SIZE)) > 0.03
+
+
+def test_greys_look_the_same_to_all():
+    seen = seen_by_all(np.repeat(np.linspace(0, 1, 5)[:, None], 3, axis=1))
+    np.testing.assert_allclose(seen[..., 1:], 0, atol=2e-3)
+    np.testing.assert_allclose(seen[:, 0, 0], 0, atol=1e-6)
+    np.testing.assert_allclose(seen[:, -1, 0], 1, atol=1e-3)
 
 
 def row_of_objects(count):
