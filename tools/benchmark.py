@@ -17,6 +17,12 @@ and what a data loader with several processes makes of the training pipeline.
     python tools/benchmark.py eval
 
 times the metric on made predictions, beside mmdetection3d's own function on the same masks.
+
+    python tools/benchmark.py view
+
+turns a page with a made scene of 300k points in a headless Chromium that draws in software: frames
+a second, with and without drawing fewer points in motion; size of the page; seconds to load it.
+Needs Chromium, its driver and the extra "test".
 """
 import argparse
 import contextlib
@@ -84,6 +90,12 @@ def parse_args(argv=None):
                             help='for mmdetection3d, which holds all masks of all scenes')
     evaluation.add_argument('--threads', type=int, default=1)
     evaluation.add_argument('--json', help='also write the figures to this file')
+    view = commands.add_parser('view', help='a scene page in a browser')
+    view.set_defaults(run=run_view, threads=None)
+    view.add_argument('--points', type=int, default=300_000)
+    view.add_argument('--seconds', type=float, default=10.0, help='of each turn')
+    view.add_argument('--seed', type=int, default=0, help='which made room')
+    view.add_argument('--json', help='also write the figures to this file')
     for command, threads in ((speed, None), (data, 1)):
         if command is speed:
             command.add_argument('configs', nargs='+', metavar='CONFIG')
@@ -249,6 +261,20 @@ def run_eval(args):
     print(f"AP25 on the same {args.stock_scenes} scenes: "
           f"{same['AP25']:.6f} and {stock['AP25']:.6f}")
     report = {'InsSegMetric': ours, 'scannet_eval': stock}
+    return report
+
+
+def run_view(args):
+    from insseg3d.apis.view_timing import time_view  # asks for more than the other commands do
+    report = time_view(args.points, seconds=args.seconds, seed=args.seed)
+    print(f"{args.points} points, {' × '.join(map(str, report['size']))} pixels, "
+          f"{report['renderer']}")
+    for key, name in (('orbit', 'turning'), ('orbit_all_points', 'turning, all points')):
+        print(f"{name:34s}{report[key]['fps']:.1f} frames a second, "
+              f"{report[key]['points']} points each")
+    print(f"{'page':34s}{report['page_mb']:.1f} MB")
+    print(f"{'written in':34s}{report['write_seconds']:.1f} s")
+    print(f"{'loaded in':34s}{report['load_seconds']:.1f} s")
     return report
 
 

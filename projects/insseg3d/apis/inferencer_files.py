@@ -22,7 +22,6 @@ from .inferencer_result import TABLE_COLUMNS, InstanceResult, flat
 
 RECORD = 'objects.json'
 _FILES = ('labelled.ply', 'objects.csv', 'masks.npz', 'view.html', 'thumbnail.png', RECORD)
-_MOST_POINTS_SHOWN = 100_000
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.45 system-ui, sans-serif }
 body { margin: 2rem auto; max-width: 78rem; padding: 0 1rem }
@@ -90,8 +89,7 @@ def write_files(folder: Path, result: InstanceResult, made_from: Mapping[str, An
     scene = upright_scene(result)
     write_scene_page(
         folder / 'view.html', [scene], classes=result.classes, title=scene.name,
-        subtitle=summary(result), notes=[str(remark) for remark in result.remarks],
-        max_points=_MOST_POINTS_SHOWN)
+        subtitle=summary(result), notes=[str(remark) for remark in result.remarks])
     views = render_views(scene, width=400, height=260, captions=False)
     save_png(folder / 'thumbnail.png', views[:, views.shape[1] // 2:])
     record = {

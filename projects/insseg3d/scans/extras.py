@@ -6,7 +6,8 @@ from types import ModuleType
 
 from ..datasets.preparation.errors import RawDataError
 
-EXTRAS = {'laspy': 'las', 'lazrs': 'las', 'pypcd4': 'pcd', 'trimesh': 'mesh', 'pandas': 'pandas'}
+EXTRAS = {'laspy': 'las', 'lazrs': 'las', 'pypcd4': 'pcd', 'trimesh': 'mesh', 'pandas': 'pandas',
+          'selenium': 'test'}
 """Module → the extra of setup.cfg that brings it."""
 
 

@@ -15,6 +15,8 @@ from .render import render_views, save_png
 from .scene import InstanceMap, Scene
 from .scene_page import write_scene_page
 
+_MOST_POINTS_OF_MANY = 40_000  # of each scene on a page of many, for pages of some megabytes
+
 
 @HOOKS.register_module()
 class ScenePageHook(Hook):
@@ -79,6 +81,7 @@ class ScenePageHook(Hook):
                 title=self.title,
                 subtitle=f'{Path(runner.cfg.filename or "").stem} · {len(self._scenes)} scenes',
                 metrics=metrics,
+                max_points=_MOST_POINTS_OF_MANY,
             )
             print_log(f'Page with {len(self._scenes)} scenes: {page}', logger='current')
         if self.picture_file is not None:

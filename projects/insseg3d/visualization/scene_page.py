@@ -1,33 +1,29 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """One HTML file that shows scenes, predictions and ground truth, and needs nothing else."""
 import base64
+import gzip
 import html
-import io
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from matplotlib import colormaps
 
-from .palette import instance_palette, object_colors, shaded_colors
-from .render import render_points, visible_points
-from .room import RoomFrame, room_frame
-from .scene import Comparison, InstanceMap, Scene, compare
+from .page_data import pack_scene
+from .palette import instance_palette
+from .scene import Scene
 
-WALL_MARGIN = 0.2
-_SCRIPTS = (
-    'camera.js',
-    'points_webgl.js',
-    'points_canvas.js',
-    'scene_data.js',
-    'viewer.js',
-    'app.js',
-)
-_LEVELS = 65535
+_SCRIPTS = ('library.js', 'scene_data.js', 'lists.js', 'viewer.js', 'app.js')
+_LIBRARY = {
+    'three_core': 'three.core.js',
+    'three_module': 'three.module.js',
+    'three_controls': 'OrbitControls.js',
+}
 
 
 def write_scene_page(
@@ -39,13 +35,15 @@ def write_scene_page(
     subtitle: str = '',
     metrics: Mapping[str, float] | None = None,
     notes: Sequence[str] = (),
-    max_points: int = 40_000,
+    score_thr: float = 0.0,
+    max_points: int = 300_000,
 ) -> Path:
-    """Writes a page with up to three views of each scene, to turn, to zoom and to click.
+    """Writes a page that shows each scene, to turn, to zoom and to click.
 
-    The page opens from disk, without a network: input colours, prediction and ground truth side
-    by side, a list of objects, a legend, and the table of average precision. It draws with WebGL
-    and, where that is missing, on a plain canvas.
+    The page opens from disk, without a network: the scan's colours, its objects by class, by
+    instance, by score, ground truth and errors as far as there are, one view or three side by
+    side, lists of objects, a legend, and the table of average precision. It carries three.js,
+    which draws with WebGL; where that is missing the page shows a picture.
 
     Args:
         path: of the page; its folder is made if need be.
@@ -56,8 +54,9 @@ def write_scene_page(
         metrics: what ``InsSegMetric`` returned (without a prefix), for the table; NaN is shown
             as a dash.
         notes: sentences for the foot of the page.
+        score_thr: where the page's slider stands at first.
         max_points: scans with more points are thinned at random (the same in every run); the page
-            says so. About 11 bytes a point, before base64.
+            says so. About 11 bytes a point, before base64, beside 0.6 MB for three.js.
 
     Returns:
         The path written.
@@ -72,10 +71,14 @@ def write_scene_page(
         'subtitle': subtitle,
         'classes': list(classes),
         'classColors': instance_palette(len(classes)).tolist(),
+        'scoreRamp': _score_ramp(),
+        'scoreThr': score_thr,
         'cards': _cards(metrics or {}),
         'table': _table(metrics or {}, classes),
         'notes': list(notes),
-        'scenes': [_pack_scene(scene, len(classes), max_points) for scene in scenes],
+        'scenes': [
+            pack_scene(scene, num_classes=len(classes), max_points=max_points) for scene in scenes
+        ],
     }
     # "<" never appears in the data, so that no name can end the script element.
     text = json.dumps(data, separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')
@@ -84,6 +87,8 @@ def write_scene_page(
         'css': _asset('page.css'),
         'data': text,
         'js': '\n'.join(_asset(name) for name in _SCRIPTS),
+        'three_licence': html.escape(_asset('three/LICENSE.txt')),
+        **{key: _compressed(f'three/{name}') for key, name in _LIBRARY.items()},
     }
     page = re.sub(r'\{\{(\w+)\}\}', lambda match: parts[match[1]], _asset('template.html'))
     path = Path(path)
@@ -94,6 +99,19 @@ def write_scene_page(
 
 def _asset(name: str) -> str:
     return (resources.files(__package__) / 'page' / name).read_text(encoding='utf-8')
+
+
+@lru_cache
+def _compressed(name: str) -> str:
+    """A script as base64 of gzip, the same bytes in every run."""
+    packed = gzip.compress(_asset(name).encode('utf-8'), compresslevel=9, mtime=0)
+    return base64.b64encode(packed).decode('ascii')
+
+
+def _score_ramp() -> list[list[int]]:
+    """Colours of scores from 0 to 1: from dark to light, so for all eyes."""
+    stops = colormaps['viridis'](np.linspace(0, 1, 9))[:, :3]
+    return np.round(255 * stops).astype(int).tolist()
 
 
 def _cards(metrics: Mapping[str, float]) -> list[dict]:
@@ -132,158 +150,6 @@ def _table(metrics: Mapping[str, float], classes: Sequence[str]) -> dict | None:
     for row in rows:
         row['values'] = [row['values'][index] for index in shown]
     return {'classes': [classes[index] for index in shown], 'rows': rows}
-
-
-def _pack_scene(scene: Scene, num_classes: int, max_points: int) -> dict:
-    _check_labels(scene, num_classes)
-    comparison = None
-    if scene.pred is not None and scene.truth is not None:
-        comparison = compare(scene.pred, scene.truth)
-    pred_colors, truth_colors = object_colors(scene, comparison)
-    frame = room_frame(scene.xyz)
-    thumbnail = _thumbnail(scene, frame, pred_colors, truth_colors)
-    thin = _thin(scene, max_points)
-    if len(thin.xyz) < len(scene.xyz):
-        frame = RoomFrame(**{**vars(frame), 'spacing': room_frame(thin.xyz).spacing})
-    origin, step, quantised = quantise(thin.xyz)
-    figure, share = _figure(scene, comparison)
-    return {
-        'name': scene.name,
-        'total': len(scene.xyz),
-        'shown': len(thin.xyz),
-        'origin': origin.tolist(),
-        'step': step,
-        'xyz': _base64(quantised.astype('<u2')),
-        'rgb': _base64(thin.rgb),
-        'frame': {
-            'centre': frame.centre.tolist(),
-            'axes': frame.axes.tolist(),
-            'half': frame.half.tolist(),
-            'floor': frame.floor,
-            'top': frame.top,
-            'ceiling': frame.ceiling,
-            'spacing': frame.spacing,
-            'margin': WALL_MARGIN,
-        },
-        'pred': _pack_objects(thin.pred, scene.pred, pred_colors, _pred_verdicts(comparison)),
-        'truth': _pack_objects(thin.truth, scene.truth, truth_colors, _truth_verdicts(comparison)),
-        'thumbnail': thumbnail,
-        'figure': figure,
-        'share': share,
-    }
-
-
-def quantise(xyz: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """Rounds coordinates to 16 bits, with one step for all axes.
-
-    Args:
-        xyz: ``(P, 3)``.
-
-    Returns:
-        Origin ``(3,)``, step in metres, and ``(P, 3)`` uint16 with
-        ``xyz = origin + step · quantised`` up to half a step.
-    """
-    if len(xyz) == 0:
-        return np.zeros(3), 1.0, np.zeros((0, 3), dtype=np.uint16)
-    origin = xyz.min(axis=0)
-    step = float(max(np.ptp(xyz, axis=0).max(), 1e-6)) / _LEVELS
-    return origin, step, np.round((xyz - origin) / step).astype(np.uint16)
-
-
-def _thin(scene: Scene, max_points: int) -> Scene:
-    count = len(scene.xyz)
-    if count <= max_points:
-        return scene
-    rows = np.random.default_rng(0).choice(count, max_points, replace=False)
-    return scene.take(np.sort(rows))
-
-
-def _pred_verdicts(comparison: Comparison | None) -> list[dict] | None:
-    if comparison is None:
-        return None
-    return [
-        {'status': status, 'iou': round(float(iou), 4), 'match': int(match)}
-        for status, iou, match in zip(comparison.status, comparison.iou, comparison.match)
-    ]
-
-
-def _truth_verdicts(comparison: Comparison | None) -> list[dict] | None:
-    if comparison is None:
-        return None
-    return [{'status': 'found' if found else 'missed'} for found in comparison.found]
-
-
-def _pack_objects(
-    shown: InstanceMap | None,
-    objects: InstanceMap | None,
-    colors: np.ndarray | None,
-    verdicts: list[dict] | None,
-) -> dict | None:
-    if objects is None or shown is None:
-        return None
-    wide = len(objects.labels) > 254
-    items = []
-    for index, (label, size) in enumerate(zip(objects.labels, objects.sizes)):
-        item = {
-            'label': int(label),
-            'points': int(size),
-            'color': colors[index].tolist(),
-            'score': None if objects.scores is None else round(float(objects.scores[index]), 4),
-            'status': None,
-            'iou': None,
-            'match': -1,
-        }
-        items.append({**item, **(verdicts[index] if verdicts else {})})
-    ids = (shown.instance + 1).astype('<u2' if wide else np.uint8)
-    return {'wide': wide, 'ids': _base64(ids), 'items': items}
-
-
-def _figure(scene: Scene, comparison: Comparison | None) -> tuple[str, float | None]:
-    """A scene in four words, and the share of its objects that were found."""
-    if comparison is not None:
-        found, total = int(comparison.found.sum()), len(comparison.found)
-        return f'{found} of {total} found', found / total if total else None
-    if scene.pred is not None:
-        count = len(scene.pred.labels)
-        return f'{count} object{"s" if count != 1 else ""} found', None
-    return f'{len(scene.xyz):,} points', None
-
-
-def _thumbnail(scene: Scene, frame: RoomFrame, pred_colors, truth_colors) -> str:
-    rgb = scene.rgb
-    if scene.pred is not None:
-        rgb = shaded_colors(scene.pred, pred_colors, scene.rgb)
-    elif scene.truth is not None:
-        rgb = shaded_colors(scene.truth, truth_colors, scene.rgb)
-    visible, azimuth = visible_points(scene.xyz, frame, azimuth=-60)
-    image = render_points(
-        scene.xyz[visible],
-        rgb[visible],
-        frame=frame,
-        width=296,
-        height=168,
-        azimuth=azimuth,
-        elevation=48,
-    )
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format='JPEG', quality=82)
-    return 'data:image/jpeg;base64,' + base64.b64encode(buffer.getvalue()).decode('ascii')
-
-
-def _check_labels(scene: Scene, num_classes: int) -> None:
-    for kind, objects in (('pred', scene.pred), ('truth', scene.truth)):
-        if objects is None:
-            continue
-        outside = (objects.labels < 0) | (objects.labels >= num_classes)
-        if outside.any():
-            raise ValueError(
-                f'{scene.name}: {kind} has an object of class {objects.labels[outside][0]}, '
-                f'but there are {num_classes} class names.'
-            )
-
-
-def _base64(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode('ascii')
 
 
 def _or_none(value: float | None) -> float | None:

@@ -1,29 +1,15 @@
-// The page around the viewer: figures, tabs, lists, controls.
-const data = JSON.parse(document.getElementById('data').textContent);
-const byId = (id) => document.getElementById(id);
-const BADGES = { found: 'good', 'wrong class': 'warn', poor: 'warn', unmatched: 'bad' };
+// The page around the viewer: figures, tabs, modes, controls.
+const data = JSON.parse(byId('data').textContent);
+const MODES = {
+  color: 'Colour', class: 'Class', instance: 'Instance', score: 'Score', truth: 'Ground truth', errors: 'Errors',
+};
 const PANE_NAMES = { input: 'Input', pred: 'Prediction', truth: 'Ground truth' };
-
-function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name in element && name !== 'style') element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-const css = (rgb) => `rgb(${rgb.join(' ')})`;
-const percent = (value) => (value === null ? '–' : (100 * value).toFixed(1));
-// Scrolls a list to one of its parts, and nothing else: the page stays where it is.
-function bringIntoView(list, part) {
-  const outer = list.getBoundingClientRect(), inner = part.getBoundingClientRect();
-  list.scrollBy({
-    left: Math.min(0, inner.left - outer.left) + Math.max(0, inner.right - outer.right),
-    top: Math.min(0, inner.top - outer.top) + Math.max(0, inner.bottom - outer.bottom),
-  });
-}
-const plural = (count, word) => `${count} ${word}${count === 1 ? '' : 's'}`;
+const look = {
+  mode: 'instance', hidden: new Set(), rest: true, score: data.scoreThr, dark: false, beside: true,
+  cutShare: 1, dotScale: 1, openWalls: true, sparing: true,
+};
+const cache = new Map();
+let current = 0, scene = null, viewer = null, theme = null;
 
 // --- the head of the page ---
 byId('title').textContent = data.title;
@@ -35,7 +21,7 @@ for (const card of data.cards) {
 if (data.table) {
   const cell = (value, extra = '') => make('td', {
     className: `${extra}${value === null ? ' none' : ''}`, style: `--v:${value === null ? 0 : value}`,
-  }, percent(value));
+  }, value === null ? '–' : (100 * value).toFixed(1));
   const head = make('tr', {}, make('th', {}, ''), make('th', { scope: 'col' }, 'all'),
     ...data.table.classes.map((name) => make('th', { scope: 'col' }, name)));
   const rows = data.table.rows.map((row) => make('tr', {}, make('th', { scope: 'row' }, row.name),
@@ -47,63 +33,71 @@ byId('notes').append(...data.notes.map((note) => make('li', {}, note)));
 
 // --- light and dark ---
 const darkWish = window.matchMedia('(prefers-color-scheme: dark)');
-let theme = null;
 function applyTheme() {
-  const dark = theme ? theme === 'dark' : darkWish.matches;
-  document.documentElement.dataset.theme = dark ? 'dark' : 'light';
-  viewer.look.dark = dark;
-  if (viewer.scene) viewer.repaint();
+  look.dark = theme ? theme === 'dark' : darkWish.matches;
+  document.documentElement.dataset.theme = look.dark ? 'dark' : 'light';
+  if (scene) viewer.repaint();
 }
 
-// --- the viewer ---
-const cache = new Map();
-let current = 0, packed = null, shownPane = 'pred';
-const viewer = new Viewer({
-  stage: byId('stage'), canvas: byId('canvas'), panes: byId('panes'), tip: byId('tip'),
-  onSelect: select, onStep: (step) => open(current + step), describe,
-});
-viewer.look.classColors = data.classColors;
-document.documentElement.dataset.renderer = viewer.kind;
-
-function describe(key, index) {
-  const item = packed[key].items[index], lines = [make('b', {}, data.classes[item.label])];
-  const add = (text) => lines.push(make('span', {}, text), make('br'));
-  if (item.score !== null) add(`score ${item.score.toFixed(2)}`);
-  add(`${item.points.toLocaleString('en')} points`);
-  if (key === 'pred' && item.status) add(item.status === 'unmatched' ? `unmatched (IoU ${item.iou.toFixed(2)})` : `${item.status}, IoU ${item.iou.toFixed(2)}`);
-  if (key === 'truth' && item.status) add(item.status);
-  return lines;
-}
-
-function open(index, keepCamera = false) {
+// --- scenes and modes ---
+function open(index) {
   current = (index + data.scenes.length) % data.scenes.length;
-  packed = data.scenes[current];
   if (!cache.has(current)) {
     if (cache.size > 3) cache.delete(cache.keys().next().value);
-    cache.set(current, decodeScene(packed));
+    cache.set(current, decodeScene(data.scenes[current]));
   }
-  const scene = cache.get(current), keys = ['input', 'pred', 'truth'].filter((key) => key === 'input' || packed[key]);
-  if (!keys.includes(shownPane)) shownPane = 'input';
-  const panes = keys.map((key) => {
-    const count = key === 'input' ? plural(packed.total, 'point').replace(/\d+/, (n) => Number(n).toLocaleString('en')) : plural(packed[key].items.length, 'object');
-    const element = make('div', { className: 'pane' }, make('h3', {}, PANE_NAMES[key], make('small', {}, count)));
-    return { key, element, objects: key === 'input' ? null : scene[key] };
-  });
-  byId('panes').replaceChildren(...panes.map((pane) => pane.element));
-  fillWhich(panes);
-  fillModes();
+  scene = cache.get(current);
+  const { packed } = scene;
   [...byId('scenes').children].forEach((tab, k) => {
     tab.setAttribute('aria-selected', k === current);
     tab.tabIndex = k === current ? 0 : -1;
     if (k === current) bringIntoView(byId('scenes'), tab);
   });
   byId('score-box').hidden = !packed.pred;
-  byId('modes').hidden = byId('legend').parentElement.hidden = !(packed.pred || packed.truth);
-  viewer.show(scene, panes, keepCamera);
+  byId('beside-box').hidden = !packed.pred || !packed.truth;
+  viewer.selection = null;
+  arrange(false);
   showCut();
+  const thinned = packed.shown < packed.total ? `Shown are ${number(packed.shown)} of ${number(packed.total)} points, for display only. ` : '';
+  byId('hint').textContent = `${thinned}Drag to turn, wheel or pinch to zoom, right button or two fingers to move; click an object.`;
+}
+
+// The modes that a scene has something for.
+function modesOf({ pred, truth }) {
+  if (pred) return truth ? Object.keys(MODES) : ['color', 'class', 'instance', 'score'];
+  return truth ? ['color', 'class', 'instance'] : ['color'];
+}
+
+function panesOf({ pred, truth }) {
+  const own = pred || truth, { mode } = look;
+  if (pred && truth && look.beside && wide.matches) {
+    return [['input', pred, 'color'], ['pred', pred, mode === 'color' || mode === 'truth' ? 'instance' : mode],
+      ['truth', truth, mode === 'class' || mode === 'errors' ? mode : 'instance']];
+  }
+  if (mode === 'color') return [['input', own, mode]];
+  if (mode === 'truth' || !pred) return [['truth', truth, mode === 'class' ? mode : 'instance']];
+  return [['pred', pred, mode]];
+}
+
+// Lays out the panes of the mode.
+function arrange(keepCamera = true) {
+  const modes = modesOf(scene);
+  if (!modes.includes(look.mode)) look.mode = modes.includes('instance') ? 'instance' : 'color';
+  byId('modes').replaceChildren(...modes.map((mode) => make('button', {
+    type: 'button', 'data-mode': mode, 'aria-pressed': look.mode === mode,
+    onclick: () => { look.mode = mode; arrange(); byId('modes').querySelector(`[data-mode=${mode}]`).focus(); },
+  }, MODES[mode])));
+  byId('modes').hidden = modes.length < 2;
+  const panes = panesOf(scene).map(([key, objects, mode]) => {
+    const count = key === 'input' ? plural(scene.packed.total, 'point') : plural(objects.items.length, 'object');
+    return { key, objects, mode, element: make('div', { className: 'pane' }, make('h3', {}, PANE_NAMES[key], ' ', make('small', {}, count))) };
+  });
+  byId('panes').replaceChildren(...panes.map((pane) => pane.element));
+  byId('stage').classList.toggle('beside', panes.length > 1);
+  const { selection } = viewer;
+  viewer.show(scene, panes, keepCamera);
+  if (selection) viewer.select(selection);
   fillLists();
-  const thinned = packed.shown < packed.total ? ` Shown are ${packed.shown.toLocaleString('en')} of ${packed.total.toLocaleString('en')} points.` : '';
-  byId('hint').textContent = `Drag to turn, wheel or pinch to zoom, right button or two fingers to move, click an object to single it out.${thinned}`;
 }
 
 function select(selection) {
@@ -111,117 +105,39 @@ function select(selection) {
   markSelection();
 }
 
-function markSelection() {
-  for (const key of ['pred', 'truth']) {
-    for (const row of byId(`${key}-list`).querySelectorAll('button')) {
-      const on = viewer.selection && viewer.selection.key === key && viewer.selection.index === Number(row.dataset.index);
-      row.setAttribute('aria-pressed', Boolean(on));
-      if (on) bringIntoView(byId(`${key}-list`), row);
-    }
-  }
-}
-
 // --- controls ---
-function fillModes() {
-  const modes = [['object', 'Objects'], ['class', 'Classes']];
-  if (packed.pred && packed.truth) modes.push(['errors', 'Right & wrong']);
-  if (!modes.some(([mode]) => mode === viewer.look.mode)) viewer.look.mode = 'object';
-  byId('modes').replaceChildren(...modes.map(([mode, name]) => make('button', {
-    type: 'button', 'aria-pressed': viewer.look.mode === mode,
-    onclick: () => { viewer.look.mode = mode; fillModes(); viewer.repaint(); fillLists(); },
-  }, name)));
-}
-
-function fillWhich(panes) {
-  const mark = () => panes.forEach((pane) => pane.element.classList.toggle('shown', pane.key === shownPane));
-  byId('which').replaceChildren(...panes.map((pane) => make('button', {
-    type: 'button', 'aria-pressed': pane.key === shownPane,
-    onclick: () => { shownPane = pane.key; fillWhich(panes); viewer.redraw(); },
-  }, pane.key === 'truth' ? 'Truth' : PANE_NAMES[pane.key])));
-  mark();
-}
-
+const wide = window.matchMedia('(min-width: 761px)');
+wide.addEventListener('change', () => scene && arrange(false));
 function showCut() {
-  const frame = packed.frame;
-  byId('cut-out').textContent = `${((frame.top - frame.floor) * viewer.cutShare).toFixed(1)} m`;
+  byId('cut-out').textContent = `${((scene.frame.top - scene.frame.floor) * look.cutShare).toFixed(1)} m`;
 }
-
-byId('score').oninput = (event) => {
-  viewer.look.score = Number(event.target.value);
-  byId('score-out').textContent = viewer.look.score.toFixed(2);
-  viewer.repaint();
-  fillLists();
-};
-byId('cut').oninput = (event) => { viewer.cutShare = Number(event.target.value); showCut(); viewer.redraw(); };
-byId('dots').oninput = (event) => { viewer.dotScale = Number(event.target.value); viewer.redraw(); };
-byId('walls').onchange = (event) => { viewer.openWalls = event.target.checked; viewer.redraw(); };
-byId('turn').onchange = (event) => { viewer.turning = event.target.checked; viewer.redraw(); };
+function showScore() {
+  byId('score').value = look.score;
+  byId('score-out').textContent = look.score.toFixed(2);
+}
+byId('score').oninput = (event) => { look.score = Number(event.target.value); showScore(); viewer.repaint(); fillLists(); };
+byId('cut').oninput = (event) => { look.cutShare = Number(event.target.value); showCut(); viewer.sift(); viewer.redraw(); };
+byId('dots').oninput = (event) => { look.dotScale = Number(event.target.value); viewer.redraw(); };
+byId('walls').onchange = (event) => { look.openWalls = event.target.checked; viewer.sift(); viewer.redraw(); };
+byId('sparing').onchange = (event) => { look.sparing = event.target.checked; viewer.redraw(); };
+byId('beside').onchange = (event) => { look.beside = event.target.checked; arrange(false); };
+byId('turn').onchange = (event) => viewer.hold('turn', event.target.checked);
 byId('reset').onclick = () => viewer.home();
-byId('theme').onclick = () => {
-  theme = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
-  applyTheme();
-};
+byId('theme').onclick = () => { theme = look.dark ? 'light' : 'dark'; applyTheme(); fillLists(); };
 darkWish.addEventListener('change', applyTheme);
-
-// --- lists ---
-function colorOf(item) {
-  if (viewer.look.mode === 'class') return data.classColors[item.label];
-  if (viewer.look.mode === 'errors') return STATUS_COLORS[item.status];
-  return item.color;
-}
-
-function row(key, item, index) {
-  const cells = [make('span', { className: 'swatch', style: `background:${css(colorOf(item))}` }), make('span', {}, data.classes[item.label])];
-  if (item.score !== null) cells.push(make('span', { className: 'meter-cell', title: 'score', style: `--v:${item.score}` }, make('i'), item.score.toFixed(2)));
-  cells.push(make('span', { className: 'points' }, `${item.points.toLocaleString('en')} pts`));
-  const badge = key === 'truth' ? { found: 'good', missed: 'bad' }[item.status] : BADGES[item.status];
-  const text = item.status && (key === 'truth' || item.status === 'wrong class' || item.status === 'unmatched' ? item.status : `IoU ${item.iou.toFixed(2)}`);
-  cells.push(text ? make('span', { className: `badge ${badge}` }, text) : make('span'));
-  return make('li', {}, make('button', {
-    type: 'button', 'data-index': index, 'aria-pressed': false,
-    onclick: () => {
-      const now = viewer.selection;
-      select(now && now.key === key && now.index === index ? null : { key, index });
-    },
-  }, ...cells));
-}
-
-function fillLists() {
-  const { look } = viewer, visible = (item) => !look.hidden.has(item.label) && (item.score === null || item.score >= look.score);
-  for (const key of ['pred', 'truth']) {
-    const objects = packed[key], list = byId(`${key}-list`);
-    list.parentElement.hidden = !objects;
-    if (!objects) continue;
-    const items = objects.items.map((item, index) => ({ item, index })).filter(({ item }) => visible(item));
-    if (key === 'truth') items.sort((a, b) => (b.item.status === 'missed') - (a.item.status === 'missed') || a.index - b.index);
-    else items.sort((a, b) => b.item.score - a.item.score || a.index - b.index);
-    list.replaceChildren(...items.map(({ item, index }) => row(key, item, index)));
-    if (!items.length) list.append(make('li', { className: 'empty' }, 'None.'));
-    const good = items.filter(({ item }) => item.status === 'found').length;
-    const figure = items.some(({ item }) => item.status) ? (key === 'pred' ? `${good} of ${items.length} right` : `${good} of ${items.length} found`) : `${items.length}`;
-    byId(`${key}-heading`).replaceChildren(make('span', {}, key === 'pred' ? 'Predicted objects' : 'Ground truth'), make('small', {}, figure));
-  }
-  const counts = data.classes.map((name, label) => ({ name, label, pred: 0, truth: 0 }));
-  for (const key of ['pred', 'truth']) if (packed[key]) for (const item of packed[key].items) counts[item.label][key] += 1;
-  byId('legend').replaceChildren(...counts.filter((c) => c.pred || c.truth).map((c) => make('li', {}, make('button', {
-    type: 'button', 'aria-pressed': !look.hidden.has(c.label),
-    onclick: () => {
-      if (!look.hidden.delete(c.label)) look.hidden.add(c.label);
-      viewer.repaint();
-      fillLists();
-    },
-  }, make('span', { className: 'swatch', style: look.mode === 'class' ? `background:${css(data.classColors[c.label])}` : '' }), make('span', {}, c.name),
-  make('span', { className: 'points' }, [packed.pred && `${c.pred} predicted`, packed.truth && `${c.truth} true`].filter(Boolean).join(' · '))))));
-  markSelection();
-}
+document.addEventListener('pointerdown', (event) => {
+  if (!byId('menu').contains(event.target)) byId('menu').open = false;
+});
+byId('menu').addEventListener('keydown', (event) => { if (event.key === 'Escape') byId('menu').open = false; });
 
 // --- tabs ---
-data.scenes.forEach((scene, index) => {
-  const tab = make('button', { type: 'button', className: 'tab', role: 'tab', title: scene.name, onclick: () => open(index) },
-    make('img', { src: scene.thumbnail, alt: '' }), make('span', { className: 'name' }, scene.name), make('span', { className: 'figure' }, scene.figure));
-  if (scene.share !== null) tab.append(make('span', { className: 'meter' }, make('i', { style: `width:${100 * scene.share}%` })));
+data.scenes.forEach((packed, index) => {
+  const tab = make('button', { type: 'button', className: 'tab', role: 'tab', title: packed.name, onclick: () => open(index) },
+    make('img', { src: packed.thumbnail, alt: '' }), make('span', { className: 'name' }, packed.name), make('span', { className: 'figure' }, packed.figure));
+  if (packed.share !== null) tab.append(make('span', { className: 'meter' }, make('i', { style: `width:${100 * packed.share}%` })));
   byId('scenes').append(tab);
 });
+byId('scenes').hidden = data.scenes.length < 2;
 byId('scenes').addEventListener('keydown', (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (!step) return;
@@ -230,6 +146,19 @@ byId('scenes').addEventListener('keydown', (event) => {
   byId('scenes').children[current].focus();
 });
 
+// --- the viewer ---
+try {
+  const three = await loadThree();
+  viewer = new Viewer(three, {
+    stage: byId('stage'), canvas: byId('canvas'), tip: byId('tip'), look, data,
+    onSelect: select, onStep: (step) => open(current + step), describe,
+  });
+} catch (error) {
+  viewer = new StillPicture(byId('stage'), String(error.message || error).replace(/^THREE\.\w+: /, '').replace(/\.$/, ''));
+}
+window.viewer = viewer;  // for the console: viewer.frames, viewer.drawn
+showScore();
 applyTheme();
-if (data.scenes.length) open(0);
+open(0);
+document.documentElement.dataset.renderer = viewer.renderer ? 'webgl' : 'none';
 document.documentElement.dataset.ready = 'true';

@@ -1,6 +1,8 @@
-// Unpacks a scene: quantised coordinates, colours, and one object number per point (0 = none).
+// Unpacks a scene: places, colours, and one object number per point (0 = none). Paints it.
 const NEUTRAL = [0.985, 1.0, 1.02];
-const STATUS_COLORS = { found: [29, 155, 96], 'wrong class': [232, 150, 30], poor: [232, 150, 30], unmatched: [214, 58, 58], missed: [214, 58, 58] };
+const STATUS_COLORS = {
+  found: [86, 180, 233], 'wrong class': [230, 159, 0], poor: [240, 228, 66], unmatched: [213, 94, 0], missed: [204, 121, 167],
+};
 
 function bytesOf(base64) {
   const text = atob(base64), bytes = new Uint8Array(text.length);
@@ -8,36 +10,31 @@ function bytesOf(base64) {
   return bytes;
 }
 
-function idsOf(packed, wide) {
+function decodeObjects(packed) {
   if (packed === null) return null;
-  const bytes = bytesOf(packed);
-  return wide ? new Uint16Array(bytes.buffer) : bytes;
+  const bytes = bytesOf(packed.ids);
+  return { ...packed, ids: packed.wide ? new Uint16Array(bytes.buffer) : bytes };
 }
 
+// Places are metres from the middle of the room's floor, so that 32 bits are enough anywhere.
 function decodeScene(packed) {
-  const xyz = new Uint16Array(bytesOf(packed.xyz).buffer), count = xyz.length / 3;
-  const scene = {
-    name: packed.name, xyz, rgb: bytesOf(packed.rgb), count, total: packed.total,
-    origin: packed.origin, step: packed.step, frame: packed.frame,
-    pred: packed.pred && { ...packed.pred, ids: idsOf(packed.pred.ids, packed.pred.wide) },
-    truth: packed.truth && { ...packed.truth, ids: idsOf(packed.truth.ids, packed.truth.wide) },
-  };
-  scene.light = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    scene.light[i] = 0.299 * scene.rgb[3 * i] + 0.587 * scene.rgb[3 * i + 1] + 0.114 * scene.rgb[3 * i + 2];
-  }
+  const quantised = new Uint16Array(bytesOf(packed.xyz).buffer), count = quantised.length / 3;
+  const { frame, origin, step } = packed, middle = [...frame.centre, frame.floor];
+  const xyz = new Float32Array(3 * count), rgb = bytesOf(packed.rgb), light = new Float32Array(count);
+  for (let i = 0; i < 3 * count; i++) xyz[i] = origin[i % 3] - middle[i % 3] + step * quantised[i];
+  for (let i = 0; i < count; i++) light[i] = 0.299 * rgb[3 * i] + 0.587 * rgb[3 * i + 1] + 0.114 * rgb[3 * i + 2];
+  const scene = { packed, frame, middle, count, xyz, rgb, light, pred: decodeObjects(packed.pred), truth: decodeObjects(packed.truth) };
   scene.sides = wallSides(scene);
   return scene;
 }
 
 // Bit set of the room's sides on which each point lies.
-function wallSides(scene) {
-  const { frame, origin, step, xyz } = scene, sides = new Uint8Array(scene.count);
-  for (let i = 0; i < scene.count; i++) {
-    if (origin[2] + step * xyz[3 * i + 2] < frame.floor + 0.04) continue;
-    const x = origin[0] + step * xyz[3 * i] - frame.centre[0], y = origin[1] + step * xyz[3 * i + 1] - frame.centre[1];
+function wallSides({ frame, xyz, count }) {
+  const sides = new Uint8Array(count);
+  for (let i = 0; i < count; i++) {
+    if (xyz[3 * i + 2] < 0.04) continue;
     for (let axis = 0; axis < 2; axis++) {
-      const along = x * frame.axes[axis][0] + y * frame.axes[axis][1];
+      const along = xyz[3 * i] * frame.axes[axis][0] + xyz[3 * i + 1] * frame.axes[axis][1];
       if (along > frame.half[axis] - frame.margin) sides[i] |= 1 << axis;
       if (-along > frame.half[axis] - frame.margin) sides[i] |= 4 << axis;
     }
@@ -45,27 +42,65 @@ function wallSides(scene) {
   return sides;
 }
 
-// Colours of all points of one pane. look: { mode, hidden Set of classes, score, classColors, selected Set or null }.
-function paneColors(scene, objects, look) {
-  const colors = new Uint8Array(3 * scene.count), { rgb, light } = scene;
-  const tints = objects && objects.items.map((item, k) => {
-    if (look.hidden.has(item.label) || (item.score !== null && item.score < look.score)) return null;
-    if (look.mode === 'class') return look.classColors[item.label];
-    if (look.mode === 'errors') return STATUS_COLORS[item.status];
-    return item.color;
-  });
-  const chosen = look.selected, ids = look.ids;
-  for (let i = 0; i < scene.count; i++) {
-    const tint = objects && objects.ids[i] ? tints[objects.ids[i] - 1] : null;
-    let r, g, b;
-    if (!objects) { r = rgb[3 * i]; g = rgb[3 * i + 1]; b = rgb[3 * i + 2]; }
-    else if (tint) { const s = 0.74 + 0.4 * light[i] / 255; r = tint[0] * s; g = tint[1] * s; b = tint[2] * s; }
-    else { const grey = 96 + 0.42 * light[i]; r = grey * NEUTRAL[0]; g = grey; b = grey * NEUTRAL[2]; }
-    if (chosen && !(ids && ids[i] && chosen.has(ids[i] - 1))) {
-      const grey = look.dark ? 44 + 0.1 * light[i] : 206 + 0.12 * light[i];
-      r = 0.14 * r + 0.86 * grey; g = 0.14 * g + 0.86 * grey; b = 0.14 * b + 0.86 * grey;
+// Bit set of the room's sides that stand between it and a viewer in this direction (x, y).
+function facingSides(frame, toward) {
+  const length = Math.hypot(...toward) || 1;
+  return frame.axes.reduce((bits, axis, k) => {
+    const cosine = (axis[0] * toward[0] + axis[1] * toward[1]) / length;
+    return bits | (cosine > 0.25 ? 1 << k : 0) | (cosine < -0.25 ? 4 << k : 0);
+  }, 0);
+}
+
+const isCounted = (item, look) => item.score === null || item.score >= look.score;
+
+function rampColor(ramp, value) {
+  const at = Math.max(0, Math.min(1, value)) * (ramp.length - 1), k = Math.min(ramp.length - 2, Math.floor(at));
+  return ramp[k].map((low, c) => low + (ramp[k + 1][c] - low) * (at - k));
+}
+
+// The colour of an object; null where it shows the scan's own.
+function tintOf(item, mode, data) {
+  if (mode === 'color') return null;
+  if (mode === 'class') return data.classColors[item.label];
+  if (mode === 'score' && item.score !== null) return rampColor(data.scoreRamp, item.score);
+  if (mode === 'errors') return STATUS_COLORS[item.status];
+  return item.color;
+}
+
+// Colours of all points of a pane { objects, others, mode }; chosen: { ids, set } singles objects out, or null.
+function paneColors(scene, pane, look, chosen, data) {
+  const { rgb, light, count } = scene, colors = new Uint8Array(3 * count), { objects, mode } = pane;
+  const tints = objects && objects.items.map((item) => (isCounted(item, look) ? tintOf(item, mode, data) : null));
+  const missed = mode === 'errors' && objects === scene.pred && scene.truth;
+  for (let i = 0; i < count; i++) {
+    let r = rgb[3 * i], g = rgb[3 * i + 1], b = rgb[3 * i + 2];
+    if (objects && mode !== 'color') {
+      let tint = objects.ids[i] ? tints[objects.ids[i] - 1] : null;
+      if (!tint && missed && missed.ids[i] && missed.items[missed.ids[i] - 1].status === 'missed') tint = STATUS_COLORS.missed;
+      if (tint) { const s = 0.74 + 0.4 * light[i] / 255; r = tint[0] * s; g = tint[1] * s; b = tint[2] * s; }
+      else { const grey = (look.dark ? 58 : 104) + 0.42 * light[i]; r = grey * NEUTRAL[0]; g = grey; b = grey * NEUTRAL[2]; }
+    }
+    if (chosen && !(chosen.ids[i] && chosen.set.has(chosen.ids[i] - 1))) {
+      const grey = look.dark ? 40 + 0.1 * light[i] : 206 + 0.12 * light[i];
+      r = 0.16 * r + 0.84 * grey; g = 0.16 * g + 0.84 * grey; b = 0.16 * b + 0.84 * grey;
     }
     colors[3 * i] = Math.min(255, r); colors[3 * i + 1] = Math.min(255, g); colors[3 * i + 2] = Math.min(255, b);
   }
   return colors;
+}
+
+// Fills rows with the points that a pane shows and gives their number.
+function visibleRows(scene, objects, look, limits, rows) {
+  const { xyz, sides, count } = scene;
+  const gone = objects && objects.items.map((item) => isCounted(item, look) && look.hidden.has(item.label));
+  let number = 0;
+  for (let i = 0; i < count; i++) {
+    if (xyz[3 * i + 2] > limits.cut || sides[i] & limits.hiddenSides) continue;
+    if (objects) {
+      const id = objects.ids[i], item = id && objects.items[id - 1];
+      if (item && isCounted(item, look) ? gone[id - 1] : !look.rest) continue;
+    }
+    rows[number++] = i;
+  }
+  return number;
 }

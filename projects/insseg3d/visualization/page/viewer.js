@@ -1,90 +1,162 @@
-// The panes: what is drawn where, and what mouse, fingers and keys do to it.
+// The panes: one cloud, drawn by three.js into each of them, with one camera for all.
+const FIELD_OF_VIEW = 34, FRAME_MS = 1000 / 12, FEWEST = 20000;
+
+// three.js draws square dots: these are round, and darker towards their rim, which shows the form of things.
+function roundDots(three) {
+  const material = new three.PointsMaterial({ vertexColors: true });
+  material.onBeforeCompile = (shader) => {
+    shader.fragmentShader = shader.fragmentShader.replace('#include <color_fragment>', `#include <color_fragment>
+      vec2 offset = gl_PointCoord - 0.5;
+      float rim = 4.0 * dot(offset, offset);
+      if (rim > 1.0) discard;
+      diffuseColor.rgb *= 1.0 - 0.3 * rim * rim;`);
+  };
+  return material;
+}
+
 class Viewer {
-  constructor({ stage, canvas, panes, tip, onSelect, describe, onStep }) {
-    Object.assign(this, { stage, canvas, paneBox: panes, tip, onSelect, describe, onStep });
-    this.camera = new Camera();
-    this.look = { mode: 'object', hidden: new Set(), score: 0, classColors: [], dark: false };
-    this.cutShare = 1; this.dotScale = 1; this.openWalls = true; this.turning = false;
+  constructor(three, { stage, canvas, tip, look, data, onSelect, onStep, describe }) {
+    Object.assign(this, { three, stage, tip, look, data, onSelect, onStep, describe });
+    this.renderer = new three.WebGLRenderer({ canvas, alpha: true, antialias: false });
+    this.renderer.outputColorSpace = three.LinearSRGBColorSpace;  // colours come as they are to be seen
+    this.camera = new three.PerspectiveCamera(FIELD_OF_VIEW, 1, 0.02, 200);
+    this.camera.up.set(0, 0, 1);
+    this.controls = new three.OrbitControls(this.camera, stage);
+    Object.assign(this.controls, { zoomToCursor: false, maxPolarAngle: 1.82, rotateSpeed: 0.9, autoRotateSpeed: 1.6 });
+    this.material = roundDots(three);
+    this.raycaster = new three.Raycaster();
+    this.panes = [];
     this.selection = null;
-    this.points = this.makeRenderer();
+    this.budget = Infinity;  // points a frame while something moves
+    this.holds = new Set();  // what keeps it moving
     this.listen();
     new ResizeObserver(() => this.redraw()).observe(stage);
   }
 
-  // WebGL, or a plain canvas where it is missing or slow; #flat and #webgl in the address decide otherwise.
-  makeRenderer() {
-    const anyway = location.hash === '#webgl';
-    if (location.hash !== '#flat') {
-      try {
-        const points = new WebglPoints(this.canvas, anyway);
-        this.canvas.addEventListener('webglcontextlost', (event) => { event.preventDefault(); this.lost = true; });
-        this.canvas.addEventListener('webglcontextrestored', () => {
-          this.points = new WebglPoints(this.canvas, anyway);
-          this.lost = false;
-          this.points.load(this.scene, this.panes.length);
-          this.repaint();
-        });
-        this.kind = 'webgl';
-        return points;
-      } catch (error) {
-        const fresh = this.canvas.cloneNode();  // a canvas keeps its first kind of context
-        this.canvas.replaceWith(fresh);
-        this.canvas = fresh;
-      }
-    }
-    this.kind = 'canvas';
-    return new CanvasPoints(this.canvas);
-  }
-
-  // panes: [{ key, element, objects }], objects null for the scan's own colours.
+  // panes: [{ key, element, objects, mode }], objects null where the scan has none.
   show(scene, panes, keepCamera) {
-    this.scene = scene;
-    this.panes = panes;
-    this.selection = null;
+    const { three } = this;
+    if (scene !== this.scene) {
+      if (this.places) this.panes.forEach((pane) => pane.points.geometry.dispose());
+      this.places = new three.BufferAttribute(scene.xyz, 3);
+      this.scene = scene;
+      this.budget = Infinity;
+      this.selection = null;
+    } else this.panes.forEach((pane) => pane.points.geometry.dispose());
     this.tip.hidden = true;
-    this.points.load(scene, panes.length);
+    this.panes = panes.map((pane) => {
+      const geometry = new three.BufferGeometry();
+      geometry.setAttribute('position', this.places);
+      geometry.setAttribute('color', new three.BufferAttribute(new Uint8Array(3 * scene.count), 3, true));
+      geometry.setIndex(new three.BufferAttribute(new Uint32Array(scene.count), 1));
+      const points = new three.Points(geometry, this.material), world = new three.Scene();
+      points.frustumCulled = false;
+      world.add(points);
+      return { ...pane, points, world, box: null };
+    });
     this.repaint();
     if (!keepCamera) this.home();
   }
 
-  home() {
-    const frame = this.scene.frame, pane = this.panes.find((p) => p.element.offsetParent !== null) || this.panes[0];
-    this.camera.azimuth = Math.atan2(frame.axes[0][1], frame.axes[0][0]) - Math.PI / 3;
-    this.camera.elevation = 48 * Math.PI / 180;
-    const box = pane.element.getBoundingClientRect();
-    this.homeDistance = this.camera.fit(frame, box.height ? box.width / box.height : 1);
+  // Colours and visibility again, after the look or the selection has changed.
+  repaint() {
+    this.panes.forEach((pane) => {
+      const chosen = this.chosenIn(pane), color = pane.points.geometry.attributes.color;
+      color.array.set(paneColors(this.scene, pane, this.look, chosen, this.data));
+      color.needsUpdate = true;
+      this.outline(pane, chosen);
+    });
+    this.sift();
     this.redraw();
   }
 
-  // selection: { key: 'pred' | 'truth', index } or null; its counterpart lights up in the other pane.
+  limits() {
+    const { frame } = this.scene, { look, camera, controls } = this;
+    const open = look.cutShare >= 1 && frame.ceiling === null;
+    const toward = [camera.position.x - controls.target.x, camera.position.y - controls.target.y];
+    return {
+      cut: open ? Infinity : (frame.top - frame.floor) * look.cutShare,
+      hiddenSides: look.openWalls ? facingSides(frame, toward) : 0,
+    };
+  }
+
+  // Which points each pane shows. They come in random order, so that the first ones are a sample of all.
+  sift() {
+    const limits = this.limits();
+    this.siftedSides = limits.hiddenSides;
+    this.panes.forEach((pane) => {
+      const { index } = pane.points.geometry;
+      pane.visible = visibleRows(this.scene, pane.objects, this.look, limits, index.array);
+      index.needsUpdate = true;
+    });
+  }
+
+  // selection: { key: 'pred' | 'truth', index } or null; its counterpart lights up in the other panes.
   select(selection) {
     this.selection = selection;
     this.repaint();
   }
 
-  selectedIn(key) {
+  chosenIn(pane) {
     if (!this.selection) return null;
-    const { key: from, index } = this.selection;
-    const own = key === 'input' ? from : key;
-    if (own === from) return { objects: this.scene[from], set: new Set([index]) };
-    const others = this.scene[own];
-    if (!others) return null;
-    const set = new Set();
-    if (from === 'pred') {
-      const match = this.scene.pred.items[index].match;
-      if (match >= 0) set.add(match);
-    } else {
-      this.scene.pred.items.forEach((item, k) => { if (item.match === index && item.iou > 0.25) set.add(k); });
-    }
-    return { objects: others, set };
+    const { key: from, index } = this.selection, own = pane.key === 'input' ? from : pane.key;
+    const objects = this.scene[own];
+    if (own === from) return { objects, ids: objects.ids, set: new Set([index]) };
+    const matches = from === 'pred' ? [this.scene.pred.items[index].match]
+      : this.scene.pred.items.flatMap((item, k) => (item.match === index && item.iou > 0.25 ? [k] : []));
+    return { objects, ids: objects.ids, set: new Set(matches.filter((k) => k >= 0)) };
   }
 
-  repaint() {
-    this.panes.forEach((pane, k) => {
-      const selected = this.selectedIn(pane.key);
-      const look = { ...this.look, selected: selected && selected.set, ids: selected && selected.objects.ids };
-      this.points.paint(k, paneColors(this.scene, pane.objects, look));
-    });
+  // The upright boxes of what is singled out.
+  outline(pane, chosen) {
+    const { three } = this;
+    if (pane.box) {
+      pane.world.remove(pane.box);
+      pane.box.traverse((part) => part.geometry && part.geometry.dispose());
+    }
+    pane.box = null;
+    if (!chosen || !chosen.set.size) return;
+    pane.box = new three.Group();
+    for (const k of chosen.set) {
+      const { box } = chosen.objects.items[k];
+      if (!box) continue;
+      const solid = new three.BoxGeometry(...box.size.map((length) => length + 0.02));
+      const lines = new three.LineSegments(new three.EdgesGeometry(solid), new three.LineBasicMaterial({ color: this.look.dark ? 0xffffff : 0x171a21 }));
+      solid.dispose();
+      lines.position.fromArray(box.centre.map((value, axis) => value - this.scene.middle[axis]));
+      lines.rotation.z = box.yaw;
+      pane.box.add(lines);
+    }
+    pane.world.add(pane.box);
+  }
+
+  // The nearest place from where the whole room is seen.
+  home() {
+    const { three, camera, controls } = this, { frame } = this.scene;
+    const shown = this.panes.find((pane) => pane.element.offsetParent !== null) || this.panes[0];
+    const view = shown.element.getBoundingClientRect(), aspect = view.height ? view.width / view.height : 1;
+    const angle = Math.atan2(frame.axes[0][1], frame.axes[0][0]) - Math.PI / 3, raised = 48 * Math.PI / 180;
+    const toward = new three.Vector3(Math.cos(angle) * Math.cos(raised), Math.sin(angle) * Math.cos(raised), Math.sin(raised));
+    const right = new three.Vector3(-Math.sin(angle), Math.cos(angle), 0), up = toward.clone().cross(right);
+    const corners = [-1, 1].flatMap((a) => [-1, 1].flatMap((b) => [0, frame.top - frame.floor].map((z) => new three.Vector3(
+      a * frame.half[0] * frame.axes[0][0] + b * frame.half[1] * frame.axes[1][0],
+      a * frame.half[0] * frame.axes[0][1] + b * frame.half[1] * frame.axes[1][1], z))));
+    const slope = Math.tan(FIELD_OF_VIEW * Math.PI / 360), target = new three.Vector3();
+    let distance = 1;
+    for (let round = 0; round < 12; round++) {  // step back until all corners fit, then centre them, and again
+      const offsets = corners.map((corner) => corner.clone().sub(target));
+      distance = Math.max(...offsets.flatMap((offset) => [[right, aspect], [up, 1]].map(
+        ([axis, extent]) => Math.abs(offset.dot(axis)) / (0.95 * extent * slope) + offset.dot(toward))));
+      for (const axis of [right, up]) {
+        const slopes = offsets.map((offset) => offset.dot(axis) / (distance - offset.dot(toward)));
+        target.addScaledVector(axis, distance * (Math.max(...slopes) + Math.min(...slopes)) / 2);
+      }
+    }
+    camera.position.copy(target).addScaledVector(toward, distance);
+    Object.assign(controls, { minDistance: 0.04 * distance, maxDistance: 4 * distance });
+    Object.assign(camera, { near: 0.01 * distance, far: 8 * distance + 20 });
+    controls.target.copy(target);
+    controls.update();
     this.redraw();
   }
 
@@ -93,151 +165,145 @@ class Viewer {
     this.pending = true;
     requestAnimationFrame((time) => {
       this.pending = false;
-      if (!this.scene || this.lost) return;
-      if (this.turning) {
-        this.camera.azimuth += Math.min(60, time - (this.lastTime || time)) * 2.5e-4;
-        this.lastTime = time;
-      } else this.lastTime = 0;
-      this.draw();
-      if (this.turning) this.redraw();
+      if (!this.scene) return;
+      const moving = this.holds.size > 0;
+      if (moving) this.spare(time);
+      this.lastTime = moving ? time : 0;
+      this.draw(moving);
+      if (moving) this.redraw();
     });
   }
 
-  ratio() { return Math.min(2, window.devicePixelRatio || 1); }
-
-  rects() {
-    const ratio = this.kind === 'webgl' ? this.ratio() : 1, stage = this.stage.getBoundingClientRect();
-    return this.panes.map(({ element }) => {
-      const box = element.getBoundingClientRect();
-      if (box.width < 2 || box.height < 2) return null;
-      return {
-        x: Math.round((box.left - stage.left) * ratio), y: Math.round((box.top - stage.top) * ratio),
-        width: Math.round(box.width * ratio), height: Math.round(box.height * ratio),
-      };
-    });
+  // Draws fewer points while something moves, where all of them take too long.
+  spare(time) {
+    if (this.holds.has('turn')) this.controls.update(this.lastTime ? (time - this.lastTime) / 1000 : 0);
+    if (!this.lastTime) return;
+    const factor = Math.max(0.5, Math.min(1.25, FRAME_MS / (time - this.lastTime)));
+    const most = Math.max(...this.panes.map((pane) => pane.visible));
+    const budget = Math.max(FEWEST, factor * Math.min(this.budget, most));
+    this.budget = this.look.sparing && budget < most ? budget : Infinity;
   }
 
-  limits() {
-    const { origin, step, frame } = this.scene, top = (frame.top - frame.floor) * this.cutShare + frame.floor;
-    const open = this.cutShare >= 1 && frame.ceiling === null;
-    return {
-      cut: open ? 70000 : (top - origin[2]) / step,
-      hiddenSides: this.openWalls ? facingSides(frame, this.camera.azimuth) : 0,
-      dot: 1.8 * frame.spacing * this.dotScale,
-    };
+  draw(moving) {
+    const { renderer, camera, material, scene } = this, stage = this.stage.getBoundingClientRect();
+    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    renderer.setPixelRatio(ratio);
+    renderer.setSize(stage.width, stage.height, false);
+    renderer.setScissorTest(false);
+    renderer.clear();
+    renderer.setScissorTest(true);
+    if (this.limits().hiddenSides !== this.siftedSides) this.sift();
+    const dot = 1.7 * scene.frame.spacing * this.look.dotScale / Math.tan(FIELD_OF_VIEW * Math.PI / 360);
+    this.drawn = 0;
+    for (const pane of this.panes) {
+      const box = pane.element.getBoundingClientRect();
+      if (box.width < 2 || box.height < 2) continue;
+      const place = [box.left - stage.left, stage.bottom - box.bottom, box.width, box.height];
+      renderer.setViewport(...place);
+      renderer.setScissor(...place);
+      camera.aspect = box.width / box.height;
+      camera.updateProjectionMatrix();
+      const count = Math.min(pane.visible, moving ? Math.floor(this.budget) : Infinity);
+      pane.points.geometry.setDrawRange(0, count);
+      material.size = dot * Math.min(2, Math.sqrt(pane.visible / Math.max(1, count)));  // fewer dots are larger
+      renderer.render(pane.world, camera);
+      this.drawn += count;
+    }
+    this.frames = (this.frames || 0) + 1;
   }
 
-  draw() {
-    const ratio = this.kind === 'webgl' ? this.ratio() : 1;
-    const box = this.stage.getBoundingClientRect();
-    this.points.resize(Math.max(1, Math.round(box.width * ratio)), Math.max(1, Math.round(box.height * ratio)));
-    this.points.draw(this.camera, this.rects(), { ...this.limits(), ratio, moving: this.pointers.size > 0 || this.turning });
+  hold(what, on) {
+    if (on) this.holds.add(what);
+    else this.holds.delete(what);
+    this.redraw();
   }
 
-  // The object under a place of the stage: { pane, key, index, x, y }, or null.
+  // The object under a place of the page: { key, index }, or null.
   pick(clientX, clientY) {
     const pane = this.panes.find(({ element }) => {
       const box = element.getBoundingClientRect();
       return clientX >= box.left && clientX < box.right && clientY >= box.top && clientY < box.bottom;
     });
-    if (!pane) return null;
-    const objects = pane.objects || this.scene.pred || this.scene.truth;
-    if (!objects) return null;
-    const box = pane.element.getBoundingClientRect(), { xyz, sides, count } = this.scene;
-    const m = this.camera.matrix(box.width / box.height, this.scene.origin, this.scene.step), limits = this.limits();
-    const size = limits.dot * box.height / Math.tan(FIELD_OF_VIEW / 2);
-    const u = (clientX - box.left) / box.width * 2 - 1, v = 1 - (clientY - box.top) / box.height * 2;
-    let best = -1, nearest = Infinity;
-    for (let i = 0; i < count; i++) {
-      const x = xyz[3 * i], y = xyz[3 * i + 1], z = xyz[3 * i + 2];
-      if (z > limits.cut || sides[i] & limits.hiddenSides) continue;
-      const w = m[3] * x + m[7] * y + m[11] * z + m[15];
-      if (w < 0.05 || w > nearest) continue;
-      const dx = ((m[0] * x + m[4] * y + m[8] * z + m[12]) / w - u) * box.width / 2;
-      const dy = ((m[1] * x + m[5] * y + m[9] * z + m[13]) / w - v) * box.height / 2;
-      const reach = Math.max(3, size / w / 2);
-      if (dx * dx + dy * dy < reach * reach) { nearest = w; best = i; }
-    }
-    if (best < 0 || !objects.ids[best]) return null;
-    const index = objects.ids[best] - 1, item = objects.items[index];
-    if (this.look.hidden.has(item.label) || (item.score !== null && item.score < this.look.score)) return null;
-    return { key: objects === this.scene.pred ? 'pred' : 'truth', index };
+    if (!pane || !pane.objects) return null;
+    const box = pane.element.getBoundingClientRect(), { raycaster, camera } = this;
+    camera.aspect = box.width / box.height;
+    camera.updateProjectionMatrix();
+    raycaster.params.Points.threshold = 1.1 * this.scene.frame.spacing * this.look.dotScale;
+    const place = new this.three.Vector2((clientX - box.left) / box.width * 2 - 1, 1 - (clientY - box.top) / box.height * 2);
+    raycaster.setFromCamera(place, camera);
+    pane.points.geometry.setDrawRange(0, pane.visible);
+    const [hit] = raycaster.intersectObject(pane.points, false);
+    const id = hit ? pane.objects.ids[hit.index] : 0;
+    if (!id || !isCounted(pane.objects.items[id - 1], this.look)) return null;
+    return { key: pane.objects === this.scene.pred ? 'pred' : 'truth', index: id - 1 };
   }
 
-  hover(event) {
-    const hit = this.pick(event.clientX, event.clientY);
-    this.tip.hidden = !hit;
+  hover({ clientX, clientY }) {
+    const hit = this.pick(clientX, clientY), { tip } = this;
+    tip.hidden = !hit;
     if (!hit) return;
-    this.tip.replaceChildren(...this.describe(hit.key, hit.index));
-    const box = this.stage.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
-    this.tip.style.left = `${Math.min(x + 14, box.width - this.tip.offsetWidth - 6)}px`;
-    this.tip.style.top = `${y + 18 + this.tip.offsetHeight > box.height ? y - this.tip.offsetHeight - 10 : y + 18}px`;
+    tip.replaceChildren(...this.describe(hit.key, hit.index));
+    const box = this.stage.getBoundingClientRect(), x = clientX - box.left, y = clientY - box.top;
+    tip.style.left = `${Math.min(x + 14, box.width - tip.offsetWidth - 6)}px`;
+    tip.style.top = `${y + 18 + tip.offsetHeight > box.height ? y - tip.offsetHeight - 10 : y + 18}px`;
   }
 
   listen() {
-    const stage = this.stage;
-    this.pointers = new Map();
-    stage.addEventListener('contextmenu', (event) => event.preventDefault());
-    stage.addEventListener('pointerdown', (event) => {
-      stage.setPointerCapture(event.pointerId);
-      this.pointers.set(event.pointerId, event);
-      this.moved = 0;
-      this.tip.hidden = true;
-      stage.classList.add('dragging');
+    const { stage, controls } = this;
+    let pressed = null, hovering = 0;
+    controls.addEventListener('change', () => this.redraw());
+    controls.addEventListener('start', () => { this.tip.hidden = true; this.hold('drag', true); });
+    controls.addEventListener('end', () => this.hold('drag', false));
+    stage.addEventListener('pointerdown', (event) => { pressed = event; });
+    stage.addEventListener('pointerup', (event) => {
+      const still = pressed && Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) < 5;
+      if (still && event.button === 0) this.onSelect(this.pick(event.clientX, event.clientY));
+      pressed = null;
     });
     stage.addEventListener('pointermove', (event) => {
-      if (!this.pointers.has(event.pointerId)) { if (event.pointerType === 'mouse') this.hover(event); return; }
-      this.drag(event);
+      if (event.pointerType !== 'mouse' || event.buttons || hovering) return;
+      hovering = requestAnimationFrame(() => { hovering = 0; if (!this.holds.size) this.hover(event); });
     });
-    const release = (event) => {
-      if (!this.pointers.delete(event.pointerId)) return;
-      stage.classList.toggle('dragging', this.pointers.size > 0);
-      if (event.type === 'pointerup' && this.moved < 5) {
-        const hit = this.pick(event.clientX, event.clientY);
-        this.onSelect(hit && { key: hit.key, index: hit.index });
-        if (hit && event.pointerType !== 'mouse') this.hover(event);
-      }
-      this.redraw();
-    };
-    stage.addEventListener('pointerup', release);
-    stage.addEventListener('pointercancel', release);
     stage.addEventListener('pointerleave', () => { this.tip.hidden = true; });
-    stage.addEventListener('wheel', (event) => {
-      event.preventDefault();
-      this.camera.zoom(Math.exp(Math.max(-60, Math.min(60, event.deltaY)) * 0.0028), this.homeDistance);
-      this.redraw();
-    }, { passive: false });
     stage.addEventListener('dblclick', () => this.home());
     stage.addEventListener('keydown', (event) => this.key(event));
   }
 
-  drag(event) {
-    const before = this.pointers.get(event.pointerId), height = this.paneBox.clientHeight;
-    const dx = (event.clientX - before.clientX) / height, dy = (event.clientY - before.clientY) / height;
-    this.moved += (Math.abs(dx) + Math.abs(dy)) * height;
-    if (this.pointers.size >= 2) {
-      const other = [...this.pointers.values()].find((p) => p.pointerId !== event.pointerId);
-      const gap = (p) => Math.hypot(p.clientX - other.clientX, p.clientY - other.clientY) || 1;
-      this.camera.zoom(gap(before) / gap(event), this.homeDistance);
-      this.camera.pan(dx / 2, dy / 2);
-    } else if (event.buttons & 6 || event.shiftKey) this.camera.pan(dx, dy);
-    else this.camera.turn(dx * 3.2, dy * 2.4);
-    this.pointers.set(event.pointerId, event);
-    this.redraw();
-  }
-
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = 0.09, actions = {
-      ArrowLeft: () => this.camera.turn(step, 0), ArrowRight: () => this.camera.turn(-step, 0),
-      ArrowUp: () => this.camera.turn(0, step), ArrowDown: () => this.camera.turn(0, -step),
-      '+': () => this.camera.zoom(0.9, this.homeDistance), '=': () => this.camera.zoom(0.9, this.homeDistance),
-      '-': () => this.camera.zoom(1.11, this.homeDistance), 0: () => this.home(),
-      Escape: () => this.onSelect(null), '[': () => this.onStep(-1), ']': () => this.onStep(1),
+    const { controls } = this, step = 0.09, push = 40;
+    const move = (dx, dy) => (event.shiftKey ? controls.pan(dx * push, dy * push) : controls.rotateLeft(dx * step) || controls.rotateUp(dy * step));
+    const actions = {
+      ArrowLeft: () => move(1, 0), ArrowRight: () => move(-1, 0), ArrowUp: () => move(0, 1), ArrowDown: () => move(0, -1),
+      '+': () => controls.dollyIn(1.1), '=': () => controls.dollyIn(1.1), '-': () => controls.dollyOut(1.1),
+      0: () => this.home(), Escape: () => this.onSelect(null), '[': () => this.onStep(-1), ']': () => this.onStep(1),
     };
     if (!actions[event.key]) return;
     event.preventDefault();
     actions[event.key]();
-    this.redraw();
+    this.hold('key', true);
+    clearTimeout(this.keyTimer);
+    this.keyTimer = setTimeout(() => this.hold('key', false), 250);
   }
+}
+
+// Where there is no WebGL: the scene's picture, so that lists and figures stay of use.
+class StillPicture {
+  constructor(stage, why) {
+    const note = document.createElement('p');
+    note.append(`The scene cannot be turned here: ${why}. Lists and figures work.`);
+    this.picture = new Image();
+    this.picture.alt = '';
+    this.box = document.createElement('div');
+    this.box.className = 'still';
+    this.box.append(this.picture, note);
+    stage.append(this.box);
+    this.selection = null;
+  }
+
+  show(scene) { this.scene = scene; this.picture.src = scene.packed.thumbnail; }
+
+  select(selection) { this.selection = selection; }
+
+  repaint() {} redraw() {} sift() {} home() {} hold() {}
 }

@@ -1,0 +1,78 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""A page in a browser, as its reader sees and uses it."""
+import io
+
+import numpy as np
+from PIL import Image
+
+from insseg3d.apis.browser import console, load_page, mouse
+
+
+class Page:
+    """What a reader does with a scene page, and what there is to see of it."""
+
+    def __init__(self, driver, path):
+        self.driver = driver
+        load_page(driver, path.as_uri())
+
+    def run(self, script, *args):
+        return self.driver.execute_script(script, *args)
+
+    def complaints(self):
+        return console(self.driver)
+
+    def find(self, selector):
+        return self.driver.find_element('css selector', selector)
+
+    def texts(self, selector):
+        return self.run('return [...document.querySelectorAll(arguments[0])]'
+                        '.filter((e) => e.offsetParent).map((e) => e.innerText)', selector)
+
+    def press(self, selector):
+        self.run('document.querySelector(arguments[0]).click()', selector)
+
+    def settle(self):
+        """Wait until what was asked for is drawn."""
+        self.driver.set_script_timeout(20)
+        self.driver.execute_async_script(
+            'const done = arguments[0], wait = () => requestAnimationFrame(() => '
+            'viewer.pending || viewer.holds.size ? wait() : requestAnimationFrame(done)); wait();')
+
+    def picture(self):
+        """The stage as ``(height, width, 3)`` numbers."""
+        self.settle()
+        whole = np.asarray(Image.open(io.BytesIO(self.driver.get_screenshot_as_png())))[..., :3]
+        x, y, width, height = self.place('#stage')
+        return whole[y:y + height, x:x + width].astype(float)
+
+    def place(self, selector):
+        return [round(value) for value in self.run(
+            'const b = document.querySelector(arguments[0]).getBoundingClientRect();'
+            'return [b.left, b.top, b.width, b.height]', selector)]
+
+    def click(self, row, column):
+        """Click a pixel of the stage."""
+        x, y, *_ = self.place('#stage')
+        for kind, held in (('mouseMoved', False), ('mousePressed', True), ('mouseReleased', False)):
+            mouse(self.driver, kind, x + column, y + row, held=held)
+
+    def chosen(self):
+        """(list, class) of the rows that are marked."""
+        return [tuple(pair) for pair in self.run(
+            "return [...document.querySelectorAll('.objects [aria-pressed=true]')].map((row) => "
+            "[row.closest('ul').id, row.querySelector('.name').innerText])")]
+
+
+def inside(tone):
+    """Pixels whose neighbours are all of a colour, too: not on the rim of anything."""
+    result = tone.copy()
+    for axis in (0, 1):
+        for shift in range(-4, 5):
+            result &= np.roll(tone, shift, axis)
+    return result
+
+
+def tone_of(picture, color):
+    """Where a picture shows a colour, darker or lighter."""
+    size = np.linalg.norm(picture, axis=2) * np.linalg.norm(color) + 1e-9
+    return (picture @ np.asarray(color, dtype=float) / size > 0.995) & (size > 3000)
