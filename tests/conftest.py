@@ -106,14 +106,29 @@ def shrink(folder, leaf):
 
 
 @pytest.fixture(scope='session')
-def sure_weights(tmp_path_factory):
-    """An untrained checkpoint of the demo's leaf, made sure of its masks, so that it finds some."""
-    from insseg3d.apis import load_model
+def sure_weights(tmp_path_factory, own_points):
+    """An untrained checkpoint of the demo's leaf that finds several objects in ``own_points``.
+
+    Fresh from their initialisation all queries and all points are much the same, and one object
+    would hold the whole scan. Here both differ from their kind as a trained model's do.
+    """
+    from insseg3d.apis import load_model, predict_points
     torch.manual_seed(0)
-    model, _ = load_model(ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py')
+    model, config = load_model(ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py')
     head = model.decode_head
-    torch.nn.init.normal_(head.classifier.weight, std=3)
-    torch.nn.init.normal_(head.mask_embedding[-1].weight, std=3)
+    for layer, std in ((head.classifier, 1), (head.decoder.queries.embedding, 3),
+                       (head.mask_embedding[-1], 1)):
+        torch.nn.init.normal_(layer.weight, std=std)
+    points = (own_points - (500, -20, 3, 0, 0, 0)).astype(np.float32)
+    for layer in (head.point_projection, head.query_norm):
+        seen = []
+        hook = layer.register_forward_hook(lambda _, __, out, seen=seen: seen.append(out.detach()))
+        predict_points(model, config, points)
+        hook.remove()
+        mean, std = (f(seen[-1].flatten(0, -2), dim=0) for f in (torch.mean, torch.std))
+        with torch.no_grad():
+            layer.weight /= std[:, None] if layer.weight.ndim == 2 else std
+            layer.bias.sub_(mean).div_(std)
     path = tmp_path_factory.mktemp('weights') / 'model.pth'
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
     return path

@@ -14,6 +14,11 @@ FILE.details.json what has no place there: spread, operations, the curve, machin
 times the training and the test pipeline, transform by transform, on such a scan with made labels,
 and what a data loader with several processes makes of the training pipeline.
 
+    python tools/benchmark.py infer --model demo
+
+times the way from a .ply of 150k points (a made room, or --scan FILE) to the labelled .ply, the
+tables and the page, as tools/infer.py goes it, after loading the model.
+
     python tools/benchmark.py eval
 
 times the metric on made predictions, beside mmdetection3d's own function on the same masks.
@@ -40,7 +45,9 @@ from demo import ROOT, commit, shown, versions
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+import queryis  # noqa: F401
 from insseg3d.apis import (
+    InstanceSeg3DInferencer,
     StageTimer,
     build_pipeline,
     find_scans,
@@ -81,6 +88,17 @@ def parse_args(argv=None):
     data.add_argument('--workers', type=int, nargs='*', default=[0, 2],
                       help='also load with so many processes (default: 0 and 2; none: do not)')
     data.add_argument('--batches', type=int, default=6, help='batches that are loaded so')
+    infer = commands.add_parser('infer', help='from a scan to the files of its objects')
+    infer.set_defaults(run=run_infer)
+    infer.add_argument('--model', help='name or config (default: that inside the checkpoint)')
+    infer.add_argument('--weights', help='checkpoint (default: the last one of that name)')
+    infer.add_argument('--device', default='cpu')
+    infer.add_argument('--scan', help='any file that tools/infer.py reads; default: a made room')
+    infer.add_argument('--points', type=int, default=150_000, help='of the made room')
+    infer.add_argument('--seed', type=int, default=0, help='which made room')
+    infer.add_argument('--repeat', type=int, default=5, help='timed runs, after a first one')
+    infer.add_argument('--threads', type=int, help="torch's threads (default: all cores)")
+    infer.add_argument('--json', help='also write the figures to this file')
     evaluation = commands.add_parser('eval', help="the metric, beside mmdetection3d's")
     evaluation.set_defaults(run=run_eval)
     evaluation.add_argument('--scenes', type=int, default=312)
@@ -239,6 +257,28 @@ def run_data(args):
             print(f'training loader, {workers} processes, batches of {batch_size}: '
                   f'{rate:.1f} scenes a second')
     return report
+
+
+def run_infer(args):
+    from insseg3d.apis.inference_timing import time_inference, write_ply
+    start = time.perf_counter()
+    inferencer = InstanceSeg3DInferencer(args.model, args.weights, args.device)
+    loading = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        scan = Path(args.scan or Path(folder) / 'room.ply')
+        if not args.scan:
+            write_ply(scan, make_large_points(seed=args.seed, num_points=args.points))
+        report = time_inference(inferencer, scan, Path(folder) / 'found', repeat=args.repeat)
+    print(f"{report['points']} points, {report['objects']} objects; median of {args.repeat} runs, "
+          f'{torch.get_num_threads()} threads')
+    for name, seconds in report['seconds'].items():
+        print(f'{name:20s}{seconds:8.2f} s')
+    print(f"the first time {report['first_seconds']:.2f} s, loading the model before {loading:.2f} "
+          f"s; peak memory {report['peak_memory_mb']:.0f} MB")
+    return dict(
+        report, weights=shown(Path(inferencer.weights).resolve()), loading_seconds=loading,
+        device=args.device, threads=torch.get_num_threads(), machine=machine(args.device),
+        command=args.command_line, commit=commit(), versions=versions())
 
 
 def run_eval(args):

@@ -2,6 +2,7 @@
 """The benchmark runs and writes what it prints; its figures are not tested."""
 import json
 
+import numpy as np
 import pytest
 
 
@@ -85,3 +86,22 @@ def test_weights_belong_to_one_config(here, tiny_config):
 def test_a_folder_without_scans(here, tiny_config, tmp_path):
     with pytest.raises(FileNotFoundError, match='no scans; expected .bin files'):
         here('benchmark', 'speed', tiny_config, '--scans', tmp_path)
+
+
+def test_from_a_scan_to_files_stage_by_stage(here, sure_weights, own_points, tmp_path):
+    out = here('benchmark', 'infer', '--model', 'demo', '--weights', sure_weights, '--points', 4000,
+               '--repeat', 2, '--threads', 1, '--json', 'infer.json').stdout
+    report = json.loads((tmp_path / 'infer.json').read_text())
+    seconds = report['seconds']
+    whole = seconds.pop('whole')
+    assert list(seconds) == [
+        'read', 'look', 'voxelise', 'model', 'objects', 'labelled.ply', 'masks.npz', 'view.html',
+        'thumbnail: draw', 'thumbnail: save', 'rest']
+    assert all(0 < value < whole for value in seconds.values())
+    assert report['points'] == 4000 and report['first_seconds'] > 0
+    assert report['peak_memory_mb'] > 50 and report['device'] == 'cpu'
+    assert '4000 points' in out and 'view.html' in out
+    np.save('own.npy', own_points)
+    out = here('benchmark', 'infer', '--model', 'demo', '--weights', sure_weights, '--scan',
+               'own.npy', '--repeat', 1, '--threads', 1).stdout
+    assert '5000 points' in out

@@ -127,8 +127,21 @@ def read_obj(path: Path) -> Scan:
 
 
 def read_gltf(path: Path) -> Scan:
-    """All vertices of a glTF scene, which is in metres and y up by definition; needs trimesh."""
-    return _with_gltf_frame(path, scan_of(_load_mesh(path), str(path)))
+    """All vertices of the meshes and clouds of a glTF scene; needs trimesh.
+
+    It is in metres and y up by definition. Parts without colours are grey beside others.
+    """
+    scene = optional_module('trimesh', path).load(str(path), force='scene', process=False)
+    parts = [scan_of(part, str(path)) for part in scene.dump() if len(part.vertices)]
+    if not parts:
+        raise RawDataError(path, 'no vertices', 'a mesh or a cloud', 'Export it again')
+    colors = None
+    if any(part.colors is not None for part in parts):
+        colors = np.concatenate([
+            np.full(part.coords.shape, 128, np.uint8) if part.colors is None else part.colors
+            for part in parts])
+    coords = np.concatenate([part.coords for part in parts])
+    return _with_gltf_frame(path, Scan(str(path), coords, colors))
 
 
 def sample_mesh(path: Path, count: int) -> Scan:

@@ -15,7 +15,10 @@ from mmengine.config import Config
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.datasets.preparation.errors import RawDataError
+from insseg3d.ops import masks
 from insseg3d.scans import Assumptions, Scan, look_at
+
+from ..test_scans.writers import WRITERS
 
 CONFIG = Path(__file__).parents[3] / 'configs' / 'queryis' / 'queryis-s_demo.py'
 # An untrained model is sure of little: whatever it finds shall come out.
@@ -37,10 +40,10 @@ def result(inferencer, own_points):
 
 
 def test_a_result_covers_the_scan_as_it_came(result, own_points):
-    assert len(result) > 0
+    assert len(result) > 1
     np.testing.assert_array_equal(result.coords, own_points[:, :3])
     assert result.instance.shape == (len(own_points),)
-    assert set(result.instance.tolist()) == {-1, *range(len(result))} or result.instance.min() == 0
+    assert set(result.instance.tolist()) == {-1, *range(len(result))}
     assert (np.diff(result.scores) <= 0).all()
     assert result.names == [result.classes[label] for label in result.labels]
     assert len(result.classes) == 18 and len(result.remarks) >= 4
@@ -56,15 +59,40 @@ def test_any_order_of_the_points_gives_the_same_objects(inferencer, result, own_
     assert torch.equal(*seen)
 
 
-@pytest.mark.parametrize('ending', ['bin', 'npy', 'txt'])
-def test_any_format_gives_the_same_objects(inferencer, result, own_points, ending, tmp_path):
-    path = tmp_path / f'scan.{ending}'
-    {'bin': lambda: own_points.astype(np.float32).tofile(path), 'npy': lambda: np.save(
-        path, own_points), 'txt': lambda: np.savetxt(path, own_points, fmt='%.10f')}[ending]()
+@pytest.mark.parametrize('name', WRITERS)
+def test_any_format_gives_the_same_objects(inferencer, result, own_points, name, tmp_path):
+    WRITERS[name](tmp_path / name, own_points)
+    found = inferencer(tmp_path / name)
+    np.testing.assert_array_equal(found.instance, result.instance)
+    np.testing.assert_array_equal(found.labels, result.labels)
+    np.testing.assert_array_equal(found.coords, own_points[:, :3])
+
+
+def test_a_mesh_that_lies_on_its_side_by_definition(inferencer, result, own_points, tmp_path):
+    trimesh = pytest.importorskip('trimesh')
+    near = own_points - (500, -20, 3, 0, 0, 0)
+    cloud = trimesh.PointCloud(near[:, [1, 2, 0]], colors=near[:, 3:].astype(np.uint8))
+    cloud.export(tmp_path / 'scan.glb')
+    found = inferencer(tmp_path / 'scan.glb')
+    assert found.up.tolist() == [0, 1, 0]
+    np.testing.assert_array_equal(found.instance, result.instance)
+
+
+def test_path_text_list_and_folder(inferencer, result, own_points, tmp_path):
+    path = tmp_path / 'scan.npy'
+    np.save(path, own_points)
     (from_list,) = inferencer([path])
     for found in (inferencer(path), inferencer(str(path)), from_list, *inferencer(tmp_path)):
         np.testing.assert_array_equal(found.instance, result.instance)
-        np.testing.assert_array_equal(found.labels, result.labels)
+
+
+@pytest.mark.parametrize('chunk', [17, 500])
+def test_masks_made_in_pieces_are_the_same(inferencer, result, own_points, chunk, monkeypatch):
+    monkeypatch.setitem(masks.binary_masks.__kwdefaults__, 'chunk', chunk)
+    found = inferencer(own_points)
+    np.testing.assert_array_equal(found.labels, result.labels)
+    # Sums of other lengths may differ in their last digits, and so masks at one half.
+    assert (found.instance != result.instance).mean() < 1e-3
 
 
 def test_units_axes_and_place_do_not_matter(inferencer, result, own_points):

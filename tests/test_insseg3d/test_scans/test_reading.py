@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from plyfile import PlyData, PlyElement
 
 from insseg3d.datasets.preparation.errors import RawDataError
 from insseg3d.scans import extras, find_scans, read_scan, scan_of
+
+from .writers import WRITERS, write_las, write_ply
 
 RANDOM = np.random.default_rng(0)
 # Multiples of 1/1024: exact in float32 and in decimals.
@@ -17,84 +18,10 @@ RGB = RANDOM.integers(0, 256, (60, 3)).astype(np.uint8)
 TABLE = np.c_[XYZ, RGB]
 
 
-def write_ply(path, *, text=False, byte_order='<', faces=False):
-    vertex = np.empty(len(XYZ), dtype=[
-        ('confidence', 'f4'), *((name, 'f8') for name in 'xyz'),
-        *((name, 'u1') for name in ('red', 'green', 'blue')), ('label', 'i4'), ('class', 'i4')])
-    for k, name in enumerate(('x', 'y', 'z', 'red', 'green', 'blue')):
-        vertex[name] = TABLE[:, k]
-    elements = [PlyElement.describe(vertex, 'vertex')]
-    if faces:
-        face = np.array([([0, 1, 2],)], dtype=[('vertex_indices', 'i4', (3,))])
-        elements.append(PlyElement.describe(face, 'face'))
-    PlyData(elements, text=text, byte_order=byte_order).write(str(path))
-
-
-def write_obj(path):
-    lines = ['# a mesh', 'mtllib none.mtl', *(
-        f'v {" ".join(map(str, xyz))} {" ".join(map(str, rgb))}' for xyz, rgb in zip(XYZ, RGB / 255)
-    ), 'f 1 2 3']
-    path.write_text('\n'.join(lines))
-
-
-def write_las(path, scale=1 / 1024, offset=0):
-    laspy = pytest.importorskip('laspy')
-    if path.suffix == '.laz':
-        pytest.importorskip('lazrs')
-    header = laspy.LasHeader(point_format=2, version='1.2')
-    header.scales, header.offsets = [scale] * 3, [offset] * 3
-    las = laspy.LasData(header)
-    las.x, las.y, las.z = (XYZ + offset).T
-    las.red, las.green, las.blue = RGB.astype(np.uint16).T * 257
-    las.write(str(path))
-
-
-def write_pcd(path, encoding='binary'):
-    pypcd4 = pytest.importorskip('pypcd4')
-    packed = pypcd4.PointCloud.encode_rgb(RGB)
-    cloud = pypcd4.PointCloud.from_xyzrgb_points(np.c_[XYZ.astype(np.float32), packed])
-    cloud.save(path, encoding=getattr(pypcd4.Encoding, encoding.upper()))
-
-
-def write_ascii_pcd(path, kind):
-    """As PCL does: colours packed into an integer, or into the float of the same bits."""
-    pytest.importorskip('pypcd4')
-    packed = (RGB.astype(np.uint32) << (16, 8, 0)).sum(axis=1).astype(np.uint32)
-    colors = packed if kind == 'U' else [f'{value:.9g}' for value in packed.view(np.float32)]
-    path.write_text('\n'.join([
-        '# .PCD v0.7 - Point Cloud Data file format', 'VERSION 0.7', 'FIELDS x y z rgb',
-        'SIZE 4 4 4 4', f'TYPE F F F {kind}', 'COUNT 1 1 1 1', 'WIDTH 60', 'HEIGHT 1',
-        'VIEWPOINT 0 0 0 1 0 0 0', 'POINTS 60', 'DATA ascii',
-        *(f'{x} {y} {z} {color}' for (x, y, z), color in zip(XYZ, colors)), '']))
-
-
-WRITERS = {
-    'little.ply': write_ply,
-    'big.ply': lambda path: write_ply(path, byte_order='>'),
-    'text.ply': lambda path: write_ply(path, text=True),
-    'mesh.ply': lambda path: write_ply(path, faces=True),
-    'CAPITAL.PLY': write_ply,
-    'table.npy': lambda path: np.save(path, TABLE),
-    'arrays.npz': lambda path: np.savez(path, points=XYZ, colors=RGB),
-    'blanks.txt': lambda path: np.savetxt(path, TABLE, fmt='%.10f'),
-    'commas.csv': lambda path: np.savetxt(path, TABLE, fmt='%.10f', delimiter=','),
-    'scientific.xyz': lambda path: np.savetxt(path, TABLE),
-    'counted.pts': lambda path: np.savetxt(path, TABLE, fmt='%.10f', header='60', comments=''),
-    'mmdet3d.bin': lambda path: TABLE.astype(np.float32).tofile(path),
-    'mesh.obj': write_obj,
-    'cloud.las': write_las,
-    'cloud.laz': write_las,
-    'integers.pcd': lambda path: write_ascii_pcd(path, 'U'),
-    'floats.pcd': lambda path: write_ascii_pcd(path, 'F'),
-    'binary.pcd': write_pcd,
-    'compressed.pcd': lambda path: write_pcd(path, 'binary_compressed'),
-}
-
-
 @pytest.mark.parametrize('name', WRITERS)
 def test_every_format_gives_the_same_points_in_their_order(name, tmp_path):
     path = tmp_path / name
-    WRITERS[name](path)
+    WRITERS[name](path, TABLE)
     scan = read_scan(path)
     np.testing.assert_allclose(scan.coords, XYZ, atol=0 if path.suffix != '.las' else 1e-12)
     colors = np.asarray(scan.colors, dtype=np.float64)
@@ -104,7 +31,7 @@ def test_every_format_gives_the_same_points_in_their_order(name, tmp_path):
 
 
 def test_survey_coordinates_keep_their_digits(tmp_path):
-    write_las(tmp_path / 'far.las', offset=5_000_000)
+    write_las(tmp_path / 'far.las', TABLE, offset=5_000_000)
     assert np.abs(read_scan(tmp_path / 'far.las').coords - XYZ - 5_000_000).max() < 1e-8
 
 
@@ -115,6 +42,20 @@ def test_gltf_is_metres_and_y_up_by_definition(tmp_path):
     scan = read_scan(tmp_path / 'box.glb')
     assert (scan.units, scan.up) == ('m', 'y')
     np.testing.assert_allclose(scan.coords.max(axis=0), (1, 1.5, 2))
+
+
+def test_gltf_with_a_cloud_and_a_mesh_in_their_places(tmp_path):
+    trimesh = pytest.importorskip('trimesh')
+    scene = trimesh.Scene(trimesh.PointCloud(XYZ, colors=RGB))
+    scene.add_geometry(trimesh.creation.box((1, 1, 1)), transform=trimesh.transformations.
+                       translation_matrix((10, 0, 0)))
+    scene.export(tmp_path / 'both.glb')
+    scan = read_scan(tmp_path / 'both.glb')
+    of_cloud = scan.coords[:, 0] < 9
+    np.testing.assert_array_equal(scan.coords[of_cloud], XYZ)
+    np.testing.assert_array_equal(scan.colors[of_cloud], RGB)
+    assert of_cloud.sum() == 60 and (scan.coords[~of_cloud, 0] >= 9.5).all()
+    assert (scan.colors[~of_cloud] == 128).all()
 
 
 @pytest.mark.parametrize('ending', ['obj', 'glb', 'ply'])
@@ -129,7 +70,7 @@ def test_points_sampled_on_a_mesh_lie_on_it(ending, tmp_path):
 
 
 def test_sampling_a_cloud_says_what_is_missing(tmp_path):
-    write_ply(tmp_path / 'cloud.ply')
+    write_ply(tmp_path / 'cloud.ply', TABLE)
     with pytest.raises(RawDataError, match=r'no faces.*--mesh-samples'):
         read_scan(tmp_path / 'cloud.ply', mesh_samples=10)
 
@@ -145,7 +86,7 @@ def test_columns_can_be_named(tmp_path):
 
 
 def test_content_decides_and_is_told(tmp_path):
-    write_ply(tmp_path / 'scan.xyz')
+    write_ply(tmp_path / 'scan.xyz', TABLE)
     scan = read_scan(tmp_path / 'scan.xyz')
     np.testing.assert_array_equal(scan.coords, XYZ)
     assert scan.notes == ('named .xyz, but a .ply file; read so',)
