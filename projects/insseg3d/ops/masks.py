@@ -194,10 +194,13 @@ def resolve_overlaps(
     Returns:
         ``(P,)`` int64: row of the mask that owns the point, -1 where none does.
     """
-    owner = torch.full((masks.shape[1],), -1, dtype=torch.long, device=masks.device)
-    for rank, mask in enumerate(masks):
-        left = mask & (owner < 0)
-        enough = max(min_points, min_share * int(mask.sum()), 1)
-        if int(left.sum()) >= enough:
-            owner[left] = rank
-    return owner
+    owner = torch.zeros(masks.shape[1], dtype=torch.int32, device=masks.device)
+    free = torch.ones_like(owner, dtype=torch.uint8)
+    # On a GPU nothing in the loop waits for a number; on a CPU bytes are faster than booleans.
+    for number, mask in enumerate(masks.view(torch.uint8), start=1):
+        left = mask & free
+        enough = (min_share * mask.sum(dtype=torch.int32)).clamp(min=max(min_points, 1))
+        left *= (left.sum(dtype=torch.int32) >= enough).view(torch.uint8)
+        free ^= left
+        owner.add_(left, alpha=number)
+    return owner.long() - 1
