@@ -6,7 +6,8 @@
 sends every scene of every split through the config's own pipeline and prints what it found: sizes,
 units, density, colours, labels, objects of each class, and what would spoil a training, with the
 remedy. Exit status 1 if something would. Writes into --out: distributions.png and
-class_statistics.json (points and radius of an object of each class, from the first split).
+class_statistics.json (points and radius of an object of each class, from the first split, and
+the tables that configs of grouping methods hold).
 """
 import argparse
 import json
@@ -23,6 +24,7 @@ from insseg3d.inspection import (
     Expectations,
     class_statistics,
     class_table,
+    class_tables,
     find_problems,
     findings_text,
     gather_facts,
@@ -112,7 +114,8 @@ def main(argv=None) -> int:
     save_distributions(out / 'distributions.png', facts, expected)
     first = next(iter(statistics))
     (out / 'class_statistics.json').write_text(json.dumps(
-        {'split': first, 'scenes': len(facts[first]), 'classes': statistics[first]}, indent=2))
+        {'split': first, 'scenes': len(facts[first]), 'classes': statistics[first],
+         'tables': class_tables(statistics[first])}, indent=2))
     print(f'Written: {out / "distributions.png"}, {out / "class_statistics.json"}')
     return 1 if any(finding.level == 'error' for finding in findings) else 0
 

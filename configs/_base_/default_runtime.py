@@ -1,6 +1,6 @@
 # What every run has in common. Relative iteration counts stand in the schedules.
 default_scope = 'mmdet3d'
-custom_imports = dict(imports=['insseg3d', 'queryis'])
+custom_imports = dict(imports=['insseg3d', 'queryis', 'insseg_baselines'])
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

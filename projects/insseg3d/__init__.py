@@ -8,6 +8,7 @@ from . import (  # noqa: F401
     engine,
     evaluation,
     fileio,
+    heads,
     segmentors,
     transforms,
     visualization,

@@ -52,3 +52,18 @@ class SceneRows(NamedTuple):
     features: Tensor
     counts: Tensor
     point2row: Tensor
+
+
+class PointTargets(NamedTuple):
+    """What one scene's ground truth says, point by point.
+
+    Attributes:
+        semantic: ``(P,)`` class in ``[0, K)``, K for none of them; K + 1 + s for surface s of the
+            room, where the data set tells surfaces apart.
+        instance: ``(P,)`` in ``[0, G)``, -1 for none.
+        labels: ``(G,)`` class of each instance, in ``[0, K)``.
+    """
+
+    semantic: Tensor
+    instance: Tensor
+    labels: Tensor

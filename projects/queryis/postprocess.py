@@ -6,7 +6,8 @@ from mmdet3d.structures import PointData
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from insseg3d.ops.masks import BinaryMasks, resolve_overlaps
+from insseg3d.heads import label_map
+from insseg3d.ops.masks import BinaryMasks
 
 
 @TASK_UTILS.register_module()
@@ -63,26 +64,14 @@ class ArgmaxRanking:
         instances = InstanceData(
             masks=masks.inside[queries[order]].index_select(1, point2voxel),
             labels_3d=labels[order], scores_3d=scores[order])
-        return instances, self._label_map(instances)
+        return instances, label_map(
+            instances, score_thr=self.map_score_thr, min_points=self.min_points,
+            min_share=self.map_min_share)
 
     def _candidates(self, class_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Which query comes out with which label and class probability, three ``(R,)``."""
         probs, labels = class_logits.softmax(-1)[:, :-1].max(-1)
         return torch.arange(len(probs), device=probs.device), labels, probs
-
-    def _label_map(self, instances: InstanceData) -> PointData:
-        # Best first, so those are the first; their slice is a view, no copy of the masks.
-        confident = slice(int((instances.scores_3d >= self.map_score_thr).sum()))
-        labels, scores = instances.labels_3d[confident], instances.scores_3d[confident]
-        owner = resolve_overlaps(
-            instances.masks[confident], min_points=self.min_points, min_share=self.map_min_share)
-        kept = torch.unique(owner[owner >= 0])
-        renumber = owner.new_full((len(labels) + 1,), -1)
-        renumber[kept] = torch.arange(len(kept), device=owner.device)
-        return PointData(
-            pts_instance_mask=renumber[owner],
-            instance_labels=labels[kept],
-            instance_scores=scores[kept])
 
 
 @TASK_UTILS.register_module()

@@ -12,6 +12,8 @@ def shrink(config: Config, work_dir: str) -> Config:
     widths = shrink_backbone(model.backbone, model.get('neck', {}).get('stride', 1))
     if model.decode_head.type == 'QueryISHead':
         shrink_queries(model, widths)
+    elif 'grouping' in model.decode_head:
+        shrink_grouping(model.decode_head, widths[1])
     else:
         model.decode_head.channels = widths[1]
     for name in ('train', 'val', 'test'):
@@ -55,3 +57,17 @@ def shrink_queries(model: dict, widths: dict[int, int]) -> None:
     head.update(in_channels=widths[1], embed_dims=width)
     head.decoder.layer.embed_dims = width
     head.ranking.min_points = 1
+
+
+def shrink_grouping(head: dict, width: int) -> None:
+    """Proposals from the first iteration on, of coarse voxels and few points."""
+    head.in_channels = head.proposal_net.unet.base_channels = width
+    head.grouping.radius = 0.3
+    for key in ('prepare_iters', 'mask_iters'):
+        if key in head:
+            head[key] = 0
+    if 'class_points' in head.grouping:
+        head.grouping.class_points = [10] * head.num_classes
+    if 'min_points' in head.grouping:
+        head.grouping.min_points = 1
+    head.ranking.update(min_points=1, score_thr=0.0)

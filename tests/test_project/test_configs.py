@@ -2,6 +2,7 @@
 """Every config parses, builds (twice), runs on a scene, and means what it says."""
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,11 @@ def test_builds_twice_and_runs(config, models_seen):
 
     At full size, once for each distinct model; test_leaves.py trains each leaf, made small.
     """
-    if str(config.model) in models_seen:
+    # When parts begin to learn is of no matter here.
+    text = re.sub(r"'(prepare|mask)_iters': \d+", '', str(config.model))
+    if text in models_seen:
         return
-    models_seen.add(str(config.model))
+    models_seen.add(text)
     if config.model.backbone.type == 'MultiLevelMinkUNet':
         pytest.importorskip('spconv.pytorch')
         torch.set_num_threads(1)  # spconv's code for CPUs computes with one thread only

@@ -10,6 +10,8 @@ from mmengine import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from insseg3d.datasets import S3DISInstanceSegDataset
+
 from .shrinking import shrink
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -122,6 +124,44 @@ def test_six_folds_test_each_area_once_and_never_train_on_it(size):
         assert tuple(config.val_dataloader.dataset.areas) == (area,)
         others = {1, 2, 3, 4, 5, 6} - {area}
         assert set(config.train_dataloader.dataset.areas) == others
+
+
+BASELINES = ('pointgroup', 'hais', 'softgroup')
+
+
+@pytest.mark.parametrize('size', 'sl')
+@pytest.mark.parametrize('data', ['150k_scannet', '60k_s3dis-area5'])
+@pytest.mark.parametrize('method', BASELINES)
+def test_baselines_differ_from_the_method_in_the_head_alone(method, data, size):
+    """The same backbone, data, schedule and metric; training scenes also label wall and floor."""
+    ours, theirs = (Config.fromfile(CONFIGS / name / f'{name}-{size}_1xb10-{data}.py').to_dict()
+                    for name in (method, 'queryis'))
+    for config in (ours, theirs):
+        for part in ('type', 'neck', 'decode_head'):
+            config['model'].pop(part, None)
+    found = {key for key in differences(ours, theirs)
+             if key.split('.')[0] in ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg',
+                                      'val_cfg', 'test_cfg', 'default_hooks', 'randomness')
+             or 'dataloader' in key or 'evaluator' in key}
+    labels = {'train_dataloader.dataset.pipeline'} if 'scannet' in data else set()
+    assert found == {'model.backbone.out_strides'} | labels
+    if labels:
+        pipelines = [config['train_dataloader']['dataset']['pipeline'] for config in (ours, theirs)]
+        inner = pipelines[0][3].pop('transforms')
+        assert pipelines[0].pop(3) == dict(type='LabelStuff')
+        assert pipelines[1][3:5] == inner and pipelines[0] == pipelines[1][:3] + pipelines[1][5:]
+
+
+@pytest.mark.parametrize('method', BASELINES)
+def test_baselines_of_s3dis_have_tables_in_the_order_of_its_classes(method):
+    head = Config.fromfile(CONFIGS / method / f'{method}-s_1xb10-60k_s3dis-area5.py').model[
+        'decode_head']
+    classes = S3DISInstanceSegDataset.METAINFO['classes']
+    assert [classes[k] for k in head.whole_classes] == ['ceiling', 'floor']
+    if 'class_points' in head.grouping:  # SoftGroup's order is another
+        points = dict(zip(classes, head.grouping.class_points, strict=True))
+        assert (points['table'], points['chair'], points['sofa'], points['bookcase']) == (
+            5092, 1724, 5279, 7424)
 
 
 @pytest.mark.parametrize('trained', MIXING, indirect=True, ids=lambda path: path.stem)

@@ -1,14 +1,9 @@
 # 3D-QueryIS with channel unit 16 (S): 7 levels, J 2000, K 100, L 3, H 4.
 # Width of queries and points: 128; the paper's letter C serves both it and the channel unit.
+_base_ = 'sparse-res-unet-s.py'
 model = dict(
     type='InstanceSegmentor3D',
-    data_preprocessor=dict(type='Det3DDataPreprocessor'),
-    backbone=dict(
-        type='SparseResUNet',
-        in_channels=6,
-        base_channels=16,
-        num_levels=7,
-        out_strides=(1, 4)),
+    backbone=dict(out_strides=(1, 4)),
     neck=dict(
         type='RPGNeck',
         in_channels=48,

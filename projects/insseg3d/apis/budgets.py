@@ -2,7 +2,8 @@
 """Budgets: what brings a leaf of the paper's size to the size of made rooms.
 
 A budget multiplies and divides what the leaf says, and never overwrites what an ablation varies: a
-leaf with twice the representative points has twice as many here too.
+leaf with twice the representative points has twice as many here too. What a method wants to know of
+the objects of each class, it is told of the rooms that it is trained on.
 """
 import copy
 import math
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
+
+from insseg3d.inspection import class_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +84,7 @@ def fit_to_rooms(
         ValueError: If the leaf has other parts than the budget knows to bring to another size.
     """
     config = copy.deepcopy(leaf)
-    _fit_model(config, budget)
+    _fit_model(config, budget)  # reads how long the leaf trains
     _fit_data(config, budget, data_root)
     config.optim_wrapper.optimizer.lr *= budget.lr_factor
     config.param_scheduler = [
@@ -105,29 +108,51 @@ def fit_to_rooms(
 
 def _fit_model(config: Config, budget: Budget) -> None:
     model = config.model
-    backbone, neck, head = (model.get(part) for part in ('backbone', 'neck', 'decode_head'))
+    backbone, neck, head = (model.get(part) or {} for part in ('backbone', 'neck', 'decode_head'))
+    groups = 'grouping' in head
     missing = [name for name, found in (
-        ('backbone.base_channels', 'base_channels' in (backbone or {})),
-        ('backbone.num_levels', 'num_levels' in (backbone or {})),
-        ('neck.stride', 'stride' in (neck or {})),
-        ('decode_head.embed_dims', 'embed_dims' in (head or {}))) if not found]
+        ('backbone.base_channels', 'base_channels' in backbone),
+        ('backbone.num_levels', 'num_levels' in backbone),
+        ('neck.stride', groups or 'stride' in neck),
+        ('decode_head.embed_dims', groups or 'embed_dims' in head)) if not found]
     if missing:
         raise ValueError(
             f'{config.filename}: the model has no {", ".join(missing)}; a budget brings only '
-            'models with these to the size of made rooms. Write a leaf of that size instead.')
-    unit = backbone.base_channels
+            'models with these, or with a decode_head.grouping, to the size of made rooms. Write a '
+            'leaf of that size instead.')
+    backbone.update(num_levels=min(backbone.num_levels, budget.num_levels))
+    if groups:
+        _fit_grouping(head, budget, budget.iterations / config.train_cfg.max_iters)
+    else:
+        _fit_queries(config, budget)
+
+
+def _fit_queries(config: Config, budget: Budget) -> None:
+    backbone, neck, head = (config.model[part] for part in ('backbone', 'neck', 'decode_head'))
+    unit, levels = backbone.base_channels, backbone.num_levels
     stride = max(neck.stride // budget.stride_divisor, 1)
-    levels = min(backbone.num_levels, budget.num_levels)
     if stride > 2**(levels - 1):
         raise ValueError(f'{config.filename}: stride {neck.stride} is {stride} on made rooms, but '
                          f'the budget has {levels} levels, up to stride {2**(levels - 1)}.')
-    backbone.update(num_levels=levels, out_strides=tuple(sorted({1, stride})))
+    backbone.update(out_strides=tuple(sorted({1, stride})))
     neck.update(stride=stride, in_channels=unit * (1 + int(math.log2(stride))))
     width = 1.0 if head.embed_dims == unit else budget.width_factor
     factors = dict(num_points=budget.points_factor, num_queries=budget.queries_factor,
                    embed_dims=width, out_channels=width, feedforward_channels=width)
     for part in (neck, head):
         _scale(part, factors)
+
+
+def _fit_grouping(head: dict, budget: Budget, share: float) -> None:
+    """Lengths grow with the voxels; what begins later begins after the same share of the training.
+
+    Points of a voxel have one offset, so that a shifted object is as large as a voxel at least.
+    """
+    head.grouping.radius = round(head.grouping.radius * budget.voxel_factor, 6)
+    head.proposal_net.score_scale /= budget.voxel_factor
+    for key in ('prepare_iters', 'mask_iters'):
+        if key in head:
+            head[key] = round(head[key] * share)
 
 
 def _scale(part: dict, factors: dict[str, float]) -> None:
@@ -155,3 +180,20 @@ def _fit_data(config: Config, budget: Budget, data_root: str | Path) -> None:
         workers = budget.workers if name == 'train' else min(budget.workers, 1)
         loader.update(num_workers=workers, persistent_workers=workers > 0)
     config.train_dataloader.batch_size = budget.batch_size
+
+
+def needs_class_tables(config: Config) -> bool:
+    """Whether the model reads what objects of each class are usually like."""
+    return 'class_points' in config.model.decode_head.get('grouping', {})
+
+
+def fill_class_tables(config: Config, statistics: dict[str, dict]) -> None:
+    """Put what was found in the training data in place of a leaf's tables.
+
+    Args:
+        config: Of a run, changed in place.
+        statistics: As of ``class_statistics``, of the training data.
+    """
+    grouping = config.model.decode_head.grouping
+    grouping.update({
+        name: table for name, table in class_tables(statistics).items() if name in grouping})

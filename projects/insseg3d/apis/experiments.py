@@ -19,7 +19,7 @@ from mmengine.registry import init_default_scope
 
 from insseg3d.evaluation import class_metrics
 
-from .budgets import Budget, fit_to_rooms
+from .budgets import Budget, fill_class_tables, fit_to_rooms, needs_class_tables
 
 
 class RunFailed(RuntimeError):
@@ -177,6 +177,8 @@ class Experiments:
             config = fit_to_rooms(
                 Config.fromfile(leaf), self.budget, seed=seed,
                 data_root=self.out.resolve() / 'data' / 'scannet', results_file=tables.resolve())
+            if needs_class_tables(config):
+                fill_class_tables(config, self._class_statistics(config))
             parameters = count_parameters(config)
             config.dump(folder / 'config.py')
             print(f'{name}: training', flush=True)
@@ -189,6 +191,18 @@ class Experiments:
                 **read_scores(folder / 'test'))
             write_whole(result, found)
         return found
+
+    def _class_statistics(self, config: Config) -> dict[str, dict]:
+        """What the objects of the training rooms are like, looked at once."""
+        data = self.out / 'data'
+        with only_one(data) as lock:
+            if not (data / 'class_statistics.json').exists():
+                print('looking at the training rooms', flush=True)
+                config.dump(data / 'config.py')
+                self.launch(self._command(
+                    'check_dataset.py', data / 'config.py', '--splits', 'train', '--out', data),
+                    data / 'check.log', lock)
+            return json.loads((data / 'class_statistics.json').read_text())['classes']
 
     def _train(self, folder: Path, lock: int) -> float:
         """Train what is not trained yet.

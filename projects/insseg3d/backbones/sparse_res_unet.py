@@ -30,7 +30,8 @@ class SparseResUNet(BaseModule):
     the last norm (2 m) not counted.
 
     Args:
-        in_channels: features per voxel.
+        in_channels: features per voxel; None: they have ``base_channels`` already, and the levels
+            begin without a stem, as in the small networks over proposals.
         base_channels: m, the width of the finest level.
         num_levels: number of resolutions; strides are 1, 2, … 2 ** (num_levels - 1).
         blocks_per_level: residual blocks before the stride and again after the way up.
@@ -42,7 +43,7 @@ class SparseResUNet(BaseModule):
     Source: 3D-QueryIS, section 3.2, and the U-Nets of the methods that it cites.
     """
 
-    def __init__(self, *, in_channels: int = 6, base_channels: int = 16, num_levels: int = 7,
+    def __init__(self, *, in_channels: int | None = 6, base_channels: int = 16, num_levels: int = 7,
                  blocks_per_level: int = 2, out_strides: int | Sequence[int] | None = None,
                  backend: str = 'auto', init_cfg: dict | None = None):
         super().__init__(init_cfg=init_cfg)
@@ -55,7 +56,8 @@ class SparseResUNet(BaseModule):
                                    for i in range(blocks_per_level)))
 
         steps = list(zip(widths[:-1], widths[1:]))
-        self.stem = SubMConv3d(in_channels, base_channels, backend=backend)
+        self.stem = nn.Identity() if in_channels is None else SubMConv3d(
+            in_channels, base_channels, backend=backend)
         self.encoder = nn.ModuleList(blocks(width, width) for width in widths)
         self.down_norm = nn.ModuleList(BatchNorm(fine) for fine, _ in steps)
         self.down = nn.ModuleList(SparseConv3d(*step, backend=backend) for step in steps)

@@ -22,7 +22,9 @@ class InsSegDataset(Seg3DDataset):
 
     A subclass gives ``METAINFO``: ``classes`` (K names), ``palette`` (K colours),
     ``seg_valid_class_ids`` (the K stored semantic ids, in the order of the classes) and
-    ``seg_all_class_ids`` (every id that may occur, and at least one that is no class).
+    ``seg_all_class_ids`` (every id that may occur, and at least one that is no class); where the
+    data set tells surfaces of the room apart that are no objects, also ``stuff_classes`` and
+    ``seg_stuff_class_ids``, their names and stored ids, for ``LabelStuff``.
 
     Differs from mmdetection3d's data sets in this: no ``metainfo`` and no ``scene_idxs`` is
     needed, a ``metainfo`` with fewer classes also holds for the labels that are loaded, sizes
@@ -126,6 +128,7 @@ class InsSegDataset(Seg3DDataset):
         info = self.get_data_info(int(idx))
         check_file_sizes(info)
         info['draw'] = getattr(idx, 'draw', None)
+        info['stuff_class_ids'] = self.METAINFO.get('seg_stuff_class_ids', ())
         if not self.test_mode:
             info['dataset'] = self
         return self.pipeline(info)

@@ -44,4 +44,6 @@ class ScanNetInsSegDataset(InsSegDataset):
         'palette': [list(color) for _, _, color in _CLASSES],
         'seg_valid_class_ids': tuple(nyu40_id for _, nyu40_id, _ in _CLASSES),
         'seg_all_class_ids': tuple(range(41)),
+        'stuff_classes': ('wall', 'floor'),
+        'seg_stuff_class_ids': (1, 2),
     }

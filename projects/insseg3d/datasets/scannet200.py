@@ -30,6 +30,7 @@ def read_categories() -> tuple[Category, ...]:
 
 
 CATEGORIES = read_categories()
+_STUFF = [category for category in CATEGORIES if category.name in _WITHOUT_INSTANCES]
 _CLASSES = [category for category in CATEGORIES if category.name not in _WITHOUT_INSTANCES]
 
 
@@ -52,5 +53,7 @@ class ScanNet200InsSegDataset(InsSegDataset):
         'palette': make_palette(len(_CLASSES)),
         'seg_valid_class_ids': tuple(category.id for category in _CLASSES),
         'seg_all_class_ids': (0, *(category.id for category in CATEGORIES)),
+        'stuff_classes': tuple(category.name for category in _STUFF),
+        'seg_stuff_class_ids': tuple(category.id for category in _STUFF),
         'frequency': {category.name: category.frequency for category in _CLASSES},
     }

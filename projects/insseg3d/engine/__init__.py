@@ -2,9 +2,11 @@
 """Additions to mmengine's runner."""
 
 from .loops import DrawBasedTrainLoop
+from .progress import current_iteration
 from .safetensors_files import load_from_safetensors, safetensors_bytes
 from .sampler import DrawIndex, DrawSampler
 
 __all__ = [
-    'DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler', 'load_from_safetensors', 'safetensors_bytes',
+    'DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler', 'current_iteration', 'load_from_safetensors',
+    'safetensors_bytes',
 ]

@@ -3,7 +3,7 @@
 
 from .facts import Objects, SceneFacts, gather_facts
 from .findings import Expectations, Finding, find_problems
-from .report import class_statistics, class_table, findings_text, summary_table
+from .report import class_statistics, class_table, class_tables, findings_text, summary_table
 
 __all__ = [
     'Expectations',
@@ -12,6 +12,7 @@ __all__ = [
     'SceneFacts',
     'class_statistics',
     'class_table',
+    'class_tables',
     'find_problems',
     'findings_text',
     'gather_facts',

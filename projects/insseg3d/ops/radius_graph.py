@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from . import radius_kernels
+from .segment import running_index
 
 _SHRINK = 1 - 1e-6
 _MOST_CELLS = 2**62
@@ -150,7 +151,7 @@ def _have_close_points(points: Tensor, starts: Tensor, counts: Tensor, pairs: Te
     # Row by row of the first cell, so that a single pair of crowded cells fits into memory too.
     rows = counts[one]
     pair_of_row = torch.repeat_interleave(torch.arange(len(one), device=points.device), rows)
-    row = starts[one][pair_of_row] + _running(rows)
+    row = starts[one][pair_of_row] + running_index(rows)
     width = counts[two][pair_of_row]
     total, begin = width.cumsum(0), 0
     while begin < len(row):
@@ -159,7 +160,7 @@ def _have_close_points(points: Tensor, starts: Tensor, counts: Tensor, pairs: Te
         end = max(end, begin + 1)
         of_row = torch.repeat_interleave(
             torch.arange(begin, end, device=points.device), width[begin:end])
-        other = starts[two][pair_of_row[of_row]] + _running(width[begin:end])
+        other = starts[two][pair_of_row[of_row]] + running_index(width[begin:end])
         close = _square_length(points[row[of_row]] - points[other]) < radius**2
         is_close[pair_of_row[of_row[close]]] = True
         begin = end
@@ -170,13 +171,6 @@ def _square_length(vectors: Tensor) -> Tensor:
     """Squared lengths, summed in the order x, y, z on every device."""
     x, y, z = vectors.unbind(1)
     return x * x + y * y + z * z
-
-
-def _running(counts: Tensor) -> Tensor:
-    """0 to n − 1 for each n in turn."""
-    total = int(counts.sum())
-    starts = counts.cumsum(0) - counts
-    return torch.arange(total, device=counts.device) - starts.repeat_interleave(counts)
 
 
 def _propagate(labels: Tensor, edges: Tensor) -> Tensor:

@@ -36,6 +36,28 @@ def segment_mean(values: Tensor, index: Tensor, counts: Tensor) -> Tensor:
     return total / counts.clamp(min=1).to(values.dtype)[:, None]
 
 
+def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+    """The largest value of each column among the rows of ``values`` that carry the same index.
+
+    Args:
+        values: ``(R, C)``.
+        index: ``(R,)`` int64 in ``[0, num_segments)``.
+        num_segments: Rows of the result.
+
+    Returns:
+        ``(num_segments, C)``; a segment without rows is 0.
+    """
+    out = values.new_zeros(num_segments, values.shape[1])
+    return out.scatter_reduce(
+        0, index[:, None].expand_as(values), values, 'amax', include_self=False)
+
+
+def running_index(counts: Tensor) -> Tensor:
+    """0 to n - 1 for each n of ``counts`` in turn, ``(sum of counts,)`` int64."""
+    starts = counts.cumsum(0) - counts
+    return torch.arange(int(counts.sum()), device=counts.device) - starts.repeat_interleave(counts)
+
+
 def split_rows(values: Tensor, batch_index: Tensor, batch_size: int) -> list[Tensor]:
     """Split packed rows into one tensor a scene.
 

@@ -1,35 +1,25 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The model that mmdetection3d's runner sees: voxels, backbone, neck, head."""
+"""A model with a head of queries: voxels, backbone, neck, head."""
 from collections.abc import Sequence
 
-import torch
-from mmdet3d.models.segmentors.base import Base3DSegmentor
-from mmdet3d.registry import MODELS, TASK_UTILS
-from mmdet3d.structures import Det3DDataSample
-from mmengine.structures import BaseDataElement
+from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample, PointData
+from mmengine.structures import InstanceData
 from torch import Tensor
 
-from insseg3d.ops.segment import segment_mean
-from insseg3d.structures import SceneRows, SceneTargets, VoxelLevel
+from insseg3d.structures import SceneTargets, VoxelLevel
 
-from .strategies import ScenePart, VoxelFull
+from .voxel_segmentor import VoxelSegmentor3D, check_annotated, voxels_of
 
 
 @MODELS.register_module()
-class InstanceSegmentor3D(Base3DSegmentor):
+class InstanceSegmentor3D(VoxelSegmentor3D):
     """Instance segmentation of point clouds with a sparse backbone and a query head.
 
-    The data samples carry the voxels (``AddVoxelTables`` in the pipeline); here the points of each
-    voxel are averaged, and the parts are called one after another.
-
     Args:
-        backbone: Config; called with voxel features ``(V, C)`` and coordinates ``(V, 4)``, it
-            gives a dict of levels by stride, or the finest features alone.
+        backbone: As of :class:`VoxelSegmentor3D`, as are those not named here.
         neck: Config; called with the levels and B, it gives memory ``(B, J, C)`` and its padding.
         decode_head: Config of the head.
-        data_preprocessor: Config, mmdetection3d's ``Det3DDataPreprocessor`` as it is.
-        test_strategy: Config of how scenes reach the backbone at test time; ``VoxelFull`` if None.
-        init_cfg: As in mmengine.
     """
 
     def __init__(
@@ -41,64 +31,11 @@ class InstanceSegmentor3D(Base3DSegmentor):
             data_preprocessor: dict | None = None,
             test_strategy: dict | None = None,
             init_cfg: dict | None = None) -> None:
-        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        self.backbone = MODELS.build(backbone)
+        super().__init__(
+            backbone=backbone, data_preprocessor=data_preprocessor, test_strategy=test_strategy,
+            init_cfg=init_cfg)
         self.neck = MODELS.build(neck)
         self.decode_head = MODELS.build(decode_head)
-        self.test_strategy = TASK_UTILS.build(test_strategy or dict(type='VoxelFull'))
-
-    def extract_feat(
-            self, inputs: dict,
-            data_samples: Sequence[Det3DDataSample]) -> dict[int, VoxelLevel]:
-        """Average points into voxels and run the backbone.
-
-        Args:
-            inputs: ``points``, one ``(P, 6)`` a scene.
-            data_samples: One a scene, with its voxels.
-
-        Returns:
-            Levels by stride; the rows of stride 1 are the scenes' voxels, scene after scene.
-        """
-        return self._run_backbone([
-            part for points, sample in zip(inputs['points'], data_samples)
-            for part in VoxelFull().split(points, _voxels(sample))])
-
-    def extract_rows(
-            self, inputs: dict, data_samples: Sequence[Det3DDataSample]
-    ) -> tuple[dict[int, VoxelLevel], list[SceneRows]]:
-        """Run the backbone as the test strategy says.
-
-        Args:
-            inputs: As of ``extract_feat``, as is ``data_samples``.
-
-        Returns:
-            Levels by stride, of the points that queries are made from, and what the masks of
-            each scene are made over.
-        """
-        scenes = [
-            self.test_strategy.split(points, _voxels(sample))
-            for points, sample in zip(inputs['points'], data_samples)]
-        first, features = None, []
-        for parts in zip(*scenes):
-            levels = self._run_backbone(parts)
-            # The finest rows are in the order of the scenes, so that their lengths are known.
-            features.append(levels[1].features.split([len(part.coors) for part in parts]))
-            first = first or levels
-        rows = [self.test_strategy.join(parts, [of_part[b] for of_part in features])
-                for b, parts in enumerate(scenes)]
-        return first, rows
-
-    def _run_backbone(self, scenes: Sequence[ScenePart]) -> dict[int, VoxelLevel]:
-        """Average points into voxels and call the backbone."""
-        features = torch.cat([
-            segment_mean(scene.points, scene.point2voxel, scene.counts) for scene in scenes])
-        coors = torch.cat([
-            torch.cat([scene.coors.new_full((len(scene.coors), 1), b), scene.coors], 1)
-            for b, scene in enumerate(scenes)])
-        levels = self.backbone(features, coors)
-        if isinstance(levels, Tensor):
-            levels = {1: VoxelLevel(levels, coors)}
-        return levels
 
     def loss(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> dict[str, Tensor]:
         """Compute the losses of a batch, as a dict of scalars."""
@@ -106,24 +43,17 @@ class InstanceSegmentor3D(Base3DSegmentor):
         targets = [_targets(sample) for sample in data_samples]
         return self.decode_head.loss(memory, padding, voxels, targets, finest)
 
-    def predict(
-            self, inputs: dict,
-            data_samples: Sequence[Det3DDataSample]) -> Sequence[Det3DDataSample]:
-        """Add ``pred_instances_3d`` and ``pred_pts_seg`` to the data samples."""
+    def predict_scenes(
+            self, inputs: dict, data_samples: Sequence[Det3DDataSample]
+    ) -> list[tuple[InstanceData, PointData]]:
+        """Instances, and a map without overlaps, of each scene."""
         levels, rows = self.extract_rows(inputs, data_samples)
         memory, padding = self.neck(levels, len(data_samples))
-        results = self.decode_head.predict(memory, padding, rows, levels[1])
-        for sample, (instances, point_map) in zip(data_samples, results):
-            sample.pred_instances_3d = instances
-            sample.pred_pts_seg = point_map
-        return data_samples
+        return self.decode_head.predict(memory, padding, rows, levels[1])
 
     def encode_decode(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> tuple:
         """Run the network without losses or post-processing; gives the head's raw outputs."""
         return self.decode_head(*self._head_inputs(inputs, data_samples))
-
-    def _forward(self, inputs: dict, data_samples: Sequence[Det3DDataSample] = None) -> tuple:
-        return self.encode_decode(inputs, data_samples)
 
     def _head_inputs(
             self, inputs: dict, data_samples: Sequence[Det3DDataSample]
@@ -133,26 +63,13 @@ class InstanceSegmentor3D(Base3DSegmentor):
         levels = self.extract_feat(inputs, data_samples)
         memory, padding = self.neck(levels, len(data_samples))
         # The finest rows are in the order of the scenes, so that their lengths are known.
-        lengths = [len(_voxels(sample).coors) for sample in data_samples]
+        lengths = [len(voxels_of(sample).coors) for sample in data_samples]
         return memory, padding, list(levels[1].features.split(lengths)), levels[1]
 
 
-def _voxels(sample: Det3DDataSample) -> BaseDataElement:
-    """The voxels of a scene, or what to do to have them."""
-    if 'voxels' not in sample:
-        raise ValueError(
-            'InstanceSegmentor3D: the data sample carries no voxels '
-            f'(found {sorted(sample.keys())}); put AddVoxelTables after Pack3DDetInputs in the '
-            'pipeline.')
-    return sample.voxels
-
-
 def _targets(sample: Det3DDataSample) -> SceneTargets:
-    voxels = _voxels(sample)
-    if 'inst_voxel' not in voxels:
-        raise ValueError(
-            f'{sample.metainfo.get("lidar_path", "scene")}: no ground-truth instances to train '
-            'on; load masks (LoadAnnotations3D) and pack pts_instance_mask and pts_semantic_mask.')
+    check_annotated(sample)
+    voxels = sample.voxels
     return SceneTargets(
         voxels.counts, voxels.inst_voxel, voxels.inst_index, voxels.inst_points,
         sample.gt_instances_3d.labels_3d)

@@ -7,6 +7,7 @@ from .geometry import CenterCoordinates, ElasticDistortion, RandomMatrix
 from .instances import RelabelInstances, SelectInstances
 from .loading import CheckAnnotations, IfAnnotated, LoadSuperpoints
 from .seeding import draw_generator
+from .stuff import LabelStuff
 from .subsample import RandomSubsample
 from .voxels import AddVoxelTables
 
@@ -18,6 +19,7 @@ __all__ = [
     'DropColor',
     'ElasticDistortion',
     'IfAnnotated',
+    'LabelStuff',
     'LoadSuperpoints',
     'NormalizeColor',
     'RandomColorShift',

@@ -6,11 +6,18 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from insseg3d.apis.budgets import BUDGETS, fit_to_rooms
+from insseg3d.apis.budgets import (
+    BUDGETS,
+    fill_class_tables,
+    fit_to_rooms,
+    needs_class_tables,
+)
 from insseg3d.apis.experiments import count_parameters
 
 ROOT = Path(__file__).parents[3]
 LEAF = ROOT / 'configs' / 'queryis' / 'queryis-s_1xb10-150k_scannet.py'
+BASELINES = [ROOT / 'configs' / name / f'{name}-s_1xb10-150k_scannet.py'
+             for name in ('pointgroup', 'hais', 'softgroup')]
 ABLATIONS = sorted((LEAF.parent / 'ablations').glob('*/*.py'))
 
 
@@ -24,8 +31,13 @@ def fitted(leaf, budget='cpu', **changes):
     return found
 
 
-def test_sizes_are_those_of_the_demo():
-    ours, demo = fitted(LEAF), Config.fromfile(LEAF.with_name('queryis-s_demo.py'))
+@pytest.mark.parametrize('leaf', [LEAF, *BASELINES], ids=lambda leaf: leaf.stem)
+def test_sizes_are_those_of_the_demo(leaf):
+    demo = leaf.with_name(leaf.name.replace('1xb10-150k_scannet', 'demo'))
+    ours, demo = fitted(leaf), Config.fromfile(demo)
+    for table in ('class_points', 'class_radii'):  # which the runner fills in
+        for config in (ours, demo):
+            config.model.decode_head.get('grouping', {}).pop(table, None)
     assert ours.model == demo.model
     assert ours.optim_wrapper == demo.optim_wrapper
     assert ours.param_scheduler == demo.param_scheduler
@@ -77,8 +89,8 @@ def test_gpu_keeps_stride_width_and_distortion():
 
 
 @pytest.mark.parametrize('budget', BUDGETS)
-@pytest.mark.parametrize('leaf', ABLATIONS, ids=lambda leaf: leaf.stem)
-def test_every_ablation_builds_at_the_size_of_rooms(leaf, budget):
+@pytest.mark.parametrize('leaf', ABLATIONS + BASELINES, ids=lambda leaf: leaf.stem)
+def test_every_leaf_builds_at_the_size_of_rooms(leaf, budget):
     assert 1000 < count_parameters(fitted(leaf, budget))
 
 
@@ -97,3 +109,27 @@ def test_a_model_of_unknown_parts_is_refused():
 def test_a_stride_beyond_the_levels_is_refused():
     with pytest.raises(ValueError, match='stride 64 is 32 on made rooms, but the budget has 5'):
         fitted(LEAF, **{'model.neck.stride': 64})
+
+
+@pytest.mark.parametrize('leaf', BASELINES, ids=lambda leaf: leaf.stem)
+def test_lengths_grow_with_voxels_and_beginnings_keep_their_share(leaf):
+    theirs, ours = Config.fromfile(leaf).model.decode_head, fitted(leaf, 'gpu').model.decode_head
+    assert ours.grouping.radius == pytest.approx(2 * theirs.grouping.radius)
+    assert ours.proposal_net.score_scale == pytest.approx(theirs.proposal_net.score_scale / 2)
+    assert ours.prepare_iters == theirs.prepare_iters / 10  # 15,000 of 150,000 iterations
+    assert ours.get('mask_iters') == (theirs.mask_iters / 10 if 'mask_iters' in theirs else None)
+    assert ours.proposal_net.full_scale == theirs.proposal_net.full_scale
+
+
+def test_tables_of_classes_are_those_of_the_rooms():
+    statistics = {name: dict(num_objects=1, mean_points=100.4 + k, mean_radius=0.5)
+                  for k, name in enumerate('abcdefghijklmnopq')}
+    statistics['r'] = dict(num_objects=0, mean_points=None, mean_radius=None)
+    pointgroup, hais, softgroup = map(fitted, BASELINES)
+    assert not needs_class_tables(fitted(LEAF)) and not needs_class_tables(pointgroup)
+    for config in (hais, softgroup):
+        assert needs_class_tables(config)
+        fill_class_tables(config, statistics)
+        assert config.model.decode_head.grouping.class_points == [*range(100, 117), -1]
+    assert hais.model.decode_head.grouping.class_radii == [0.825] * 17 + [-1]
+    assert 'class_radii' not in softgroup.model.decode_head.grouping

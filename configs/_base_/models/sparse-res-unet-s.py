@@ -1,0 +1,9 @@
+# The backbone that all methods share, with channel unit 16 (S), and how batches reach it.
+model = dict(
+    data_preprocessor=dict(type='Det3DDataPreprocessor'),
+    backbone=dict(
+        type='SparseResUNet',
+        in_channels=6,
+        base_channels=16,
+        num_levels=7,
+        out_strides=(1,)))

@@ -1,0 +1,9 @@
+# HAIS-S on ScanNetV2 with the budget and the schedule of 3D-QueryIS.
+# Proposals from a fifth on, scores by masks from two fifths, as in the original.
+_base_ = [
+    '../_base_/models/hais-s.py',
+    '../_base_/datasets/scannet-stuff.py',
+    '../_base_/schedules/adamw-poly_150k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(prepare_iters=30000, mask_iters=60000))

@@ -1,0 +1,9 @@
+# SoftGroup-S on S3DIS, tested on Area 5, with the budget and the schedule of 3D-QueryIS.
+# Proposals from a fifth on.
+_base_ = [
+    '../_base_/models/softgroup-s_s3dis.py',
+    '../_base_/datasets/s3dis.py',
+    '../_base_/schedules/adamw-poly_60k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(prepare_iters=12000))

@@ -1,0 +1,195 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Semantic class and offset to the object's centre, point by point, and their losses."""
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ..layers import BatchNorm
+from ..ops.pointwise import (
+    instance_centers,
+    offset_direction_loss,
+    offset_l1_loss,
+    point_cross_entropy,
+)
+from ..structures import PointTargets, SceneRows
+
+
+class PackedPoints(NamedTuple):
+    """The points of a batch of scenes, one scene after the other.
+
+    Attributes:
+        features: ``(R, C)`` of the rows that stand for the points.
+        point2row: ``(P,)`` in ``[0, R)``.
+        coords: ``(P, 3)`` metres, as the network saw them.
+        scene: ``(P,)`` int64.
+        num_scenes: B.
+    """
+
+    features: Tensor
+    point2row: Tensor
+    coords: Tensor
+    scene: Tensor
+    num_scenes: int
+
+    @classmethod
+    def pack(cls, scenes: Sequence[SceneRows], coords: Sequence[Tensor]) -> 'PackedPoints':
+        """Put scenes, ``SceneRows`` and ``(P, 3)`` each, one after the other."""
+        start, point2row, scene = 0, [], []
+        for b, rows in enumerate(scenes):
+            point2row.append(rows.point2row + start)
+            scene.append(torch.full_like(rows.point2row, b))
+            start += len(rows.features)
+        return cls(
+            torch.cat([rows.features for rows in scenes]), torch.cat(point2row),
+            torch.cat(list(coords)), torch.cat(scene), len(scenes))
+
+
+class PackedTargets(NamedTuple):
+    """Ground truth of such a batch.
+
+    Attributes:
+        semantic: ``(P,)`` as of ``PointTargets``.
+        instance: ``(P,)`` in ``[0, G)``, numbered over the batch, -1 for none.
+        labels: ``(G,)`` class of each instance, in ``[0, K)``.
+    """
+
+    semantic: Tensor
+    instance: Tensor
+    labels: Tensor
+
+    @classmethod
+    def pack(cls, targets: Sequence[PointTargets]) -> 'PackedTargets':
+        """Put the scenes' targets one after the other."""
+        start, instance = 0, []
+        for scene in targets:
+            instance.append(torch.where(scene.instance >= 0, scene.instance + start, -1))
+            start += len(scene.labels)
+        return cls(
+            torch.cat([scene.semantic for scene in targets]), torch.cat(instance),
+            torch.cat([scene.labels for scene in targets]))
+
+
+class PointwiseOutputs(NamedTuple):
+    """What is said of the points of each row.
+
+    Attributes:
+        logits: ``(R, K + S)``, the K classes before the S surfaces of the room.
+        offsets: ``(R, 3)`` metres, to the centre of the point's object.
+    """
+
+    logits: Tensor
+    offsets: Tensor
+
+
+@MODELS.register_module()
+class OffsetL1Loss(nn.Module):
+    """Distance of the offsets from the true ones, as of :func:`offset_l1_loss`.
+
+    Args:
+        loss_weight: Of the loss.
+        most_weight: If given, a point weighs the length of its true offset, at most this, metres.
+            Source: HAIS's paper, with 1; its code does not.
+    """
+
+    def __init__(self, *, loss_weight: float = 1.0, most_weight: float | None = None) -> None:
+        super().__init__()
+        self.loss_weight, self.most_weight = loss_weight, most_weight
+
+    def forward(self, offsets: Tensor, targets: Tensor) -> Tensor:
+        """A scalar; arguments ``(P, 3)``."""
+        weights = None
+        if self.most_weight is not None:
+            weights = torch.linalg.vector_norm(targets, dim=1).clamp(max=self.most_weight)
+        return self.loss_weight * offset_l1_loss(offsets, targets, weights)
+
+
+@MODELS.register_module()
+class OffsetDirectionLoss(nn.Module):
+    """Direction of the offsets, as of :func:`offset_direction_loss`.
+
+    Args:
+        loss_weight: Of the loss.
+    """
+
+    def __init__(self, *, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, offsets: Tensor, targets: Tensor) -> Tensor:
+        """A scalar; arguments ``(P, 3)``."""
+        return self.loss_weight * offset_direction_loss(offsets, targets)
+
+
+@MODELS.register_module()
+class PointwiseHead(BaseModule):
+    """Semantic class and offset of each point.
+
+    All points of a voxel have the same features, so that both are computed voxel by voxel.
+    Deviation: from the PointGroup family, whose hidden layers normalise over points; here a voxel
+    counts once there, in the losses as often as it has points.
+
+    Args:
+        in_channels: C.
+        num_classes: K.
+        num_stuff: S, surfaces of the room that the data set tells apart beside the classes.
+        semantic_layers: Linear layers of the semantic branch, with norm and ReLU between.
+        offset_losses: Config of each loss on the offsets, by name.
+        init_cfg: As in mmengine.
+    """
+
+    def __init__(
+            self,
+            *,
+            in_channels: int,
+            num_classes: int,
+            offset_losses: dict[str, dict],
+            num_stuff: int = 0,
+            semantic_layers: int = 2,
+            init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.num_classes, self.num_stuff = num_classes, num_stuff
+        self.semantic = _linear_layers(in_channels, num_classes + num_stuff, semantic_layers)
+        self.offset = _linear_layers(in_channels, 3, 2)
+        self.offset_losses = nn.ModuleDict(
+            {name: MODELS.build(loss) for name, loss in offset_losses.items()})
+
+    def forward(self, features: Tensor) -> PointwiseOutputs:
+        """Say class and offset of ``(R, C)`` rows, in full precision."""
+        return PointwiseOutputs(*(
+            out if out.dtype == torch.float64 else out.float()
+            for out in (self.semantic(features), self.offset(features))))
+
+    def loss(
+            self, outputs: PointwiseOutputs, points: PackedPoints,
+            targets: PackedTargets) -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Returns:
+            ``loss_semantic`` and one ``loss_offset_<name>`` for each loss on the offsets.
+        """
+        losses = dict(loss_semantic=point_cross_entropy(
+            outputs.logits, points.point2row, self._labels(targets.semantic)))
+        inside = targets.instance >= 0
+        coords, owner = points.coords[inside].to(outputs.offsets.dtype), targets.instance[inside]
+        centers = instance_centers(coords, owner, len(targets.labels))
+        offsets = outputs.offsets.index_select(0, points.point2row[inside])
+        for name, loss in self.offset_losses.items():
+            losses[f'loss_offset_{name}'] = loss(offsets, centers[owner] - coords)
+        return losses
+
+    def _labels(self, semantic: Tensor) -> Tensor:
+        """Column of the logits for each label, -1 for none."""
+        beyond = semantic - 1
+        labels = torch.where(semantic < self.num_classes, semantic, beyond)
+        unknown = (semantic == self.num_classes) | (labels >= self.num_classes + self.num_stuff)
+        return labels.masked_fill(unknown, -1)
+
+
+def _linear_layers(in_channels: int, out_channels: int, layers: int) -> nn.Sequential:
+    hidden = [part for _ in range(layers - 1) for part in (
+        nn.Linear(in_channels, in_channels), BatchNorm(in_channels), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(in_channels, out_channels))

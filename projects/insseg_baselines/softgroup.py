@@ -1,0 +1,160 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""SoftGroup: points may be grouped in several classes; a network corrects class, mask and score.
+
+Source: SoftGroup (CVPR 2022) and the settings of its public code, as configs/softgroup/README.md
+lists them with every deviation.
+"""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmdet3d.registry import MODELS, TASK_UTILS
+from torch import Tensor, nn
+
+from insseg3d.heads import (
+    GroupingHead,
+    GroupingInput,
+    PackedTargets,
+    ProposalVoxels,
+    best_object,
+    object_iou,
+)
+from insseg3d.ops.clusters import (
+    Proposals,
+    keep_members,
+    keep_proposals,
+    radius_clusters,
+    repeat_proposals,
+)
+from insseg3d.ops.segment import segment_sum
+
+
+@TASK_UTILS.register_module()
+class SoftGrouping:
+    """Connected components of shifted points, for each class of all that may be of it.
+
+    Args:
+        class_points: Mean points of an object of each class, in training scenes; -1 where it is
+            not known: of such a class all components are proposals.
+        radius: Points closer than this hang together, metres.
+        min_prob: Points more probable than this are grouped in a class.
+        min_class_points: Classes with fewer such points in a scene are passed over.
+        min_share: Components of less than this share of the class's points are left out.
+        train_share: Share of a scan's points that a training scene has; sizes at test time are
+            multiplied by it, so that they compare with the table.
+    """
+
+    def __init__(
+            self,
+            *,
+            class_points: Sequence[float],
+            radius: float = 0.04,
+            min_prob: float = 0.2,
+            min_class_points: int = 100,
+            min_share: float = 0.05,
+            train_share: float = 1.0) -> None:
+        self.class_points = torch.tensor(class_points, dtype=torch.float64)
+        self.radius, self.min_prob = radius, min_prob
+        self.min_class_points, self.min_share = min_class_points, min_share
+        self.train_share = train_share
+
+    def __call__(self, inputs: GroupingInput, *, training: bool) -> Proposals:
+        """Group points, class by class."""
+        points, num_columns = inputs.points, inputs.logits.shape[1]
+        probable = (inputs.logits.softmax(1) > self.min_prob) & inputs.is_object
+        # Class by class, and in each the points in their order.
+        labels, chosen = probable.T.index_select(1, points.point2row).nonzero(as_tuple=True)
+        groups = points.scene[chosen] * num_columns + labels
+        counts = torch.bincount(groups, minlength=points.num_scenes * num_columns)
+        some = (counts >= self.min_class_points)[groups]
+        chosen, groups = chosen[some], groups[some]
+        parts, labels = _clusters(inputs.shifted[chosen], groups, chosen, self.radius)
+        labels = labels % num_columns
+        sizes = parts.sizes * (1.0 if training else self.train_share)
+        return keep_proposals(
+            parts, sizes >= self.min_share * self.class_points.to(sizes.device)[labels])
+
+
+def _clusters(
+        coords: Tensor, groups: Tensor, points: Tensor,
+        radius: float) -> tuple[Proposals, Tensor]:
+    """Components of points that may stand in several groups, and the group of each."""
+    entries = torch.arange(len(points), device=points.device)
+    parts = radius_clusters(coords, groups, entries, radius=radius)
+    group = groups[parts.first_members]
+    return parts._replace(members=points[parts.members]), group
+
+
+@MODELS.register_module()
+class SoftGroupHead(GroupingHead):
+    """Top-down refinement: class, mask for each class, and IoU for each class of every proposal.
+
+    Class K is "background".
+
+    Args:
+        num_classes: As of :class:`GroupingHead`, as are those not named here.
+        positive_iou: Proposals that overlap an object by this IoU or more learn its class and mask.
+        min_class_prob: At test time a proposal comes out once for every class that is more
+            probable than this.
+        mask_thr: At test time points with a higher mask logit come out.
+    """
+
+    def __init__(
+            self, *, num_classes: int, in_channels: int, positive_iou: float = 0.5,
+            min_class_prob: float = 0.001, mask_thr: float = -0.5, **options) -> None:
+        super().__init__(num_classes=num_classes, in_channels=in_channels, **options)
+        self.positive_iou = positive_iou
+        self.min_class_prob, self.mask_thr = min_class_prob, mask_thr
+        self.mask = nn.Sequential(
+            nn.Linear(in_channels, in_channels), nn.ReLU(),
+            nn.Linear(in_channels, num_classes + 1))
+        self.classify = nn.Linear(in_channels, num_classes + 1)
+        self.iou = nn.Linear(in_channels, num_classes + 1)
+
+    def proposal_loss(
+            self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets,
+            iteration: int) -> dict[str, Tensor]:
+        """``loss_class``, mean over proposals; ``loss_mask`` and ``loss_iou`` of positive ones."""
+        class_logits, iou_scores, mask_logits = self._describe(voxels)
+        best, owner = best_object(object_iou(proposals, targets))
+        owner = torch.where(best >= self.positive_iou, owner, -1)
+        # Owner -1 takes the last of these: background.
+        labels = F.pad(targets.labels, (0, 1), value=self.num_classes)[owner]
+        own_logits = mask_logits.gather(1, labels[voxels.proposal][:, None])[:, 0]
+        positive = owner >= 0
+        inside = (own_logits > 0)[voxels.grid.member2voxel]
+        wanted = object_iou(proposals, targets, inside)[positive, owner[positive]]
+        found = iou_scores.gather(1, labels[:, None])[positive, 0]
+        mask_loss = voxels.mask_cross_entropy(own_logits, proposals, targets, owner)
+        return dict(
+            loss_class=F.cross_entropy(class_logits, labels, reduction='sum')
+            / max(len(labels), 1),
+            loss_mask=mask_loss / (proposals.sizes[positive].sum() + 1),
+            loss_iou=(found - wanted).square().sum() / (positive.sum() + 1))
+
+    def judge(
+            self, proposals: Proposals, voxels: ProposalVoxels,
+            labels: Tensor) -> tuple[Proposals, Tensor, Tensor]:
+        """Each proposal for each class that is not too improbable, inside the mask of the class."""
+        class_logits, iou_scores, mask_logits = self._describe(voxels)
+        probs = class_logits.softmax(1)[:, :-1]
+        scores = probs * iou_scores[:, :-1].clamp(0, 1)
+        inside = mask_logits[:, :-1] > self.mask_thr
+        sizes = segment_sum(
+            inside * voxels.grid.counts[:, None], voxels.proposal, voxels.num_proposals)
+        possible = (probs > self.min_class_prob) & (sizes >= max(self.ranking.min_points, 1))
+        which, classes = possible.nonzero(as_tuple=True)
+        # Only as many as can come out, before their members are listed.
+        best = torch.sort(scores[which, classes], descending=True, stable=True).indices
+        best = best[:self.ranking.max_instances]
+        which, classes = which[best], classes[best]
+        found, entry = repeat_proposals(proposals, which)
+        found, left = keep_members(
+            found, inside[voxels.grid.member2voxel[entry], classes[found.proposal]])
+        return found, classes[left], scores[which, classes][left]
+
+    def _describe(self, voxels: ProposalVoxels) -> tuple[Tensor, Tensor, Tensor]:
+        """Class logits and IoU of each proposal, ``(N, K + 1)``, mask logits ``(V, K + 1)``."""
+        with torch.autocast(voxels.features.device.type, enabled=False):
+            mean = voxels.mean(voxels.features)
+            return self.classify(mean), self.iou(mean), self.mask(voxels.features)

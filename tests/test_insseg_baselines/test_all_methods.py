@@ -1,0 +1,197 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What holds for each of them: gradients, empty scenes, batches, limits, checkpoints."""
+import pytest
+import torch
+
+from insseg3d.structures import PointTargets, SceneRows
+
+from .helpers import CHANNELS, METHODS, NUM_CLASSES, NUM_STUFF, build_head, make_scene
+
+
+@pytest.fixture(params=METHODS)
+def method(request):
+    return request.param
+
+
+def loss_of(head, scenes, iteration=0):
+    losses = head.loss(*map(list, zip(*scenes)), iteration)
+    assert all(torch.isfinite(loss) for loss in losses.values()), losses
+    return losses
+
+
+def certain(head, favourite):
+    """Make a head that is sure of a class, wherever."""
+    with torch.no_grad():
+        head.pointwise.semantic[-1].weight.zero_()
+        head.pointwise.semantic[-1].bias.fill_(-9.0)[favourite] = 9.0
+        head.pointwise.offset[-1].weight.zero_()
+        head.pointwise.offset[-1].bias.zero_()
+    return head
+
+
+def test_every_parameter_gets_a_gradient(method):
+    head = certain(build_head(method).train(), 1)
+    losses = loss_of(head, [make_scene(0), make_scene(1)])
+    sum(losses.values()).backward()
+    missing = [name for name, p in head.named_parameters() if p.grad is None]
+    assert not missing
+    # Those of a network that saw proposals are not zero throughout.
+    assert head.proposal_net.unet.encoder[0][0].conv1.weight.grad.abs().max() > 0
+
+
+def test_before_its_time_the_network_has_losses_of_zero(method):
+    head = certain(build_head(method, prepare_iters=10).train(), 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(head, 'grouping', None)  # is not asked
+        losses = loss_of(head, [make_scene(0)], iteration=9)
+    assert losses['loss_semantic'] > 0 and losses['loss_offset_l1'] > 0
+    assert all(loss == 0 for name, loss in losses.items()
+               if name not in ('loss_semantic', 'loss_offset_l1'))
+    sum(losses.values()).backward()
+    assert not [name for name, p in head.named_parameters() if p.grad is None]
+    later = loss_of(head, [make_scene(0)], iteration=10)
+    assert sum(later.values()) > sum(losses.values())
+
+
+def test_no_points_of_objects(method):
+    """All is wall: nothing to group, in training as in tests; also without annotated objects."""
+    head = certain(build_head(method).train(), NUM_CLASSES)
+    rows, coords, targets = make_scene(0)
+    nothing = PointTargets(
+        torch.full_like(targets.semantic, NUM_CLASSES), torch.full_like(targets.instance, -1),
+        torch.zeros(0, dtype=torch.int64))
+    for truth in (targets, nothing):
+        losses = loss_of(head, [(rows, coords, truth)])
+        head.zero_grad()
+        sum(losses.values()).backward()
+        assert not [name for name, p in head.named_parameters() if p.grad is None]
+    (instances, point_map), = head.eval().predict([rows], [coords])
+    assert instances.masks.shape == (0, len(coords))
+    assert (point_map.pts_instance_mask == -1).all()
+    assert (point_map.pts_semantic_mask == NUM_CLASSES + 1).all()
+
+
+def test_objects_predicted_where_none_are_annotated(method):
+    head = certain(build_head(method).train(), 1)
+    rows, coords, targets = make_scene(0)
+    nothing = PointTargets(
+        torch.full_like(targets.semantic, NUM_CLASSES), torch.full_like(targets.instance, -1),
+        torch.zeros(0, dtype=torch.int64))
+    losses = loss_of(head, [(rows, coords, nothing), make_scene(1)])
+    sum(losses.values()).backward()
+    losses = loss_of(head, [(rows, coords, nothing)])
+    sum(losses.values()).backward()
+
+
+def test_a_scene_of_one_point(method):
+    rows = SceneRows(torch.randn(1, CHANNELS), torch.ones(1, dtype=torch.long),
+                     torch.zeros(1, dtype=torch.long))
+    coords, zero = torch.zeros(1, 3), torch.zeros(1, dtype=torch.long)
+    head = certain(build_head(method).train(), 1)
+    loss_of(head, [(rows, coords, PointTargets(zero, zero, zero))])
+    (instances, _), = head.eval().predict([rows], [coords])
+    assert instances.masks.shape[1] == 1
+
+
+def test_a_single_huge_component(method):
+    """50,000 points in one place, one class: one proposal, or one from each of two runs."""
+    num = 50_000
+    generator = torch.Generator().manual_seed(0)
+    point2row = torch.randint(1000, (num,), generator=generator)
+    rows = SceneRows(torch.randn(1000, CHANNELS, generator=generator),
+                     torch.bincount(point2row, minlength=1000), point2row)
+    coords = torch.rand(num, 3, generator=generator)
+    zeros = torch.zeros(num, dtype=torch.long)
+    head = certain(build_head(method).train(), 0)
+    loss_of(head, [(rows, coords, PointTargets(zeros, zeros, zeros[:1]))])
+    (instances, _), = head.eval().predict([rows], [coords])
+    assert len(instances.masks) == 0 or instances.masks.sum(1).max() > num / 2
+
+
+def test_two_scenes_equal_each_alone(method):
+    head = certain(build_head(method).eval(), 1)
+    scenes = [make_scene(0), make_scene(3, num_points=120)]
+    both = head.predict([s[0] for s in scenes], [s[1] for s in scenes])
+    for (rows, coords, _), (instances, point_map) in zip(scenes, both):
+        (alone, alone_map), = head.predict([rows], [coords])
+        assert len(alone.masks) > 0
+        assert torch.equal(alone.masks, instances.masks)
+        assert torch.equal(alone.scores_3d, instances.scores_3d)
+        assert torch.equal(alone_map.pts_instance_mask, point_map.pts_instance_mask)
+        assert torch.equal(alone_map.pts_semantic_mask, point_map.pts_semantic_mask)
+
+
+def test_grouping_two_scenes_at_once_equals_each_alone(method):
+    head = certain(build_head(method).eval(), 1)
+    scenes = [make_scene(0), make_scene(3, num_points=120)]
+
+    def sets(scenes):
+        points, outputs = head([s[0] for s in scenes], [s[1] for s in scenes])
+        found = head.group(points, outputs)
+        return [frozenset(found.members[found.proposal == n].tolist())
+                for n in range(found.num_proposals)]
+
+    start = len(scenes[0][1])
+    alone = sets(scenes[:1]) + [
+        frozenset(p + start for p in points) for points in sets(scenes[1:])]
+    assert len(alone) > 4 and sorted(sets(scenes), key=min) == sorted(alone, key=min)
+
+
+def test_more_proposals_than_the_limit_are_thinned(method):
+    head = certain(build_head(method, max_proposals=2).train(), 1)
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        describe = head.proposal_net.forward
+
+        def watch(points, proposals, place=None):
+            seen.append(proposals)
+            return describe(points, proposals, place)
+
+        patch.setattr(head.proposal_net, 'forward', watch)
+        for iteration in (0, 0, *range(1, 9)):
+            loss_of(head, [make_scene(0), make_scene(1)], iteration)
+    assert all(proposals.num_proposals == 4 for proposals in seen)  # two a scene
+    assert torch.equal(seen[0].members, seen[1].members)
+    assert any(not torch.equal(seen[0].members, other.members) for other in seen[2:])
+
+
+def test_losses_depend_on_the_iteration_and_on_nothing_else_that_is_random(method):
+    head = certain(build_head(method).train(), 1)
+    scenes = [make_scene(0), make_scene(1)]
+    torch.manual_seed(1)
+    one = loss_of(head, scenes, 3)
+    torch.manual_seed(2)
+    two = loss_of(head, scenes, 3)
+    assert one == two
+
+
+def test_whole_classes_are_one_object_each(method):
+    head = certain(build_head(method, whole_classes=(1,)).eval(), 1)
+    rows, coords, _ = make_scene(0)
+    (instances, _), = head.predict([rows], [coords])
+    assert instances.masks.all() and instances.labels_3d.tolist() == [1]
+    assert instances.scores_3d.tolist() == [1]
+    other = certain(build_head(method, whole_classes=(0,)).eval(), 1)
+    (instances, _), = other.predict([rows], [coords])
+    assert len(instances.labels_3d) > 1 and 0 not in instances.labels_3d.tolist()
+
+
+def test_checkpoint_of_another_label_set_is_refused(method):
+    head = build_head(method)
+    again = build_head(method)
+    again.load_state_dict(head.state_dict())
+    config = build_head(method)
+    config.is_object = torch.zeros(NUM_CLASSES + NUM_STUFF + 1, dtype=torch.bool)
+    with pytest.raises(RuntimeError, match='has 6 semantic classes, the config 7'):
+        config.load_state_dict(head.state_dict(), strict=False)
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_the_same(method):
+    head = certain(build_head(method).eval(), 1)
+    rows, coords, _ = make_scene(0)
+    (one, _), = head.predict([rows], [coords])
+    there = SceneRows(*(part.to('cuda') for part in rows))
+    (two, _), = head.to('cuda').predict([there], [coords.to('cuda')])
+    assert torch.equal(one.masks, two.masks.cpu())
+    torch.testing.assert_close(one.scores_3d, two.scores_3d.cpu(), rtol=1e-3, atol=1e-4)
