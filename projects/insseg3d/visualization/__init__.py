@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pictures of scans and their objects: PLY files, PNG views and a page for the browser."""
+from .figure import MethodResult, draw_figure
 from .page_hook import ScenePageHook
 from .palette import instance_palette
 from .ply import write_instance_ply
@@ -10,9 +11,11 @@ from .scene_page import write_scene_page
 __all__ = [
     'Comparison',
     'InstanceMap',
+    'MethodResult',
     'Scene',
     'ScenePageHook',
     'compare',
+    'draw_figure',
     'instance_palette',
     'render_views',
     'save_png',

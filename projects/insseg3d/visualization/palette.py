@@ -1,10 +1,11 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Colours for objects: far apart for every eye, the same in every run."""
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from .scene import Comparison, InstanceMap, Scene
+from .scene import Comparison, InstanceMap, Scene, overlaps
 
 PALETTE_SIZE = 28
 _NEAR_METRES = 1.2
@@ -65,35 +66,71 @@ def object_colors(
     Returns:
         ``(Q, 3)`` and ``(G, 3)`` uint8 of predicted and true objects; None where there are none.
     """
-    centres: list[np.ndarray] = []
-    chosen: list[int] = []
-
-    def choose(centre: np.ndarray) -> int:
-        cost = np.zeros(PALETTE_SIZE)
-        if centres:
-            distance = np.linalg.norm(np.array(centres) - centre, axis=1)
-            cost = np.exp(-distance / _NEAR_METRES) @ _closeness()[chosen]
-        index = int(np.argmin(cost.round(9) + 1e-6 * np.arange(PALETTE_SIZE)))
-        centres.append(centre)
-        chosen.append(index)
-        return index
-
-    palette = instance_palette(PALETTE_SIZE)
+    palette, chooser = instance_palette(PALETTE_SIZE), _Chooser()
     truth_index = pred_index = None
     if scene.truth is not None:
-        truth_index = [choose(centre) for centre in _centres(scene.xyz, scene.truth)]
+        truth_index = [chooser(centre) for centre in _centres(scene.xyz, scene.truth)]
     if scene.pred is not None:
         pred_index = []
         for row, centre in enumerate(_centres(scene.xyz, scene.pred)):
             if truth_index and comparison is not None and comparison.iou[row] > 0.5:
                 pred_index.append(truth_index[comparison.match[row]])
             else:
-                pred_index.append(choose(centre))
+                pred_index.append(chooser(centre))
 
     def colors_of(index: list[int] | None) -> np.ndarray | None:
         return None if index is None else palette[np.array(index, dtype=np.int64)]
 
     return colors_of(pred_index), colors_of(truth_index)
+
+
+def matched_colors(xyz: np.ndarray, maps: Sequence[InstanceMap]) -> list[np.ndarray]:
+    """Colours of several cuts of one scan, in which what belongs together has one colour.
+
+    An object takes the colour of the one that covers it (IoU > 1/2, of whatever class) in the
+    earliest map, if no other object of its own map has taken it; else a new one.
+
+    Args:
+        xyz: ``(P, 3)`` metres.
+        maps: each of the P points; ground truth first, where there is one.
+
+    Returns:
+        ``(Q, 3)`` uint8 for each map.
+    """
+    chooser, taken = _Chooser(), []
+    colors = []  # of everything seen so far: index into the palette
+    for number, objects in enumerate(maps):
+        own = np.full(len(objects.labels), -1, dtype=np.int64)
+        for before, other in zip(maps[:number], taken):
+            iou = overlaps(objects, before)
+            for row, column in zip(*np.nonzero(iou > 0.5)):
+                if own[row] < 0 and other[column] not in own:
+                    own[row] = other[column]
+        for row, centre in enumerate(_centres(xyz, objects)):
+            if own[row] < 0:
+                own[row] = len(colors)
+                colors.append(chooser(centre))
+        taken.append(own)
+    palette = instance_palette(PALETTE_SIZE)
+    return [palette[np.array(colors, dtype=np.int64)[own]] for own in taken]
+
+
+class _Chooser:
+    """Chooses a colour for one object after the other, unlike those of its neighbours."""
+
+    def __init__(self) -> None:
+        self._centres: list[np.ndarray] = []
+        self._chosen: list[int] = []
+
+    def __call__(self, centre: np.ndarray) -> int:
+        cost = np.zeros(PALETTE_SIZE)
+        if self._centres:
+            distance = np.linalg.norm(np.array(self._centres) - centre, axis=1)
+            cost = np.exp(-distance / _NEAR_METRES) @ _closeness()[self._chosen]
+        index = int(np.argmin(cost.round(9) + 1e-6 * np.arange(PALETTE_SIZE)))
+        self._centres.append(centre)
+        self._chosen.append(index)
+        return index
 
 
 def _centres(xyz: np.ndarray, objects: InstanceMap) -> np.ndarray:

@@ -49,12 +49,35 @@ def render_views(
         panels.append(('prediction', shaded_colors(scene.pred, pred_colors, scene.rgb)))
     if scene.truth is not None:
         panels.append(('ground truth', shaded_colors(scene.truth, truth_colors, scene.rgb)))
-    frame = room_frame(scene.xyz)
-    visible, angle = visible_points(scene.xyz, frame, azimuth=azimuth)
+    return render_panels(
+        scene.xyz, panels, width=width, height=height, azimuth=azimuth, elevation=elevation,
+        captions=captions, background=background)
+
+
+def render_panels(
+    xyz: np.ndarray,
+    panels: Sequence[tuple[str, np.ndarray]],
+    *,
+    width: int = 480,
+    height: int = 400,
+    azimuth: float = -60.0,
+    elevation: float = 48.0,
+    captions: bool = True,
+    background: tuple[int, int, int] = BACKGROUND,
+) -> np.ndarray:
+    """Shows one scan several times side by side, in other colours.
+
+    Args:
+        xyz: ``(P, 3)`` metres.
+        panels: a caption and ``(P, 3)`` uint8 colours for each view; the rest as of
+            :func:`render_views`.
+    """
+    frame = room_frame(xyz)
+    visible, angle = visible_points(xyz, frame, azimuth=azimuth)
     images = []
     for caption, colors in panels:
         image = render_points(
-            scene.xyz[visible],
+            xyz[visible],
             colors[visible],
             frame=frame,
             width=width,

@@ -150,16 +150,21 @@ class Comparison:
     found: np.ndarray
 
 
+def overlaps(first: InstanceMap, second: InstanceMap) -> np.ndarray:
+    """IoU of each object of one map with each of another of the same points, ``(Q, G)``."""
+    shape = len(first.labels) + 1, len(second.labels) + 1
+    table = np.bincount(
+        (first.instance + 1) * shape[1] + second.instance + 1, minlength=shape[0] * shape[1]
+    ).reshape(shape)
+    inter = table[1:, 1:]
+    union = table.sum(axis=1)[1:, None] + table.sum(axis=0)[None, 1:] - inter
+    return inter / np.maximum(union, 1)
+
+
 def compare(pred: InstanceMap, truth: InstanceMap) -> Comparison:
     """Compares two maps of the same points."""
     num_pred, num_gt = len(pred.labels), len(truth.labels)
-    table = np.bincount(
-        (pred.instance + 1) * (num_gt + 1) + truth.instance + 1,
-        minlength=(num_pred + 1) * (num_gt + 1),
-    ).reshape(num_pred + 1, num_gt + 1)
-    inter = table[1:, 1:]
-    union = table.sum(axis=1)[1:, None] + table.sum(axis=0)[None, 1:] - inter
-    iou_any = inter / np.maximum(union, 1)
+    iou_any = overlaps(pred, truth)
     iou_same = np.where(pred.labels[:, None] == truth.labels[None, :], iou_any, 0.0)
     best, match, status = np.zeros(num_pred), np.full(num_pred, -1), []
     found = np.zeros(num_gt, dtype=bool)

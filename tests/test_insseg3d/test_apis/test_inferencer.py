@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From any scan to objects: order, format, units and place do not matter; rows stay."""
 import copy
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,9 @@ from insseg3d.scans import Assumptions, Scan, look_at
 from ..test_scans.writers import WRITERS
 
 CONFIG = Path(__file__).parents[3] / 'configs' / 'queryis' / 'queryis-s_demo.py'
+# mmdetection3d's demo/data/scannet/scene0000_00.bin, where it is at hand.
+REAL_SCAN = Path(os.environ.get(
+    'INSSEG3D_REAL_SCAN', CONFIG.parents[3] / 'shared' / 'real' / 'scene0000_00.bin'))
 # An untrained model is sure of little: whatever it finds shall come out.
 LENIENT = dict(score_thr=0.05, min_voxels=10)
 
@@ -235,3 +239,18 @@ def test_batches_are_of_one(inferencer, own_points):
     with pytest.raises(ValueError, match='batch_size is 2'):
         next(inferencer.preprocess([own_points], batch_size=2))
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.skipif(not REAL_SCAN.is_file(), reason='needs a real scan, see INSSEG3D_REAL_SCAN')
+def test_a_real_scan_goes_through_in_any_order(inferencer, tmp_path):
+    result = inferencer(REAL_SCAN)
+    points = np.fromfile(REAL_SCAN, np.float32).reshape(-1, 6)
+    np.testing.assert_array_equal(result.coords, points[:, :3])
+    text = ' '.join(map(str, result.remarks))
+    assert 'units are m' in text and 'z up' in text and 'colours of 0..255' in text
+    assert 'assumed' not in text
+    order = np.random.default_rng(0).permutation(len(points))
+    np.testing.assert_array_equal(inferencer(points[order]).instance, result.instance[order])
+    for name in ('big.ply', 'text.ply', 'arrays.npz', 'compressed.pcd'):
+        WRITERS[name](tmp_path / name, points.astype(np.float64))
+        np.testing.assert_array_equal(inferencer(tmp_path / name).instance, result.instance)

@@ -1,0 +1,102 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Scenes as several methods see them, in one picture, as in the paper's Fig. 3 and 5.
+
+    python tools/figure.py queryis-s_1xb10-150k_scannet scene0011_00 scene0030_00 \\
+        --method PointGroup work_dirs/pointgroup/iter_150000.pth \\
+        --method 3D-QueryIS work_dirs/queryis/iter_150000.pth --out figure.png
+
+CONFIG names the data set of the scenes. A row a scene; views from left to right: input, classes of
+each point (of methods that predict them), objects of each method, ground truth. Objects that cover
+each other have one colour in all views. Predictions that lie in files, of any method, come in by
+--pred NAME FOLDER, in a format of tools/evaluate.py. Needs no display.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from mmdet3d.registry import DATASETS
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+
+import queryis  # noqa: F401
+from insseg3d.apis import load_model
+from insseg3d.apis.figure_scenes import read_scene, result_of_files, result_of_model
+from insseg3d.apis.inferencer_batch import one_line
+from insseg3d.apis.inferencer_models import choose_model, find_config
+from insseg3d.apis.label_sets import label_set_of
+from insseg3d.evaluation.exchange import open_source
+from insseg3d.visualization import draw_figure, save_png
+
+
+class InOrder(argparse.Action):
+    """Keeps options of both kinds in the order in which they were given."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        most = 3 if option_string == '--method' else 2
+        if not 2 <= len(values) <= most:
+            parser.error(f'{option_string}: found {" ".join(values)}; expected {self.metavar}')
+        namespace.methods = [*(namespace.methods or []), (option_string, *values)]
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('config', help='whose test set has the scenes; name or path')
+    add('scenes', nargs='+', metavar='SCENE', help='name of a scene, e.g. scene0011_00')
+    add('--method', nargs='+', action=InOrder, dest='methods', metavar='NAME CHECKPOINT [CONFIG]',
+        help='a method and its checkpoint; without CONFIG that inside the checkpoint')
+    add('--pred', nargs='+', action=InOrder, dest='methods', metavar='NAME FOLDER',
+        help='a method and its predictions, a folder or .zip')
+    add('--out', type=Path, default=Path('figure.png'), help='PNG (%(default)s)')
+    add('--score-thr', type=float, default=0.3, help='least score of --pred (%(default)s)')
+    add('--width', type=int, default=480, help='of a view, pixels (%(default)s)')
+    add('--height', type=int, default=400, help='of a view, pixels (%(default)s)')
+    add('--azimuth', type=float, default=-60.0, help='of the viewer, degrees (%(default)s)')
+    add('--elevation', type=float, default=48.0, help='above the horizon (%(default)s)')
+    add('--device', default='cpu')
+    add('--cfg-options', nargs='+', action=DictAction, help='of the data set, as of test.py')
+    return parser.parse_args(argv)
+
+
+def results_of(method, scenes, labels, args):
+    """A method's results of all scenes; only one model is in memory at a time."""
+    option, name, source, *config = method
+    if option == '--pred':
+        files = open_source(Path(source))
+        return [result_of_files(
+            name, files, scene.name, labels, num_points=len(points), score_thr=args.score_thr)
+            for scene, points in scenes]
+    config, checkpoint = choose_model(config[0] if config else None, source)
+    model, config = load_model(config, checkpoint, args.device)
+    return [result_of_model(name, model, config, points) for _, points in scenes]
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    try:
+        config = Config.fromfile(find_config(args.config))
+        config.merge_from_dict(args.cfg_options or {})
+        init_default_scope(config.get('default_scope', 'mmdet3d'))
+        dataset = DATASETS.build(config.test_dataloader.dataset)
+        scenes = [read_scene(dataset, name) for name in args.scenes]
+        labels = label_set_of(dataset.metainfo)
+        found = [results_of(method, scenes, labels, args) for method in args.methods or []]
+        rows = [(scene, [results[number] for results in found])
+                for number, (scene, _) in enumerate(scenes)]
+        colors = np.array(dataset.metainfo['palette'], dtype=np.uint8)
+        image = draw_figure(
+            rows, classes=labels.names, class_colors=colors,
+            width=args.width, height=args.height, azimuth=args.azimuth, elevation=args.elevation)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f'figure.py: {one_line(error)}', file=sys.stderr)
+        return 2
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_png(args.out, image)
+    print(f'{args.out}: {image.shape[1]} × {image.shape[0]} pixels')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
