@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The objects of one scan, over its points as its owner has them."""
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,15 @@ class InstanceResult:
 
     def points(self, index: int) -> np.ndarray:
         """``(P_q, 3)`` places of an object's points."""
-        return self.coords[self.instance == index]
+        rows, starts = self._rows
+        return self.coords[rows[starts[index]:starts[index + 1]]]
+
+    @cached_property
+    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of all objects, one object after another, and where each begins ``(Q + 1,)``."""
+        inside = np.flatnonzero(self.instance >= 0)
+        rows = inside[np.argsort(self.instance[inside], kind='stable')]
+        return rows, np.append(0, np.cumsum(self.sizes))
 
     def aligned_boxes(self) -> np.ndarray:
         """``(Q, 6)`` lowest x y z and highest x y z of each object."""

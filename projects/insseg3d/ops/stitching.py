@@ -1,9 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Objects found tile by tile, put together over the scan.
 
-Pieces of two tiles are one object if they agree on the points that both tiles hold. Of an object
-that some tile shows as a whole, that tile's view is taken; of one that every tile cuts, each point
-goes by its home, the tile that knows it best. Then the better object takes a point that two want.
+Pieces of two tiles are one object if they agree on the points that both tiles hold, and if one
+that goes on beyond the other's tile meets a piece that this tile's edge cuts. All pieces of an
+object agree with each other, so that a mask that holds two objects in one tile does not join them
+over many. Of an object that some tile shows as a whole, that tile's view is taken; of one that
+every tile cuts, each point goes by its home, the tile that knows it best. Then the better object
+takes a point that two want.
 
 Memory is that of the tiles' points; masks are lists of rows, never dense.
 """
@@ -12,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-_AGREE = 0.5  # IoU in the shared points from which on two pieces are one object
-_WITHIN = 0.1  # share of a piece beyond a view that still calls the view whole
+_AGREE = 0.7  # IoU in the shared points from which on two pieces are one object
+_WITHIN = 0.1  # share of a piece beyond a tile up to which the tile holds it
 _AT_EDGE = 0.02  # share of a piece near the edge from which on the edge cuts it
 
 
@@ -82,12 +85,19 @@ def merge_tiles(tiles: Sequence[TileObjects], home: np.ndarray) -> list[Claim]:
     """Put the objects of all tiles together.
 
     Args:
-        tiles: T of them. Their order matters only where two objects are equal in all that counts.
+        tiles: T of them, in any order. A tile without an own point of ``home`` says nothing.
         home: ``(P,)`` integers in [0, T), the tile that knows each point of the scan best.
 
     Returns:
         Objects, best first. Two may want the same point.
     """
+    # In the order of the first points that they know best: so that theirs does not matter.
+    used, first = np.unique(home, return_index=True)
+    order = used[np.argsort(first)]
+    tiles = [tiles[index] for index in order]
+    rank = np.empty(int(used[-1]) + 1, dtype=np.int32)
+    rank[order] = np.arange(len(order))
+    home = rank[home]
     pieces = [_pieces(index, tile, home) for index, tile in enumerate(tiles)]
     shared = dict(_shared(tiles, home))
     at_home = np.full(len(home), -1, dtype=np.int32)  # the object of each point in its home
@@ -99,7 +109,8 @@ def merge_tiles(tiles: Sequence[TileObjects], home: np.ndarray) -> list[Claim]:
         if len(group) == 1 and group[0].is_cut and group[0].at_home < 0.5:
             continue  # the neighbour sees more of it, and sees something else
         claims.append(_claim(group, tiles, shared, home, at_home))
-    claims.sort(key=lambda claim: -claim.score)
+    claims = [claim for claim in claims if len(claim.rows)]
+    claims.sort(key=lambda claim: (-claim.score, claim.rows.min()))
     return claims
 
 
@@ -143,7 +154,7 @@ def _pieces(index: int, tile: TileObjects, home: np.ndarray) -> list[_Piece]:
         np.bincount(tile.instance[chosen & (tile.instance >= 0)], minlength=count)
         for chosen in (True, home[tile.rows] == index, tile.near_edge))
     return [
-        _Piece(index, k, int(sizes[k]), own[k] / sizes[k], near[k] >= _AT_EDGE * sizes[k])
+        _Piece(index, k, int(sizes[k]), own[k] / sizes[k], bool(near[k] >= _AT_EDGE * sizes[k]))
         for k in range(count) if sizes[k]]
 
 
@@ -183,33 +194,44 @@ def _groups(
         pieces: Sequence[Sequence[_Piece]],
         shared: dict[tuple[int, int], _Shared]) -> list[list[_Piece]]:
     """Pieces that are one object, at most one of each tile; those that agree best come first."""
-    links = []
     by_number = [{piece.number: piece for piece in of_tile} for of_tile in pieces]
+    links = []
     for (a, b), common in shared.items():
         for k, m in zip(*np.nonzero(common.table)):
-            inter = common.table[k, m]
-            iou = inter / (common.sizes[0][k] + common.sizes[1][m] - inter)
             one, other = by_number[a][k], by_number[b][m]
-            # One lies mostly in both tiles, or it goes through from edge to edge: else they only
-            # touch each other by a few points.
-            is_passage = common.reach[0][k] and common.reach[1][m]
-            if iou >= _AGREE and (is_passage or inter >= _AGREE * min(one.size, other.size)):
-                links.append((-iou, -inter, (a, k), (b, m)))
-    parent = {(p.tile, p.number): (p.tile, p.number) for of_tile in pieces for p in of_tile}
-    members = {key: [by_number[key[0]][key[1]]] for key in parent}
-
-    def root(key):
-        while parent[key] != key:
-            key = parent[key]
-        return key
-
-    for _, _, *keys in sorted(links):
-        one, other = map(root, keys)
-        if one == other or {p.tile for p in members[one]} & {p.tile for p in members[other]}:
+            if _are_one(one, other, shared):
+                inter = common.table[k, m]
+                union = common.sizes[0][k] + common.sizes[1][m] - inter
+                links.append((-inter / union, -inter, (a, k), (b, m)))
+    group_of = {(p.tile, p.number): [p] for of_tile in pieces for p in of_tile}
+    for *_, one, other in sorted(links):
+        one, other = group_of[one], group_of[other]
+        if one is other or {p.tile for p in one} & {p.tile for p in other}:
             continue
-        parent[other] = one
-        members[one] += members.pop(other)
-    return list(members.values())
+        if all(_are_one(p, q, shared) is not False for p in one for q in other):
+            one += other
+            group_of.update(((p.tile, p.number), one) for p in other)
+    return list({id(group): group for group in group_of.values()}.values())
+
+
+def _are_one(
+        one: _Piece, other: _Piece, shared: dict[tuple[int, int], _Shared]) -> bool | None:
+    """Whether pieces of two tiles are one object; None where there is too little to tell."""
+    one, other = sorted((one, other))
+    common = shared.get((one.tile, other.tile))
+    if common is None:
+        return None
+    inter = common.table[one.number, other.number]
+    inside = common.sizes[0][one.number], common.sizes[1][other.number]
+    union = sum(inside) - inter
+    if inter < _AGREE * union:
+        return None if union - inter <= _WITHIN * min(one.size, other.size) else False
+    # What goes on beyond a tile is cut by its edge there. Else this is a mask of two objects, of
+    # which the other tile holds one.
+    reach = common.reach[0][one.number], common.reach[1][other.number]
+    goes_on = (piece.size - held > _WITHIN * piece.size
+               for piece, held in zip((one, other), inside))
+    return all(there or not beyond for beyond, there in zip(goes_on, reversed(reach)))
 
 
 def _claim(

@@ -99,17 +99,17 @@ def test_true_masks_are_whole_again(name):
 @pytest.mark.parametrize('name', CASES)
 @pytest.mark.parametrize('seed', [0, 1])
 def test_also_where_tiles_are_wrong_at_their_edges(name, seed):
-    """Near its edges a tile loses half of an object's points, and takes some around it."""
+    """Near its edges a tile loses a third of an object's points, and takes some around it."""
     random = np.random.default_rng(seed)
 
     def spoil(tile, xy, truth):
         near = tile.near_edge(xy, 0.5)
         wrong = truth.copy()
-        wrong[near & (random.random(len(xy)) < 0.5)] = -1
+        wrong[near & (random.random(len(xy)) < 0.3)] = -1
         for k in np.unique(truth[truth >= 0]):
             box = xy[truth == k]
             around = ((xy > box.min(axis=0) - 0.2) & (xy < box.max(axis=0) + 0.2)).all(axis=1)
-            wrong[near & around & (random.random(len(xy)) < 0.2)] = k
+            wrong[near & around & (random.random(len(xy)) < 0.1)] = k
         return wrong
 
     (width, depth), boxes = CASES[name]
@@ -152,6 +152,31 @@ def test_classes_are_voted_by_score_and_points():
     (claim,) = merge_tiles([left._replace(labels=np.array([4]), scores=np.array([0.6])),
                             right._replace(scores=np.array([0.9]))], home)
     assert claim.label == 4 and claim.score == pytest.approx(0.7)  # 2 to 1
+
+
+def test_a_mask_of_two_objects_does_not_join_what_another_tile_holds_apart():
+    """The left tile takes both for one; the right one sees that the second ends within it."""
+    xy, owner = floor_plan(14, 6, [(1, 1, 3, 3), (6.8, 1, 7.9, 3)])
+    (left, right), home = oracle(xy, owner, [4, 4])
+    left = left._replace(instance=np.minimum(left.instance, 0), labels=np.array([4]),
+                         scores=np.array([0.9]))
+    assert len(merge_tiles([left, right], home)) == 2
+    # With the second going on beyond the left tile, nothing speaks against their being one.
+    xy, owner = floor_plan(14, 6, [(1, 1, 3, 3), (6, 1, 9, 3)])
+    (left, right), home = oracle(xy, owner, [4, 4])
+    left = left._replace(instance=np.minimum(left.instance, 0), labels=np.array([4]),
+                         scores=np.array([0.9]))
+    assert len(merge_tiles([left, right], home)) == 1
+
+
+def test_all_pieces_of_an_object_agree():
+    """A tile that takes two objects for one does not join them against the three others."""
+    xy, owner = floor_plan(14, 14, [(5, 5, 7, 9), (7, 5, 9, 9)])
+    found, home = oracle(xy, owner, [4, 4])
+    first = found[0]._replace(instance=np.minimum(found[0].instance, 0), labels=np.array([4]),
+                              scores=np.array([0.7]))
+    instance, labels, _ = stitch([first, *found[1:]], home)
+    check_same(instance, labels, owner, [4, 4], least_iou=0.5)  # it tells of a quarter
 
 
 def test_a_few_common_points_do_not_join_two_objects():
