@@ -71,7 +71,8 @@ def parse_args(argv=None):
     commands = parser.add_subparsers(dest='command', required=True)
     speed = commands.add_parser('speed', help='stages of a forward pass')
     speed.set_defaults(run=run_speed)
-    speed.add_argument('--weights', help='checkpoint (default: untrained)')
+    speed.add_argument('--weights', nargs='+', metavar='FILE', help=(
+        'checkpoint of each config, in their order (default: untrained)'))
     speed.add_argument('--device', default='cpu')
     speed.add_argument('--amp', action='store_true',
                        help='under autocast: float16 on a GPU, bfloat16 on a CPU')
@@ -170,14 +171,15 @@ def time_backbone(model, data, backward):
 
 
 def run_speed(args):
-    if args.weights and len(args.configs) > 1:
-        raise SystemExit('--weights: belongs to one config, found '
-                         f'{len(args.configs)}; call once for each')
+    weights = args.weights or [None] * len(args.configs)
+    if len(weights) != len(args.configs):
+        raise SystemExit(f'--weights: found {len(weights)} for {len(args.configs)} configs; '
+                         'expected one for each, in their order, or none')
     MMLogger.get_instance('benchmark', log_level='WARNING')  # not a word about initialisation
     entries, details = [], []
     with chosen_scans(args) as scans:
-        for path in args.configs:
-            entry, more = speed_of(path, scans, args)
+        for path, checkpoint in zip(args.configs, weights):
+            entry, more = speed_of(path, checkpoint, scans, args)
             entries.append(entry)
             details.append(more)
             print(speed_table(entry, more))
@@ -193,9 +195,9 @@ def run_speed(args):
     return entries
 
 
-def speed_of(path, scans, args):
+def speed_of(path, weights, scans, args):
     """The entry of one config for the list in --json, and what stands beside it."""
-    model, config = load_model(path, args.weights, args.device)
+    model, config = load_model(path, weights, args.device)
     sizes = args.scaling
     if sizes is None:
         sizes = CURVE if args.device.startswith('cuda') else CURVE_ON_CPU
@@ -211,8 +213,8 @@ def speed_of(path, scans, args):
     entry = dict(config=shown(Path(path).resolve()), device=args.device, **figures,
                  commit=commit(), versions=versions())
     more.update(config=entry['config'], command=args.command_line, machine=machine(args.device),
-                amp=args.amp,
-                threads=torch.get_num_threads())
+                amp=args.amp, threads=torch.get_num_threads(),
+                weights=weights and shown(Path(weights).resolve()))
     return entry, more
 
 

@@ -1,9 +1,15 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The benchmark runs and writes what it prints; its figures are not tested."""
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+from insseg3d.apis import load_model
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_data_of_a_small_scan(run_tool, tiny_config, tmp_path):
@@ -78,9 +84,25 @@ def test_speed_of_several_rooms_without_the_backward_pass(here, tiny_config):
     assert '160000 points' in out and 'backward' not in out
 
 
-def test_weights_belong_to_one_config(here, tiny_config):
-    with pytest.raises(SystemExit, match='--weights: belongs to one config, found 2'):
+def test_weights_of_each_config_or_none(here, tiny_config):
+    with pytest.raises(SystemExit, match='--weights: found 1 for 2 configs; expected one for each'):
         here('benchmark', 'speed', tiny_config, tiny_config, '--weights', 'model.pth')
+
+
+def test_speed_of_a_method_that_groups_points_with_weights(here, tmp_path):
+    leaf = ROOT / 'configs' / 'hais' / 'hais-s_demo.py'
+    model, _ = load_model(leaf)
+    model.decode_head.pointwise.semantic[-1].bias.data[2] = 99.0  # all is a chair
+    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'chairs.pth')
+    here('benchmark', 'speed', leaf, '--weights', tmp_path / 'chairs.pth', '--points', 3000,
+         '--rooms', 1, '--repeat', 1, '--warm-up', 0, '--threads', 1, '--scaling', '--json',
+         'speed.json', '--forward-only')
+    (entry,) = json.loads((tmp_path / 'speed.json').read_text())
+    assert entry.keys() == KEYS and entry['stages_ms'].keys() == STAGES_MS
+    assert min(entry['stages_ms'].values()) > 0
+    (details,) = json.loads((tmp_path / 'speed.json.details.json').read_text())
+    assert details['weights'].endswith('chairs.pth')
+    assert details['operations']['sparse convolution'] > 0
 
 
 def test_a_folder_without_scans(here, tiny_config, tmp_path):

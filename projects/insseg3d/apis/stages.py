@@ -2,7 +2,7 @@
 """Where the time of a prediction goes, stage by stage as in the paper's Table 5."""
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -39,11 +39,14 @@ class StageTimer:
     the next stage), ``voxelize`` the rest of the test pipeline on the host, ``transfer`` the copy
     to the device. ``backbone`` holds the means of points in voxels and the neighbour tables,
     ``query_generation`` neck and query decoder, ``masks`` the masks with their scores,
-    ``postprocess`` the ranking and the way to the points. Whatever parts the config mixes: the
-    stages end where the model calls its neck and ``decode_head.masks``.
+    ``postprocess`` the ranking and the way to the points. Of a model that groups points, as in the
+    paper's table, ``query_generation`` is class and offset of each point and their grouping,
+    ``masks`` the network over proposals and what it says of them. Whatever parts the config
+    mixes: the stages end where the model calls its neck, or its head where it has none, and
+    ``decode_head.masks``.
 
     Args:
-        model: As of ``load_model``, with a neck and a head of queries.
+        model: As of ``load_model``, with a head that makes masks from queries or from proposals.
         config: Its config.
         amp: Whether the model runs under autocast: float16 on a GPU, bfloat16 on a CPU.
 
@@ -53,10 +56,11 @@ class StageTimer:
 
     def __init__(self, model: torch.nn.Module, config: Config, *, amp: bool = False) -> None:
         head = getattr(model, 'decode_head', None)
-        if getattr(model, 'neck', None) is None or not hasattr(head, 'masks'):
+        if not hasattr(head, 'masks'):
             raise ValueError(
-                f'{type(model).__name__} with {type(head).__name__}: expected a model with a neck '
-                'and a decode_head that makes masks from queries; stages of others are not known.')
+                f'{type(model).__name__} with {type(head).__name__}: expected a model with a '
+                'decode_head that makes masks from queries or proposals; stages of others are not '
+                'known.')
         self.model = model
         self.device = next(model.parameters()).device
         self.amp = amp
@@ -108,22 +112,30 @@ class StageTimer:
 
 @contextlib.contextmanager
 def _laps(model: torch.nn.Module, clock: _Clock) -> Iterator[None]:
-    """Take the time where the neck begins, and where the masks begin and end."""
-    head = model.decode_head
-    hook = model.neck.register_forward_pre_hook(lambda *_: clock.lap('backbone'))
-    head.masks = _between(head.masks, clock)  # hides the method until it is deleted
+    """Take the time where neck or head begins, and where the masks begin and end."""
+    head, neck = model.decode_head, getattr(model, 'neck', None)
+    predict, masks = head.predict, head.masks
+
+    def timed_predict(*args, **kwargs):
+        clock.lap('backbone')
+        return predict(*args, **kwargs)
+
+    def timed_masks(*args, **kwargs):
+        clock.lap('query_generation')
+        found = masks(*args, **kwargs)
+        clock.lap('masks')
+        return found
+
+    head.masks = timed_masks  # hides the method until it is deleted
+    if neck is None:
+        head.predict = timed_predict
+    else:
+        hook = neck.register_forward_pre_hook(lambda *_: clock.lap('backbone'))
     try:
         yield
     finally:
         del head.masks
-        hook.remove()
-
-
-def _between(make: Callable, clock: _Clock) -> Callable:
-    def timed(*args, **kwargs):
-        clock.lap('query_generation')
-        masks = make(*args, **kwargs)
-        clock.lap('masks')
-        return masks
-
-    return timed
+        if neck is None:
+            del head.predict
+        else:
+            hook.remove()

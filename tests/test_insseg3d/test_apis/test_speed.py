@@ -1,5 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Stages, medians, the scaling curve: what is computed of the seconds, never the seconds."""
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from insseg3d.apis import STAGES, SUMS, StageTimer, fitted_exponent, load_model,
 from insseg3d.apis.machine import machine
 from insseg3d.apis.speed import find_scans, peak_memory_mb, summarize
 from insseg3d.apis.speed_report import component_table, components
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -35,9 +39,16 @@ def test_a_failing_prediction_leaves_the_model_as_it_was(loaded, tiny_data, monk
     assert 'masks' not in vars(model.decode_head) and not model.neck._forward_pre_hooks
 
 
-def test_models_without_queries_are_refused(loaded):
+def test_stages_of_a_model_without_a_neck(tiny_data):
+    model, config = load_model(ROOT / 'configs' / 'pointgroup' / 'pointgroup-s_demo.py')
+    seconds = StageTimer(model, config)(find_scans(tiny_data / 'scannet')[0])
+    assert tuple(seconds) == (*STAGES, *SUMS) and min(seconds.values()) > 0
+    assert not {'masks', 'predict'} & vars(model.decode_head).keys()
+
+
+def test_models_that_make_no_masks_are_refused(loaded):
     _, config = loaded
-    with pytest.raises(ValueError, match='expected a model with a neck and a decode_head'):
+    with pytest.raises(ValueError, match='expected a model with a decode_head that makes masks'):
         StageTimer(torch.nn.Linear(1, 1), config)
 
 
