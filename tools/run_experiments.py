@@ -85,10 +85,11 @@ def main(argv=None):
     other = {name: getattr(args, name) for name in (
         'iterations', 'train_rooms', 'held_out_rooms', 'workers')
         if getattr(args, name) is not None}
+    budget = dataclasses.replace(BUDGETS[args.budget], **other)
     experiments = Experiments(
         out=args.out.resolve(), results=(args.results or args.out / 'results').resolve(),
         tools=ROOT / 'tools', root=ROOT, budget_name=args.budget,
-        budget=dataclasses.replace(BUDGETS[args.budget], **other), room_options=ROOMS,
+        budget=budget, room_options=ROOMS if budget.room_options is None else budget.room_options,
         facts=dict(commit=state_of_code(), command=command_line(words_of(args), ROOT),
                    machine=machine(), versions=versions()))
     failures = experiments.run_all(leaves, seeds)

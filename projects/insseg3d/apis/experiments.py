@@ -164,7 +164,7 @@ class Experiments:
         """
         name = run_name(leaf, seed)
         result = self.results / f'{name}.json'
-        budget = dict(name=self.budget_name, **dataclasses.asdict(self.budget))
+        budget = dict(name=self.budget_name, **self.budget.facts())
         if result.exists():
             found = json.loads(result.read_text())
             if found['budget'] != budget:

@@ -49,6 +49,20 @@ def test_sizes_are_those_of_the_demo(leaf):
         ours.train_dataloader, ours.val_dataloader, ours.test_dataloader)} == {'rooms/scannet'}
 
 
+@pytest.mark.parametrize('leaf', [LEAF, *BASELINES], ids=lambda leaf: leaf.stem)
+def test_weights_to_time_are_of_the_leafs_own_model(leaf):
+    ours, given = fitted(leaf, 'timing'), Config.fromfile(leaf)
+    for config in (ours, given):
+        for key in ('prepare_iters', 'mask_iters'):  # which follow the length of the training
+            config.model.decode_head.pop(key, None)
+    assert ours.model == given.model
+    crops, voxels = ([t for t in ours.train_dataloader.dataset.pipeline if t.type == name]
+                     for name in ('CropToMaxPoints', 'AddVoxelTables'))
+    assert [t.max_points for t in crops] == [30_000] and voxels[0].voxel_size == 0.02
+    assert BUDGETS['timing'].facts()['room_options'] == []
+    assert 'room_options' not in BUDGETS['cpu'].facts()
+
+
 @pytest.mark.parametrize('given, made', [(500, 64), (1000, 128), (2000, 256), (3000, 384)])
 def test_representative_points_keep_their_proportion(given, made):
     config = fitted(LEAF, **{'model.neck.num_points': given})

@@ -78,7 +78,7 @@ def test_a_result_holds_scores_and_where_they_come_from(experiments, tools):
     assert found['classes'] == {'bed': dict(AP=0.25, AP50=0.5, AP25=0.75)}  # no sofa to find
     assert found['leaf'] == 'configs/queryis/queryis-s_1xb10-150k_scannet.py'
     assert (found['seed'], found['commit'], found['objects_scored']) == (0, 'abc', 7)
-    assert found['budget'] == dict(name='small', **dataclasses.asdict(BUDGET))
+    assert found['budget'] == dict(name='small', **BUDGET.facts())
     assert (found['seconds_train'], found['seconds_test']) == (20.0, 3.0)
     assert found['peak_memory_mb'] == 700 and found['parameters'] > 1_000_000
     assert tools.calls == ['synthesize.py', 'prepare_scannet.py', 'train.py', 'test.py']
