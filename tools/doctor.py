@@ -34,6 +34,15 @@ RANGES: Mapping[str, tuple[str, str, str]] = {
     'lyft-dataset-sdk': ('0.0.8', '', 'mmdet3d imports it'),
 }
 
+# What only some files need: what it is for -> its distributions and the extra of setup.cfg.
+EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    '.las and .laz': (('laspy', 'lazrs'), 'las'),
+    '.pcd': (('pypcd4',), 'pcd'),
+    '.glb': (('trimesh',), 'mesh'),
+    '.safetensors': (('safetensors',), 'safetensors'),
+    'results as tables of pandas': (('pandas',), 'pandas'),
+}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -61,7 +70,7 @@ class Facts:
 def diagnose(facts: Facts) -> list[Finding]:
     """Every finding about an environment, in the order in which to mend them."""
     return [*_python(facts), *_packages(facts), *_mmcv(facts), *_traps(facts), *_devices(facts),
-            *_imports(facts)]
+            *_extras(facts), *_imports(facts)]
 
 
 def _python(facts: Facts) -> Iterator[Finding]:
@@ -157,6 +166,19 @@ def _devices(facts: Facts) -> Iterator[Finding]:
     else:
         yield Finding('note', f'sparse backend: torch ({label}), slower than spconv on a GPU',
                       f'pip install {wanted}, or the nearest lower CUDA of the same major version')
+
+
+def _extras(facts: Facts) -> Iterator[Finding]:
+    there = []
+    for use, (names, extra) in EXTRAS.items():
+        missing = [name for name in names if name not in facts.versions]
+        if missing:
+            yield Finding('ok', f'without {" and ".join(missing)}, which only {use} need',
+                          f'if you want that: pip install {" ".join(missing)} (the extra {extra})')
+        else:
+            there.append(use)
+    if there:
+        yield Finding('ok', f'also knows {", ".join(there)}')
 
 
 def _imports(facts: Facts) -> Iterator[Finding]:

@@ -93,6 +93,14 @@ def test_says_which_backend_will_be_used():
     assert 'sparse backend: spconv on the GPU' in texts['gpu']
 
 
+def test_says_which_files_it_can_read():
+    findings = {finding.what: finding.remedy for finding in of_level(
+        but(pypcd4='1.5.1', laspy='2.7.0', safetensors='0.8.0'), 'ok')}
+    assert 'also knows .pcd, .glb, .safetensors' in findings
+    assert 'pip install lazrs' in findings['without lazrs, which only .las and .laz need']
+    assert any('pandas' in what for what in findings)
+
+
 @pytest.mark.parametrize('low, high', [('0.9', '0.10.7'), ('2.0.0rc4', '2.1'), ('1.9', '1.26.4')])
 def test_versions_compare_as_numbers(low, high):
     assert doctor._number(low) < doctor._number(high)
