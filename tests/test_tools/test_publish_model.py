@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A published checkpoint alone finds what the training's finds."""
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
 
+ROOT = Path(__file__).parents[2]
 LENIENT = dict(score_thr=0.05, min_voxels=10)
 
 
@@ -45,6 +47,19 @@ def test_class_names_of_the_checkpoint_are_taken_and_told(here, sure_weights, ow
     assert inferencer.model.dataset_meta['palette'][5] == [5, 5, 5]
     found = inferencer(own_points)
     assert set(found.names) <= set(own) and "the checkpoint's" in str(found.remarks[0])
+
+
+def test_voxels_of_another_size_are_told(here, sure_weights, own_points, tmp_path):
+    here('publish_model', sure_weights, 'out/small.pth', '--model', 'demo')
+    (path,) = (tmp_path / 'out').iterdir()
+    (tmp_path / 'coarse.py').write_text(
+        f"_base_ = '{ROOT}/configs/queryis/queryis-s_demo.py'\n"
+        "voxels = dict(type='AddVoxelTables', voxel_size=0.1)\n"
+        'test_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))\n')
+    for model, told in (('coarse.py', True), ('demo', False), (None, False)):
+        remarks = InstanceSeg3DInferencer(model, path, 'cpu')(own_points).remarks
+        assert told == ('assumed: voxels of 0.1 m, as the config says; the checkpoint was trained '
+                        'with 0.08 m' in map(str, remarks))
 
 
 @pytest.mark.parametrize('arguments, message', [

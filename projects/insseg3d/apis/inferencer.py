@@ -29,8 +29,8 @@ from ..scans import (
 )
 from ..transforms.scene import set_grid_coords
 from .checkpoints import Checkpoint
-from .inference import class_names, load_model
-from .inferencer_models import choose_model
+from .inference import load_model
+from .inferencer_models import choose_model, disagreements, voxel_size_of
 from .inferencer_painting import Limits, Painting, paint
 from .inferencer_result import InstanceResult, result_of
 from .inferencer_tiles import TilePoints, Tiling, find_in_tiles, model_order, points_of_tiles
@@ -108,12 +108,11 @@ class InstanceSeg3DInferencer(Base3DInferencer):
                 ranking.min_points = 1  # what is small is counted here
             self.model, self.cfg = load_model(config, checkpoint, device)
             self.pipeline = self._init_pipeline(config)
-        load, *pipeline = config.test_dataloader.dataset.pipeline
+        load = config.test_dataloader.dataset.pipeline[0]
         self.weights = checkpoint.path
         self.classes = tuple(self.model.dataset_meta['classes'])
-        self._remarks = () if self.classes == class_names(config) else (
-            Remark("class names are the checkpoint's; the config has others", False),)
-        self.voxel_size = next((t['voxel_size'] for t in pipeline if 'voxel_size' in t), None)
+        self._remarks = disagreements(config, checkpoint)
+        self.voxel_size = voxel_size_of(config)
         self.assumptions = assumptions
         self.score_thr, self.min_share = score_thr, min_share
         self.min_voxels, self.min_points = min_voxels, min_points

@@ -11,8 +11,10 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.fileio import load
 
+from ..scans import Remark
 from .checkpoints import Checkpoint, read_checkpoint
 from .config_text import config_of_text
+from .inference import class_names
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -90,6 +92,29 @@ def choose_model(
         raise ValueError(
             f'{checkpoint.path}: no config inside; say the model as well, by name or config')
     return config_of_text(checkpoint.meta['cfg'], checkpoint.path), checkpoint
+
+
+def voxel_size_of(config: Config) -> float | None:
+    """Metres, of the test pipeline; None if it has no voxels."""
+    pipeline = config.test_dataloader.dataset.pipeline
+    return next((part['voxel_size'] for part in pipeline if 'voxel_size' in part), None)
+
+
+def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:
+    """Where a config and the weights that it is used with differ, though they fit each other."""
+    remarks = []
+    names = checkpoint.dataset_meta.get('classes')
+    if names is not None and tuple(names) != class_names(config):
+        remarks.append(Remark("class names are the checkpoint's; the config has others", False))
+    try:
+        trained = voxel_size_of(config_of_text(checkpoint.meta['cfg'], checkpoint.path))
+    except (KeyError, ValueError, AttributeError):  # nothing is known of the training
+        return tuple(remarks)
+    if trained != voxel_size_of(config):
+        remarks.append(Remark(
+            f'voxels of {voxel_size_of(config)} m, as the config says; the checkpoint was trained '
+            f'with {trained} m', True))
+    return tuple(remarks)
 
 
 def find_weights(model: str | Path) -> Path:
