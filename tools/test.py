@@ -2,10 +2,15 @@
 """mmdetection3d's own test.py with this project imported first: same flags, same behaviour.
 
 The import puts the cures of ``insseg3d/compat.py`` in place, so that the command also runs with
-mmcv-lite and resumes with torch >= 2.6.
+mmcv-lite and resumes with torch >= 2.6. ``--show-dir`` and ``--show`` need no ``--task``.
 """
 import insseg3d  # noqa: F401, I001  (before anything of mmdet3d)
+import sys
+
 from stock import run_stock
 
 if __name__ == '__main__':
+    if any(arg.startswith('--show') for arg in sys.argv) \
+            and not any(arg.startswith('--task') for arg in sys.argv):
+        sys.argv += ['--task', 'lidar_seg']  # the only one here
     run_stock('test.py')

@@ -8,8 +8,10 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    # Writes a page of the test run if given out_file.
-    visualization=dict(type='ScenePageHook'))
+    # Writes pages of a test run: tools/test.py --show-dir, or out_file.
+    visualization=dict(type='ScenePageHook'),
+    # Sends views of validation scenes to TensorBoard or its like, where the visualizer has one.
+    scene_images=dict(type='SceneImageHook'))
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -65,8 +65,11 @@ def test_trains_and_tests_from_another_folder(run_tool, tiny_config, tmp_path):
     assert (tmp_path / 'work' / 'last_checkpoint').read_text() == str(checkpoint)
     # The checkpoint needs no protection switched off.
     assert torch.load(checkpoint, weights_only=False)['meta']['iter'] == 2
-    result = run_tool('test.py', tiny_config, checkpoint, '--work-dir', 'work')
+    result = run_tool(
+        'test.py', tiny_config, checkpoint, '--work-dir', 'work', '--show-dir', 'shown')
     assert 'Iter(test) [1/1]' in result.stdout
+    index, page = sorted(tmp_path.glob('work/*/shown/*.html'))
+    assert index.name == 'index.html' and page.name.startswith('scene')
     assert 'AP50' in result.stdout or 'ap_50' in result.stdout.lower()
 
 

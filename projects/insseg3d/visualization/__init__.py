@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pictures of scans and their objects: PLY files, PNG views and a page for the browser."""
 from .figure import MethodResult, draw_figure
+from .image_hook import SceneImageHook
 from .page_hook import ScenePageHook
 from .palette import instance_palette
 from .ply import write_instance_ply
@@ -13,6 +14,7 @@ __all__ = [
     'InstanceMap',
     'MethodResult',
     'Scene',
+    'SceneImageHook',
     'ScenePageHook',
     'compare',
     'draw_figure',

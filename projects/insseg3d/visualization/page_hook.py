@@ -1,47 +1,76 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A page with the scenes of a test run."""
+"""Pages with the scenes of a test run."""
+import time
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from mmdet3d.registry import HOOKS
 from mmdet3d.structures import Det3DDataSample
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from .render import render_views, save_png
-from .scene import InstanceMap, Scene
+from .scene import Scene
 from .scene_page import write_scene_page
 
+TASK = 'lidar_seg'
+"""What mmdetection3d calls the labelling of points (``--task`` of its test.py)."""
 _MOST_POINTS_OF_MANY = 40_000  # of each scene on a page of many, for pages of some megabytes
 
 
 @HOOKS.register_module()
 class ScenePageHook(Hook):
-    """Write a page (see ``write_scene_page``) with input, prediction and truth of a test run.
+    """Write pages (see ``write_scene_page``) with input, prediction and truth of a test run.
 
-    Does nothing unless a file is named:
-    ``--cfg-options default_hooks.visualization.out_file=work_dirs/page.html``.
+    ``tools/test.py --show-dir DIR`` writes a page of each scene, and an ``index.html`` over the
+    first of them, into ``DIR`` below the run's folder in the work dir, where mmdetection3d puts it;
+    ``--show`` opens that index in the web browser. Without these flags,
+    ``--cfg-options default_hooks.visualization.out_file=work_dirs/page.html`` writes one page.
 
     Args:
-        out_file: The page; None for none.
+        draw: Answer ``show`` and ``test_out_dir``. This and the next five are what test.py of
+            mmdetection3d sets.
+        show: Open the pages in the web browser.
+        wait_time: Seconds to wait afterwards, so that a browser that was started has come up.
+        test_out_dir: Folder of the pages, below ``work_dir/timestamp`` unless absolute.
+        vis_task: Must be ``'lidar_seg'``.
+        score_thr: Where the sliders of the pages stand at first; nothing is left out.
+        out_file: A page with the first scenes; None for none.
         picture_file: A PNG with the first scenes, for a README; None for none.
         num_scenes: Scenes on the page, the first of the run.
         num_pictured: Scenes on the PNG.
         title: Head line of the page.
+
+    Raises:
+        ValueError: Another task.
     """
 
     def __init__(
         self,
         *,
+        draw: bool = False,
+        show: bool = False,
+        wait_time: float = 0.0,
+        test_out_dir: str | None = None,
+        vis_task: str = TASK,
+        score_thr: float = 0.0,
         out_file: str | None = None,
         picture_file: str | None = None,
         num_scenes: int = 12,
         num_pictured: int = 3,
         title: str = '3D instance segmentation',
     ) -> None:
+        if vis_task != TASK:
+            raise ValueError(f'--task (vis_task): found {vis_task!r}, but these models label '
+                             f'points: use --task {TASK}, or leave it out.')
+        self.show = draw and show
+        self.wait_time = wait_time
+        self.pages_dir = (test_out_dir or 'pages') if draw and (show or test_out_dir) else None
+        self.score_thr = score_thr
         self.out_file = out_file
         self.picture_file = picture_file
         self.num_scenes = num_scenes
@@ -53,7 +82,6 @@ class ScenePageHook(Hook):
         """Forget the scenes of an earlier run."""
         self._scenes = []
 
-    @master_only
     def after_test_iter(
         self,
         runner: Runner,
@@ -61,50 +89,66 @@ class ScenePageHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[Det3DDataSample] | None = None,
     ) -> None:
-        """Keep the points and objects of as many scenes as are shown."""
-        if self.out_file is None and self.picture_file is None:
+        """Write the scenes' own pages, each process its own, and keep what later files show."""
+        if self.pages_dir is None and self.out_file is None and self.picture_file is None:
             return
-        num_classes = len(self._classes(runner))
-        for sample in outputs[: max(self.num_scenes - len(self._scenes), 0)]:
-            self._scenes.append(_scene(sample, num_classes))
+        classes = _classes(runner)
+        for sample in outputs:
+            keep = is_main_process() and len(self._scenes) < self.num_scenes
+            if not keep and self.pages_dir is None:
+                continue
+            scene = Scene.of_sample(sample, num_classes=len(classes))
+            if keep:
+                self._scenes.append(scene)
+            if self.pages_dir is not None:
+                write_scene_page(
+                    self._folder(runner) / f'{scene.name}.html', [scene], classes=classes,
+                    title=scene.name, subtitle=_leaf(runner), score_thr=self.score_thr)
 
     @master_only
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Write the files."""
+        """Write the files of all scenes."""
         if not self._scenes:
             return
         if self.out_file is not None:
-            page = write_scene_page(
-                self.out_file,
-                self._scenes,
-                classes=self._classes(runner),
-                title=self.title,
-                subtitle=f'{Path(runner.cfg.filename or "").stem} · {len(self._scenes)} scenes',
-                metrics=metrics,
-                max_points=_MOST_POINTS_OF_MANY,
-            )
-            print_log(f'Page with {len(self._scenes)} scenes: {page}', logger='current')
+            self._write_overview(self.out_file, runner, metrics)
         if self.picture_file is not None:
             rows = [render_views(scene, captions=i == 0)
                     for i, scene in enumerate(self._scenes[: self.num_pictured])]
             save_png(self.picture_file, np.concatenate(rows))
+        if self.pages_dir is not None:
+            index = self._write_overview(
+                self._folder(runner) / 'index.html', runner, metrics,
+                notes=['Every scene of the run has a page of its own beside this one, with more '
+                       'of its points.'])
+            if self.show:
+                webbrowser.open(index.resolve().as_uri())
+                time.sleep(self.wait_time)
 
-    @staticmethod
-    def _classes(runner: Runner) -> Sequence[str]:
-        return runner.test_dataloader.dataset.metainfo['classes']
+    def _folder(self, runner: Runner) -> Path:
+        return Path(runner.work_dir, runner.timestamp, self.pages_dir)
+
+    def _write_overview(
+        self, path: str | Path, runner: Runner, metrics: dict | None, notes: Sequence[str] = ()
+    ) -> Path:
+        page = write_scene_page(
+            path,
+            self._scenes,
+            classes=_classes(runner),
+            title=self.title,
+            subtitle=f'{_leaf(runner)} · {len(self._scenes)} scenes',
+            metrics=metrics,
+            notes=notes,
+            score_thr=self.score_thr,
+            max_points=_MOST_POINTS_OF_MANY,
+        )
+        print_log(f'Page with {len(self._scenes)} scenes: {page}', logger='current')
+        return page
 
 
-def _scene(sample: Det3DDataSample, num_classes: int) -> Scene:
-    """A scene as its file holds it: the pipeline has centred points and scaled colours."""
-    path = Path(sample.metainfo['lidar_path'])
-    points = np.fromfile(path, dtype=np.float32).reshape(-1, sample.metainfo['num_pts_feats'])
-    result = sample.pred_pts_seg
-    truth = sample.get('eval_ann_info')
-    return Scene.of(
-        path.stem,
-        points,
-        pred=InstanceMap.of(
-            result.pts_instance_mask, result.instance_labels, result.instance_scores),
-        truth=None if not truth else InstanceMap.from_annotation(
-            truth['pts_instance_mask'], truth['pts_semantic_mask'], num_classes=num_classes),
-    )
+def _classes(runner: Runner) -> Sequence[str]:
+    return runner.test_dataloader.dataset.metainfo['classes']
+
+
+def _leaf(runner: Runner) -> str:
+    return Path(runner.cfg.filename or '').stem

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmdet3d.structures import Det3DDataSample
 
 from ..ops.contingency import instance_codes
 
@@ -119,6 +121,26 @@ class Scene:
                     f'{len(points)}.'
                 )
         return cls(name, xyz, np.round(rgb).astype(np.uint8), pred, truth)
+
+    @classmethod
+    def of_sample(cls, sample: Det3DDataSample, *, num_classes: int) -> Scene:
+        """A scene as its file holds it: the pipeline has centred points and scaled colours.
+
+        Args:
+            sample: what a model predicted for a scan, with ``eval_ann_info`` where there is truth.
+            num_classes: K.
+        """
+        path = Path(sample.metainfo['lidar_path'])
+        points = np.fromfile(path, dtype=np.float32)
+        result, truth = sample.pred_pts_seg, sample.get('eval_ann_info')
+        return cls.of(
+            path.stem,
+            points.reshape(-1, sample.metainfo['num_pts_feats']),
+            pred=InstanceMap.of(
+                result.pts_instance_mask, result.instance_labels, result.instance_scores),
+            truth=None if not truth else InstanceMap.from_annotation(
+                truth['pts_instance_mask'], truth['pts_semantic_mask'], num_classes=num_classes),
+        )
 
     def take(self, rows: np.ndarray) -> Scene:
         """The same scene with some of its points; objects keep their numbers."""

@@ -76,6 +76,10 @@ def middle(mask):
     return int(rows[nearest]), int(columns[nearest])
 
 
+def shown_in(pictures, color):
+    return [bool(tone_of(picture, color).mean() > 0.005) for picture in pictures]
+
+
 def test_three_views_are_drawn_side_by_side(two):
     assert two.run('return document.documentElement.dataset.renderer') == 'webgl'
     assert two.texts('.pane h3') == [
@@ -85,8 +89,15 @@ def test_three_views_are_drawn_side_by_side(two):
     drawn = [(np.abs(third - picture[-5, 5]) > 24).any(axis=2).mean() for third in thirds]
     assert min(drawn) > 0.05 and np.ptp(drawn) < 0.05
     bed, lamp = color_of(two, 'pred', 0), color_of(two, 'truth', 2)
-    shows = [[tone_of(third, color).mean() > 0.005 for third in thirds] for color in (bed, lamp)]
-    assert shows == [[False, True, True], [False, False, True]]
+    assert shown_in(thirds, bed) == [False, True, True]
+    assert shown_in(thirds, lamp) == [False, False, True]
+    two.press('#modes [data-mode=errors]')
+    thirds = np.array_split(two.picture(), 3, axis=1)
+    statuses = two.run('return Object.fromEntries([...document.querySelectorAll(".statuses li")]'
+                       '.map((e) => [e.innerText, e.firstChild.style.background.match(/\\d+/g)]))')
+    found, missed = (np.array(statuses[name], dtype=float) for name in ('found', 'missed'))
+    assert shown_in(thirds, found) == [False, True, True]
+    assert shown_in(thirds, missed)[2]
 
 
 def test_every_mode_has_its_own_picture(two):
@@ -165,18 +176,22 @@ def test_classes_and_the_rest_can_be_hidden(two):
 
 def test_keyboard_reaches_everything(two):
     keys = importlib.import_module('selenium.webdriver.common.keys').Keys
-    start = two.picture()
     stage = two.find('#stage')
+
+    def picture():
+        return two.picture()[8:-8, 8:-8]  # within the frame that marks the focus
+
+    start = picture()
     stage.send_keys(keys.ARROW_LEFT)
-    turned = two.picture()
+    turned = picture()
     stage.send_keys('+')
-    zoomed = two.picture()
+    zoomed = picture()
     stage.send_keys(keys.SHIFT + keys.ARROW_UP)
-    moved = two.picture()
+    moved = picture()
     pictures = [start, turned, zoomed, moved]
     assert all(np.abs(a - b).mean() > 0.3 for a, b in zip(pictures, pictures[1:]))
     stage.send_keys('0')
-    assert np.abs(two.picture() - start)[8:-8, 8:-8].max() < 2  # within the frame of the focus
+    assert np.abs(picture() - start).max() < 2
     two.press('#pred-list button')
     stage.send_keys(keys.ESCAPE)
     assert two.chosen() == []

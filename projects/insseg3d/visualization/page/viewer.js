@@ -205,7 +205,7 @@ class Viewer {
       camera.updateProjectionMatrix();
       const count = Math.min(pane.visible, moving ? Math.floor(this.budget) : Infinity);
       pane.points.geometry.setDrawRange(0, count);
-      material.size = dot * Math.min(2, Math.sqrt(pane.visible / Math.max(1, count)));  // fewer dots are larger
+      material.size = dot * Math.min(1.5, Math.sqrt(pane.visible / Math.max(1, count)));  // fewer dots are larger
       renderer.render(pane.world, camera);
       this.drawn += count;
     }
