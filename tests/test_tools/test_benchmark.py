@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from insseg3d.apis import load_model
+from insseg3d.apis.browser import can_browse
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +36,18 @@ def test_scores_of_both_metrics_are_the_same(here, tmp_path):
     ours, stock = report['InsSegMetric'], report['scannet_eval']
     assert ours['seconds_a_scene'] > 0 and stock['seconds_a_scene'] > 0
     assert 0 < ours['AP25_of_the_same'] == stock['AP25']
+
+
+@pytest.mark.skipif(not can_browse(), reason='no Chromium, driver or selenium is installed')
+def test_view_of_a_small_scene(here, tmp_path):
+    out = here('benchmark', 'view', '--points', 5000, '--seconds', 0.5,
+               '--json', 'view.json').stdout
+    report = json.loads((tmp_path / 'view.json').read_text())
+    assert report['size'] == [1280, 720] and report['points'] == 5000
+    for key in ('orbit', 'orbit_all_points'):
+        assert report[key]['fps'] > 0 and 0 < report[key]['points'] <= 5000
+    assert 0.3 < report['page_mb'] < 2 and report['load_seconds'] > 0
+    assert '5000 points, 1280 × 720 pixels' in out and 'turning, all points' in out
 
 
 KEYS = {'config', 'device', 'scans', 'points', 'voxels', 'stages_ms', 'peak_memory_mb',

@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A browser without a window, to test and to time pages in."""
 import contextlib
-import importlib
+import importlib.util
 import shutil
 import time
 from collections.abc import Iterator
@@ -23,6 +23,11 @@ def find_browser() -> tuple[str, str] | None:
     program = next(filter(None, map(shutil.which, names)), None)
     driver = shutil.which('chromedriver')
     return (program, driver) if program and driver else None
+
+
+def can_browse() -> bool:
+    """Whether all that :func:`open_browser` needs is installed."""
+    return find_browser() is not None and importlib.util.find_spec('selenium') is not None
 
 
 @contextlib.contextmanager

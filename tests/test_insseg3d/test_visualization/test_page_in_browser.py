@@ -1,18 +1,17 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pages in a headless Chromium; skipped where it, its driver or selenium is missing."""
-import importlib.util
+import importlib
 
 import numpy as np
 import pytest
 
-from insseg3d.apis.browser import find_browser, open_browser, orbit
+from insseg3d.apis.browser import can_browse, open_browser, orbit
 from insseg3d.visualization import InstanceMap, Scene, write_scene_page
 
 from .pages import Page, inside, tone_of
 
 pytestmark = pytest.mark.skipif(
-    find_browser() is None or importlib.util.find_spec('selenium') is None,
-    reason='no Chromium with its driver, or no selenium, is installed')
+    not can_browse(), reason='no Chromium, driver or selenium is installed')
 CLASSES = ('bed', 'chair', 'lamp')
 
 
