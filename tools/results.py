@@ -44,7 +44,7 @@ Furnished rooms made by `tools/synthesize.py`, the same for all rows of a table;
 their size by a budget ([experiments.md](experiments.md)). Read differences within a table, not
 against the paper: rooms are cleaner and smaller than scans, trainings shorter by orders of
 magnitude, and a difference below about twice the pooled standard deviation (in brackets) says
-nothing.
+nothing. Seconds of training are those of one thread on cores that other programs used as well.
 """
 TOPICS = {
     'methods': 'Methods side by side',
@@ -72,15 +72,19 @@ def make_page(folders):
     """The page as text, and the figures by file name."""
     paper = json.loads((ROOT / 'docs' / 'paper_tables.json').read_text())
     variants = {row['leaf']: row for row in paper['table4']['rows']}
+    methods = {row['method'].lower().removeprefix('3d-'): dict(row, variant=row['method'])
+               for row in paper['table1']['rows']}
     sections, figures = [], {}
     for folder in folders:
         leaves = by_leaf(read_runs(folder), list(variants))
         for topic, group in by_topic(leaves, variants).items() if leaves else ():
             name = f'results_{folder.name}_{topic}.png'
+            named = {result.leaf: methods.get(result.name.split('_')[0]) if topic == 'methods'
+                     else variants.get(result.name) for result in group}
             curve = [result for result in group if NUMBERED.match(result.name)]
-            figures[name] = draw_leaves(curve or group, lambda result: label(result, variants))
+            figures[name] = draw_leaves(curve or group, lambda result: label(result, named))
             title = f'{TOPICS[topic]} (`results/{folder.name}`)'
-            sections.append(made_rooms_section(title, name, group, variants))
+            sections.append(made_rooms_section(title, name, group, named))
         speed = [(entry, details) for entry, details, _ in speed_entries([folder])]
         if speed:
             figures[f'results_{folder.name}.png'] = draw_speed(*zip(*speed))
@@ -109,21 +113,29 @@ def by_topic(leaves, variants):
     return ablations if methods == full and ablations else {'methods': methods, **ablations}
 
 
-def label(result, variants):
+def label(result, named):
     """A leaf as the paper calls it, where it does."""
-    return variants[result.name]['variant'] if result.name in variants else result.name
+    return named[result.leaf]['variant'] if named[result.leaf] else result.name
 
 
-def made_rooms_section(title, picture, leaves, variants):
+def made_rooms_section(title, picture, leaves, named):
+    """Tables of some leaves, the first of which the others are compared with.
+
+    Args:
+        title: head line.
+        picture: file.
+        leaves: as of ``by_leaf``.
+        named: path of each leaf → its row in a table of the paper, or None.
+    """
     notes = Notes()
     base = leaves[0]
     columns = ['', *SCORES, 'AP50 − first (pooled)', "paper's AP / AP50", 'seeds', 'parameters',
                'training', 'memory', 'made by']
     rows = []
     for result in leaves:
-        paper = variants.get(result.name)
+        paper = named[result.leaf]
         rows.append([
-            f'[{label(result, variants)}](../{result.leaf})',
+            f'[{label(result, named)}](../{result.leaf})',
             *(percent(result.mean(key), result.deviation(key)) for key in SCORES),
             difference(result, base, 'AP50'),
             f"{paper['AP']} / {paper['AP50']}" if paper else 'none',
@@ -133,7 +145,7 @@ def made_rooms_section(title, picture, leaves, variants):
             notes.of(result)])
     classes = list(dict.fromkeys(name for result in leaves for run in result.runs
                                  for name in run['classes']))
-    per_class = [[label(result, variants),
+    per_class = [[label(result, named),
                   *(percent(result.class_mean(name, 'AP50')) for name in classes)]
                  for result in leaves]
     return '\n'.join([

@@ -63,7 +63,7 @@ def test_ablations_stand_behind_the_model_that_they_vary(here, tmp_path):
     page = (tmp_path / 'page.md').read_text()
     tables = [re.findall(r'^\| \[(.*?)\]\(\.\./', part, re.MULTILINE)
               for part in re.split('^### ', page, flags=re.MULTILINE)[1:]]
-    assert tables == [['full', 'other'], ['full', 'FPS'], ['full', 'points-500'],
+    assert tables == [['3D-QueryIS-S', 'other'], ['full', 'FPS'], ['full', 'points-500'],
                       ['full', 'eq2-softmax']]
     pictures = {path.stem for path in tmp_path.glob('*.png')}
     assert pictures == {f'results_mine_{topic}' for topic in (
