@@ -7,6 +7,7 @@ DIR holds the JSON files of run_experiments.py, or those of `benchmark.py speed`
 folders of results/. Pictures are written beside the page, as results_<folder>….png.
 """
 import argparse
+import functools
 import json
 import sys
 from pathlib import Path
@@ -82,7 +83,8 @@ def make_page(folders):
             named = {result.leaf: methods.get(result.name.split('_')[0]) if topic == 'methods'
                      else variants.get(result.name) for result in group}
             curve = [result for result in group if NUMBERED.match(result.name)]
-            figures[name] = draw_leaves(curve or group, lambda result: label(result, named))
+            figures[name] = draw_leaves(
+                curve or group, functools.partial(label, named=named))
             title = f'{TOPICS[topic]} (`results/{folder.name}`)'
             sections.append(made_rooms_section(title, name, group, named))
         speed = [(entry, details) for entry, details, _ in speed_entries([folder])]
