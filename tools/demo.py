@@ -161,6 +161,8 @@ def print_summary(metrics, rooms, work, page):
     minutes, seconds = divmod(int(metrics['seconds']), 60)
     print(f'\n{minutes} min {seconds} s. Look at {shown(page)} in a browser; '
           f'figures: {shown(work / "metrics.json")}')
+    if work == ROOT / 'work_dirs' / 'demo':  # where the name stands for it
+        print('On a scan of your own: python tools/infer.py scan.ply --model demo')
 
 
 if __name__ == '__main__':
