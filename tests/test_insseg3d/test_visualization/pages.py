@@ -13,6 +13,8 @@ class Page:
 
     def __init__(self, driver, path):
         self.driver = driver
+        mouse(driver, 'mouseMoved', 2, 2, held=False)  # not where an earlier test left it
+        driver.set_script_timeout(60)
         load_page(driver, path.as_uri())
 
     def run(self, script, *args):
@@ -33,7 +35,6 @@ class Page:
 
     def settle(self):
         """Wait until what was asked for is drawn."""
-        self.driver.set_script_timeout(20)
         self.driver.execute_async_script(
             'const done = arguments[0], wait = () => requestAnimationFrame(() => '
             'viewer.pending || viewer.holds.size ? wait() : requestAnimationFrame(done)); wait();')
