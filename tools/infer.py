@@ -51,8 +51,8 @@ def parse_args(argv=None):
     add('scans', nargs='+', metavar='SCAN', help=f'file, folder or pattern; {" ".join(ENDINGS)}')
     add('--model', '--config', dest='model',
         help='name, or path of a config (default: the config inside the checkpoint)')
-    add('--weights', type=Path, help='checkpoint, .pth or .safetensors (default: the last one in '
-        'work_dirs/NAME)')
+    add('--weights', help='checkpoint, .pth or .safetensors, or its address (default: the last one '
+        'in work_dirs/NAME)')
     add('--out', type=Path, default=Path('work_dirs/infer'),
         help='folder; or, for a single scan, a .ply to write (default: %(default)s)')
     add('--picture', type=Path, help='also write a PNG of input and objects; single scans only')
@@ -100,12 +100,15 @@ def make_inferencer(args):
 def made_from(args):
     """What results depend on, beside the scan."""
     config, weights = args.chosen
-    file = Path(weights.path).stat()
+    known = [weights.path]  # an address
+    if '://' not in weights.path:
+        file = Path(weights.path).stat()
+        known = [str(Path(weights.path).absolute()), file.st_size, file.st_mtime_ns]
     options = {name: value for name, value in vars(args).items() if name not in (
         'scans', 'out', 'picture', 'device', 'again', 'model', 'weights', 'chosen')}
     return {
         'model': args.model, 'config': hashlib.sha256(config.pretty_text.encode()).hexdigest(),
-        'weights': [str(Path(weights.path).absolute()), file.st_size, file.st_mtime_ns],
+        'weights': known,
         'options': {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}}
 
 
@@ -164,7 +167,7 @@ def main(argv=None):
     order = {str(scan): k for k, scan in enumerate(scans)}
     outcomes += sorted(gather(done), key=lambda outcome: order[outcome.scan])
     if rank == 0:
-        title = f'Objects found by {args.model or args.weights.name}'
+        title = f'Objects found by {args.model or Path(args.weights).name}'
         write_index(args.out / 'index.html', outcomes, title)
         count = sum(outcome.state == 'failed' for outcome in outcomes)
         print(f'{len(outcomes) - count} scans done, {count} failed; see {args.out / "index.html"}')

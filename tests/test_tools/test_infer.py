@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,13 @@ import torch
 from plyfile import PlyData, PlyElement
 
 import queryis  # noqa: F401
-from insseg3d.apis import InstanceSeg3DInferencer, Tiling, load_model, predict_points
+from insseg3d.apis import (
+    InstanceSeg3DInferencer,
+    Tiling,
+    inferencer_models,
+    load_model,
+    predict_points,
+)
 from insseg3d.apis.inferencer_batch import folder_names, share_of
 
 from .test_distributed import free_port
@@ -118,6 +125,25 @@ def test_a_rerun_skips_what_is_done(infer, scans, tmp_path):
     assert again('--up', 'z') == 1  # or of another scan
     record.write_text('{')
     assert again('--up', 'z') == 1
+
+
+def test_the_name_of_a_trained_model_is_enough(
+        here, scans, sure_weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(inferencer_models, '_CHECKOUT', tmp_path)  # demos of yours are left alone
+    work = tmp_path / 'work_dirs' / 'demo'
+    work.mkdir(parents=True)
+    shutil.copy(sure_weights, work / 'iter_2.pth')
+    (work / 'last_checkpoint').write_text(str(work / 'iter_2.pth'))
+    arguments = scans / 'room.ply', '--model', 'demo', '--out', 'found', *LENIENT
+    assert here('infer', *arguments).returncode == 0
+    expected = InstanceSeg3DInferencer('demo', device='cpu', score_thr=0.05, min_voxels=10)
+    assert expected.weights == str(work / 'iter_2.pth')
+    record = json.loads((tmp_path / 'found' / 'room' / 'objects.json').read_text())
+    assert [row['class'] for row in record['objects']] == expected(scans / 'room.ply').names
+    shutil.rmtree(work)
+    with pytest.raises(SystemExit) as error:
+        here('infer', *arguments)
+    assert error.value.code == 2
 
 
 def test_one_scan_into_one_file(infer, scans, tmp_path):

@@ -9,6 +9,8 @@ import torch
 
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
+from insseg3d.datasets.preparation.errors import RawDataError
+from insseg3d.scans import Assumptions
 
 ROOT = Path(__file__).parents[2]
 LENIENT = dict(score_thr=0.05, min_voxels=10)
@@ -56,10 +58,15 @@ def test_voxels_of_another_size_are_told(here, sure_weights, own_points, tmp_pat
         f"_base_ = '{ROOT}/configs/queryis/queryis-s_demo.py'\n"
         "voxels = dict(type='AddVoxelTables', voxel_size=0.1)\n"
         'test_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))\n')
-    for model, told in (('coarse.py', True), ('demo', False), (None, False)):
-        remarks = InstanceSeg3DInferencer(model, path, 'cpu')(own_points).remarks
-        assert told == ('assumed: voxels of 0.1 m, as the config says; the checkpoint was trained '
-                        'with 0.08 m' in map(str, remarks))
+    message = 'voxels of 0.1 m, as the config says; the checkpoint was trained with 0.08 m'
+    strict = Assumptions(strict=True)
+    for model in ('demo', None):
+        inferencer = InstanceSeg3DInferencer(model, path, 'cpu')
+        assert message not in str(inferencer(own_points, assumptions=strict).remarks)
+    inferencer = InstanceSeg3DInferencer('coarse.py', path, 'cpu')
+    assert f'assumed: {message}' in map(str, inferencer(own_points).remarks)
+    with pytest.raises(RawDataError, match=message):
+        inferencer(own_points, assumptions=strict)
 
 
 @pytest.mark.parametrize('arguments, message', [

@@ -15,6 +15,7 @@ from mmdet3d.structures.points import get_points_type
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 
+from ..datasets.preparation.errors import RawDataError
 from ..ops.tiles import Tile, check_tiling, tiles_of
 from ..scans import (
     NOTHING_KNOWN,
@@ -193,9 +194,14 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         if isinstance(source, (str, Path)):
             source = read_scan(
                 Path(source), columns=self.columns, mesh_samples=self.mesh_samples)
-        ready = look_at(
-            source if isinstance(source, Scan) else scan_of(source),
-            self.assumptions if assumptions is None else assumptions, voxel_size=self.voxel_size)
+        scan = source if isinstance(source, Scan) else scan_of(source)
+        known = self.assumptions if assumptions is None else assumptions
+        doubts = [remark.text for remark in self._remarks if remark.guessed]
+        if known.strict and doubts:
+            raise RawDataError(
+                scan.name, '; '.join(doubts), 'a config that agrees with the checkpoint, as strict '
+                'was asked for', 'Leave out the model, so that the config inside is used')
+        ready = look_at(scan, known, voxel_size=self.voxel_size)
         return ready._replace(remarks=(*self._remarks, *ready.remarks))
 
     def _batch(self, name: str, points: np.ndarray, grid: np.ndarray | None = None) -> dict:

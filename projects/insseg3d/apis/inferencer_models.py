@@ -17,6 +17,7 @@ from .config_text import config_of_text
 from .inference import class_names
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_CHECKOUT = _PACKAGE.parents[1]
 
 
 def index_folder() -> Path:
@@ -130,7 +131,7 @@ def find_weights(model: str | Path) -> Path:
     config = find_config(model)
     names = [Path(model).stem, config.stem, *(
         name for name, path in models().items() if path.samefile(config))]
-    roots = dict.fromkeys((Path.cwd(), _PACKAGE.parents[1]))
+    roots = dict.fromkeys((Path.cwd(), _CHECKOUT))
     folders = [Path('work_dirs') / name for name in dict.fromkeys(names)]
     for folder in (root / folder for root in roots for folder in folders):
         try:

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 import queryis  # noqa: F401
-from insseg3d.apis import load_model
+from insseg3d.apis import inferencer_models, load_model
 from insseg3d.apis.checkpoints import (
     Checkpoint,
     load_weights,
@@ -164,6 +164,7 @@ def test_a_config_that_would_run_something_is_refused(text, tmp_path, monkeypatc
 
 def test_the_last_checkpoint_of_a_name_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(inferencer_models, '_CHECKOUT', tmp_path)
     with pytest.raises(FileNotFoundError, match=(
             r'demo: no checkpoint of it in work_dirs/demo or work_dirs/queryis-s_demo.*'
             r'make demo.*train\.py .*queryis-s_demo\.py')):
