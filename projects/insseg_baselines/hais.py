@@ -28,7 +28,7 @@ from insseg3d.ops.clusters import (
 )
 from insseg3d.ops.segment import segment_mean
 
-_AT_ONCE = 4096  # fragments whose distances to all large components are held at a time
+_AT_ONCE = 2**22  # distances that are held at a time
 
 
 @TASK_UTILS.register_module()
@@ -114,7 +114,7 @@ def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) 
         primaries = numbers[~is_fragment & (groups == group)]
         if len(primaries) == 0:
             continue
-        for some in fragments.split(_AT_ONCE):
+        for some in fragments.split(max(_AT_ONCE // len(primaries), 1)):
             # Not by the product of matrices, which loses the last digits.
             distance, nearest = torch.cdist(
                 centers[some], centers[primaries],

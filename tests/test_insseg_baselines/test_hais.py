@@ -87,7 +87,7 @@ def test_tables_of_unequal_length_are_refused():
 
 @pytest.mark.parametrize('seed', range(6))
 def test_absorbing_equals_the_loop(seed, monkeypatch):
-    monkeypatch.setattr('insseg_baselines.hais._AT_ONCE', 3)
+    monkeypatch.setattr('insseg_baselines.hais._AT_ONCE', 9)
     generator = torch.Generator().manual_seed(seed)
     centers = torch.rand(30, 3, dtype=torch.float64, generator=generator)
     groups = torch.randint(4, (30,), generator=generator)

@@ -101,8 +101,7 @@ class ProposalNet(BaseModule):
             coords, proposals.proposal, num_proposals=proposals.num_proposals,
             full_scale=self.full_scale, score_scale=self.score_scale, place=place)
         rows = points.point2row[proposals.members]
-        features = grid_features(points.features.index_select(0, rows), grid)
-        features = self.unet(features, grid.coors)
+        features = self.unet(grid_features(points.features, rows, grid), grid.coors)
         if features.dtype != torch.float64:
             features = features.float()
         return ProposalVoxels(features, grid, proposals.num_proposals)

@@ -7,10 +7,11 @@ entry twice. Everything works with none of them, and on any device.
 """
 from typing import NamedTuple
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from scipy.sparse import csr_matrix
 from torch import Tensor
-
-from .segment import segment_mean
 
 
 class ProposalGrid(NamedTuple):
@@ -66,6 +67,22 @@ def pairwise_overlaps(
     """
     if len(members) == 0:
         return members.new_zeros(num_proposals, num_proposals)
+    if members.device.type == 'cpu':
+        return _overlaps_on_cpu(members, proposal, num_proposals)
+    return overlaps_by_sorting(members, proposal, num_proposals)
+
+
+def _overlaps_on_cpu(members: Tensor, proposal: Tensor, num_proposals: int) -> Tensor:
+    """As a product of sparse matrices, a quarter of the time."""
+    ones = np.ones(len(members), dtype=np.int64)
+    table = csr_matrix(
+        (ones, (proposal.numpy(), members.numpy())),
+        shape=(num_proposals, int(members.max()) + 1))
+    return torch.from_numpy((table @ table.T).toarray())
+
+
+def overlaps_by_sorting(members: Tensor, proposal: Tensor, num_proposals: int) -> Tensor:
+    """The same by parallel operators, for any device."""
     order = torch.argsort(members)
     points, owner = members[order], proposal[order]
     _, counts = torch.unique_consecutive(points, return_counts=True)
@@ -187,6 +204,17 @@ def voxelize_proposals(
     return ProposalGrid(coors, member2voxel, counts)
 
 
-def grid_features(features: Tensor, grid: ProposalGrid) -> Tensor:
-    """Mean of the members' features in each voxel, ``(E, C)`` to ``(V, C)``."""
-    return segment_mean(features, grid.member2voxel, grid.counts)
+def grid_features(features: Tensor, rows: Tensor, grid: ProposalGrid) -> Tensor:
+    """Mean of the members' features in each voxel, without a copy for each member.
+
+    Args:
+        features: ``(R, C)``.
+        rows: ``(E,)`` row of each member.
+        grid: V voxels.
+
+    Returns:
+        ``(V, C)``.
+    """
+    order = torch.argsort(grid.member2voxel.int(), stable=True)
+    starts = grid.counts.cumsum(0) - grid.counts
+    return F.embedding_bag(rows[order], features, starts, mode='mean')

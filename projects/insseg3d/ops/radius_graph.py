@@ -194,9 +194,10 @@ def _propagate(labels: Tensor, edges: Tensor) -> Tensor:
 
 def _in_order_of_points(labels: Tensor) -> Tensor:
     """Number components by their first points."""
-    names, index = torch.unique(labels, return_inverse=True)
     numbers = torch.arange(len(labels), device=labels.device)
-    first = numbers.new_full((len(names),), len(labels)).scatter_reduce_(0, index, numbers, 'amin')
+    first = numbers.new_full((int(labels.max()) + 1,), len(labels)).scatter_reduce_(
+        0, labels, numbers, 'amin')
+    names = (first < len(labels)).nonzero()[:, 0]
     rank = torch.empty_like(first)
-    rank[torch.argsort(first)] = numbers[:len(names)]
-    return rank[index]
+    rank[names[torch.argsort(first[names])]] = numbers[:len(names)]
+    return rank[labels]

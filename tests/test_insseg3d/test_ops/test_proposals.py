@@ -10,6 +10,7 @@ from insseg3d.ops.proposals import (
     grid_features,
     mask_nms,
     matrix_nms,
+    overlaps_by_sorting,
     pairwise_iou,
     pairwise_overlaps,
     proposal_iou,
@@ -35,6 +36,8 @@ def test_overlaps_and_ious_equal_those_of_dense_masks(seed):
     shared = masks.astype(int) @ masks.T.astype(int)
     np.testing.assert_array_equal(
         pairwise_overlaps(members, proposal, num_proposals=num), shared)
+    if len(members):  # as on a GPU
+        np.testing.assert_array_equal(overlaps_by_sorting(members, proposal, num), shared)
     union = masks.sum(1)[:, None] + masks.sum(1)[None] - shared
     np.testing.assert_allclose(
         pairwise_iou(members, proposal, num_proposals=num), shared / np.maximum(union, 1))
@@ -111,11 +114,15 @@ def test_grids_hold_every_member_and_change_no_other_proposal(seed, at_random):
     assert (grid.coors[:, 1:] >= 0).all() and (grid.coors[:, 1:] < 14).all()
     assert torch.equal(grid.coors[grid.member2voxel, 0], proposal)
     assert torch.equal(torch.bincount(grid.member2voxel, minlength=len(grid.coors)), grid.counts)
-    features = torch.from_numpy(rng.random((size, 2)))
-    means = grid_features(features, grid)
-    for voxel in range(len(grid.coors)):
-        np.testing.assert_allclose(
-            means[voxel], features[grid.member2voxel == voxel].mean(0), atol=1e-12)
+    features = torch.from_numpy(rng.random((9, 2))).requires_grad_()
+    rows = torch.from_numpy(rng.integers(0, 9, size))
+    means = grid_features(features, rows, grid)
+    expected = torch.stack([
+        features[rows[grid.member2voxel == voxel]].mean(0) for voxel in range(len(grid.coors))])
+    torch.testing.assert_close(means, expected)
+    weights = torch.from_numpy(rng.random(means.shape))
+    torch.testing.assert_close(
+        *(torch.autograd.grad((m * weights).sum(), features)[0] for m in (means, expected)))
     one = proposal == proposal[0]
     alone = voxelize_proposals(coords[one], torch.zeros_like(proposal[one]), num_proposals=1,
                                full_scale=14, place=place)
@@ -131,4 +138,9 @@ def test_nothing_at_all():
     assert mask_nms(torch.zeros(0, 0), torch.zeros(0), threshold=0.3).shape == (0,)
     assert matrix_nms(torch.zeros(0, 0), torch.zeros(0), none).shape == (0,)
     grid = voxelize_proposals(torch.zeros(0, 3), none, num_proposals=0, full_scale=14)
-    assert grid.coors.shape == (0, 4) and grid_features(torch.zeros(0, 5), grid).shape == (0, 5)
+    assert grid.coors.shape == (0, 4)
+    for rows in (0, 3):
+        features = torch.zeros(rows, 5, requires_grad=True)
+        means = grid_features(features, none, grid)
+        means.sum().backward()
+        assert means.shape == (0, 5) and features.grad.shape == (rows, 5)
