@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from insseg3d.apis.speed import forget_peak_memory, peak_memory_mb
 from insseg3d.structures import PointTargets, SceneRows
 
 from .helpers import CHANNELS, METHODS, NUM_CLASSES, NUM_STUFF, build_head, make_scene
@@ -195,3 +196,38 @@ def test_a_gpu_finds_the_same(method):
     (two, _), = head.to('cuda').predict([there], [coords.to('cuda')])
     assert torch.equal(one.masks, two.masks.cpu())
     torch.testing.assert_close(one.scores_3d, two.scores_3d.cpu(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('extent', [1.0, 20.0])
+def test_a_million_points_of_one_class(method, extent):
+    """In one place, or spread so thinly that there are thousands of components."""
+    generator = torch.Generator().manual_seed(0)
+    point2row = torch.randint(300_000, (1_000_000,), generator=generator)
+    rows = SceneRows(torch.randn(300_000, CHANNELS, generator=generator),
+                     torch.bincount(point2row, minlength=300_000), point2row)
+    coords = extent * torch.rand(1_000_000, 3, generator=generator)
+    head = certain(build_head(method).eval(), 0)
+    head.grouping.radius = 0.04
+    forget_peak_memory(coords.device)
+    with torch.no_grad():
+        (instances, point_map), = head.predict([rows], [coords])
+    assert peak_memory_mb(coords.device) < 4000
+    assert 1 <= len(instances.masks) <= head.ranking.max_instances
+    assert instances.masks.shape[1] == len(point_map.pts_instance_mask) == 1_000_000
+
+
+def test_a_saved_model_says_the_same(method, tmp_path):
+    head = build_head(method).train()
+    scenes = [make_scene(0), make_scene(1)]
+    loss_of(head, scenes)  # moves the running statistics
+    torch.save(head.state_dict(), tmp_path / 'head.pth')
+    again = build_head(method)
+    for parameter in again.parameters():
+        torch.nn.init.normal_(parameter)
+    again.load_state_dict(torch.load(tmp_path / 'head.pth', weights_only=True))
+    results = [certain(h.eval(), 1).predict([s[0] for s in scenes], [s[1] for s in scenes])
+               for h in (head, again)]
+    for (one, _), (two, _) in zip(*results):
+        assert len(one.masks) > 0 and torch.equal(one.masks, two.masks)
+        assert torch.equal(one.scores_3d, two.scores_3d)
