@@ -50,7 +50,8 @@ def read_pcd(path: Path, names: ColumnNames) -> Scan:
         head = file.read(4096).decode('ascii', errors='replace')
     words = dict(line.split(None, 1) for line in head.splitlines() if len(line.split(None, 1)) == 2)
     try:
-        announced = int(words['POINTS']) * sum(map(int, words['SIZE'].split()))
+        points = int(words['POINTS'])
+        announced = points * sum(map(int, words['SIZE'].split()))
     except (KeyError, ValueError):
         raise RawDataError(
             path, 'no complete PCD header', 'FIELDS, SIZE, TYPE, POINTS, DATA', 'Export it again'
@@ -61,7 +62,11 @@ def read_pcd(path: Path, names: ColumnNames) -> Scan:
             path, f'cut off, {path.stat().st_size} bytes', f'at least {announced}',
             'Export it again')
     cloud = optional_module('pypcd4', path).PointCloud.from_path(path)
-    rows = cloud.pc_data
+    rows = np.atleast_1d(cloud.pc_data)  # a single line of text comes as a bare record
+    if len(rows) != points:
+        raise RawDataError(
+            path, f'cut off, {len(rows)} points', f'{points}, as its header says',
+            'Export it again')
     fields = {name: rows[name] for name in rows.dtype.names if rows[name].ndim == 1}
     for name in ('rgb', 'rgba'):
         if name in fields:  # four bytes b g r a, often called a float
