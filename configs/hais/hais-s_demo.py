@@ -1,21 +1,9 @@
 # HAIS-S made small as the demo of 3D-QueryIS is, with its data, iterations and sizes.
-# Tables: what tools/check_dataset.py finds in the 400 training rooms of the demo.
-_base_ = 'hais-s_1xb10-150k_scannet.py'
-voxels = dict(type='AddVoxelTables', voxel_size=0.08)
-# Without ElasticDistortion, the eighth transform: rooms are many here, minutes few.
-train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(
-    pipeline=[*_base_.train_pipeline[:7], *_base_.train_pipeline[8:-1], voxels]))
-val_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))
-test_dataloader = val_dataloader
-model = dict(backbone=dict(num_levels=5), decode_head=dict(
-    prepare_iters=1000, mask_iters=2000, proposal_net=dict(score_scale=12.5), grouping=dict(
-        radius=0.12, class_points=[
-            706, 1908, 251, 1751, 475, -1, -1, 1133, -1, -1, -1, -1, -1, -1, 261, -1, 997, -1],
-        class_radii=[0.672, 1.172, 0.42, 1.006, 0.601, -1, -1, 0.736, -1, -1, -1, -1, -1, -1,
-                     0.449, -1, 0.893, -1])))
-optim_wrapper = dict(optimizer=dict(lr=3e-3))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=5000)]
-train_cfg = dict(max_iters=5000, val_interval=5000)
+_base_ = [
+    '../_base_/models/hais-s_demo.py',
+    '../_base_/datasets/scannet-stuff_demo.py',
+    '../_base_/schedules/adamw-poly_demo.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(prepare_iters=1000, mask_iters=2000))
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=1000))

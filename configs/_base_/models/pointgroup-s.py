@@ -1,24 +1,11 @@
 # PointGroup with channel unit 16 (S), on the backbone of 3D-QueryIS.
-# 18 classes, and wall and floor beside them.
-_base_ = 'sparse-res-unet-s.py'
+_base_ = 'grouping-s.py'
 model = dict(
-    type='GroupingSegmentor3D',
     decode_head=dict(
         type='PointGroupHead',
-        num_classes=18,
-        in_channels=16,
         pointwise=dict(
-            type='PointwiseHead',
-            num_stuff=2,
             semantic_layers=1,
-            offset_losses=dict(
-                l1=dict(type='OffsetL1Loss'), direction=dict(type='OffsetDirectionLoss'))),
+            offset_losses=dict(direction=dict(type='OffsetDirectionLoss'))),
         grouping=dict(type='DualSpaceGrouping', radius=0.03, min_points=50),
-        proposal_net=dict(
-            type='ProposalNet',
-            unet=dict(
-                type='SparseResUNet', in_channels=None, base_channels=16, num_levels=2,
-                out_strides=1),
-            full_scale=14,
-            score_scale=50.0),
-        ranking=dict(type='ProposalRanking', min_points=101, score_thr=0.09, nms_thr=0.3)))
+        proposal_net=dict(full_scale=14),
+        ranking=dict(min_points=101, score_thr=0.09, nms_thr=0.3)))

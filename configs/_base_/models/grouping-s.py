@@ -1,0 +1,21 @@
+# What PointGroup, HAIS and SoftGroup have in common, with channel unit 16 (S), on the backbone of
+# 3D-QueryIS. 18 classes, and wall and floor beside them.
+_base_ = 'sparse-res-unet-s.py'
+model = dict(
+    type='GroupingSegmentor3D',
+    decode_head=dict(
+        num_classes=18,
+        in_channels=16,
+        pointwise=dict(
+            type='PointwiseHead',
+            num_stuff=2,
+            semantic_layers=2,
+            offset_losses=dict(l1=dict(type='OffsetL1Loss'))),
+        proposal_net=dict(
+            type='ProposalNet',
+            unet=dict(
+                type='SparseResUNet', in_channels=None, base_channels=16, num_levels=2,
+                out_strides=1),
+            full_scale=20,
+            score_scale=50.0),
+        ranking=dict(type='ProposalRanking')))
