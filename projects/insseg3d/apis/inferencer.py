@@ -257,9 +257,8 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         parts = points_of_tiles(
             ready.points, tiles, home, tiling=self.tiling, voxel_size=self.voxel_size)
         painting = find_in_tiles(parts, home, self._limits(), find)
-        size, overlap = self.tiling
         remark = Remark(
-            f'done in {len(tiles)} tiles of {size:g} m that overlap by at least {overlap:g} m',
-            False)
+            f'done in {len(tiles)} tiles of {self.tiling.size:g} m that overlap by at least '
+            f'{self.tiling.overlap:g} m', False)
         return self._result(
             ready._replace(remarks=(*ready.remarks, remark)), painting, seconds)

@@ -19,10 +19,12 @@ class Tiling(NamedTuple):
     Attributes:
         size: side of a tile on the ground, metres. A tile has all heights above it.
         overlap: of neighbours, metres. Objects no wider are whole in some tile.
+        shift: metres before the scan's corner at which the first tile begins.
     """
 
     size: float = 8.0
     overlap: float = 2.0
+    shift: float = 0.0
 
 
 class TilePoints(NamedTuple):

@@ -82,6 +82,36 @@ def mask_contingency(masks: np.ndarray, codes: np.ndarray, *, num_codes: int) ->
     return table
 
 
+def map_contingency(
+    first: np.ndarray, second: np.ndarray, *, num_first: int, num_second: int
+) -> np.ndarray:
+    """Counts the points that two maps without overlaps have in common, object by object.
+
+    Args:
+        first: ``(P,)`` integers in [-1, num_first), the object of each point, -1 for none.
+        second: ``(P,)`` likewise in [-1, num_second).
+        num_first: Q of the first map.
+        num_second: Q of the second.
+
+    Returns:
+        ``(num_first + 1, num_second + 1)`` int64; the first row and column are the points that
+        have no object.
+    """
+    width = num_second + 1
+    keys = (first + 1).astype(np.int64) * width + second + 1
+    return np.bincount(keys, minlength=(num_first + 1) * width).reshape(num_first + 1, width)
+
+
+def map_ious(
+    first: np.ndarray, second: np.ndarray, *, num_first: int, num_second: int
+) -> np.ndarray:
+    """``(num_first, num_second)`` IoU of the objects of two maps; as :func:`map_contingency`."""
+    table = map_contingency(first, second, num_first=num_first, num_second=num_second)
+    inter = table[1:, 1:]
+    union = table.sum(axis=1)[1:, None] + table.sum(axis=0)[None, 1:] - inter
+    return inter / np.maximum(union, 1)
+
+
 def pack_masks(masks: Tensor) -> Tensor:
     """Packs eight points into a byte where the masks are, so that an eighth has to travel.
 

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .contingency import map_contingency
+
 _AGREE = 0.7  # IoU in the shared points from which on two pieces are one object
 _WITHIN = 0.1  # share of a piece beyond a tile up to which the tile holds it
 _AT_EDGE = 0.02  # share of a piece near the edge from which on the edge cuts it
@@ -179,9 +181,8 @@ def _shared(
 
 def _compare(one: TileObjects, in_one, other: TileObjects, in_other) -> _Shared:
     first, second = one.instance[in_one], other.instance[in_other]
-    shape = len(one.labels) + 1, len(other.labels) + 1
-    table = np.bincount(
-        (first + 1) * shape[1] + second + 1, minlength=shape[0] * shape[1]).reshape(shape)
+    table = map_contingency(
+        first, second, num_first=len(one.labels), num_second=len(other.labels))
     reach = []
     for tile, rows, instance in ((one, in_one, first), (other, in_other, second)):
         reach.append(np.bincount(

@@ -27,19 +27,22 @@ class Tile(NamedTuple):
         return ~Tile(self.low + margin, self.high - margin).holds(xy)
 
 
-def check_tiling(size: float, overlap: float) -> None:
+def check_tiling(size: float, overlap: float, shift: float = 0.0) -> None:
     """Refuse what cannot be tiles.
 
     Raises:
-        ValueError: a size that is not positive, or an overlap outside [0, size / 2].
+        ValueError: a size that is not positive, an overlap outside [0, size / 2], or a shift
+            outside [0, size - overlap].
     """
-    if not (0 < size < np.inf and 0 <= overlap <= size / 2):
+    if not (0 < size < np.inf and 0 <= overlap <= size / 2 and 0 <= shift <= size - overlap):
         raise ValueError(
-            f'tiles of {size:g} m that overlap by {overlap:g} m; expected a positive size, and '
-            'an overlap of at most half of it')
+            f'tiles of {size:g} m that overlap by {overlap:g} m, shifted by {shift:g} m; expected '
+            'a positive size, an overlap of at most half of it, and a shift of at most the rest')
 
 
-def tiles_of(xy: np.ndarray, *, size: float, overlap: float) -> tuple[list[Tile], np.ndarray]:
+def tiles_of(
+        xy: np.ndarray, *, size: float, overlap: float,
+        shift: float = 0.0) -> tuple[list[Tile], np.ndarray]:
     """Cover a scan with tiles, and say which of them knows each point best.
 
     The ground plan is cut in strips along x and y that lie evenly, so that the last is no sliver
@@ -51,6 +54,8 @@ def tiles_of(xy: np.ndarray, *, size: float, overlap: float) -> tuple[list[Tile]
         xy: ``(P, 2)`` or more columns, metres; P ≥ 1, finite.
         size: side of a tile, metres.
         overlap: of neighbours, metres.
+        shift: metres before the scan's corner at which the first tile begins, so that seams can
+            be put elsewhere.
 
     Returns:
         T tiles, and ``(P,)`` int32 home of each point among them. One tile where the scan is no
@@ -59,11 +64,11 @@ def tiles_of(xy: np.ndarray, *, size: float, overlap: float) -> tuple[list[Tile]
     Raises:
         ValueError: as of :func:`check_tiling`.
     """
-    check_tiling(size, overlap)
+    check_tiling(size, overlap, shift)
     strips, places = [], []
     for axis in range(2):
         along = xy[:, axis].astype(np.float64)
-        strips.append(_strips(along.min(), along.max(), size, overlap))
+        strips.append(_strips(along.min() - shift, along.max(), size, overlap))
         # Borders between homes lie in the middle of what two strips share.
         borders = (strips[-1][1:, 0] + strips[-1][:-1, 1]) / 2
         places.append(np.searchsorted(borders, along, side='right'))
