@@ -194,7 +194,7 @@ def _compare(one: TileObjects, in_one, other: TileObjects, in_other) -> _Shared:
 def _groups(
         pieces: Sequence[Sequence[_Piece]],
         shared: dict[tuple[int, int], _Shared]) -> list[list[_Piece]]:
-    """Pieces that are one object, at most one of each tile; those that agree best come first."""
+    """Pieces that are one object; those that agree best are joined first."""
     by_number = [{piece.number: piece for piece in of_tile} for of_tile in pieces]
     links = []
     for (a, b), common in shared.items():
@@ -207,9 +207,7 @@ def _groups(
     group_of = {(p.tile, p.number): [p] for of_tile in pieces for p in of_tile}
     for *_, one, other in sorted(links):
         one, other = group_of[one], group_of[other]
-        if one is other or {p.tile for p in one} & {p.tile for p in other}:
-            continue
-        if all(_are_one(p, q, shared) is not False for p in one for q in other):
+        if one is not other and all(_are_one(p, q, shared) is not False for p in one for q in other):
             one += other
             group_of.update(((p.tile, p.number), one) for p in other)
     return list({id(group): group for group in group_of.values()}.values())

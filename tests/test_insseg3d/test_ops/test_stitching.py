@@ -225,3 +225,64 @@ def test_painting_by_hand():
     instance, kept, num_small = paint_claims(
         claims, 9, min_share=0.3, is_large=lambda rows: len(rows) >= 2)
     assert instance.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1] and num_small == 2
+
+
+def kept(tile, xy, low, high):
+    """A tile whose only object keeps the points with x in [low, high)."""
+    x = xy[tile.rows, 0]
+    return tile._replace(instance=np.where((x > low - 0.05) & (x < high - 0.05), tile.instance, -1))
+
+
+def test_a_view_that_its_edge_cuts_is_helped_by_the_other():
+    """As wide as the overlap; each tile loses the tenth that lies at its own edge."""
+    xy, owner = floor_plan(14, 6, [(6, 1, 8, 3)])
+    (left, right), home = oracle(xy, owner, [4])
+    instance, labels, _ = stitch([kept(left, xy, 6, 7.8), kept(right, xy, 6.2, 8)], home)
+    check_same(instance, labels, owner, [4])
+
+
+def test_the_view_of_the_whole_is_taken_also_where_the_other_tile_is_at_home():
+    xy, owner = floor_plan(14, 6, [(6.8, 1, 9.5, 3)])
+    (left, right), home = oracle(xy, owner, [4])
+    stump = np.where(xy[left.rows, 1] < 2.6, left.instance, -1)
+    instance, labels, _ = stitch([left._replace(instance=stump), right], home)
+    check_same(instance, labels, owner, [4])
+
+
+def test_where_no_home_says_anything_the_neighbour_is_believed():
+    xy, owner = floor_plan(14, 6, [(6, 1, 9, 3)])
+    (left, right), home = oracle(xy, owner, [4])
+    nothing = left._replace(instance=np.full(len(left.rows), -1))
+    instance, labels, _ = stitch([nothing, right], home)
+    check_same(instance, labels, owner, [4])
+
+
+def test_neighbours_that_share_some_points_are_two():
+    xy, owner = floor_plan(14, 6, [(6.6, 1, 7.8, 3)])
+    (left, right), home = oracle(xy, owner, [4])
+    assert len(merge_tiles([kept(left, xy, 6.6, 7.4), kept(right, xy, 7.1, 7.8)], home)) == 2
+
+
+def by_hand(rows, *objects, cut=False):
+    rows = np.asarray(rows)
+    instance = np.full(len(rows), -1)
+    for k, own in enumerate(objects):
+        instance[np.isin(rows, own)] = k
+    count = len(objects)
+    return TileObjects(rows, instance, np.full(len(rows), cut), np.zeros(count, dtype=int),
+                       np.full(count, 0.5))
+
+
+def test_pieces_that_contradict_each_other_are_not_joined_by_a_third():
+    everything, home = range(100), np.repeat([0, 1, 2], (30, 30, 40))
+    tiles = [by_hand(everything, range(n)) for n in (60, 80, 100)]  # IoU 0.75, 0.8, but 0.6
+    assert sorted(len(claim.rows) for claim in merge_tiles(tiles, home)) in ([60, 80], [60, 100])
+
+
+def test_two_objects_of_a_tile_are_never_joined():
+    """Two other tiles agree with each other, but each with another one of them."""
+    one = by_hand(range(30), range(10), range(20, 30), cut=True)
+    two = by_hand([*range(10), *range(50, 80)], [*range(10), *range(50, 80)], cut=True)
+    three = by_hand(range(20, 80), [*range(20, 30), *range(50, 80)], cut=True)
+    home = np.repeat([0, 1, 2], (40, 25, 15))
+    assert len(merge_tiles([one, two, three], home)) == 3
