@@ -207,7 +207,8 @@ def _groups(
     group_of = {(p.tile, p.number): [p] for of_tile in pieces for p in of_tile}
     for *_, one, other in sorted(links):
         one, other = group_of[one], group_of[other]
-        if one is not other and all(_are_one(p, q, shared) is not False for p in one for q in other):
+        if one is not other and all(
+                _are_one(p, q, shared) is not False for p in one for q in other):
             one += other
             group_of.update(((p.tile, p.number), one) for p in other)
     return list({id(group): group for group in group_of.values()}.values())
