@@ -6,7 +6,7 @@ from mmdet3d.structures import PointData
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..ops.clusters import Proposals, keep_proposals, proposal_masks, repeat_proposals
+from ..ops.clusters import Proposals, proposal_masks, repeat_proposals
 from ..ops.masks import resolve_overlaps
 from ..ops.proposals import mask_nms, pairwise_iou
 
@@ -87,15 +87,14 @@ class ProposalRanking:
             the map of :func:`label_map`.
         """
         kept = (proposals.sizes >= max(self.min_points, 1)) & (scores > self.score_thr)
-        proposals, labels, scores = keep_proposals(proposals, kept), labels[kept], scores[kept]
+        kept = kept.nonzero()[:, 0]
         # A stable order, so that equal scores rank alike in every run.
-        order = torch.sort(scores, descending=True, stable=True).indices
+        order = kept[torch.sort(scores[kept], descending=True, stable=True).indices]
         if self.nms_thr is not None:
             order = self._without_overlaps(proposals, scores, order[:_MOST_FOR_NMS])
         order = order[:self.max_instances]
-        proposals, _ = repeat_proposals(proposals, order)
         instances = InstanceData(
-            masks=proposal_masks(proposals, num_points), labels_3d=labels[order],
+            masks=proposal_masks(proposals, order, num_points), labels_3d=labels[order],
             scores_3d=scores[order])
         return instances, label_map(
             instances, score_thr=self.map_score_thr, min_points=self.min_points,

@@ -143,9 +143,25 @@ def repeat_proposals(proposals: Proposals, which: Tensor) -> tuple[Proposals, Te
     return Proposals(proposals.members[entry], number, sizes), entry
 
 
-def proposal_masks(proposals: Proposals, num_points: int) -> Tensor:
-    """``(N, P)`` bool."""
-    masks = torch.zeros(
-        proposals.num_proposals, num_points, dtype=torch.bool, device=proposals.members.device)
-    masks.view(-1)[proposals.proposal * num_points + proposals.members] = True
+def proposal_masks(proposals: Proposals, which: Tensor, num_points: int) -> Tensor:
+    """Dense masks of some proposals.
+
+    Args:
+        proposals: N of them.
+        which: ``(M,)`` numbers of different ones, in any order.
+        num_points: P.
+
+    Returns:
+        ``(M, P)`` bool.
+    """
+    row = torch.full_like(proposals.sizes, -1)
+    row[which] = torch.arange(len(which), device=which.device)
+    row = row[proposals.proposal]
+    if len(which) < proposals.num_proposals:
+        inside = row >= 0
+        row, members = row[inside], proposals.members[inside]
+    else:
+        members = proposals.members
+    masks = torch.zeros(len(which), num_points, dtype=torch.bool, device=members.device)
+    masks.view(-1)[row * num_points + members] = True
     return masks

@@ -62,8 +62,11 @@ def test_choosing_and_joining_equal_lists_of_sets(seed):
     assert sets_of(again) == [sets[n] for n in which]
     assert torch.equal(proposals.members[entry], again.members)
     assert proposals.first_members.tolist() == [min(points) for points in sets]
-    masks = proposal_masks(proposals, 30)
-    assert [set(mask.nonzero()[:, 0].tolist()) for mask in masks] == sets
+    order = torch.from_numpy(rng.permutation(len(sets)))
+    for which in (order, order[:len(order) // 2]):
+        masks = proposal_masks(proposals, which, 30)
+        assert [set(mask.nonzero()[:, 0].tolist()) for mask in masks] == [
+            sets[n] for n in which.tolist()]
 
 
 @given(st.integers(0, 2**31))
@@ -116,7 +119,7 @@ def test_none_at_all():
     none = no_proposals(torch.device('cpu'))
     assert sets_of(none) == [] and none.first_members.shape == (0,)
     assert sets_of(join_proposals([none, packed([{3}]), none])) == [{3}]
-    assert proposal_masks(none, 5).shape == (0, 5)
+    assert proposal_masks(none, none.members, 5).shape == (0, 5)
 
 
 @pytest.mark.gpu
