@@ -10,8 +10,8 @@ from mmengine.structures import InstanceData
 
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer, Tiling
-from insseg3d.apis.inferencer_painting import Limits, paint
-from insseg3d.apis.inferencer_tiles import points_of_tiles
+from insseg3d.apis.inferencer_painting import Limits, Painting, paint
+from insseg3d.apis.inferencer_tiles import TilePoints, find_in_tiles, points_of_tiles
 from insseg3d.ops.tiles import tiles_of
 from insseg3d.ops.voxelize import voxelize
 from insseg3d.scans import Assumptions
@@ -164,3 +164,19 @@ def test_what_an_edge_cuts_may_be_small_and_the_rest_counts_at_home():
 def test_impossible_tiles_are_refused_before_the_model_is_loaded():
     with pytest.raises(ValueError, match='expected a positive size'):
         InstanceSeg3DInferencer('nonsense', tiling=Tiling(2.0, 1.5))
+
+
+def test_voxels_of_two_tiles_are_counted_apart():
+    """Ten points in ten voxels, of which either tile holds seven and numbers them from 0."""
+    home = np.repeat([0, 1], 5)
+    tiles = [
+        TilePoints(rows, np.zeros((7, 6)), None, np.ones(7, dtype=bool), home[rows] == index)
+        for index, rows in enumerate((np.arange(7), np.arange(3, 10)))]
+
+    def all_of_it(tile):
+        return Painting(torch.zeros(7, dtype=torch.long), torch.tensor([2]), torch.tensor([0.5]),
+                        0), torch.arange(7)
+
+    for least, count in ((10, 1), (11, 0)):
+        painting = find_in_tiles(iter(tiles), home, Limits(0.3, least, 1, 0.5), all_of_it)
+        assert len(painting.labels) == count and painting.num_small == 1 - count
