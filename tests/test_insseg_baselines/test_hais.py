@@ -73,6 +73,17 @@ def test_a_class_without_a_table_entry_has_primaries_only():
     assert sets_of(alone(grouping_input(coords, sure([0] * 41)), training=False)) == [large, tiny]
 
 
+def test_each_class_has_its_own_size_and_radius():
+    coords, (primary, near, other, beside) = line((0, 40), (0.3, 4), (9, 40), (9.3, 4))
+    labels = [0] * 44 + [2] * 44
+    small = grouping(class_points=[100, 100, 10, 100])  # four points of class 2 are primary
+    assert sets_of(small(grouping_input(coords, sure(labels)), training=False)) == [
+        primary | near, other, beside]
+    tight = grouping(class_radii=[0.5, 0.5, 0.01, 0.5])
+    assert sets_of(tight(grouping_input(coords, sure(labels)), training=False)) == [
+        primary | near, other]
+
+
 def test_denser_scans_at_test_time_are_measured_as_in_training():
     coords, (large, middle) = line((0, 140), (5, 100))  # four times 35 and 25 points
     inputs = grouping_input(coords, sure([0] * len(coords)))

@@ -45,7 +45,9 @@ def test_limit_of_points_counts_scene_by_scene():
     coords = torch.zeros(6, 3, dtype=torch.float64)
     scene = torch.tensor([0, 0, 0, 0, 1, 1])
     inputs = grouping_input(coords, sure([0] * 6), scene=scene, num_scenes=2)
-    assert sets_of(grouping(min_class_points=3)(inputs, training=True)) == [{0, 1, 2, 3}]
+    for limit in (3, 4):
+        found = grouping(min_class_points=limit)(inputs, training=True)
+        assert sets_of(found) == [{0, 1, 2, 3}]
 
 
 def test_small_components_are_left_out():
@@ -58,6 +60,18 @@ def test_small_components_are_left_out():
     assert sets_of(dense(inputs, training=False)) == []
     unknown = grouping(class_points=[-1] * 4)
     assert sets_of(unknown(inputs, training=False)) == [{0, 1, 2, 3, 4}, {5, 6, 7}]
+
+
+def test_each_class_has_its_own_size():
+    coords = torch.zeros(10, 3, dtype=torch.float64)
+    scene = torch.tensor([0] * 5 + [1] * 5)
+    inputs = grouping_input(coords, sure([0, 0, 0, 2, 2, 0, 0, 0, 2, 2]), scene=scene, num_scenes=2)
+    for class_points, expected in (
+            ([20, 20, 20, 20], [{0, 1, 2}, {3, 4}, {5, 6, 7}, {8, 9}]),
+            ([100, 20, 20, 20], [{3, 4}, {8, 9}]),
+            ([20, 100, 100, 20], [{0, 1, 2}, {5, 6, 7}])):
+        found = grouping(class_points=class_points)(inputs, training=True)
+        assert sorted(sets_of(found), key=min) == expected
 
 
 def described(head, voxels, n):

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from insseg3d.apis.budgets import BUDGETS
 from insseg3d.apis.experiments import (
@@ -47,6 +48,12 @@ class Tools:
             rows.write_text(''.join(
                 json.dumps(dict(step=step, time=0.5, loss=1.0)) + '\n' for step in steps) + '{"st')
             (work / 'last_checkpoint').write_text(str(work / f'iter_{steps[-1]}.pth'))
+        if tool == 'check_dataset.py':
+            names = 'abcdefghijklmnopqr'
+            (Path(command[command.index('--out') + 1]) / 'class_statistics.json').write_text(
+                json.dumps(dict(classes={
+                    name: dict(num_objects=1, mean_points=50.2, mean_radius=1.0)
+                    for name in names})))
         if tool in self.stops:
             raise self.stops.pop(tool)
         if tool == 'test.py':
@@ -82,6 +89,18 @@ def test_a_result_holds_scores_and_where_they_come_from(experiments, tools):
     assert (found['seconds_train'], found['seconds_test']) == (20.0, 3.0)
     assert found['peak_memory_mb'] == 700 and found['parameters'] > 1_000_000
     assert tools.calls == ['synthesize.py', 'prepare_scannet.py', 'train.py', 'test.py']
+
+
+def test_rooms_are_looked_at_once_for_methods_that_ask_what_objects_are_like(experiments, tools):
+    leaves = [ROOT / 'configs' / name / f'{name}-s_1xb10-150k_scannet.py'
+              for name in ('queryis', 'hais', 'softgroup')]
+    assert experiments.run_all(leaves, [0, 1]) == []
+    assert tools.calls.count('check_dataset.py') == 1
+    assert tools.calls.index('check_dataset.py') == 4  # not for the first leaf
+    for seed in (0, 1):
+        folder = experiments.out / 'runs' / f'hais_hais-s_1xb10-150k_scannet_seed{seed}'
+        grouping = Config.fromfile(folder / 'config.py').model.decode_head.grouping
+        assert grouping.class_points == [50] * 18 and grouping.class_radii == [1.65] * 18
 
 
 def test_what_is_finished_is_not_done_again(experiments, tools):
