@@ -7,6 +7,8 @@ from mmdet3d.structures import Det3DDataSample, PointData
 from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement, InstanceData
 
+from insseg3d.ops.radius_graph import radius_components
+
 from .helpers import CHANNELS, METHODS, NUM_CLASSES, head_config
 from .test_all_methods import certain
 
@@ -91,6 +93,20 @@ def test_permuted_points_permute_the_masks(method):
 
     assert len(plain.masks) > 0
     assert as_set(plain.masks[:, order], plain.scores_3d) == as_set(mixed.masks, mixed.scores_3d)
+
+
+def test_points_are_grouped_where_they_are(method):
+    """Offsets are 0: what is found lies within components of the points' coordinates, metres."""
+    points, sample = make_sample(0)
+    result, = build_model(method).eval()(**batch((points, sample)), mode='predict')
+    zeros = torch.zeros(len(points), dtype=torch.int64)
+    label = radius_components(points[:, :3], zeros, radius=0.2)
+    masks = result.pred_instances_3d.masks
+    if method != 'HAISHead':  # where a component may absorb others
+        assert all(len(label[mask].unique()) == 1 for mask in masks)
+    if method == 'PointGroupHead':  # which groups twice
+        assert sorted(masks.sum(1).tolist()) == sorted(
+            2 * [size for size in torch.bincount(label).tolist() if size >= 3])
 
 
 def test_interleaved_subsets_are_grouped_together(method):
