@@ -4,7 +4,8 @@
     python tools/results.py [DIR ...] [--out docs/results.md]
 
 DIR holds the JSON files of run_experiments.py, or those of `benchmark.py speed`; default: the
-folders of results/. Pictures are written beside the page, as results_<folder>….png.
+folders of results/. Pictures are written beside the page, as results_<folder>….png; others of
+that name are removed.
 """
 import argparse
 import functools
@@ -319,6 +320,8 @@ def main(argv=None):
         return 1
     text, figures = make_page(folders)
     args.out.write_text(text)
+    for old in set(args.out.parent.glob('results_*.png')) - set(map(args.out.with_name, figures)):
+        old.unlink()  # of results that are gone, or stand elsewhere now
     for name, figure in figures.items():
         figure.savefig(args.out.with_name(name), dpi=110)
     print(f'{args.out}: {len(figures)} pictures')

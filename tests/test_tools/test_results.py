@@ -72,7 +72,10 @@ def test_ablations_stand_behind_the_model_that_they_vary(here, tmp_path):
 
 def test_without_results_it_says_so(here, tmp_path):
     (tmp_path / 'empty').mkdir()
+    for name in ('results_gone.png', 'mine.png'):
+        (tmp_path / name).touch()
     here('results', tmp_path / 'empty', '--out', tmp_path / 'page.md')
+    assert [path.name for path in tmp_path.glob('*.png')] == ['mine.png']
     page = (tmp_path / 'page.md').read_text()
     assert 'Nothing was run yet' in page and 'Ours: not measured yet' in page
     assert page.count('not trained yet') >= 9
