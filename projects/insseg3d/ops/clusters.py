@@ -63,7 +63,7 @@ def radius_clusters(
     is_large = sizes >= min_points
     inside = is_large[label]
     label, points = (is_large.cumsum(0) - 1)[label[inside]], points[inside]
-    order = torch.argsort(label.int(), stable=True)  # of 32 bits: twice as fast
+    order = torch.argsort(label.int(), stable=True)  # of 32 bits: faster
     return Proposals(points[order], label[order], sizes[is_large])
 
 
