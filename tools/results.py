@@ -261,7 +261,7 @@ def table5(paper, folders):
         notes.append(speed_note(entry, details, name))
     return '\n'.join([
         '## Table 5: milliseconds a scan\n',
-        'The paper does not say which width. Ours: medians, untrained weights, batch 1, data on '
+        'The paper does not say which width. Ours: medians, batch 1, data on '
         'the device; features are the backbone, mask prediction holds the ranking '
         '([speed.md](speed.md)).\n',
         markdown_table(columns, rows), '', *notes, *pictures,
@@ -298,7 +298,8 @@ def speed_entries(folders):
 
 def speed_note(entry, details, name):
     operations = details['operations'] or {}
-    parts = [f"{entry['parameters'] / 1e6:.2f} M parameters"]
+    parts = ['trained weights' if details.get('weights') else 'untrained weights',
+             f"{entry['parameters'] / 1e6:.2f} M parameters"]
     if operations:
         parts.append(f'{sum(operations.values()) / 1e9:.1f} GFLOP')
     if entry['exponent'] is not None:
