@@ -21,8 +21,9 @@ from insseg3d.structures import SceneTargets
 
 from .segment import segment_sum
 
-MOST_VOXELS_AT_ONCE = 2**18
-"""Voxels whose mask logits are held at a time: 100 MB for 100 masks."""
+VOXELS_AT_ONCE = dict(cpu=2**12, other=2**18)
+"""Voxels whose mask logits are held at a time, for 100 masks 1.6 MB on a CPU: what its caches hold;
+100 MB elsewhere: few launches."""
 
 
 class MaskSums(NamedTuple):
@@ -151,19 +152,21 @@ class BinaryMasks(NamedTuple):
 
 def binary_masks(
         logits_of: Callable[[slice], Tensor], counts: Tensor, *,
-        chunk: int = MOST_VOXELS_AT_ONCE) -> BinaryMasks:
+        chunk: int | None = None) -> BinaryMasks:
     """Threshold masks, and score them by the probabilities inside.
 
     The logits of a large scene take gigabytes, the masks a quarter of that: so the logits are
-    made, used and forgotten for some voxels after others.
+    made, used and forgotten for some voxels after others. On a CPU this is also what is fastest.
 
     Source: 3D-QueryIS, Eq. 8, without the class probability.
 
     Args:
         logits_of: Gives the mask logits ``(V', Q)`` of a slice of the voxels.
         counts: ``(V,)`` points per voxel.
-        chunk: Most voxels of a slice.
+        chunk: Most voxels of a slice; None for what suits the device.
     """
+    if chunk is None:
+        chunk = VOXELS_AT_ONCE.get(counts.device.type, VOXELS_AT_ONCE['other'])
     inside, probs, points = None, 0, 0
     for start in range(0, max(len(counts), 1), chunk):
         voxels = slice(start, start + chunk)
