@@ -126,6 +126,13 @@ def test_masks_made_in_pieces_are_the_same():
     assert [len(range(23)[rows]) for rows in seen] == [10, 10, 3]
 
 
+def test_masks_on_a_cpu_are_made_for_as_many_voxels_as_its_caches_hold(monkeypatch):
+    monkeypatch.setattr('insseg3d.ops.masks.MOST_VOXELS_IN_CACHE', 9)
+    logits, seen = torch.randn(23, 5), []
+    binary_masks(lambda rows: seen.append(rows) or logits[rows], torch.ones(23))
+    assert [len(range(23)[rows]) for rows in seen] == [9, 9, 5]
+
+
 def test_scene_without_voxels_has_empty_masks():
     masks = binary_masks(torch.zeros(0, 4).__getitem__, torch.zeros(0, dtype=torch.long))
     assert masks.inside.shape == (4, 0) and masks.scores.tolist() == [0] * 4
