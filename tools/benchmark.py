@@ -59,6 +59,7 @@ from insseg3d.apis import (
 )
 from insseg3d.apis.machine import command_line, machine
 from insseg3d.apis.speed_report import component_table, draw_speed, speed_table
+from insseg3d.synthesis import KINDS
 from insseg3d.synthesis.large import make_large_points
 
 CURVE = (25_000, 50_000, 100_000, 200_000, 400_000, 700_000, 1_000_000)
@@ -78,6 +79,9 @@ def parse_args(argv=None):
                        help='under autocast: float16 on a GPU, bfloat16 on a CPU')
     speed.add_argument('--scans', help='folder of .bin files, or a prepared data set')
     speed.add_argument('--rooms', type=int, default=3, help='made rooms, where no scans are given')
+    speed.add_argument('--kinds', type=lambda text: frozenset(text.split(',')),
+                       default=frozenset(KINDS),
+                       help='comma list of kinds of objects in the made rooms (default: all)')
     speed.add_argument('--scaling', type=int, nargs='*', metavar='POINTS', help=(
         'sizes of the scaling curve (default: 25k to 1M, on a CPU to 400k; without a number: '
         'no curve)'))
@@ -150,7 +154,8 @@ def chosen_scans(args):
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder) / f'room{number}.bin' for number in range(args.rooms)]
             for number, path in enumerate(paths):
-                make_large_points(seed=args.seed + number, num_points=args.points).tofile(path)
+                make_large_points(seed=args.seed + number, num_points=args.points,
+                                  kinds=args.kinds).tofile(path)
             yield paths
 
 
@@ -203,7 +208,7 @@ def speed_of(path, weights, scans, args):
         sizes = CURVE if args.device.startswith('cuda') else CURVE_ON_CPU
     figures, more = measure(
         model, config, scans, repeat=args.repeat, warm_up=args.warm_up, amp=args.amp, sizes=sizes,
-        seed=args.seed)
+        seed=args.seed, kinds=args.kinds)
     more['backbone_ms'] = {}
     if not args.forward_only:
         data = model.data_preprocessor(StageTimer(model, config).pack(scans[0]), False)

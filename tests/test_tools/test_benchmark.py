@@ -97,6 +97,11 @@ def test_speed_of_several_rooms_without_the_backward_pass(here, tiny_config):
     assert '160000 points' in out and 'backward' not in out
 
 
+def test_made_rooms_hold_the_kinds_of_objects_asked_for(here, tiny_config):
+    with pytest.raises(ValueError, match='chiar'):
+        here('benchmark', 'speed', tiny_config, '--points', 3000, '--kinds', 'bed,chiar')
+
+
 def test_weights_of_each_config_or_none(here, tiny_config):
     with pytest.raises(SystemExit, match='--weights: found 1 for 2 configs; expected one for each'):
         here('benchmark', 'speed', tiny_config, tiny_config, '--weights', 'model.pth')

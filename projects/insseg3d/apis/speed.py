@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from insseg3d.synthesis import make_points
+from insseg3d.synthesis import KINDS, make_points
 
 from .operations import count_operations
 from .stages import StageTimer
@@ -35,7 +35,9 @@ def find_scans(folder: str | Path) -> list[Path]:
         'points, as the prepare tools write them.')
 
 
-def scene_of_rooms(num_points: int, *, seed: int = 0) -> np.ndarray:
+def scene_of_rooms(
+        num_points: int, *, seed: int = 0,
+        kinds: frozenset[str] = frozenset(KINDS)) -> np.ndarray:
     """Points of a scene of any size at the density of a single scan.
 
     Copies of a made room stand in a row; the scene is what a plane across the row cuts off. So
@@ -44,11 +46,12 @@ def scene_of_rooms(num_points: int, *, seed: int = 0) -> np.ndarray:
     Args:
         num_points: how many.
         seed: which made room.
+        kinds: kinds of objects in it.
 
     Returns:
         ``(num_points, 6)`` float32: x, y, z in metres, r, g, b from 0 to 255.
     """
-    room = _room(seed)
+    room = _room(seed, kinds)
     extent = np.ptp(room[:, 0]) + 0.1
     copies = -(-num_points // ROOM)
     points = np.tile(room, (copies, 1))
@@ -57,8 +60,8 @@ def scene_of_rooms(num_points: int, *, seed: int = 0) -> np.ndarray:
 
 
 @functools.lru_cache(1)
-def _room(seed: int) -> np.ndarray:
-    room = make_points(seed=seed, num_points=ROOM)
+def _room(seed: int, kinds: frozenset[str]) -> np.ndarray:
+    room = make_points(seed=seed, num_points=ROOM, kinds=kinds)
     return room[np.argsort(room[:, 0], kind='stable')]
 
 
@@ -90,8 +93,8 @@ def summarize(rows: Sequence[dict[str, float]]) -> tuple[dict[str, float], dict[
 
 
 def scaling_curve(
-        timer: StageTimer, sizes: Sequence[int], *, repeat: int,
-        seed: int = 0) -> list[tuple[int, float]]:
+        timer: StageTimer, sizes: Sequence[int], *, repeat: int, seed: int = 0,
+        kinds: frozenset[str] = frozenset(KINDS)) -> list[tuple[int, float]]:
     """Milliseconds of ``total`` for scenes of several sizes.
 
     Args:
@@ -99,12 +102,13 @@ def scaling_curve(
         sizes: Points of each scene.
         repeat: Timed predictions of each size, after one that is not; their median counts.
         seed: Which made room.
+        kinds: Kinds of objects in it.
     """
     curve = []
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             path = Path(folder) / f'{size}.bin'
-            scene_of_rooms(size, seed=seed).tofile(path)
+            scene_of_rooms(size, seed=seed, kinds=kinds).tofile(path)
             rows = time_scans(timer, [path], repeat=repeat, warm_up=1)
             curve.append((int(size), summarize(rows)[0]['total']))
     return curve
@@ -144,7 +148,7 @@ def peak_memory_mb(device: torch.device) -> float:
 def measure(
         model: torch.nn.Module, config: Config, scans: Sequence[Path], *, repeat: int = 5,
         warm_up: int = 2, amp: bool = False, sizes: Sequence[int] = (),
-        seed: int = 0) -> tuple[dict, dict]:
+        seed: int = 0, kinds: frozenset[str] = frozenset(KINDS)) -> tuple[dict, dict]:
     """All figures of one model.
 
     Args:
@@ -156,6 +160,7 @@ def measure(
         amp: Whether the model runs under autocast.
         sizes: Points of the scenes of the scaling curve; none: no curve.
         seed: Which made room the curve is measured on.
+        kinds: Kinds of objects in it.
 
     Returns:
         ``scans`` (how many), ``points`` and ``voxels`` (medians), ``stages_ms``, ``peak_memory_mb``
@@ -169,7 +174,7 @@ def measure(
     memory = peak_memory_mb(timer.device)
     stages, spread = summarize(rows)
     packed = [timer.pack(scan)['data_samples'][0].voxels for scan in scans]
-    curve = scaling_curve(timer, sizes, repeat=min(repeat, 3), seed=seed)
+    curve = scaling_curve(timer, sizes, repeat=min(repeat, 3), seed=seed, kinds=kinds)
     try:
         operations = operations_of(timer, scans[0])
     except ValueError:

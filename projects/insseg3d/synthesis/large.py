@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from .furniture import KINDS
 from .room import make_points
 
 BLOCK = 150_000
@@ -11,7 +12,9 @@ COPIES = 4
 """Scans of each room, which make it as dense as a scan of a terrestrial laser scanner."""
 
 
-def make_large_points(*, seed: int, num_points: int) -> np.ndarray:
+def make_large_points(
+        *, seed: int, num_points: int,
+        kinds: frozenset[str] = frozenset(KINDS)) -> np.ndarray:
     """Points of a dense scene as large as wanted: one made room, repeated side by side.
 
     Each room stands there four times over, at four slightly different places with jitter of half
@@ -21,11 +24,12 @@ def make_large_points(*, seed: int, num_points: int) -> np.ndarray:
     Args:
         seed: the same seed gives the same points.
         num_points: how many.
+        kinds: kinds of objects that may occur, among ``KINDS``.
 
     Returns:
         ``(num_points, 6)`` float32: x, y, z in metres, r, g, b from 0 to 255.
     """
-    room = make_points(seed=seed, num_points=min(num_points, BLOCK))
+    room = make_points(seed=seed, num_points=min(num_points, BLOCK), kinds=kinds)
     if num_points <= BLOCK:
         return room
     rng = np.random.default_rng(seed)

@@ -177,24 +177,28 @@ def turned(room: Room, rng: np.random.Generator) -> Room:
     return room._replace(points=points, axis_alignment=alignment)
 
 
-def make_points(*, seed: int, num_points: int) -> np.ndarray:
+def make_points(
+        *, seed: int, num_points: int,
+        kinds: frozenset[str] = frozenset(KINDS)) -> np.ndarray:
     """Points of a made room at the density of real scans, for timings.
 
     Args:
         seed: The same seed gives the same points.
         num_points: How many; the room is as large as that takes.
+        kinds: Kinds of objects that may occur, among ``KINDS``.
 
     Returns:
         (num_points, 6) float32: x, y, z in metres, r, g, b from 0 to 255.
 
     Raises:
-        ValueError: If no room of that many points can be made.
+        ValueError: If no room of that many points can be made, or a kind is not known.
     """
     base = max(4.0, num_points / 7500.0)
     for growth in (1.0, 1.3, 1.7, 2.2, 3.0, 4.0):
         area = growth * base
-        options = RoomOptions(area=(area, 1.2 * area), objects=(int(area / 2), int(area) + 8),
-                              frames=int(84 * max(1.0, area / 16)), vertices=(0, 2 ** 31))
+        options = RoomOptions(
+            kinds=kinds, area=(area, 1.2 * area), objects=(int(area / 2), int(area) + 8),
+            frames=int(84 * max(1.0, area / 16)), vertices=(0, 2 ** 31))
         room = make_room(seed, options)
         if len(room.points) >= num_points:
             centre = np.median(room.points[:, :2], axis=0)

@@ -80,6 +80,11 @@ def test_scenes_of_a_curve_differ_in_size_alone():
         voxels(large[:150_000]) / 150_000, rel=0.05)
 
 
+def test_scenes_of_a_curve_hold_the_kinds_of_objects_asked_for():
+    beds = scene_of_rooms(50_000, kinds=frozenset(['bed']))
+    assert beds.shape == (50_000, 6) and not np.array_equal(beds, scene_of_rooms(50_000))
+
+
 def test_components_are_the_columns_of_table_5():
     stages = dict(zip(STAGES, (1, 2, 3, 58, 25, 1.5, 0.5)), total=85, end_to_end=91)
     entry = dict(config='configs/x/small.py', device='cpu', stages_ms=stages)

@@ -137,6 +137,15 @@ def test_make_points_gives_as_many_as_asked_at_the_density_of_scans():
     assert 0.6 < voxels / 30_000 < 0.8 and 7 < neighbours < 10.5
 
 
+def test_make_points_furnishes_with_the_kinds_asked_for():
+    kinds = frozenset(['bed', 'chair'])
+    points = make_points(seed=0, num_points=5000, kinds=kinds)
+    np.testing.assert_array_equal(points, make_points(seed=0, num_points=5000, kinds=kinds))
+    assert not np.array_equal(points, make_points(seed=0, num_points=5000))
+    with pytest.raises(ValueError, match='chiar'):
+        make_points(seed=0, num_points=5000, kinds=frozenset(['chiar']))
+
+
 @pytest.mark.parametrize('options, word', [
     (dict(kinds=frozenset(['chiar'])), 'chiar'), (dict(spacing=0.0), 'spacing'),
     (dict(area=(1.0, 2.0)), 'area'), (dict(objects=(5, 3)), 'objects'),
