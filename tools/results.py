@@ -259,12 +259,15 @@ def table5(paper, folders):
             f"{entry['peak_memory_mb']:.0f} MB", f"{entry['scans']} × {entry['points']}",
             entry['commit'][:12]])
         notes.append(speed_note(entry, details, name))
+    # One command times several configs: each stands there once.
+    commands = [f'```\n{command}\n```\n'
+                for command in dict.fromkeys(details['command'] for _, details, _ in entries)]
     return '\n'.join([
         '## Table 5: milliseconds a scan\n',
         'The paper does not say which width. Ours: medians, batch 1, data on '
         'the device; features are the backbone, mask prediction holds the ranking '
         '([speed.md](speed.md)).\n',
-        markdown_table(columns, rows), '', *notes, *pictures,
+        markdown_table(columns, rows), '', *notes, '', *commands, *pictures,
         *([] if notes else ['Ours: not measured yet.\n'])])
 
 
@@ -308,7 +311,7 @@ def speed_note(entry, details, name):
                      f'{max(sizes):,} points')
     return (f"* {Path(entry['config']).stem} ({name}): {', '.join(parts)}; interquartile range "
             f"of the total {details['spread_ms']['total']:.1f} ms; {details['threads']} threads, "
-            f"torch {entry['versions']['torch']}; `{details['command']}`\n")
+            f"torch {entry['versions']['torch']}")
 
 
 def main(argv=None):
