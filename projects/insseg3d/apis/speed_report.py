@@ -102,5 +102,6 @@ def _draw_curves(axis, curves: Sequence[tuple[dict, list]]) -> None:
     axis.set_xticks(sizes, [f'{size / 1000:g}k' for size in sizes], rotation=45)
     axis.set_xticks([], minor=True)
     axis.set(xlabel='points', ylabel='milliseconds, total')
-    axis.legend(frameon=False, fontsize=8)
+    axis.set_ylim(bottom=0.4 * axis.get_ylim()[0])  # the names lie below the curves
+    axis.legend(frameon=False, fontsize=7, loc='lower right')
     axis.grid(color='#eeeeee')
