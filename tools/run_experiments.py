@@ -7,8 +7,9 @@
 The rooms are made once, in OUT/data. Each leaf is trained and tested with each seed by train.py and
 test.py, brought to the size of made rooms by the budget (docs/experiments.md). What was stopped,
 even by kill -9, goes on when the same command is given again; what is finished is not done again;
-what failed does not stop the rest. One JSON a run is written into RESULTS as the run ends, beside
-the metric's tables (.npz); tools/results.py makes tables and plots of them.
+what failed does not stop the rest. Given a second time beside it, the command takes runs that the
+first has not begun. One JSON a run is written into RESULTS as the run ends, beside the metric's
+tables (.npz); tools/results.py makes tables and plots of them.
 """
 import argparse
 import dataclasses

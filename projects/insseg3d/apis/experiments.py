@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,10 @@ from .budgets import Budget, fill_class_tables, fit_to_rooms, needs_class_tables
 
 class RunFailed(RuntimeError):
     """A command ended badly; the text says which, and where its output is."""
+
+
+class Busy(RuntimeError):
+    """Another process works in the folder."""
 
 
 class Finished(NamedTuple):
@@ -63,13 +68,19 @@ def launch(command: Sequence[str], log: Path, lock: int) -> Finished:
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[int]:
-    """Hold a folder; waits while another process, or an orphan of one, works in it."""
+def only_one(folder: Path, *, wait: bool = True) -> Iterator[int]:
+    """Hold a folder; waits while another process, or an orphan of one, works in it.
+
+    Raises:
+        Busy: If one does, and ``wait`` is false.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / 'lock').open('w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not wait:
+                raise Busy(f'{folder}: another process works here') from None
             print(f'{folder}: another process works here; waiting for it', flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()
@@ -104,6 +115,9 @@ class Experiments:
     def run_all(self, leaves: Sequence[Path], seeds: Sequence[int]) -> list[str]:
         """Do all runs that have no result yet.
 
+        A run that another process does is put off, and waited for when nothing else is left: the
+        same call in several processes shares the runs out.
+
         Args:
             leaves: Configs.
             seeds: Each leaf is trained with each; every leaf with one seed before the next seed.
@@ -113,17 +127,24 @@ class Experiments:
         """
         self.make_rooms()
         failures = []
-        for seed in seeds:
-            for leaf in leaves:
-                name = run_name(leaf, seed)
-                try:
-                    found = self.run_one(leaf, seed)
-                except Exception as error:  # whatever it is, the other runs go on
-                    failures.append(f'{name}: {type(error).__name__}: {error}')
-                    print(failures[-1], flush=True)
-                else:
-                    print(f"{name}: AP {found['AP']:.4f}, AP50 {found['AP50']:.4f}, "
-                          f"{found['seconds_train']:.0f} s", flush=True)
+        left = deque((leaf, seed) for seed in seeds for leaf in leaves)
+        put_off = 0  # runs in a row that others were found to do
+        while left:
+            leaf, seed = left.popleft()
+            name = run_name(leaf, seed)
+            try:
+                found = self.run_one(leaf, seed, wait=put_off > len(left))
+            except Busy:
+                left.append((leaf, seed))
+                put_off += 1
+                continue
+            except Exception as error:  # whatever it is, the other runs go on
+                failures.append(f'{name}: {type(error).__name__}: {error}')
+                print(failures[-1], flush=True)
+            else:
+                print(f"{name}: AP {found['AP']:.4f}, AP50 {found['AP50']:.4f}, "
+                      f"{found['seconds_train']:.0f} s", flush=True)
+            put_off = 0
         return failures
 
     def make_rooms(self) -> None:
@@ -155,24 +176,23 @@ class Experiments:
                 'train', 'val'), data / 'make.log', lock)
             write_whole(stamp, wanted)
 
-    def run_one(self, leaf: Path, seed: int) -> dict:
+    def run_one(self, leaf: Path, seed: int, *, wait: bool = True) -> dict:
         """Train and test one leaf with one seed, or read the result of doing so before.
 
         Raises:
             ValueError: If there is a result of another budget, or the leaf cannot be made small.
             RunFailed: If a command failed.
+            Busy: If another process does this run, and ``wait`` is false.
         """
         name = run_name(leaf, seed)
         result = self.results / f'{name}.json'
         budget = dict(name=self.budget_name, **self.budget.facts())
         if result.exists():
-            found = json.loads(result.read_text())
-            if found['budget'] != budget:
-                raise ValueError(f"{result}: is of another budget, {found['budget']}; expected "
-                                 f'{budget}. Choose another folder for the results.')
-            return found
+            return read_result(result, budget)
         folder = self.out / 'runs' / name
-        with only_one(folder) as lock:
+        with only_one(folder, wait=wait) as lock:
+            if result.exists():  # another process made it while this one waited
+                return read_result(result, budget)
             tables = self.results / f'{name}.npz'
             config = fit_to_rooms(
                 Config.fromfile(leaf), self.budget, seed=seed,
@@ -232,6 +252,19 @@ class Experiments:
 
     def _command(self, tool: str, *arguments: object) -> list[str]:
         return [sys.executable, str(self.tools / tool), *map(str, arguments)]
+
+
+def read_result(path: Path, budget: dict) -> dict:
+    """The result of a run.
+
+    Raises:
+        ValueError: If it is of another budget.
+    """
+    found = json.loads(path.read_text())
+    if found['budget'] != budget:
+        raise ValueError(f"{path}: is of another budget, {found['budget']}; expected {budget}. "
+                         'Choose another folder for the results.')
+    return found
 
 
 def run_name(leaf: Path, seed: int) -> str:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mmengine.config import Config
 
 from insseg3d.apis.budgets import BUDGETS
 from insseg3d.apis.experiments import (
+    Busy,
     Experiments,
     Finished,
     RunFailed,
@@ -138,6 +140,26 @@ def test_goes_on_where_it_was_stopped(experiments, tools, tool, again):
     assert experiments.run_all([LEAF], [0]) == []
     assert tools.calls == again
     assert result(experiments)['seconds_train'] == 20.0  # iterations done twice count once
+
+
+def test_a_run_of_another_process_is_put_off_and_its_result_taken(experiments, tools, capsys):
+    busy = experiments.out / 'runs' / 'queryis_queryis-s_1xb10-150k_scannet_seed0'
+    with only_one(busy):
+        with pytest.raises(Busy):
+            experiments.run_one(LEAF, 0, wait=False)
+        thread = threading.Thread(target=experiments.run_all, args=([LEAF, OTHER], [0]))
+        thread.start()
+        while 'waiting for it' not in capsys.readouterr().out:
+            assert thread.is_alive()
+            time.sleep(0.05)
+        assert tools.calls.count('train.py') == 1  # the other leaf, which stands behind it
+        assert result(experiments, 'queryis_queryis-l_1xb10-150k_scannet_seed0')['AP'] == 0.25
+        budget = dict(name='small', **BUDGET.facts())
+        (experiments.results / f'{busy.name}.json').write_text(
+            json.dumps(dict(AP=0.5, AP50=0.75, seconds_train=1.0, budget=budget)))
+    thread.join(timeout=60)
+    assert not thread.is_alive() and tools.calls.count('train.py') == 1
+    assert f'{busy.name}: AP 0.5000' in capsys.readouterr().out
 
 
 def test_results_of_another_budget_are_not_mixed(experiments):
