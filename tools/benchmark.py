@@ -331,6 +331,9 @@ def main(argv=None):
         ['python', 'tools/benchmark.py', *(sys.argv[1:] if argv is None else argv)], ROOT)
     if args.threads:
         torch.set_num_threads(args.threads)
+    for written in (args.json, getattr(args, 'plot', None)):
+        if written:  # now, lest a long measurement end without a place
+            Path(written).parent.mkdir(parents=True, exist_ok=True)
     report = args.run(args)
     if args.json:
         with open(args.json, 'w') as file:

@@ -10,6 +10,7 @@ that name are removed.
 import argparse
 import functools
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def make_page(folders):
             name = f'results_{folder.name}_{topic}.png'
             named = {result.leaf: methods.get(result.name.split('_')[0]) if topic == 'methods'
                      else variants.get(result.name) for result in group}
-            curve = [result for result in group if NUMBERED.match(result.name)]
+            # The full model, which stands first, has no number for its place on a curve.
+            curve = topic == 'fig4' and [result for result in group if NUMBERED.match(result.name)]
             figures[name] = draw_leaves(
                 curve or group, functools.partial(label, named=named))
             title = f'{TOPICS[topic]} (`results/{folder.name}`)'
@@ -117,8 +119,12 @@ def by_topic(leaves, variants):
 
 
 def label(result, named):
-    """A leaf as the paper calls it, where it does."""
-    return named[result.leaf]['variant'] if named[result.leaf] else result.name
+    """A leaf as the paper calls it, where it does; two of one row keep their own names too."""
+    row = named[result.leaf]
+    if not row:
+        return result.name
+    alone = sum(other is row for other in named.values()) == 1
+    return row['variant'] if alone else f"{row['variant']} ({result.name})"
 
 
 def made_rooms_section(title, picture, leaves, named):
@@ -183,7 +189,8 @@ def origin(run):
 
 
 def device_of(run):
-    return 'GPU' if ' with ' in run['machine'].split(',')[0] else 'training process'
+    # A machine with a GPU begins with that; names of processors may hold any word.
+    return 'training process' if re.match(r'\d+ cores of ', run['machine']) else 'GPU'
 
 
 def table1(paper):
@@ -250,15 +257,15 @@ def table5(paper, folders):
     for folder in folders:
         if any(speed_entries([folder])):
             pictures.append(f'![stages and scaling](results_{folder.name}.png)\n')
-    for entry, details, name in entries:
+    for entry, details, path in entries:
         rows.append([
             f"{Path(entry['config']).stem}, ours", details['machine'] + (
                 ', autocast' if details['amp'] else ''),
             *(f'{number:.1f}' for number in components(entry)),
-            times(components(entry)[-1], total_of_queryis(entry, name, entries)),
+            times(components(entry)[-1], total_of_queryis(entry, path, entries)),
             f"{entry['peak_memory_mb']:.0f} MB", f"{entry['scans']} × {entry['points']}",
             entry['commit'][:12]])
-        notes.append(speed_note(entry, details, name))
+        notes.append(speed_note(entry, details, path.name))
     # One command times several configs: each stands there once.
     commands = [f'```\n{command}\n```\n'
                 for command in dict.fromkeys(details['command'] for _, details, _ in entries)]
@@ -276,11 +283,11 @@ def times(total, of_queryis):
     return None if of_queryis is None else f'{total / of_queryis:.1f} ×'
 
 
-def total_of_queryis(entry, name, entries):
+def total_of_queryis(entry, path, entries):
     """Milliseconds of 3D-QueryIS of the same width, measured by the same command."""
     width = width_of(entry)
     return next((components(other)[-1] for other, _, file in entries
-                 if file == name and width_of(other) == width
+                 if file == path and width_of(other) == width
                  and Path(other['config']).stem.startswith('queryis')), None)
 
 
@@ -296,7 +303,7 @@ def speed_entries(folders):
             beside = path.with_name(path.name + '.details.json')
             if beside.exists():
                 for entry, details in zip(*(json.loads(p.read_text()) for p in (path, beside))):
-                    yield entry, details, path.name
+                    yield entry, details, path
 
 
 def speed_note(entry, details, name):

@@ -82,14 +82,15 @@ class FlatTopKRanking(ArgmaxRanking):
     Source: Mask2Former's instance inference.
 
     Args:
-        num_results: Most pairs that come out, before small and weak masks are dropped.
+        num_results: Most pairs that come out, before small and weak masks are dropped; None: as
+            many as there are queries.
         min_points: As of :class:`ArgmaxRanking`, as are the others.
     """
 
     def __init__(
             self,
             *,
-            num_results: int = 100,
+            num_results: int | None = None,
             min_points: int = 100,
             score_thr: float = 0.0,
             map_score_thr: float = 0.3,
@@ -97,7 +98,7 @@ class FlatTopKRanking(ArgmaxRanking):
         super().__init__(
             min_points=min_points, score_thr=score_thr, map_score_thr=map_score_thr,
             map_min_share=map_min_share)
-        if num_results < 1:
+        if num_results is not None and num_results < 1:
             raise ValueError(
                 f'FlatTopKRanking: num_results is {num_results}, expected 1 or more.')
         self.num_results = num_results
@@ -106,5 +107,5 @@ class FlatTopKRanking(ArgmaxRanking):
         probs = class_logits.softmax(-1)[:, :-1]
         # Stable, so that equal pairs come out alike on every device.
         best, pairs = torch.sort(probs.flatten(), descending=True, stable=True)
-        pairs = pairs[:self.num_results]
-        return pairs // probs.shape[1], pairs % probs.shape[1], best[:self.num_results]
+        number = len(probs) if self.num_results is None else self.num_results
+        return (pairs // probs.shape[1])[:number], (pairs % probs.shape[1])[:number], best[:number]

@@ -149,11 +149,11 @@ class QueryDecoder(BaseModule):
         self.layers = nn.ModuleList(MODELS.build(layer) for _ in range(num_layers))
 
     def init_weights(self) -> None:
-        """Xavier for every matrix, as in the reference transformer."""
-        super().init_weights()
+        """Xavier for every matrix, as in the reference transformer; ``init_cfg`` comes last."""
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
+        super().init_weights()
 
     def forward(
             self, memory: Tensor, padding: Tensor | None = None,

@@ -48,9 +48,9 @@ class RPGNeck(LevelNeck):
         self.maps = MODELS.build(maps)
 
     def init_weights(self) -> None:
-        """Initialise, then let the activation set the layer whose range it depends on."""
-        super().init_weights()
+        """The activation sets the layer whose range it depends on; ``init_cfg`` comes last."""
         self.maps.init_maps(self.map_logits)
+        super().init_weights()
 
     def gather(self, level: VoxelLevel, batch_size: int) -> tuple[Tensor, None]:
         # J is the same for every scene: never any padding.

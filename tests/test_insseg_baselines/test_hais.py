@@ -11,7 +11,6 @@ from insseg_baselines.hais import absorb
 from .helpers import (
     best_of,
     build_head,
-    dense_iou,
     entropy,
     grouping_input,
     make_proposals,
@@ -143,7 +142,7 @@ def test_losses_equal_the_loop(seed, mask_iters):
     assert found['loss_mask'].item() == pytest.approx(
         mask_total / len(proposals.members), rel=1e-6)
     assert found['loss_score'].item() == pytest.approx(score_total / 5, rel=1e-6)
-    assert not by_mask or mask_total > 0 or seed  # masks are learned in at least one case
+    assert mask_total > 0  # some masks are learned
 
 
 def test_points_inside_the_mask_come_out():
@@ -162,4 +161,3 @@ def test_points_inside_the_mask_come_out():
             expected.append((set(proposals.members[inside].tolist()),
                              int(labels[proposals.members[entries[0]]])))
     assert list(zip(sets_of(found), classes.tolist())) == expected and len(scores) == len(expected)
-    assert dense_iou(expected[0][0], 0, targets.instance) >= 0

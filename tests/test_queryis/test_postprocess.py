@@ -72,6 +72,7 @@ def test_flat_top_k_counts_pairs_before_it_drops_small_masks():
     scene = dict(SCENE, type='FlatTopKRanking')
     assert len(rank(**scene, num_results=2, min_points=3)[0]) == 1
     assert len(rank(**scene, num_results=50, min_points=1)[0]) == 6
+    assert len(rank(**scene, min_points=1)[0]) == 3  # as many as queries
     _, point_map = rank(**scene, num_results=50, min_points=1, map_score_thr=0.1)
     # A query's other labels own nothing of the map.
     assert point_map.pts_instance_mask.tolist() == [0, 1, 0, 0, 1, 0]

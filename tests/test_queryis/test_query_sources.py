@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmdet3d.registry import MODELS
+from torch import nn
 
 from insseg3d.structures import VoxelLevel
 
@@ -62,6 +63,12 @@ def with_points(**changes):
         type='QueryDecoder', num_layers=3,
         queries=dict(type='FPSQueries', num_queries=10, embed_dims=WIDTH, in_channels=CHANNELS),
         layer=dict(type='QueryDecoderLayer', embed_dims=WIDTH, num_heads=2), **changes))
+
+
+def test_init_cfg_of_the_decoder_comes_last():
+    head = with_points(init_cfg=dict(type='Constant', layer='Linear', val=0.5))
+    layers = [layer for layer in head.decoder.layers.modules() if isinstance(layer, nn.Linear)]
+    assert layers and all((layer.weight == 0.5).all() for layer in layers)
 
 
 def test_without_the_finest_level_the_error_says_what_to_pass():

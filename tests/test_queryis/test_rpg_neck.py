@@ -80,6 +80,18 @@ def test_maps_start_at_their_prior():
         MODELS.build(dict(type='SumNormalizedMaps', prior=1.5))
 
 
+def test_weights_that_init_cfg_names_stay(tmp_path):
+    weights = {f'neck.{name}': torch.full_like(value, 0.25)
+               for name, value in build_neck().state_dict().items()}
+    torch.save(weights, tmp_path / 'other.pth')
+    neck = MODELS.build(dict(
+        type='RPGNeck', in_channels=5, out_channels=8, num_points=6,
+        maps=dict(type='SumNormalizedMaps'), mlp_norm=dict(type='LN'), post_norm=dict(type='LN'),
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'other.pth'), prefix='neck.')))
+    neck.init_weights()
+    assert all((value == 0.25).all() for value in neck.state_dict().values())
+
+
 def test_pooling_stays_in_fp32_under_autocast():
     neck = build_neck().float()
     voxels = level(50)

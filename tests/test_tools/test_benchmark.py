@@ -61,8 +61,8 @@ def test_speed_of_two_configs(here, tiny_config, tmp_path):
     other.write_text(f"_base_ = '{tiny_config}'\nmodel = dict(neck=dict(num_points=64))\n")
     out = here('benchmark', 'speed', tiny_config, other, '--points', 3000, '--rooms', 2,
                '--repeat', 1, '--warm-up', 0, '--threads', 1, '--scaling', 1500, 3000,
-               '--json', 'speed.json', '--plot', 'speed.png').stdout
-    small, wide = json.loads((tmp_path / 'speed.json').read_text())
+               '--json', 'new/speed.json', '--plot', 'pictures/speed.png').stdout
+    small, wide = json.loads((tmp_path / 'new' / 'speed.json').read_text())
     for entry in (small, wide):
         assert entry.keys() == KEYS and entry['stages_ms'].keys() == STAGES_MS
         assert (entry['device'], entry['scans'], entry['points']) == ('cpu', 2, 3000)
@@ -70,14 +70,14 @@ def test_speed_of_two_configs(here, tiny_config, tmp_path):
         assert isinstance(entry['exponent'], float) and 'torch' in entry['versions']
     # 32 representative points more: a row of weights and a bias each.
     assert wide['parameters'] - small['parameters'] == 32 * (16 + 1)
-    first, second = json.loads((tmp_path / 'speed.json.details.json').read_text())
+    first, second = json.loads((tmp_path / 'new' / 'speed.json.details.json').read_text())
     assert first['spread_ms'].keys() == STAGES_MS and not first['amp'] and first['threads'] == 1
     assert [size for size, _ in first['scaling']] == [1500, 3000]
     assert second['operations']['matrix product'] > first['operations']['matrix product'] > 0
     assert first['operations']['sparse convolution'] == second['operations']['sparse convolution']
     assert first['backbone_ms'].keys() == {'backbone alone', 'backbone, forward + backward'}
     assert first['command'].startswith('python tools/benchmark.py speed tiny.py wider.py --points')
-    assert (tmp_path / 'speed.png').stat().st_size > 10_000
+    assert (tmp_path / 'pictures' / 'speed.png').stat().st_size > 10_000
     assert '3D-QueryIS (paper)' in out and 'interquartile range' in out
 
 
@@ -97,9 +97,14 @@ def test_speed_of_several_rooms_without_the_backward_pass(here, tiny_config):
     assert '160000 points' in out and 'backward' not in out
 
 
-def test_made_rooms_hold_the_kinds_of_objects_asked_for(here, tiny_config):
+@pytest.mark.parametrize('where', ['scans', 'curve'])
+def test_made_rooms_hold_the_kinds_of_objects_asked_for(here, tiny_config, tiny_data, where):
+    options = {
+        'scans': ['--points', 3000, '--scaling'],
+        'curve': ['--scans', tiny_data / 'scannet', '--scaling', 1500, 3000]}[where]
     with pytest.raises(ValueError, match='chiar'):
-        here('benchmark', 'speed', tiny_config, '--points', 3000, '--kinds', 'bed,chiar')
+        here('benchmark', 'speed', tiny_config, *options, '--repeat', 1, '--warm-up', 0,
+             '--threads', 1, '--forward-only', '--kinds', 'bed,chiar')
 
 
 def test_weights_of_each_config_or_none(here, tiny_config):

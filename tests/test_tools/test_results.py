@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """docs/results.md is what the results in the repository say, and the paper's numbers are whole."""
+import importlib
 import json
 import re
 from pathlib import Path
@@ -68,6 +69,45 @@ def test_ablations_stand_behind_the_model_that_they_vary(here, tmp_path):
     pictures = {path.stem for path in tmp_path.glob('*.png')}
     assert pictures == {f'results_mine_{topic}' for topic in (
         'methods', 'table4', 'fig4', 'choices')}
+
+
+def test_only_fig4_is_drawn_as_curves(here, tmp_path, monkeypatch):
+    """Among other choices, leaves with a number would push those without one out."""
+    drawn = {}
+    results = importlib.import_module('results')
+    monkeypatch.setattr(results, 'draw_leaves', lambda leaves, label: drawn.setdefault(
+        Path(leaves[-1].leaf).parent.name, [label(leaf) for leaf in leaves]))
+    for name, place in (('queryis-s_1xb10-150k_scannet', 'queryis'), ('points-500', 'fig4'),
+                        ('points-1000', 'fig4'), ('eq2-softmax', 'choices'),
+                        ('stride-2', 'choices')):
+        folder = place if place == 'queryis' else f'queryis/ablations/{place}'
+        (tmp_path / f'{name}.json').write_text(json.dumps(made_up_run(name, 0, 0.5, folder)))
+    results.make_page([tmp_path])
+    assert drawn == {'fig4': ['points-500', 'points-1000'],
+                     'choices': ['full', 'eq2-softmax', 'stride-2']}
+
+
+def test_two_leaves_of_one_method_keep_their_names(here, tmp_path):
+    folder = tmp_path / 'mine'
+    folder.mkdir()
+    for name in ('hais-s_short', 'hais-s_long', 'pointgroup-s_long'):
+        (folder / f'{name}.json').write_text(
+            json.dumps(made_up_run(name, 0, 0.5, name.split('-')[0])))
+    here('results', folder, '--out', tmp_path / 'page.md')
+    names = re.findall(r'^\| \[(.*?)\]\(\.\./', (tmp_path / 'page.md').read_text(), re.MULTILINE)
+    assert names == ['HAIS-S (hais-s_long)', 'HAIS-S (hais-s_short)', 'PointGroup-S']
+
+
+@pytest.mark.parametrize('machine, device', [
+    ('8 cores of AMD Ryzen 7 5700G with Radeon Graphics, 16 GB, Linux', 'training process'),
+    ('NVIDIA H100 with 80 GB, 16 cores of a made-up machine, 64 GB, Linux', 'GPU')])
+def test_whose_memory_it_is(here, tmp_path, machine, device):
+    folder = tmp_path / 'mine'
+    folder.mkdir()
+    run = dict(made_up_run('fps', 0, 0.5), machine=machine)
+    (folder / 'fps.json').write_text(json.dumps(run))
+    here('results', folder, '--out', tmp_path / 'page.md')
+    assert f'memory is that of the {device}.' in (tmp_path / 'page.md').read_text()
 
 
 def test_without_results_it_says_so(here, tmp_path):

@@ -180,7 +180,8 @@ class Experiments:
         """Train and test one leaf with one seed, or read the result of doing so before.
 
         Raises:
-            ValueError: If there is a result of another budget, or the leaf cannot be made small.
+            ValueError: If there is a result or a training of another budget, or the leaf cannot be
+                made small.
             RunFailed: If a command failed.
             Busy: If another process does this run, and ``wait`` is false.
         """
@@ -193,6 +194,7 @@ class Experiments:
         with only_one(folder, wait=wait) as lock:
             if result.exists():  # another process made it while this one waited
                 return read_result(result, budget)
+            claim(folder, budget)
             tables = self.results / f'{name}.npz'
             config = fit_to_rooms(
                 Config.fromfile(leaf), self.budget, seed=seed,
@@ -263,8 +265,22 @@ def read_result(path: Path, budget: dict) -> dict:
     found = json.loads(path.read_text())
     if found['budget'] != budget:
         raise ValueError(f"{path}: is of another budget, {found['budget']}; expected {budget}. "
-                         'Choose another folder for the results.')
+                         'Choose another --results and another --out.')
     return found
+
+
+def claim(folder: Path, budget: dict) -> None:
+    """Write into a run's folder which budget its training has.
+
+    Raises:
+        ValueError: If it has another: what it left would be taken for a part of this one.
+    """
+    stamp = folder / 'budget.json'
+    if not stamp.exists():
+        write_whole(stamp, budget)
+    elif (found := json.loads(stamp.read_text())) != budget:
+        raise ValueError(f'{folder}: holds a training of another budget, {found}; expected '
+                         f'{budget}. Choose another --out.')
 
 
 def run_name(leaf: Path, seed: int) -> str:

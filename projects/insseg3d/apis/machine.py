@@ -35,6 +35,9 @@ def command_line(words: Sequence[object], root: Path) -> str:
 
 
 def _without_folders(word: str, root: Path) -> str:
+    if word.startswith('--') and '=' in word:
+        name, value = word.split('=', 1)
+        return f'{name}={_without_folders(value, root)}'
     path = Path(word).resolve()
     if not Path(word).is_absolute() and '..' not in Path(word).parts:
         return word

@@ -100,9 +100,14 @@ def percent(value: float | None, deviation: float | None = None) -> str:
 
 
 def difference(result: LeafResult, base: LeafResult, key: str) -> str:
-    """How far a leaf's mean is from another's, and the pooled standard deviation of both."""
+    """How far a leaf's mean is from another's, and the pooled standard deviation of both.
+
+    What has another budget is not compared.
+    """
     if result is base:
         return ''
+    if result.runs[0]['budget'] != base.runs[0]['budget']:
+        return 'another budget'
     text = f'{100 * (result.mean(key) - base.mean(key)):+.1f}'
     pooled = pooled_deviation(result.values(key), base.values(key))
     return text if pooled is None else f'{text} ({100 * pooled:.1f})'

@@ -170,6 +170,19 @@ def test_results_of_another_budget_are_not_mixed(experiments):
     assert result(experiments)['budget']['lr_factor'] == BUDGET.lr_factor
 
 
+@pytest.mark.parametrize('iterations', [20, 80])
+def test_trainings_of_another_budget_are_not_mixed(experiments, tools, iterations):
+    """The rooms are the same, the results go elsewhere: only the run's own folder can tell."""
+    experiments.run_all([LEAF], [0])
+    other = dataclasses.replace(
+        experiments, results=experiments.results.with_name('others'),
+        budget=dataclasses.replace(BUDGET, iterations=iterations))
+    tools.calls.clear()
+    (failure,) = other.run_all([LEAF], [0])
+    assert 'holds a training of another budget' in failure and 'another --out' in failure
+    assert not tools.calls and not other.results.exists()
+
+
 def test_other_rooms_are_not_mixed(experiments):
     experiments.make_rooms()
     other = dataclasses.replace(experiments, budget=dataclasses.replace(BUDGET, train_rooms=9))

@@ -51,6 +51,8 @@ def test_difference_and_pooled_deviation():
     base, other = by_leaf([run('a', 0, 0.3), run('a', 1, 0.5), run('b', 0, 0.6), run('b', 1, 0.6)])
     assert difference(other, base, 'AP50') == '+20.0 (10.0)'
     assert difference(base, base, 'AP50') == ''
+    (longer,) = by_leaf([run('b', 0, 0.6, iterations=20)])
+    assert difference(longer, base, 'AP50') == 'another budget'
 
 
 def test_other_files_are_passed_over(tmp_path):
