@@ -60,7 +60,7 @@ def test_command_names_no_folder_outside(tool, tmp_path):
         '--out runs --iterations 9')
     assert command_line(['a b', '../x/y', 'work_dirs/a', ROOT / 'docs'], ROOT / 'docs').endswith(
         'y work_dirs/a .')
-    assert command_line(['--json=/home/me/x.json', '--repeat=5', '--a=b/c'], ROOT) == (
+    assert command_line(['--json=/any/where/x.json', '--repeat=5', '--a=b/c'], ROOT) == (
         '--json=x.json --repeat=5 --a=b/c')
 
 

@@ -1,9 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What is done, what is done again, and what is kept; the commands themselves are pretended."""
 import dataclasses
-import fcntl
 import json
-import sys
 import threading
 import time
 from pathlib import Path
@@ -12,16 +10,8 @@ import pytest
 from mmengine.config import Config
 
 from insseg3d.apis.budgets import BUDGETS
-from insseg3d.apis.experiments import (
-    Busy,
-    Experiments,
-    Finished,
-    RunFailed,
-    launch,
-    leaf_name,
-    logged_seconds,
-    only_one,
-)
+from insseg3d.apis.experiments import Experiments, leaf_name, logged_seconds
+from insseg3d.apis.launching import Busy, Finished, RunFailed, only_one
 
 ROOT = Path(__file__).parents[3]
 LEAF = ROOT / 'configs' / 'queryis' / 'queryis-s_1xb10-150k_scannet.py'
@@ -201,22 +191,3 @@ def test_the_later_of_two_logs_of_an_iteration_counts(tmp_path):
         path.write_text('\n'.join(
             json.dumps(dict(step=step, time=time, loss=0.0)) for step, time in rows))
     assert logged_seconds(tmp_path) == 20 * 1.0 + 20 * 2.0 + 10 * 4.0
-
-
-def test_launch_measures_and_reports(tmp_path):
-    log = tmp_path / 'log'
-    with only_one(tmp_path) as lock:
-        done = launch([sys.executable, '-c', 'x = bytearray(80_000_000); print(len(x))'], log, lock)
-        assert done.memory_mb > 80 and log.read_text() == '80000000\n'
-        with pytest.raises(RunFailed, match=r'-c ended with status 3; see .*log'):
-            launch([sys.executable, '-c', 'raise SystemExit(3)'], log, lock)
-
-
-def test_a_folder_is_waited_for_while_an_orphan_works_in_it(tmp_path, capsys):
-    """An open file, inherited, is all that an orphan has of the lock."""
-    holder = (tmp_path / 'lock').open('w')
-    fcntl.flock(holder, fcntl.LOCK_EX)
-    threading.Timer(0.3, holder.close).start()
-    with only_one(tmp_path):
-        assert holder.closed
-    assert 'waiting for it' in capsys.readouterr().out

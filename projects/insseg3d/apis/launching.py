@@ -1,0 +1,73 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Commands that are measured, and folders in which only one of them works at a time."""
+import contextlib
+import fcntl
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class RunFailed(RuntimeError):
+    """A command ended badly; the text says which, and where its output is."""
+
+
+class Busy(RuntimeError):
+    """Another process works in the folder."""
+
+
+class Finished(NamedTuple):
+    """What a command took.
+
+    Attributes:
+        seconds: from start to end.
+        memory_mb: most memory that one of its processes had.
+    """
+
+    seconds: float
+    memory_mb: float
+
+
+def launch(command: Sequence[str], log: Path, lock: int) -> Finished:
+    """Run a command, its output into a file.
+
+    Args:
+        command: To run.
+        log: File that the output is added to.
+        lock: Open file that the command inherits. If this process is killed, the command lives
+            on and with it the lock, so that nobody trains beside it in the same folder.
+
+    Raises:
+        RunFailed: If its exit status is not 0.
+    """
+    start = time.time()
+    with log.open('a') as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, pass_fds=[lock])
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RunFailed(f'{Path(command[1]).name} ended with status {process.returncode}; '
+                        f'see {log}')
+    return Finished(time.time() - start, usage.ru_maxrss * 1024 / 1e6)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, *, wait: bool = True) -> Iterator[int]:
+    """Hold a folder; waits while another process, or an orphan of one, works in it.
+
+    Raises:
+        Busy: If one does, and ``wait`` is false.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / 'lock').open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise Busy(f'{folder}: another process works here') from None
+            print(f'{folder}: another process works here; waiting for it', flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
