@@ -1,4 +1,4 @@
-# setup · demo · test · test-all · lint · bench · results. Each is also a plain command in README.md.
+# setup · demo · test · test-all · lint · bench · results. `make -n NAME` shows the commands.
 #   make setup PYTHON=python3.12                                    another interpreter
 #   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu    where torch comes from
 # On a machine with a GPU see requirements/cu118.txt.
