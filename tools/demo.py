@@ -17,12 +17,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from insseg3d.synthesis import COMMON_KINDS
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py'
-# Rooms that two cores can learn from in minutes: the commonest kinds that coarse voxels can tell
-# apart, small rooms, vertices 3 cm apart.
+# Rooms that two cores can learn from in minutes: small ones, vertices 3 cm apart.
 ROOMS = [
-    '--kinds', 'bed,chair,sofa,table,cabinet,bookshelf,toilet,bathtub',
+    '--kinds', ','.join(COMMON_KINDS),
     '--spacing', '0.03', '--area', '8', '12', '--objects', '9', '12', '--clutter', '2', '5']
 PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmcv-lite', 'mmdet', 'mmdet3d', 'spconv', 'numpy')
 ITERATION = re.compile(r'Iter\((?:train|test)\)\s*\[\s*(\d+)/\s*(\d+)\]')

@@ -13,6 +13,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from insseg3d.inspection import class_tables
+from insseg3d.synthesis import COMMON_KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ BUDGETS = {
         train_rooms=120, held_out_rooms=3, iterations=1500, batch_size=1, workers=1,
         voxel_factor=1.0, num_levels=7, stride_divisor=1, points_factor=1.0, queries_factor=1.0,
         width_factor=1.0, max_points=30_000,
-        room_options=('--kinds', 'bed,chair,sofa,table,cabinet,bookshelf,toilet,bathtub')),
+        room_options=('--kinds', ','.join(COMMON_KINDS))),
     # Nearly the paper's model; rooms are smaller than scans, so are J and K.
     'gpu': Budget(
         train_rooms=1000, held_out_rooms=48, iterations=15_000, batch_size=8, workers=6,

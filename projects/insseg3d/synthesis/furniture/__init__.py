@@ -26,5 +26,7 @@ FAMILIES = {
 # Kinds that need a hole in the wall or a window to hang at.
 WALL_KINDS = ('door', 'window', 'curtain')
 KINDS = tuple(sorted((*FAMILIES, *WALL_KINDS)))
+# The commonest that coarse voxels can tell apart.
+COMMON_KINDS = ('bed', 'chair', 'sofa', 'table', 'cabinet', 'bookshelf', 'toilet', 'bathtub')
 
-__all__ = ['FAMILIES', 'KINDS', 'WALL_KINDS', 'Furniture']
+__all__ = ['COMMON_KINDS', 'FAMILIES', 'KINDS', 'WALL_KINDS', 'Furniture']
