@@ -108,7 +108,11 @@ BAD_TEXTS = [
     (HEADER, 'no line of numbers'),
     ('1 2 3 4\n', '4 columns without names; expected 3: x y z; 5: .*--columns x,y,z,-'),
     ('1 2 3 4 5 6 7\n', '7 columns without names'),
-    (HEADER + '1,2,3,4,5,6,7\n', '7 columns without names'),  # fits no header
+    (HEADER + '1,2,3,4,5,6,7\n', '8 names above 7 columns.*Name the columns'),
+    ('x y z label instance\n1 2 3 4 5 6\n', '5 names above 6 columns'),  # colours by position
+    ('# X Y Z nx ny nz (unit)\n1 2 3 4 5 6\n', '7 names above 6 columns'),
+    ('X Y Z Object ID Class ID\n1 2 3 4 5\n', '7 names above 5 columns'),
+    ('x\n5\n1\n2\n', 'y, z among them'),
     (HEADER + '1,2,3,4,5,6,7,8\n1,2,3,4,5,6,7\n', 'line 3 has 7 columns'),
     (HEADER + '1,2,3,4,5,6,7,8\n1,2,3,4,5,6,7,chair\n', "line 3 holds 'chair'"),
     (HEADER + '1,2,3,4,5,6,7,8\n1,2,nan,4,5,6,7,8\n', "line 3 holds 'nan'"),
@@ -127,6 +131,28 @@ def test_bad_text(tmp_path, text, message):
     (tmp_path / 'scan.txt').write_text(text)
     with pytest.raises(RawDataError, match=f'scan.txt: .*{message}'):
         read_scan(tmp_path / 'scan.txt', ColumnNames())
+
+
+def test_names_with_blanks_between_tabs(tmp_path):
+    (tmp_path / 'scan.txt').write_text('X\tY\tZ\tObject ID\tClass ID\n0\t0\t0\t11\t3\n')
+    scan = read_scan(tmp_path / 'scan.txt', ColumnNames())
+    assert scan.semantic.tolist() == [3] and scan.instance.tolist() == [11]
+
+
+@pytest.mark.parametrize('above', [
+    'x y z instance label\n2\n', '2\nx y z instance label\n', '//x y z instance label\n\n2\n',
+    'x\ty\tz\tinstance\tlabel\n', 'x,y,z,instance,label\n',
+])  # fmt: skip
+def test_names_and_number_of_points_in_either_order(tmp_path, above):
+    (tmp_path / 'scan.pts').write_text(above + '0 0 0 11 3\n1 0 0 12 4\n')
+    scan = read_scan(tmp_path / 'scan.pts', ColumnNames())
+    assert scan.semantic.tolist() == [3, 4] and scan.instance.tolist() == [11, 12]
+
+
+@pytest.mark.parametrize('remark', ['# taken on Monday', '# label of this scan: a kitchen'])
+def test_a_remark_names_no_columns(tmp_path, remark):
+    (tmp_path / 'scan.txt').write_text(f'{remark}\n0 0 0 3 11\n')
+    assert read_scan(tmp_path / 'scan.txt', ColumnNames()).instance.tolist() == [11]
 
 
 BAD_ARRAYS = [

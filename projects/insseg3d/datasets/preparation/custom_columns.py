@@ -110,7 +110,7 @@ def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnName
     Raises:
         RawDataError: no coordinates, one or two of three colours, or several candidates.
     """
-    by_name = {_plain(name): name for name in fields}
+    by_name = {plain_name(name): name for name in fields}
     found = {}
     for column, accepted in NAMES.items():
         if column in ('semantic', 'instance') and not names.labels:
@@ -156,7 +156,7 @@ def accepted(column: str) -> str:
     return ', '.join(NAMES[column])
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name as ``NAMES`` spells it."""
     plain = name.strip().strip('"\'').lower().replace(' ', '_').replace('-', '_')
     return plain.removeprefix('scalar_')

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .custom_columns import COLUMNS_REMEDY, name_positions
+from .custom_columns import COLUMNS_REMEDY, NAMES, name_positions, plain_name
 from .errors import RawDataError
 from .text_table import parse_table
 
 _MOST_LINES_ABOVE = 100
 _LONGEST_LINE = 100_000
 _NEWLINE, _BLANK = ord('\n'), ord(' ')
+_KNOWN = {name for names in NAMES.values() for name in names}
 
 
 def read_text_table(
@@ -21,8 +22,9 @@ def read_text_table(
     """Read numbers between blanks, commas or semicolons.
 
     Above the points there may stand: empty lines; the number of points, as in .pts; remarks that
-    begin with # or //; names of the columns, with or without such a mark. Between semicolons, a
-    comma is that of a decimal number.
+    begin with # or //; names of the columns, with or without such a mark. Names may hold blanks
+    where the columns stand between tabs, commas or semicolons. Between semicolons, a comma is that
+    of a decimal number.
 
     Args:
         path: the file.
@@ -34,17 +36,18 @@ def read_text_table(
 
     Raises:
         RawDataError: no points, a line with another number of columns, something that is no
-            number, or columns that nobody names.
+            number, columns that nobody names, or more or fewer names than columns.
     """
     text = np.fromfile(path, np.uint8)
     if bytes(text[:3]) == b'\xef\xbb\xbf':  # the mark that some editors put before UTF-8
         text[:3] = _BLANK
     header, first = _blank_out_header(text, path)
     width = len(_split(first))
-    if columns is not None or header is None or len(header) != width:
+    names = None
+    if columns is None and header is not None:
+        names = _header_names(header, first, path)
+    if names is None:
         names = name_positions(width, path, columns)
-    else:
-        names = tuple(header)
     twice = sorted({name for name in names if name != '-' and names.count(name) > 1})
     if twice:
         raise RawDataError(path, f'columns {twice} twice', 'every name once', COLUMNS_REMEDY)
@@ -55,6 +58,32 @@ def read_text_table(
     if 'e' in first.lower():  # as numpy.savetxt writes; parse_table would take these one by one
         return names, _parse_exponents(text, path, width)
     return names, parse_table(text, path, columns=width)
+
+
+def _header_names(header: str, first: str, path: Path) -> tuple[str, ...] | None:
+    """The names in the line above the points; None if it is a remark.
+
+    Args:
+        header: that line, without the mark of a remark.
+        first: the first line of points.
+        path: for messages.
+
+    Raises:
+        RawDataError: names, but not one a column.
+    """
+    width, names = len(_split(first)), _split(header)
+    if _mark(first) == ' ' and '\t' in first and len(header.split('\t')) == width:
+        names = [name.strip() for name in header.split('\t')]  # which may hold blanks
+    if len(names) == width:
+        return tuple(names)
+    # By position, a column that was not meant would be read without a word.
+    if sum(plain_name(name) in _KNOWN for name in names) > 1:
+        raise RawDataError(
+            path, f'{len(names)} names above {width} columns: {header[:80]!r}',
+            'a name a column, without blanks in it unless tabs or commas stand between',
+            f'{COLUMNS_REMEDY}; or remove the line if it names no columns',
+        )  # fmt: skip
+    return None
 
 
 def _parse_exponents(text: np.ndarray, path: Path, width: int) -> np.ndarray:
@@ -74,13 +103,13 @@ def _parse_exponents(text: np.ndarray, path: Path, width: int) -> np.ndarray:
     return table
 
 
-def _blank_out_header(text: np.ndarray, path: Path) -> tuple[list[str] | None, str]:
+def _blank_out_header(text: np.ndarray, path: Path) -> tuple[str | None, str]:
     """Put blanks in the place of what stands above the points, so that line numbers stay.
 
     Returns:
-        The names in the last line above the points, None without, and the first line of points.
+        The last line above the points, None without, and the first line of points.
     """
-    header, start = None, 0
+    header, start, has_count = None, 0, False
     for number in range(1, _MOST_LINES_ABOVE + 1):
         if start >= len(text):
             break
@@ -88,7 +117,9 @@ def _blank_out_header(text: np.ndarray, path: Path) -> tuple[list[str] | None, s
         end = end if text[end] == _NEWLINE else len(text)
         line = text[start:end].tobytes().decode('utf-8', errors='replace').strip()
         words = _split(line)
-        is_count = number == 1 and len(words) == 1 and words[0].isdigit()  # .pts
+        may_count = not has_count and (number == 1 or header is not None)
+        is_count = may_count and len(words) == 1 and words[0].isdigit()  # .pts
+        has_count = has_count or is_count
         is_remark = line.startswith(('#', '//'))
         if words and not is_count and not _are_positions(words):
             numeric = [_is_number(word) for word in words]
@@ -99,7 +130,7 @@ def _blank_out_header(text: np.ndarray, path: Path) -> tuple[list[str] | None, s
                     path, f'line {number} reads {line[:80]!r}', 'numbers, or names of the columns',
                     'Correct the line, or put # before it',
                 )  # fmt: skip
-            header = _split(line.lstrip('#/').strip())
+            header = line.lstrip('#/').strip()
         text[start:end] = _BLANK
         start = end + 1
     raise RawDataError(path, 'no line of numbers', 'a point a line', 'Export the scan again')
