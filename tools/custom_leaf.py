@@ -92,8 +92,15 @@ def write_leaf(path: Path, out: Path, *, voxel_size: float | None = None) -> boo
 
     Returns:
         Whether it is there now.
+
+    Raises:
+        ValueError: there are no scans of train.
     """
     infos = read_infos(out)
+    if 'train' not in infos:
+        raise ValueError(
+            f'{path} was not written: found scans of {", ".join(infos)} only; expected some of '
+            'train. Put labelled scans into --raw itself, or into its folder train')
     classes = list(infos['train']['metainfo']['categories'])
     folder = path.resolve().parent
     configs = CONFIGS  # as it is seen from the leaf, if that lies in the same repository

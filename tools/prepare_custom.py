@@ -25,7 +25,7 @@ def parse_args():
                         help='a class a line, or between commas: "chair,table", or with the ids '
                              'of the scans "5 chair,7 table"')
     parser.add_argument('--val-share', type=float, default=0.2,
-                        help='of the scans for val, if there are no such folders (default 0.2)')
+                        help='of the scans outside such folders, for val (default 0.2)')
     parser.add_argument('--leaf', type=Path, help='config to write, that trains on the data')
     parser.add_argument('--voxel-size', type=float,
                         help='of the config, in metres (default: 0.02)')
@@ -57,7 +57,11 @@ def main() -> int:
     if status == 0:
         print(describe(args.out, classes.names))
         if args.leaf:
-            written = write_leaf(args.leaf, args.out, voxel_size=args.voxel_size)
+            try:
+                written = write_leaf(args.leaf, args.out, voxel_size=args.voxel_size)
+            except ValueError as error:
+                print(error, file=sys.stderr)
+                return 1
             print(f'{args.leaf} trains on it: python tools/train.py {args.leaf}' if written else
                   f'{args.leaf} is another config and was left as it is; remove it for a new one')
     return status

@@ -164,6 +164,15 @@ def test_leaf_of_scans_with_many_objects_has_more_queries(run):
     assert load(run.leaf).model.decode_head.decoder.queries.num_queries == 200
 
 
+def test_no_leaf_without_scans_to_train_on(run):
+    (run.raw / 'test').mkdir()
+    for path in run.raw.glob('*.txt'):
+        path.rename(run.raw / 'test' / path.name)
+    status, out, errors = run()
+    assert status == 1 and '4 converted' in out and 'Traceback' not in errors
+    assert 'found scans of test only; expected some of train' in errors and not run.leaf.exists()
+
+
 def test_leaf_within_the_repository_names_its_bases_relatively(tmp_path, run, monkeypatch):
     run()
     import custom_leaf  # beside the tool, whose folder run_here puts into the path

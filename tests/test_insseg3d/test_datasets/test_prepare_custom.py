@@ -156,6 +156,29 @@ def test_share_of_val(tmp_path, num_scans, share, num_val):
     assert len(splits['train']) == num_scans - num_val and len(splits.get('val', ())) == num_val
 
 
+def test_scans_beside_the_folder_test_are_split(tmp_path):
+    raw = empty_scans(tmp_path / 'raw', [f'room{k}' for k in range(5)])
+    alone = find_scans(raw)
+    empty_scans(raw / 'test', ['unlabelled'])
+    splits = find_scans(raw)
+    assert list(splits) == ['train', 'val', 'test'] and list(splits['test']) == ['unlabelled']
+    assert {split: splits[split] for split in alone} == alone
+    empty_scans(raw / 'more', ['passed over'])
+    assert find_scans(raw) == splits
+    (raw / 'test' / 'room3.txt').write_text('')
+    with pytest.raises(RawDataError, match='room3.txt: also'):
+        find_scans(raw)
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_scans_beside_train_or_val_are_refused(tmp_path, split):
+    raw = empty_scans(tmp_path / 'raw', ['attic', 'cellar'])
+    empty_scans(raw / split, ['room'])
+    message = rf"2 scans beside the folders {split}: \['attic.txt'.*; expected all .*Move them"
+    with pytest.raises(RawDataError, match=message):
+        find_scans(raw)
+
+
 def test_other_files_and_the_class_list_are_passed_over(raw, out):
     for name in ('notes.md', 'scan.las', '.hidden.npy'):
         (raw / 'train' / name).write_text('x')

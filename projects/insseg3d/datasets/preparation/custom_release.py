@@ -44,10 +44,11 @@ def prepare_custom(
 
     Args:
         raw: folder of the scans, or with the folders ``train``, ``val`` and ``test`` of them, or
-            some of these. Scans in ``test`` may do without labels, others not.
+            some of these; or with scans and the folder ``test``. Scans in ``test`` may do without
+            labels, others not.
         out: folder of the prepared data.
         classes: the class list.
-        val_share: of the scans, where there are no such folders, that go to val.
+        val_share: of the scans outside such folders that go to val.
         options: how to read the scans.
         leave_out: files that are no scans, such as the class list.
         workers: processes.
@@ -59,8 +60,8 @@ def prepare_custom(
         The report. Scans that failed do not stop the others.
 
     Raises:
-        RawDataError: no scans, two of a name, a split without a single object, or ``out`` in
-            ``raw``.
+        RawDataError: no scans, two of a name, scans beside the folders of train or val, a split
+            without a single object, or ``out`` in ``raw``.
         OSError: the target cannot be written, or the disk is full. What was converted stays.
     """
     files = find_scans(raw, val_share=val_share, leave_out=leave_out, on_remark=on_remark)
@@ -88,12 +89,12 @@ def find_scans(
 ) -> dict[str, dict[str, Path]]:
     """Split → name → file of the scans in a folder.
 
-    Without folders of the splits, the names decide: those whose SHA-256 is lowest go to val. A
+    Without the folders train and val, the names decide: those whose SHA-256 is lowest go to val. A
     scan that is added later changes little of it, and renaming aside nothing depends on chance.
 
     Raises:
         FileNotFoundError: no such folder.
-        RawDataError: no scans, or two of a name.
+        RawDataError: no scans, two of a name, or scans beside the folders train or val.
         ValueError: a share that is none.
     """
     if not raw.is_dir():
@@ -102,32 +103,43 @@ def find_scans(
         raise ValueError(f'--val-share {val_share:g}: expected at least 0 and less than 1')
     skipped = {path.resolve() for path in leave_out}
     folders = {split: raw / split for split in SPLITS if (raw / split).is_dir()}
-    found: dict[str, list[Path]] = {}
-    for split, folder in (folders or {'all': raw}).items():
-        files = [
-            path for path in sorted(folder.iterdir())
-            if path.is_file() and path.name[0] != '.' and path.resolve() not in skipped
-        ]  # fmt: skip
-        found[split] = [path for path in files if path.suffix.lower() in ENDINGS]
-        others = [path.name for path in files if path.suffix.lower() not in ENDINGS]
-        if others:
-            on_remark(f'{folder}: passed over {len(others)} files that are no scans: {others[:5]}')
+    found = {split: _scans_in(path, skipped, on_remark) for split, path in folders.items()}
+    loose = _scans_in(raw, skipped, on_remark)
+    if loose and folders.keys() & {'train', 'val'}:
+        raise RawDataError(
+            raw, f'{len(loose)} scans beside the folders {", ".join(folders)}: '
+            f'{[path.name for path in loose[:5]]}', 'all scans in these folders',
+            'Move them into train, val or test, or elsewhere if they are no scans',
+        )  # fmt: skip
     found = {split: paths for split, paths in found.items() if paths}
-    if not found:
+    if not found and not loose:
         raise RawDataError(
             raw, 'no scans', f'files that end in {", ".join(ENDINGS)}, in it or in its folders '
             'train, val, test', 'Export the scans as .ply, e.g. with CloudCompare',
         )  # fmt: skip
     home: dict[str, Path] = {}
-    for path in (path for paths in found.values() for path in paths):
+    for path in (path for paths in (*found.values(), loose) for path in paths):
         if home.setdefault(path.stem, path) != path:
             raise RawDataError(
                 path, f'also {home[path.stem]}', 'every scan once, by its name without ending',
                 'Rename or remove one of them',
             )  # fmt: skip
-    if 'all' in found:
-        found = _split(found['all'], val_share)
+    found = {**_split(loose, val_share), **found}
     return {split: {path.stem: path for path in paths} for split, paths in found.items()}
+
+
+def _scans_in(
+    folder: Path, skipped: set[Path], on_remark: Callable[[str], None]
+) -> list[Path]:
+    """The scans that lie in a folder itself, by name."""
+    files = [
+        path for path in sorted(folder.iterdir())
+        if path.is_file() and path.name[0] != '.' and path.resolve() not in skipped
+    ]  # fmt: skip
+    others = [path.name for path in files if path.suffix.lower() not in ENDINGS]
+    if others:
+        on_remark(f'{folder}: passed over {len(others)} files that are no scans: {others[:5]}')
+    return [path for path in files if path.suffix.lower() in ENDINGS]
 
 
 def _split(paths: list[Path], val_share: float) -> dict[str, list[Path]]:
