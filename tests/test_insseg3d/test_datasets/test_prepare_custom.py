@@ -444,6 +444,18 @@ def test_another_choice_converts_anew(raw, out, change):
         assert {outcome.state for outcome in report.outcomes} == {state}, report
 
 
+def test_info_files_of_splits_that_are_gone_are_removed(tmp_path, out):
+    (tmp_path / 'raw').mkdir()
+    for name in 'abc':
+        write_npy(tmp_path / 'raw' / name, POINTS)
+    remarks = []
+    prepare_custom(tmp_path / 'raw', out, CLASSES, on_remark=remarks.append)
+    assert (out / 'custom_infos_val.pkl').exists() and not remarks
+    prepare_custom(tmp_path / 'raw', out, CLASSES, val_share=0, on_remark=remarks.append)
+    assert len(info_of(out)['data_list']) == 3 and not (out / 'custom_infos_val.pkl').exists()
+    assert len(remarks) == 1 and 'custom_infos_val.pkl: removed' in remarks[0]
+
+
 def test_unlabelled_scan_that_moves_from_test_to_train_is_refused_then(raw, out):
     prepare_custom(raw, out, CLASSES)
     os.rename(raw / 'test' / 'd.npy', raw / 'train' / 'd.npy')

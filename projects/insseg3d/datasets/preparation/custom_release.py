@@ -7,7 +7,7 @@ Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a scan) and
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +42,8 @@ def prepare_custom(
 ) -> Report:
     """Convert a folder of scans, or what of it is not converted yet.
 
+    Info files of splits that there are no more are removed, which ``on_remark`` is told.
+
     Args:
         raw: folder of the scans, or with the folders ``train``, ``val`` and ``test`` of them, or
             some of these; or with scans and the folder ``test``. Scans in ``test`` may do without
@@ -69,6 +71,7 @@ def prepare_custom(
         raise RawDataError(
             out, 'the target lies in the folder of the scans', 'another folder', 'Change --out'
         )
+    _remove_stale_infos(out, files, on_remark)
     return convert_release(
         out,
         {split: list(scans) for split, scans in files.items()},
@@ -78,6 +81,17 @@ def prepare_custom(
         on_start=on_start,
         on_scene=on_scene,
     )
+
+
+def _remove_stale_infos(
+    out: Path, splits: Collection[str], on_remark: Callable[[str], None]
+) -> None:
+    """Remove info files of splits that an earlier run had: their scans may be in others now."""
+    for split in SPLITS:
+        path = out / f'custom_infos_{split}.pkl'
+        if split not in splits and path.is_file():
+            path.unlink()
+            on_remark(f'{path}: removed; it was of an earlier run, and now there is no {split}')
 
 
 def find_scans(
