@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _DENSE_KEYS_PER_POINT = 8
+_LARGEST_KEY = 2**63 - 1
 
 
 class InstanceCodes(NamedTuple):
@@ -42,7 +43,11 @@ def instance_codes(
     semantic = np.asarray(semantic, dtype=np.int64)
     valid = (instance >= 0) & (semantic >= 0) & (semantic < num_classes)
     stride = int(instance.max(initial=0)) + 1
-    keys = semantic[valid] * stride + instance[valid]
+    numbers, given = None, instance[valid]
+    if num_classes * stride > _LARGEST_KEY:  # ids of 64 bits, such as hashes
+        numbers, given = np.unique(given, return_inverse=True)
+        stride = len(numbers) + 1
+    keys = semantic[valid] * stride + given
     if num_classes * stride <= _DENSE_KEYS_PER_POINT * max(len(instance), 1024):
         # Small numbers, the usual case: counting is ten times faster than sorting.
         counts = np.bincount(keys, minlength=num_classes * stride)
@@ -55,10 +60,11 @@ def instance_codes(
         distinct, inverse, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     codes = np.full(len(instance), len(distinct), dtype=np.intp)
     codes[valid] = inverse
+    ids = distinct % stride
     return InstanceCodes(
         codes=codes,
         labels=(distinct // stride).astype(np.int64),
-        ids=(distinct % stride).astype(np.int64),
+        ids=(ids if numbers is None else numbers[ids]).astype(np.int64),
         sizes=sizes.astype(np.int64),
     )
 

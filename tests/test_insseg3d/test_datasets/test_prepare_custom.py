@@ -395,6 +395,25 @@ def test_labels_that_are_words(tmp_path):
         convert_scan(tmp_path / 'scan.npz', CLASSES, CustomOptions(), needs_labels=True)
 
 
+@pytest.mark.parametrize('kind, largest', [
+    ('uint64', 2**63), ('float64', 2**53), ('float32', 2**24)])  # fmt: skip
+def test_ids_that_are_too_large_to_be_told_apart(tmp_path, kind, largest):
+    for column in ('semantic', 'instance'):
+        labels = {name: POINTS[:, NAMES.index(name)] for name in ('semantic', 'instance')}
+        labels[column] = np.array([1] * 7 + [largest], dtype=kind)
+        np.savez(tmp_path / 'scan.npz', points=POINTS[:, :3], **labels)
+        message = f'{column} labels such as {largest}, as {kind}; expected less than'
+        with pytest.raises(RawDataError, match=message):
+            convert_scan(tmp_path / 'scan.npz', CLASSES, CustomOptions(), needs_labels=True)
+
+
+def test_ids_of_64_bits_are_kept_apart(tmp_path):
+    ids = np.array([1, 1, 2, 2, 2, -1, 3, -1]) + 2**60 * np.array([1, 1, 1, 1, 1, 0, 1, 0])
+    np.savez(tmp_path / 'scan.npz', points=POINTS[:, :3], label=POINTS[:, 6], instance=ids)
+    scan = convert_scan(tmp_path / 'scan.npz', CLASSES, CustomOptions(), needs_labels=True)
+    assert len(scan.boxes) == 3 and len(set(scan.instance[:3].tolist())) == 2
+
+
 def test_instances_without_classes(tmp_path):
     np.savez(tmp_path / 'scan.npz', points=POINTS[:, :3], instance=[1] * 8)
     for needs_labels in (True, False):

@@ -190,7 +190,7 @@ def read_labels(columns: ScanColumns, path: Path) -> tuple[np.ndarray, np.ndarra
     """Semantic labels and instance ids as integers, ``(P,)`` int64 each.
 
     Raises:
-        RawDataError: one is missing, or holds something else.
+        RawDataError: one is missing, or holds something else, or numbers too large.
     """
     labels = []
     for name, values in (('semantic', columns.semantic), ('instance', columns.instance)):
@@ -206,8 +206,24 @@ def read_labels(columns: ScanColumns, path: Path) -> tuple[np.ndarray, np.ndarra
             raise RawDataError(
                 path, f'{name} labels such as {wrong[:1].tolist()}', 'integers', 'Number them'
             )
+        _check_exact(values, name, path)
         labels.append(values.astype(np.int64))
     return labels[0], labels[1]
+
+
+def _check_exact(values: np.ndarray, name: str, path: Path) -> None:
+    """Refuse labels that are not to be told from others, or fit into no int64.
+
+    From ``2**24`` on in float32, and ``2**53`` in float64, different integers become one.
+    """
+    bits = np.finfo(values.dtype).nmant + 1 if values.dtype.kind == 'f' else 63
+    largest = values.max(initial=0)
+    if int(largest) >= 2**bits:
+        raise RawDataError(
+            path, f'{name} labels such as {int(largest)}, as {values.dtype}',
+            f'less than 2**{bits}, or different ones may be the same',
+            'Number them anew, or store them as int64',
+        )  # fmt: skip
 
 
 def convert_instances(
