@@ -42,6 +42,18 @@ def test_spoilt_data_fail_with_the_remedy(here, tiny_config, own_data):
     assert first.name in text and 'cut off' in text
 
 
+def test_joined_data_sets_pass(here, tiny_config, tmp_path):
+    joined = tmp_path / 'joined.py'
+    joined.write_text(f"_base_ = {str(tiny_config)!r}\n"
+                      "one = {{_base_.train_dataloader.dataset}}\n"
+                      "train_dataloader = dict(dataset=dict(\n"
+                      "    _delete_=True, type='ConcatDataset', datasets=[one, one]))\n")
+    result = here('check_dataset', joined, '--splits', 'train')
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]]
+            for line in result.stdout.splitlines() if line.startswith('|')]
+    assert ['scenes', '8'] in rows, result.stderr
+
+
 def test_missing_data_are_named(here, tiny_config, tmp_path):
     result = here('check_dataset', tiny_config, '--cfg-options',
                   f'train_dataloader.dataset.data_root={tmp_path}/none')

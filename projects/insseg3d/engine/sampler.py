@@ -12,7 +12,9 @@ from torch.utils.data import Sampler
 class DrawIndex(int):
     """A data set index that knows from which draw of which seed it came.
 
-    Behaves as an int, and survives the way to a data loader's worker.
+    Behaves as an int, and survives the way to a data loader's worker. So does the draw through
+    ``%`` and ``-``, by which mmengine's ``RepeatDataset`` and ``ConcatDataset`` find the index
+    within the data set that they wrap.
 
     Attributes:
         draw: (seed, number of the draw), counted over all processes from the start of training.
@@ -22,6 +24,12 @@ class DrawIndex(int):
         self = super().__new__(cls, index)
         self.draw = draw
         return self
+
+    def __mod__(self, other: int) -> 'DrawIndex':
+        return type(self)(int(self) % other, self.draw)
+
+    def __sub__(self, other: int) -> 'DrawIndex':
+        return type(self)(int(self) - other, self.draw)
 
     def __reduce__(self):
         return type(self), (int(self), self.draw)

@@ -111,37 +111,48 @@ def gather_facts(dataset: Any, *, workers: int = 1, limit: int | None = None
     """Send the scenes of a data set through its pipeline and yield what was seen, in order.
 
     Args:
-        dataset: one of this project, or of mmdetection3d with the same kind of results. Its
-            pipeline is replaced by one that looks on: use a data set built for this purpose.
+        dataset: one of this project, or of mmdetection3d with the same kind of results, or several
+            of them joined. Their pipelines are replaced by ones that look on: use a data set built
+            for this purpose.
         workers: processes.
         limit: look at so many scenes, spread evenly; None for all.
     """
-    while hasattr(dataset, 'dataset'):  # repeated and the like
-        dataset = dataset.dataset
-    dataset.full_init()
-    seen: dict[str, Any] = {}
-    dataset.pipeline = _Recorder(dataset.pipeline.transforms, seen)
-    numbers = range(len(dataset))
-    if limit is not None and limit < len(numbers):
-        numbers = np.linspace(0, len(dataset) - 1, limit).round().astype(int).tolist()
+    datasets, seen = _parts(dataset), {}
+    for part in datasets:
+        part.full_init()
+        part.pipeline = _Recorder(part.pipeline.transforms, seen)
+    scenes = [(k, number) for k, part in enumerate(datasets) for number in range(len(part))]
+    if limit is not None and limit < len(scenes):
+        chosen = np.linspace(0, len(scenes) - 1, limit).round().astype(int).tolist()
+        scenes = [scenes[k] for k in chosen]
     if workers <= 1 or sys.platform != 'linux':
-        yield from (_look(dataset, seen, number) for number in numbers)
+        yield from (_look(datasets[k], seen, number) for k, number in scenes)
         return
     with multiprocessing.get_context('fork').Pool(
-            workers, initializer=_set_shared, initargs=(dataset, seen)) as pool:
-        yield from pool.imap(_look_shared, numbers)
+            workers, initializer=_set_shared, initargs=(datasets, seen)) as pool:
+        yield from pool.imap(_look_shared, scenes)
 
 
-_shared: tuple[Any, dict[str, Any]]
+def _parts(dataset: Any) -> list[Any]:
+    """The data sets that mmengine's wrappers repeat or join."""
+    while hasattr(dataset, 'dataset'):
+        dataset = dataset.dataset
+    if hasattr(dataset, 'datasets'):
+        return [part for joined in dataset.datasets for part in _parts(joined)]
+    return [dataset]
 
 
-def _set_shared(dataset: Any, seen: dict[str, Any]) -> None:
+_shared: tuple[list[Any], dict[str, Any]]
+
+
+def _set_shared(datasets: list[Any], seen: dict[str, Any]) -> None:
     global _shared
-    _shared = dataset, seen
+    _shared = datasets, seen
 
 
-def _look_shared(number: int) -> SceneFacts:
-    return _look(*_shared, number)
+def _look_shared(scene: tuple[int, int]) -> SceneFacts:
+    datasets, seen = _shared
+    return _look(datasets[scene[0]], seen, scene[1])
 
 
 def _look(dataset: Any, seen: dict[str, Any], number: int) -> SceneFacts:

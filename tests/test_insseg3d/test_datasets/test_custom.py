@@ -3,11 +3,13 @@ import numpy as np
 import pytest
 from mmdet3d.registry import DATASETS
 from mmengine.config import Config
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.registry import init_default_scope
 
 from insseg3d.datasets import CustomInsSegDataset
 from insseg3d.datasets.preparation.custom_classes import ClassList
 from insseg3d.datasets.preparation.custom_release import prepare_custom
+from insseg3d.engine import DrawIndex
 
 from .config import ROOT
 from .custom_scans import POINTS, write_npy
@@ -81,6 +83,18 @@ def test_grey_scans_have_no_colour_for_the_model(root, monkeypatch):
     prepare_custom(root / 'raw', root / 'custom', ClassList(tuple(CLASSES)))
     points = build(root, monkeypatch, 'val')[0]['inputs']['points']
     assert (points[:, 3:] == 0).all()
+
+
+def test_wrappers_of_mmengine_pass_on_which_draw_it_is(root, monkeypatch):
+    def dataset():
+        return build(root, monkeypatch, pipeline=[])
+
+    for data in (RepeatDataset(dataset(), times=3), ConcatDataset([dataset(), dataset()])):
+        assert len(data) > 1
+        for number in range(len(data)):
+            sample = data[DrawIndex(number, (5, 70 + number))]
+            assert sample['draw'] == (5, 70 + number)
+            assert sample['lidar_path'].endswith('of_train.bin')
 
 
 def test_misspelt_key_is_named(root, monkeypatch):

@@ -58,6 +58,11 @@ def test_index_is_an_int_that_survives_the_way_to_a_worker():
     assert repr(index) == 'DrawIndex(4, draw=(7, 99))'
 
 
+def test_draw_survives_remainder_and_difference():
+    for index in (DrawIndex(4, (7, 99)) % 3, DrawIndex(4, (7, 99)) - 3):
+        assert index == 1 and index.draw == (7, 99)
+
+
 def test_start_travels_with_the_sampler():
     drawn = DrawSampler(range(5), seed=3)
     drawn.start_at(8)

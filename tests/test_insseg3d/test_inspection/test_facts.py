@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from mmdet3d.registry import DATASETS
 from mmengine.config import Config
+from mmengine.dataset import ConcatDataset
 from mmengine.registry import init_default_scope
 
 from insseg3d.inspection import gather_facts
@@ -91,6 +92,17 @@ def test_workers_and_repetition_change_nothing(tmp_path):
             assert one.num_voxels == two.num_voxels  # the augmentation is the same each time
     few = [facts.scene for facts in gather_facts(build(tmp_path), limit=2)]
     assert [scene[-5:] for scene in few] == ['a.bin', 'd.bin']
+
+
+def test_joined_data_sets_are_looked_at_one_after_the_other(tmp_path):
+    for name in 'ab':
+        write(tmp_path / name, {name: floor_and_box()})
+    for workers in (1, 2):
+        joined = ConcatDataset([build(tmp_path / name) for name in 'aab'])
+        scenes = [facts.scene for facts in gather_facts(joined, workers=workers)]
+        assert [scene[-5:] for scene in scenes] == ['a.bin', 'a.bin', 'b.bin']
+    few = [facts.scene for facts in gather_facts(joined, limit=2)]
+    assert [scene[-5:] for scene in few] == ['a.bin', 'b.bin']
 
 
 def test_a_scene_that_stops_the_pipeline_is_told_and_the_others_are_read(tmp_path):
