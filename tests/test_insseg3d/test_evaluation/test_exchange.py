@@ -160,6 +160,52 @@ def test_faults_of_a_whole_submission_are_all_named(tmp_path):
         assert any(words in fault for fault in faults), (words, faults)
 
 
+@pytest.mark.parametrize('name', ['a.txt', 'predicted_masks/a_0.txt', 'a.npz'])
+@pytest.mark.parametrize('fault', ['zlib', 'checksum', 'encrypted', 'unknown packing'])
+def test_damaged_archives_are_named(tmp_path, name, fault):
+    write_zip(tmp_path / 'f.zip', {'a': predictions(num_points=500)})
+    if name == 'a.npz':
+        with zipfile.ZipFile(tmp_path / 'f.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr('a.npz', bytes(500))
+    with zipfile.ZipFile(tmp_path / 'f.zip') as archive:
+        local = archive.getinfo(name).header_offset
+    content = bytearray((tmp_path / 'f.zip').read_bytes())
+    central = content.rindex(b'PK\1\2', 0, content.rindex(name.encode()))
+    if fault == 'zlib':
+        start = local + 30 + len(name)
+        content[start : start + 4] = b'\xff' * 4
+    elif fault == 'checksum':
+        content[central + 16] ^= 1
+    elif fault == 'encrypted':
+        content[local + 6] |= 1
+        content[central + 8] |= 1
+    else:
+        content[local + 8] = content[central + 10] = 99
+    (tmp_path / 'f.zip').write_bytes(content)
+    source = open_source(tmp_path / 'f.zip')
+    with pytest.raises(ExchangeError, match=f'f.zip/{name}: '):
+        read_predictions(source, 'a', LABELS)
+    if name == 'a.txt':
+        with pytest.raises(ExchangeError, match='f.zip/a.txt: '):
+            read_truth(source, 'a', LABELS)
+    faults = check_predictions(source, {'a': 500}, LABELS)
+    assert len(faults) == 1 and f'f.zip/{name}: ' in faults[0]
+
+
+def test_list_that_goes_away_is_named(tmp_path):
+    source = open_source(write_folder(tmp_path, {'a': predictions()}))
+    (tmp_path / 'a.txt').unlink()
+    with pytest.raises(ExchangeError, match='a.txt: cannot be read'):
+        read_predictions(source, 'a', LABELS)
+
+
+@pytest.mark.parametrize('text, line', [('1\n9223372036854775808\n', 2), ('9' * 30 + '\n', 1)])
+def test_numbers_that_are_too_large_are_named(tmp_path, text, line):
+    (tmp_path / 'a.txt').write_text(text)
+    with pytest.raises(ExchangeError, match=rf'a.txt:{line}: .*an integer of 64 bits'):
+        read_truth(open_source(tmp_path), 'a', LABELS)
+
+
 def test_unusable_sources_are_named(tmp_path):
     (tmp_path / 'no.zip').write_text('hello')
     with pytest.raises(ExchangeError, match='no.zip: no zip archive'):

@@ -2,6 +2,7 @@
 """Where exchanged files lie, a folder or an archive, and which label has which id."""
 import posixpath
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -71,7 +72,7 @@ class Source(Protocol):
         """All files, relative to its top."""
 
     def read(self, name: str) -> bytes:
-        """Read a file; KeyError if there is none of this name."""
+        """Read a file; KeyError if there is none of this name, ExchangeError if it is damaged."""
 
     def size(self, name: str) -> int:
         """Bytes of a file."""
@@ -111,8 +112,11 @@ class _Archive:
     def read(self, name: str) -> bytes:
         try:
             return self._zip.read(name)
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise KeyError(f'damaged: {error}') from None
+        except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
+            # RuntimeError: encrypted, or packed in a way that Python cannot unpack.
+            raise ExchangeError(
+                f'{self.path}/{name}', f'cannot be read ({error})',
+                'a whole file without a password') from None
 
     def size(self, name: str) -> int:
         return self._zip.getinfo(name).file_size
@@ -159,11 +163,17 @@ def integer_lines(content: bytes, where: str) -> np.ndarray:
         lines.pop()
     try:
         return np.array(lines, dtype=np.bytes_).astype(np.int64) if lines else np.zeros(0, np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         for number, line in enumerate(lines, start=1):
-            try:
-                int(line)
-            except ValueError:
+            if not _is_integer(line):
                 text = line[:40].decode('ascii', errors='replace')
-                raise ExchangeError(f'{where}:{number}', f'{text!r}', 'an integer') from None
+                raise ExchangeError(
+                    f'{where}:{number}', f'{text!r}', 'an integer of 64 bits') from None
         raise
+
+
+def _is_integer(line: bytes) -> bool:
+    try:
+        return -2**63 <= int(line) < 2**63
+    except ValueError:
+        return False

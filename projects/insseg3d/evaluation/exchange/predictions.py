@@ -112,7 +112,11 @@ def _read_list(source: Source, scene: str, label_set: LabelSet
                ) -> Iterator[tuple[str, str, int, float]]:
     """Where, path, class index and score of each line."""
     known = {label_id: label for label, label_id in enumerate(label_set.ids)}
-    text = source.read(f'{scene}.txt').decode('utf-8', errors='replace')
+    try:
+        text = source.read(f'{scene}.txt').decode('utf-8', errors='replace')
+    except KeyError as error:
+        raise ExchangeError(
+            f'{source.path}/{scene}.txt', f'cannot be read ({error})', 'it') from None
     for number, line in enumerate(text.splitlines(), start=1):
         where = f'{source.path}/{scene}.txt:{number}'
         words = line.split()
