@@ -132,6 +132,26 @@ def test_faults_of_the_text_format_are_named(tmp_path, line, words):
     assert check_predictions(open_source(root), {'a': 50}, LABELS) == [str(error.value)]
 
 
+@pytest.mark.parametrize('line, words', [
+    ('predicted_masks/a_1.txt  5 0.5', ['a.txt:2', 'single blank']),
+    ('predicted_masks/a_1.txt\t5\t0.5', ['a.txt:2', 'single blank']),
+    ('predicted_masks/a_1.txt 5 0.5 ', ['a.txt:2', 'single blank']),
+    (' predicted_masks/a_1.txt 5 0.5', ['a.txt:2', 'single blank']),
+    ('\npredicted_masks/a_1.txt 5 0.5', ["a.txt:2: ''", 'single blank']),
+    ('predicted_masks/a_0.txt 5 0.5', ['a.txt:2', 'a_0.txt', 'of line 1 again']),
+    ('predicted_masks/./a_0.txt 7 0.5', ['a.txt:2', 'of line 1 again']),
+])
+def test_what_the_benchmark_reads_otherwise_is_only_refused_there(tmp_path, line, words):
+    root = write_folder(tmp_path, {'a': predictions(0, 1)})
+    (root / 'predicted_masks/a_0.txt').rename(root / 'predicted_masks/a_1.txt')
+    (root / 'predicted_masks/a_0.txt').write_text('1\n' * 50)
+    with (root / 'a.txt').open('a') as file:
+        file.write(line + '\n')
+    assert len(read_predictions(open_source(root), 'a', LABELS, 50).masks) == 2
+    fault, = check_predictions(open_source(root), {'a': 50}, LABELS)
+    assert not [word for word in words if word not in fault], fault
+
+
 @pytest.mark.parametrize('change, words', [
     (dict(scores=np.array([0.5, np.inf])), ['a.npz', 'inf']),
     (dict(label_ids=np.array([5, 4])), ['a.npz', 'label id 4']),

@@ -175,6 +175,29 @@ def _read_npz(source: Source, name: str, label_set: LabelSet, num_points: int | 
     return Predictions(masks, labels, scores)
 
 
+def _check_list(source: Source, scene: str) -> None:
+    """Refuse what the benchmark's own reader does not read as it is meant.
+
+    It splits lines at every single blank, and keeps the last line that names a mask file.
+
+    Source: ScanNet, BenchmarkScripts/util_3d.py, ``read_instance_prediction_file``.
+    """
+    if f'{scene}.txt' not in source.names():
+        return
+    lines: dict[str, int] = {}
+    text = source.read(f'{scene}.txt').decode('utf-8', errors='replace')
+    for number, line in enumerate(text.splitlines(), start=1):
+        where = f'{source.path}/{scene}.txt:{number}'
+        words = line.split()
+        if line.split(' ') != words or len(words) != 3:
+            raise ExchangeError(
+                where, f'{line[:60]!r}', 'path, label id, confidence, with single blanks between')
+        first = lines.setdefault(inner_path(where, words[0]), number)
+        if first != number:
+            raise ExchangeError(
+                where, f'the mask {words[0]!r} of line {first} again', 'a mask file for each line')
+
+
 def check_predictions(
     source: Source, num_points: dict[str, int], label_set: LabelSet, *,
     most_bytes: int | None = None,
@@ -209,6 +232,7 @@ def check_predictions(
     for scene in sorted(set(found) & set(num_points)):
         try:
             read_predictions(source, scene, label_set, num_points[scene])
+            _check_list(source, scene)
         except ExchangeError as error:
             faults.append(str(error))
     size = source.path.stat().st_size if source.path.is_file() else 0
