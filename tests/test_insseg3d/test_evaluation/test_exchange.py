@@ -158,6 +158,13 @@ def test_what_the_benchmark_reads_otherwise_is_only_refused_there(tmp_path, line
     (dict(scores=np.zeros(3)), ['a.npz', '(3,)']),
     (dict(masks=np.zeros((2, 49))), ['a.npz', '49', '50']),
     (dict(masks=None), ['a.npz', 'masks']),
+    (dict(masks=np.full((2, 50), 0.3)), ['a.npz', '0.3 in masks', '0 and 1']),
+    (dict(masks=np.full((2, 50), np.nan)), ['a.npz', 'nan in masks']),
+    (dict(masks=np.full((2, 50), 'in')), ['a.npz', 'masks of <U2', 'bool']),
+    (dict(packed_masks=np.zeros((2, 6), np.uint8), num_points=50), ['a.npz', '(2, 6)', '(Q, 7)']),
+    (dict(packed_masks=np.zeros((2, 8), np.uint8), num_points=50), ['a.npz', '(2, 8)', '(Q, 7)']),
+    (dict(packed_masks=np.zeros((2, 7), bool), num_points=50), ['a.npz', 'bool', 'uint8']),
+    (dict(packed_masks=np.zeros(7, np.uint8), num_points=50), ['a.npz', '(7,)', '(Q, 7)']),
 ])
 def test_faults_of_npz_files_are_named(tmp_path, change, words):
     arrays = dict(masks=np.zeros((2, 50), bool), label_ids=np.array([5, 7]), scores=np.ones(2))
@@ -166,6 +173,14 @@ def test_faults_of_npz_files_are_named(tmp_path, change, words):
     with pytest.raises(ExchangeError) as error:
         read_predictions(open_source(tmp_path), 'a', LABELS, 50)
     assert not [word for word in words if word not in str(error.value)], error.value
+
+
+@pytest.mark.parametrize('kind', [np.float32, np.uint8, np.int64])
+def test_masks_of_npz_files_may_be_numbers(tmp_path, kind):
+    masks = predictions(0, 2).masks
+    np.savez(tmp_path / 'a.npz', masks=masks.astype(kind), label_ids=[5, 7], scores=np.ones(2))
+    found = read_predictions(open_source(tmp_path), 'a', LABELS, 50)
+    np.testing.assert_array_equal(found.masks, masks)
 
 
 def test_faults_of_a_whole_submission_are_all_named(tmp_path):

@@ -151,15 +151,13 @@ def _read_npz(source: Source, name: str, label_set: LabelSet, num_points: int | 
             arrays = dict(file)
         ids = arrays['label_ids'].astype(np.int64)
         scores = arrays['scores'].astype(np.float64)
-        if 'packed_masks' in arrays:
-            masks = np.unpackbits(
-                arrays['packed_masks'], axis=1, count=int(arrays['num_points'])).astype(bool)
-        else:
-            masks = arrays['masks'] != 0
+        given = arrays['packed_masks' if 'packed_masks' in arrays else 'masks']
+        count = int(arrays['num_points']) if 'packed_masks' in arrays else None
     except Exception as error:  # a damaged archive raises whatever it likes
         raise ExchangeError(
             where, f'not readable ({error})',
             'masks or packed_masks and num_points, label_ids, scores') from None
+    masks = _whole_masks(given, where) if count is None else _unpacked(given, count, where)
     if masks.ndim != 2 or ids.shape != (len(masks),) or scores.shape != (len(masks),):
         raise ExchangeError(
             where, f'masks {masks.shape}, label_ids {ids.shape}, scores {scores.shape}',
@@ -196,6 +194,26 @@ def _check_list(source: Source, scene: str) -> None:
         if first != number:
             raise ExchangeError(
                 where, f'the mask {words[0]!r} of line {first} again', 'a mask file for each line')
+
+
+def _whole_masks(given: np.ndarray, where: str) -> np.ndarray:
+    """Masks as bool; refuses probabilities, almost all of which would be inside."""
+    if given.dtype.kind not in 'biuf':
+        raise ExchangeError(where, f'masks of {given.dtype}', 'bool')
+    if given.dtype.kind == 'f' and not np.isin(given, (0, 1)).all():
+        strange = given[~np.isin(given, (0, 1))][0]
+        raise ExchangeError(where, f'the value {strange:g} in masks', 'bool, or 0 and 1')
+    return given != 0
+
+
+def _unpacked(given: np.ndarray, count: int, where: str) -> np.ndarray:
+    """Masks of packed bits; refuses missing bytes, which numpy would make up, as zeros."""
+    width = -(-count // 8)
+    if given.dtype != np.uint8 or given.ndim != 2 or given.shape[1] != width:
+        raise ExchangeError(
+            where, f'packed_masks {given.shape} {given.dtype}',
+            f'(Q, {width}) uint8, eight of {count} points a byte')
+    return np.unpackbits(given, axis=1, count=count).astype(bool)
 
 
 def check_predictions(
