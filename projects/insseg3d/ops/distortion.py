@@ -4,12 +4,15 @@
 Legend: P points, n_x × n_y × n_z nodes of the displacement field, g granularity, a magnitude.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
 from torch.nn import functional
+
+_MOST_NODES = 2**27  # 1.6 GB; a hall of 150 × 150 × 10 m at 12 cm has an eighth of them
 
 
 def node_counts(coords: np.ndarray, *, granularity: float) -> np.ndarray:
@@ -35,8 +38,18 @@ def displacement_field(rng: np.random.Generator, nodes: Sequence[int]) -> np.nda
 
     Returns:
         ``(3, n_x, n_y, n_z)`` float32.
+
+    Raises:
+        ValueError: so many nodes that they would fill the memory.
     """
-    field = rng.standard_normal((3, *(int(n) for n in nodes)), dtype=np.float32)
+    nodes = [int(n) for n in nodes]
+    if math.prod(nodes) > _MOST_NODES:
+        raise ValueError(
+            f'{" × ".join(map(str, nodes))} = {math.prod(nodes)} nodes of a displacement field; '
+            f'expected at most {_MOST_NODES}. Are the coordinates in metres? If they are, take a '
+            'larger granularity for scenes as large as this'
+        )
+    field = rng.standard_normal((3, *nodes), dtype=np.float32)
     for _ in range(2):
         for axis in (1, 2, 3):
             field = uniform_filter1d(field, size=3, axis=axis, mode='constant', cval=0.0)

@@ -62,6 +62,12 @@ def test_standard_deviation_at_the_nodes(magnitude, centimetres):
     assert round(100 * magnitude * float(inner.std())) == centimetres
 
 
+def test_scans_in_centimetres_are_refused_before_memory_is_taken():
+    coords = np.array([[-250, -200, -130], [250, 200, 130.0]], np.float32)
+    with pytest.raises(ValueError, match=r'2086 × 1669 × 1086 = \d+ nodes.*134217728.*in metres'):
+        elastic_distortion(coords, np.random.default_rng(0), granularity=0.12, magnitude=0.8)
+
+
 def test_same_generator_same_distortion():
     coords = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
     one, same, other = (
