@@ -98,6 +98,10 @@ def test_names_that_the_user_gives(tmp_path):
     scan = read_scan(path, ColumnNames(semantic='sort', instance='label'))
     assert scan.semantic.tolist() == POINTS[:, 6].tolist()
     assert scan.instance.tolist() == POINTS[:, 7].tolist()
+    (tmp_path / 'scan.csv').write_text('x,y,z,label,scalar_Label,object\n1,2,3,4,5,6\n')
+    for name, value in (('label', 4), ('scalar_Label', 5)):
+        scan = read_scan(tmp_path / 'scan.csv', ColumnNames(semantic=name))
+        assert scan.semantic.tolist() == [value]
     with pytest.raises(RawDataError, match=r"'kind' among them\. Correct --semantic-name"):
         read_scan(path, ColumnNames(semantic='kind'))
 
@@ -120,6 +124,8 @@ BAD_TEXTS = [
     ('1e0 2 3\n1e0 2\n', 'columns changed'),
     ('1e0 2 3\n1e0 2 nan\n', 'NaN or infinity in point 1'),
     ('x y z label class\n1 2 3 4 5\n', r"\['label', 'class'\], each of which may be semantic"),
+    ('x y z label scalar_Label\n1 2 3 4 5\n', r"\['label', 'scalar_Label'\], each.*semantic-name"),
+    ('x y z X label\n1 2 3 4 5\n', r"\['x', 'X'\], each of which may be x; .*Rename or remove"),
     ('x y z x label\n1 2 3 4 5\n', r"columns \['x'\] twice"),
     ('a b c\n1 2 3\n', 'x, y, z among them'),
     ('x y z red green\n1 2 3 4 5\n', '2 of the three colours'),

@@ -110,14 +110,16 @@ def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnName
     Raises:
         RawDataError: no coordinates, one or two of three colours, or several candidates.
     """
-    by_name = {plain_name(name): name for name in fields}
+    by_name: dict[str, list[str]] = {}
+    for name in fields:
+        by_name.setdefault(plain_name(name), []).append(name)
     found = {}
     for column, accepted in NAMES.items():
         if column in ('semantic', 'instance') and not names.labels:
             continue
         chosen = getattr(names, column, None)
         if chosen is None:
-            present = [by_name[name] for name in accepted if name in by_name]
+            present = [name for plain in accepted for name in by_name.get(plain, ())]
         elif chosen in fields:
             present = [chosen]
         else:
@@ -128,7 +130,8 @@ def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnName
         if len(present) > 1:
             raise RawDataError(
                 path, f'columns {present}, each of which may be {column}', 'one',
-                f'Say which with --{column}-name, or rename the others',
+                f'Say which with --{column}-name, or rename the others'
+                if column in ('semantic', 'instance') else 'Rename or remove the others',
             )  # fmt: skip
         if present:
             found[column] = fields[present[0]]
