@@ -108,6 +108,14 @@ def write_npz_of_six_columns(path, table):
     return path.with_suffix('.npz')
 
 
+def npz_writer_of_columns(*names):
+    def write(path, table):
+        np.savez(path.with_suffix('.npz'), **dict(zip(names, table.T)), names_of_classes=['chair'])
+        return path.with_suffix('.npz')
+
+    return write
+
+
 def write_npz_of_one_table(path, table):
     np.savez(path.with_suffix('.npz'), table)
     return path.with_suffix('.npz')
@@ -125,6 +133,9 @@ WRITERS = {
     'npz other names': npz_writer(points='coord', colors='rgb', semantic='labels',
                                   instance='instance_id'),
     'npz six columns': write_npz_of_six_columns,
+    'npz columns': npz_writer_of_columns('X', 'Y', 'Z', 'R', 'G', 'B', 'Label', 'Instance'),
+    'npz columns of other names': npz_writer_of_columns(
+        'pos_x', 'pos_y', 'pos_z', 'red', 'green', 'blue', 'Class ID', 'scalar_Object'),
     'npz one table': write_npz_of_one_table,
     'txt': _write_text('.txt'),
     'txt tabs': _write_text('.txt', separator='\t'),

@@ -167,6 +167,7 @@ BAD_ARRAYS = [
     ('scan.npy', np.array([{}], dtype=object), 'cannot be read.*Python objects'),
     ('scan.npz', {'stuff': np.zeros((5, 3)), 'label': np.zeros(5)}, 'called points or xyz'),
     ('scan.npz', {'points': np.zeros((5, 3)), 'label': np.zeros(4)}, r"5 entries in each of \['la"),
+    ('scan.npz', dict(zip('XYZ', 3 * [np.zeros(5)]), label=np.zeros(4)), r"5 entries .* \['la"),
     ('scan.npz', {'points': np.zeros((5, 3)), 'label': np.zeros(5), 'Class': np.zeros(5)}, 'each'),
 ]
 

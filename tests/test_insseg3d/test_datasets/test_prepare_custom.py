@@ -217,6 +217,8 @@ def test_folders_that_cannot_be(tmp_path, raw, out):
     ('chair,office table', ('chair', 'office table'), None),
     ('5 chair, 7 office table', ('chair', 'office table'), (5, 7)),
     ('chair', ('chair',), None),
+    ('tv/monitor,chair', ('tv/monitor', 'chair'), None),
+    ('1 tv/monitor,2 notes.txt', ('tv/monitor', 'notes.txt'), (1, 2)),
     ('3d printer,chair', ('3d printer', 'chair'), None),
 ])  # fmt: skip
 def test_class_list_between_commas(text, names, ids):

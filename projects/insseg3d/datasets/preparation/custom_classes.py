@@ -74,13 +74,13 @@ def read_classes(text: str) -> ClassList:
             and a name: ``3 office chair``.
 
     Raises:
-        FileNotFoundError: it looks like a file, and is none.
+        FileNotFoundError: it looks like a file, without a comma, and is none.
         RawDataError: no class, one twice, or ids for some only.
     """
     path = Path(text)
     if path.is_file():
         entries = path.read_text('utf-8-sig').splitlines()
-    elif path.suffix in ('.txt', '.csv', '.tsv') or len(path.parts) > 1:
+    elif ',' not in text and (path.suffix in ('.txt', '.csv', '.tsv') or len(path.parts) > 1):
         raise FileNotFoundError(f'{path}: no such file; expected a class a line')
     else:
         path, entries = Path('--classes'), text.split(',')

@@ -14,6 +14,7 @@ from .custom_columns import (
     ScanColumns,
     find_columns,
     name_positions,
+    plain_name,
 )
 from .custom_text import read_text_table
 from .errors import DOWNLOAD_AGAIN, RawDataError
@@ -100,18 +101,21 @@ def _from_archive(arrays: dict[str, np.ndarray], path: Path, names: ColumnNames)
         elif array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1):
             fields[name] = array.reshape(-1)
     shapes = {name: array.shape for name, array in arrays.items()}
-    if 'x' not in {name.lower() for name in fields}:
+    first = next((name for name in fields if plain_name(name) in NAMES['x']), None)
+    if first is None:
         raise RawDataError(
             path, f'arrays {shapes}', f'(points, 3) coordinates called {" or ".join(_COORDS)}',
             'Rename the array',
         )  # fmt: skip
-    sizes = {len(array) for array in fields.values()}
     # Arrays of other lengths that nobody asked for, such as a list of names, do no harm.
-    num_points = len(fields.get('x', ()))
+    num_points = len(fields[first])
     known = {name for accepted in NAMES.values() for name in accepted}
-    known |= {names.semantic, names.instance}
-    wrong = [n for n, a in fields.items() if len(a) != num_points and n.lower() in known]
-    if len(sizes) > 1 and wrong:
+    asked = (names.semantic, names.instance)
+    wrong = [
+        name for name, array in fields.items()
+        if len(array) != num_points and (plain_name(name) in known or name in asked)
+    ]  # fmt: skip
+    if wrong:
         raise RawDataError(
             path, f'arrays {shapes}', f'{num_points} entries in each of {wrong}',
             'Write coordinates and labels of the same points',
