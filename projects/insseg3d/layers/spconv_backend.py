@@ -1,6 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """spconv 2 behind this project's layers: rows stay in this project's order."""
-import functools
+import threading
 
 import spconv.pytorch as spconv
 import torch
@@ -9,6 +9,16 @@ from torch import Tensor
 
 from ..ops.neighbors import voxel_keys
 from .sparse_tensor import SparseTensor
+
+
+class _Shells(threading.local):
+    """A thread's spconv modules by kind and shape: no other thread puts its weights into them."""
+
+    def __init__(self):
+        self.modules = {}
+
+
+_shells = _Shells()
 
 
 def tensor(features: Tensor, coors: Tensor, *, multiple: int) -> spconv.SparseConvTensor:
@@ -22,12 +32,12 @@ def tensor(features: Tensor, coors: Tensor, *, multiple: int) -> spconv.SparseCo
 
 def submanifold(x: SparseTensor, weight: Tensor) -> Tensor:
     """``(V, C_out)`` features of a 3x3x3 submanifold convolution."""
-    return _run(_module(spconv.SubMConv3d, weight, 3, 'subm'), x, x.features).features
+    return _run(_shell(spconv.SubMConv3d, weight, 3, 'subm'), weight, x, x.features).features
 
 
 def strided(x: SparseTensor, weight: Tensor) -> Tensor:
     """``(V', C_out)`` features on ``x.grid.coarse``, in its order."""
-    out = _run(_module(spconv.SparseConv3d, weight, 2, 'down', stride=2), x, x.features)
+    out = _run(_shell(spconv.SparseConv3d, weight, 2, 'down', stride=2), weight, x, x.features)
     # spconv numbers the coarse voxels as it meets them; ours are sorted.
     keys = voxel_keys(out.indices, x.grid.coarse.spatial_shape)
     x.grid.spconv_cache['to_sorted'] = order = torch.argsort(keys)
@@ -47,16 +57,16 @@ def inverse(y: SparseTensor, fine: SparseTensor, weight: Tensor) -> Tensor:
     order = fine.grid.spconv_cache['to_sorted']
     back = torch.empty_like(order)
     back[order] = torch.arange(order.numel(), device=order.device)
-    module = _module(spconv.SparseInverseConv3d, weight, 2, 'down')
-    return _run(module, y, y.features[back], fine.grid, order=order).features
+    module = _shell(spconv.SparseInverseConv3d, weight, 2, 'down')
+    return _run(module, weight, y, y.features[back], fine.grid, order=order).features
 
 
-def _run(module, x: SparseTensor, features: Tensor, table_grid=None, order=None):
-    """Call one spconv module on features that lie on ``x.grid``."""
+def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=None, order=None):
+    """Call one spconv module with our weight on features that lie on ``x.grid``."""
     _check_cpu(features)
     if features.dtype == torch.bfloat16:
         features = features.float()
-    grads = _needs_grad(features, module.weight)
+    grads = _needs_grad(features, weight)
     # In eval mode spconv calls its kernels without autograd and makes tables without the backward
     # half: what counts is whether gradients are wanted, not the mode of the network.
     module.train(grads)
@@ -70,7 +80,11 @@ def _run(module, x: SparseTensor, features: Tensor, table_grid=None, order=None)
                                      list(grid.spatial_shape), grid.batch_size)
     tables = (table_grid or grid).spconv_cache
     tensor.indice_dict = tables.setdefault(('tables', grads), {})
-    out = module(tensor)
+    module.weight = weight
+    try:
+        out = module(tensor)
+    finally:
+        del module.weight  # or the shell would keep a model's memory
     tables['tables', grads] = out.indice_dict
     return out
 
@@ -79,18 +93,15 @@ def _needs_grad(features: Tensor, weight: Tensor) -> bool:
     return torch.is_grad_enabled() and (features.requires_grad or weight.requires_grad)
 
 
-@functools.lru_cache(None)
-def _shell(kind, in_channels: int, out_channels: int, size: int, key: str, stride: int):
-    extra = {'stride': stride} if stride > 1 else {}
-    return kind(in_channels, out_channels, size, bias=False, indice_key=key, **extra)
-
-
-def _module(kind, weight: Tensor, size: int, key: str, stride: int = 1):
-    """A spconv module of the right shape that computes with our weight."""
-    module = _shell(kind, weight.shape[-1], weight.shape[0], size, key, stride)
-    del module.weight
-    module.weight = weight
-    return module
+def _shell(kind, weight: Tensor, size: int, key: str, stride: int = 1):
+    """This thread's spconv module of the right shape, without a weight."""
+    called = kind, weight.shape, key
+    if called not in _shells.modules:
+        extra = {'stride': stride} if stride > 1 else {}
+        module = kind(weight.shape[-1], weight.shape[0], size, bias=False, indice_key=key, **extra)
+        del module.weight
+        _shells.modules[called] = module
+    return _shells.modules[called]
 
 
 def _check_cpu(features: Tensor) -> None:

@@ -3,6 +3,11 @@
 
 spconv's CPU code is right on one thread only.
 """
+import gc
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -115,6 +120,39 @@ def test_spconv_is_told_whether_gradients_are_wanted(device, grads, monkeypatch)
     assert told == [grads]
     assert ('tables', grads) in x.grid.spconv_cache
     assert ('tables', not grads) not in x.grid.spconv_cache
+
+
+def test_each_thread_computes_with_its_own_weight(device, monkeypatch):
+    """Both stand inside spconv at the same time, each with its model."""
+    forward, meeting = spconv.SubMConv3d.forward, threading.Barrier(2, timeout=60)
+
+    def meet(self, *args, **kwargs):
+        meeting.wait()
+        return forward(self, *args, **kwargs)
+
+    coors = random_voxels(100).to(device)
+    features = torch.randn(len(coors), 8, device=device)
+    layers = [SubMConv3d(8, 8, backend='spconv').to(device) for _ in range(2)]
+
+    def run(layer):
+        return layer(SparseTensor.from_voxels(features, coors)).features
+
+    expected = [run(layer) for layer in layers]
+    monkeypatch.setattr(spconv.SubMConv3d, 'forward', meet)
+    with ThreadPoolExecutor(2) as pool:
+        for one, other in zip(pool.map(run, layers), expected, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_no_weight_outlives_its_layer(device):
+    coors = random_voxels(30).to(device)
+    layer = SubMConv3d(8, 8, backend='spconv').to(device)
+    with torch.no_grad():
+        layer(SparseTensor.from_voxels(torch.randn(len(coors), 8, device=device), coors))
+    weight = weakref.ref(layer.weight)
+    del layer
+    gc.collect()
+    assert weight() is None
 
 
 def test_empty_and_single_voxel(device):
