@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import BaseTorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from insseg3d.layers import SparseConv3d, SparseInverseConv3d, SubMConv3d
@@ -39,19 +40,16 @@ def count_operations(model: nn.Module, run: Callable[[], object]) -> dict[str, i
                 f'{name}: {type(module).__name__} of {type(module).__module__.split(".")[0]} '
                 'cannot be counted; expected the sparse layers of insseg3d.layers.')
     counter = _Counter()
-    # The fused attention of inference is one operator that says nothing of what it does.
-    is_fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with contextlib.ExitStack() as hooks, torch.no_grad():
-            for module in model.modules():
-                if isinstance(module, _SPARSE):
-                    hooks.callback(module.register_forward_pre_hook(counter.enter).remove)
-                    hooks.callback(module.register_forward_hook(counter.leave).remove)
-            with counter:
-                run()
-    finally:
-        torch.backends.mha.set_fastpath_enabled(is_fast)
+    with contextlib.ExitStack() as hooks, torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, _SPARSE):
+                hooks.callback(module.register_forward_pre_hook(counter.enter).remove)
+                hooks.callback(module.register_forward_hook(counter.leave).remove)
+        # The fused attention of inference is one operator that says nothing of what it does. The
+        # mode changes nothing, but while there is one, nn.MultiheadAttention goes without; the
+        # switch for it, torch.backends.mha, came with torch 2.3.
+        with BaseTorchFunctionMode(), counter:
+            run()
     return counter.counts
 
 

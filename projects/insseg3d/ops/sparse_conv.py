@@ -26,10 +26,18 @@ def sparse_conv(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
     if features.shape != (table.num_in, weight.shape[-1]):
         raise ValueError(f'features have shape {tuple(features.shape)}, expected '
                          f'{(table.num_in, weight.shape[-1])} (voxels, input channels)')
-    kind = features.device.type
-    if torch.is_autocast_enabled(kind):
-        features = features.to(torch.get_autocast_dtype(kind))
+    features = features.to(autocast_dtype(features.device.type) or features.dtype)
     return _SparseConv.apply(features, weight.to(features.dtype), table)
+
+
+def autocast_dtype(kind: str) -> torch.dtype | None:
+    """What autocast computes with on a type of device, 'cpu' or 'cuda'; None where it is off."""
+    if hasattr(torch, 'get_autocast_dtype'):
+        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+    # torch < 2.4 asks for each type by another function.
+    if kind == 'cpu':
+        return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
+    return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
 
 
 class _SparseConv(torch.autograd.Function):

@@ -249,6 +249,23 @@ def test_autocast(dtype):
         assert _relative(one, other) < 0.05
 
 
+def test_autocast_of_torch_before_2_4(monkeypatch):
+    """There it says whether it is on without being told the device, of the GPU."""
+    monkeypatch.delattr(torch, 'get_autocast_dtype')
+    monkeypatch.setattr(torch, 'is_autocast_enabled', lambda: False)
+    monkeypatch.setattr(torch, 'is_autocast_cpu_enabled', lambda: False)
+    monkeypatch.setattr(torch, 'get_autocast_gpu_dtype', lambda: torch.float16)
+    layer = _layer(SubMConv3d, (8, 8), torch.float32)
+    x = SparseTensor.from_voxels(torch.ones(1, 8), random_voxels(1))
+    assert layer(x).features.dtype == torch.float32
+    monkeypatch.setattr(torch, 'is_autocast_cpu_enabled', lambda: True)
+    monkeypatch.setattr(torch, 'get_autocast_cpu_dtype', lambda: torch.bfloat16)
+    assert layer(x).features.dtype == torch.bfloat16
+    assert sparse_conv.autocast_dtype('cuda') is None
+    monkeypatch.setattr(torch, 'is_autocast_enabled', lambda: True)
+    assert sparse_conv.autocast_dtype('cuda') == torch.float16
+
+
 @pytest.mark.usefixtures('implementation')
 def test_empty_tensor_keeps_the_graph():
     features = torch.zeros(0, 4, requires_grad=True)
