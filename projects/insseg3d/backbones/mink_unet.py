@@ -67,7 +67,13 @@ class MultiLevelMinkUNet(MinkUNetBackbone):
             Decoder features keyed by stride, 1, 2, … 2 ** (number of stages - 1). Rows of stride
             1 are in input order, coarser ones as spconv finds them.
         """
-        x = self.conv_input(spconv_tensor(voxel_features, coors, multiple=2**self.num_stages))
+        # spconv launches on the current device, which need not be the features'.
+        with torch.cuda.device_of(voxel_features):
+            return self._levels(
+                spconv_tensor(voxel_features, coors, multiple=2**self.num_stages))
+
+    def _levels(self, x) -> dict[int, VoxelLevel]:
+        x = self.conv_input(x)
         encoded = [x]
         for stage in self.encoder:
             encoded.append(stage(encoded[-1]))

@@ -82,7 +82,9 @@ def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=N
     tensor.indice_dict = tables.setdefault(('tables', grads), {})
     module.weight = weight
     try:
-        out = module(tensor)
+        # spconv launches on the current device, which need not be the features'.
+        with torch.cuda.device_of(features):
+            out = module(tensor)
     finally:
         del module.weight  # or the shell would keep a model's memory
     tables['tables', grads] = out.indice_dict

@@ -1,5 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """mmdetection3d's MinkUNet with its levels, on spconv's code for CPUs: one thread."""
+import contextlib
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
@@ -85,6 +87,26 @@ def test_config_is_left_as_it_was():
     config = dict(SMALL, type='MultiLevelMinkUNet', encoder_channels=[8, 12, 16])
     shapes = [[p.shape for p in MODELS.build(config).parameters()] for _ in range(2)]
     assert shapes[0] == shapes[1] and config['encoder_channels'] == [8, 12, 16]
+
+
+@torch.no_grad()
+def test_spconv_runs_on_the_device_of_the_features(monkeypatch):
+    """It launches on the current one, whatever it is given."""
+    current, seen = [], []
+
+    @contextlib.contextmanager
+    def device_of(tensor):
+        current.append(tensor.device)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, 'device_of', device_of)
+    model = build()
+    for module in model.modules():
+        module.register_forward_pre_hook(
+            lambda module, inputs: seen.append(len(current)) if module is not model else None)
+    model(*voxels(13))
+    assert set(seen) == {1} and not current
 
 
 def test_several_threads_are_refused():

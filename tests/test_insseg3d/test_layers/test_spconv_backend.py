@@ -3,6 +3,7 @@
 
 spconv's CPU code is right on one thread only.
 """
+import contextlib
 import gc
 import threading
 import weakref
@@ -142,6 +143,24 @@ def test_each_thread_computes_with_its_own_weight(device, monkeypatch):
     with ThreadPoolExecutor(2) as pool:
         for one, other in zip(pool.map(run, layers), expected, strict=True):
             torch.testing.assert_close(one, other)
+
+
+def test_spconv_runs_on_the_device_of_the_features(device, monkeypatch):
+    """It launches on the current one, whatever it is given."""
+    current, seen = [], []
+
+    @contextlib.contextmanager
+    def device_of(tensor):
+        current.append(tensor.device.type)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, 'device_of', device_of)
+    monkeypatch.setattr(spconv.SubMConv3d, 'forward',
+                        lambda self, x: (seen.append(list(current)), x)[1])
+    x = SparseTensor.from_voxels(torch.ones(5, 8, device=device), random_voxels(5).to(device))
+    SubMConv3d(8, 8, backend='spconv').to(device)(x)
+    assert seen == [[device]] and not current
 
 
 def test_no_weight_outlives_its_layer(device):
