@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 
@@ -149,7 +150,7 @@ def write_index(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
             cards.append(f'<li class="failed"><div><h2>{name}</h2>'
                          f'<p>failed: {html.escape(outcome.message)}</p></div></li>')
             continue
-        folder = html.escape(outcome.folder, quote=True)
+        folder = html.escape(quote(outcome.folder), quote=True)
         picture = base64.b64encode((path.parent / outcome.folder / 'thumbnail.png').read_bytes())
         cards.append(
             f'<li><a href="{folder}/view.html"><img alt="objects of {name}" '
