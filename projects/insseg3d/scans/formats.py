@@ -10,6 +10,7 @@ from .extras import optional_module
 from .scan import Scan, scan_of
 
 _LARGEST_PACKED_RATIO, _SMALL = 200, 2**28
+_BIN_REMEDY = 'Say what the columns are, e.g. --columns x,y,z,- for four of them'
 
 
 def refuse_bomb(path: Path, unpacked: int) -> None:
@@ -36,12 +37,27 @@ def read_bin(path: Path, names: ColumnNames) -> Scan:
     if size == 0 or size % (4 * width):
         raise RawDataError(
             path, f'{size} bytes', f'a multiple of {4 * width}, {width} float32 a point',
-            'Say what the columns are, e.g. --columns x,y,z,- for four of them')
+            _BIN_REMEDY)
     table = np.fromfile(path, '<f4').reshape(-1, width)
+    if not names.columns:
+        _refuse_other_columns(path, table)
     columns = name_positions(width, path, names.columns)
     fields = {name: table[:, k] for k, name in enumerate(columns) if name != '-'}
     found = find_columns(fields, path, names)
     return Scan(str(path), found.coords, found.colors)
+
+
+def _refuse_other_columns(path: Path, table: np.ndarray) -> None:
+    """Refuse six columns the last of which are no colours, such as rows of four run together."""
+    colors = table[np.isfinite(table).all(axis=1), 3:]
+    if not colors.size:
+        return
+    low, high = colors.min(), colors.max()
+    whole = high <= 1 or (colors == np.round(colors)).all()
+    if low < 0 or high > 255 or not whole:
+        raise RawDataError(
+            path, f'columns 4 to 6 hold {"" if whole else "fractions "}from {low:g} to {high:g}',
+            'colours in six columns: fractions of 0..1, or whole numbers of 0..255', _BIN_REMEDY)
 
 
 def read_pcd(path: Path, names: ColumnNames) -> Scan:

@@ -30,6 +30,10 @@ def text(points):
     return '\n'.join(' '.join(map(str, row)) for row in points).encode()
 
 
+def floats(array):
+    return array.astype('<f4').tobytes()
+
+
 def npy(array, **kwargs):
     file = io.BytesIO()
     np.save(file, array, **kwargs)
@@ -149,6 +153,14 @@ CASES = [
     ('binary.txt', bytes(range(256)) * 20, ''),
     ('seven.pts', b'3\n1 2 3 4 5 6 7\n', '7 columns without names'),
     ('wide.bin', np.arange(7, dtype=np.float32).tobytes(), '28 bytes'),
+    ('four_columns.bin', floats(ROOM[:198, :4]), 'columns 4 to 6 hold fractions from'),
+    ('negative_colours.bin', floats(changed(c3=-1.0)), 'columns 4 to 6 hold from -1'),
+    ('loud_colours.bin', floats(changed(c3=256)), 'columns 4 to 6 hold from 0 to 256'),
+    ('normals.bin', floats(ROOM - (0, 0, 0, 127.5, 127.5, 127.5)), 'columns 4 to 6'),
+    ('six_columns.bin', floats(ROOM), 200),
+    ('fractions.bin', floats(ROOM / (1, 1, 1, 255, 255, 255)), 200),
+    ('dark.bin', floats(changed(c3=0, c4=0, c5=0)), 200),
+    ('nan.bin', floats(some_nan(7)), 193),
     ('a_ply.txt', ply(), 200),
     ('a_npy.ply', npy(ROOM), 200),
     ('scan.docx', b'words', "ending '.docx'"),

@@ -83,6 +83,10 @@ def test_columns_can_be_named(tmp_path):
     scan = read_scan(tmp_path / 'lidar.bin', columns=('x', 'y', 'z', '-'))
     np.testing.assert_array_equal(scan.coords, XYZ.astype(np.float32))
     assert scan.colors is None
+    averages = np.c_[XYZ, RGB + 0.5].astype('<f4')
+    averages.tofile(tmp_path / 'averages.bin')
+    scan = read_scan(tmp_path / 'averages.bin', columns=('x', 'y', 'z', 'r', 'g', 'b'))
+    np.testing.assert_array_equal(scan.colors, averages[:, 3:])
 
 
 def test_content_decides_and_is_told(tmp_path):
