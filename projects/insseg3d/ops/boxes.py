@@ -36,16 +36,17 @@ def upright_box(points: np.ndarray, up: np.ndarray) -> OrientedBox:
     side = np.roll(up, 1)
     frame = np.stack([side, np.cross(up, side), up])
     ground = local @ frame[:2].T
+    corners, angles = _hull(ground)
     best = None
-    for angle in _directions(ground):
+    for angle in angles:
         cos, sin = np.cos(angle), np.sin(angle)
         along = np.array([[cos, sin], [-sin, cos]])
-        turned = ground @ along.T
-        low, high = turned.min(axis=0), turned.max(axis=0)
-        area = np.prod(high - low)
+        area = np.prod(np.ptp(corners @ along.T, axis=0))
         if best is None or area < best[0] * (1 - 1e-9):
-            best = area, along, low, high
-    _, along, low, high = best
+            best = area, along
+    along = best[1]
+    turned = ground @ along.T  # all points: the hull leaves out what is within its rounding
+    low, high = turned.min(axis=0), turned.max(axis=0)
     if high[0] - low[0] < high[1] - low[1]:  # the longer side first, still right-handed
         along, low, high = (
             np.array([[0, 1], [-1, 0]]) @ along,
@@ -57,12 +58,12 @@ def upright_box(points: np.ndarray, up: np.ndarray) -> OrientedBox:
     return OrientedBox(middle + centre @ axes, size, axes)
 
 
-def _directions(ground: np.ndarray) -> np.ndarray:
-    """Angles of the sides of the convex hull of ``(P, 2)`` points, in [0, π/2)."""
+def _hull(ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of the convex hull of ``(P, 2)`` points, and angles of its sides, in [0, π/2)."""
     try:
         corners = ground[ConvexHull(ground).vertices]
     except (QhullError, ValueError):  # on a line, or too few
         far = ground[np.argmax((ground**2).sum(axis=1))]
-        return np.array([np.arctan2(far[1], far[0])])
+        return ground, np.array([np.arctan2(far[1], far[0])])
     sides = np.roll(corners, -1, axis=0) - corners
-    return np.unique(np.round(np.arctan2(sides[:, 1], sides[:, 0]) % (np.pi / 2), 9))
+    return corners, np.unique(np.round(np.arctan2(sides[:, 1], sides[:, 0]) % (np.pi / 2), 9))

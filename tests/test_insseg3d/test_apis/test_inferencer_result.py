@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import ConvexHull
 
 from insseg3d.apis.inferencer_result import InstanceResult, upright_box
 from insseg3d.datasets.preparation.custom import UP_AXES
@@ -79,6 +80,22 @@ def test_no_turned_box_is_smaller(count, seed):
         cos, sin = np.cos(angle), np.sin(angle)
         extent = np.ptp(points[:, :2] @ np.array([[cos, -sin], [sin, cos]]), axis=0)
         assert box.size[0] * box.size[1] <= extent.prod() + 1e-9
+
+
+@given(st.integers(3, 200), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_the_corners_of_the_hull_give_what_all_points_give(count, seed):
+    points = np.random.default_rng(seed).normal(size=(count, 3))
+    ground = points[:, :2] - points[:, :2].mean(axis=0)
+    corners = ground[ConvexHull(ground).vertices]
+    areas = []
+    for x, y in np.roll(corners, -1, axis=0) - corners:
+        along = np.array([[x, y], [-y, x]]) / np.hypot(x, y)
+        areas.append(np.ptp(ground @ along.T, axis=0).prod())
+    box = upright_box(points, np.array([0.0, 0, 1]))
+    np.testing.assert_allclose(box.size[0] * box.size[1], min(areas), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.ptp((points - box.centre) @ box.axes.T, axis=0), box.size, atol=1e-9)
 
 
 @pytest.mark.parametrize('points, size', [
