@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """spconv 2 behind this project's layers: rows stay in this project's order."""
 import threading
+from contextlib import nullcontext
 
 import spconv.pytorch as spconv
 import torch
@@ -8,6 +9,7 @@ from spconv.pytorch import ops as spconv_ops
 from torch import Tensor
 
 from ..ops.neighbors import voxel_keys
+from ..ops.sparse_conv import autocast_dtype
 from .sparse_tensor import SparseTensor
 
 
@@ -64,8 +66,10 @@ def inverse(y: SparseTensor, fine: SparseTensor, weight: Tensor) -> Tensor:
 def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=None, order=None):
     """Call one spconv module with our weight on features that lie on ``x.grid``."""
     _check_cpu(features)
-    if features.dtype == torch.bfloat16:
-        features = features.float()
+    kind = features.device.type
+    lent, wanted = weight, autocast_dtype(kind) or features.dtype
+    if torch.bfloat16 in (wanted, features.dtype):  # spconv has no such kernels
+        features, lent = features.float(), weight.float()
     grads = _needs_grad(features, weight)
     # In eval mode spconv calls its kernels without autograd and makes tables without the backward
     # half: what counts is whether gradients are wanted, not the mode of the network.
@@ -80,15 +84,17 @@ def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=N
                                      list(grid.spatial_shape), grid.batch_size)
     tables = (table_grid or grid).spconv_cache
     tensor.indice_dict = tables.setdefault(('tables', grads), {})
-    module.weight = weight
+    module.weight = lent
+    # Under any autocast spconv computes with float16, and bfloat16 reaches beyond its range.
+    exact = torch.autocast(kind, enabled=False) if wanted == torch.bfloat16 else nullcontext()
     try:
         # spconv launches on the current device, which need not be the features'.
-        with torch.cuda.device_of(features):
+        with torch.cuda.device_of(features), exact:
             out = module(tensor)
     finally:
         del module.weight  # or the shell would keep a model's memory
     tables['tables', grads] = out.indice_dict
-    return out
+    return out if wanted != torch.bfloat16 else out.replace_feature(out.features.to(wanted))
 
 
 def _needs_grad(features: Tensor, weight: Tensor) -> bool:

@@ -20,6 +20,7 @@ from insseg3d.layers import (
     SubMConv3d,
     choose_backend,
 )
+from insseg3d.ops.sparse_conv import autocast_dtype
 
 from .sparse_reference import random_voxels
 
@@ -182,6 +183,32 @@ def test_empty_and_single_voxel(device):
         assert out.shape == (num, 16)
         out.sum().backward()
     assert all(parameter.grad is not None for parameter in layers.parameters())
+
+
+def test_bfloat16_is_not_made_float16(device, monkeypatch):
+    """Under any autocast on CUDA spconv computes with float16; it has no kernels for bfloat16."""
+    told = []
+    forward = spconv.SubMConv3d.forward
+
+    def spy(self, x):
+        told.append((x.features.dtype, self.weight.dtype, autocast_dtype(device)))
+        return forward(self, x)
+
+    monkeypatch.setattr(spconv.SubMConv3d, 'forward', spy)
+    coors = random_voxels(300, (9, 9, 9)).to(device)
+    features = 1e5 * torch.randn(len(coors), 8, generator=torch.Generator().manual_seed(2))
+    results = []
+    for backend in ('torch', 'spconv'):
+        layers = _layers(backend, device)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            out, _ = _forward(layers, features.to(device), coors)
+        assert out.dtype == torch.bfloat16
+        grads = torch.autograd.grad(out.float().sum(), list(layers.parameters()))
+        results.append([out.float(), *grads])
+    assert told == [(torch.float32, torch.float32, None)] * 3
+    for one, other in zip(*results, strict=True):
+        assert one.dtype == torch.float32
+        assert (one - other).norm() < 0.03 * other.norm()
 
 
 def test_same_parameters_and_state_dict():
