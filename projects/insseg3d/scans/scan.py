@@ -58,10 +58,11 @@ def scan_of(source: Any, name: str = '<points in memory>') -> Scan:
     Raises:
         RawDataError: something else.
     """
-    if hasattr(source, 'point') and 'positions' in source.point:  # open3d.t
-        fields = source.point
-        colors = _array(fields['colors']) if 'colors' in fields else None
-        return Scan(name, _array(fields['positions']), colors)
+    for attribute in ('point', 'vertex'):  # open3d.t: clouds, meshes
+        fields = getattr(source, attribute, ())
+        if 'positions' in fields:
+            colors = _array(fields['colors']) if 'colors' in fields else None
+            return Scan(name, _array(fields['positions']), colors)
     for attribute in ('points', 'vertices'):
         if hasattr(source, attribute) and not isinstance(source, np.ndarray):
             return Scan(name, _array(getattr(source, attribute)), _colors_of(source))

@@ -137,6 +137,8 @@ OBJECTS = {
     'legacy Open3D mesh': SimpleNamespace(vertices=XYZ, vertex_colors=RGB, triangles=[]),
     'tensor Open3D cloud': SimpleNamespace(
         point={'positions': torch.from_numpy(XYZ), 'colors': torch.from_numpy(RGB)}),
+    'tensor Open3D mesh': SimpleNamespace(
+        vertex={'positions': torch.from_numpy(XYZ), 'colors': torch.from_numpy(RGB)}),
     'trimesh cloud': SimpleNamespace(vertices=XYZ, colors=np.c_[RGB, np.full(60, 255)]),
 }
 
