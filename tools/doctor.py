@@ -28,6 +28,7 @@ RANGES: Mapping[str, tuple[str, str, str]] = {
     'numpy': ('1.23', '', 'arrays'),
     'scipy': ('1.9', '', 'assignment and neighbour search'),
     'numba': ('0.56', '', 'fast row-adds on the CPU; mmdet3d imports it'),
+    'pillow': ('10.1', '', 'pictures of scenes'),
     'plyfile': ('0.7', '', 'reads and writes scans; mmdet3d imports it'),
     'trimesh': ('3.20', '', 'mmdet3d imports it'),
     'nuscenes-devkit': ('1.1', '', 'mmdet3d imports it'),

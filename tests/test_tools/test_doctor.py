@@ -19,7 +19,7 @@ GOOD = doctor.Facts(
     versions={
         'mmengine': '0.10.7', 'mmdet': '3.3.0', 'mmdet3d': '1.4.0', 'mmcv-lite': '2.1.0',
         'torch': '2.13.0+cpu', 'numpy': '1.26.4', 'scipy': '1.17.1', 'numba': '0.68.1',
-        'plyfile': '1.1.3', 'trimesh': '5.2.0', 'nuscenes-devkit': '1.1.11',
+        'pillow': '12.3.0', 'plyfile': '1.1.3', 'trimesh': '5.2.0', 'nuscenes-devkit': '1.1.11',
         'lyft-dataset-sdk': '0.0.8', 'spconv': '2.3.8', 'setuptools': '80.10.2',
         'opencv-python-headless': '4.11.0.86'},
     modules={'cv2', 'pkg_resources'}, threads=2, spconv_imports=True,
@@ -58,6 +58,7 @@ def test_nothing_to_complain_about(facts):
     (but(GPU, mmcv='1.7.0'), 'mmcv 1.7.0', 'mmcv-lite==2.1.0'),
     (but(drop=['mmcv-lite']), 'neither mmcv nor mmcv-lite', 'mmcv-lite==2.1.0'),
     (but(mmcv='2.1.0'), 'both installed', 'uninstall'),
+    (but(pillow='10.0.1'), 'pillow 10.0.1, but >= 10.1', 'pillow>=10.1'),
     (but(drop=['torch']), 'torch is missing', 'torch>=1.13'),
     (but(drop=['nuscenes-devkit']), 'nuscenes-devkit is missing', '--no-deps'),
     (but(modules={'pkg_resources'}), 'cv2', 'opencv-python-headless'),
