@@ -92,7 +92,6 @@ def main(argv=None):
     except (OSError, ValueError, RuntimeError) as error:
         print(f'figure.py: {one_line(error)}', file=sys.stderr)
         return 2
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     save_png(args.out, image)
     print(f'{args.out}: {image.shape[1]} × {image.shape[0]} pixels')
     return 0

@@ -153,7 +153,8 @@ def render_points(
 
 
 def save_png(path: str | Path, image: np.ndarray) -> None:
-    """Writes an image (H, W, 3) uint8."""
+    """Writes an image (H, W, 3) uint8; makes its folder."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path, format='PNG', optimize=True)
 
 

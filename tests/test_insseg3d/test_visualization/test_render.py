@@ -110,8 +110,9 @@ def test_views_stand_side_by_side_and_look_below_the_ceiling(tmp_path):
     assert (image[0, 0] == BACKGROUND).all()
     alone = Scene.of('room', scene.xyz)
     assert render_views(alone, width=120, height=100).shape[:2] == (130, 120)
-    save_png(tmp_path / 'view.png', image)
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'view.png')), image)
+    save_png(tmp_path / 'new' / 'folder' / 'view.png', image)
+    written = np.asarray(Image.open(tmp_path / 'new' / 'folder' / 'view.png'))
+    np.testing.assert_array_equal(written, image)
 
 
 def test_odd_scenes_are_drawn():
