@@ -94,7 +94,7 @@ class SparseTensor(NamedTuple):
         shape = [-(-(max(extent, 0) + 1) // multiple) * multiple for extent in most[1:]]
         coors, keys, order = sort_voxels(coors, shape, batch_size)
         if order is not None:
-            features = _Reorder.apply(features, order, _inverse(order))
+            features = Reorder.apply(features, order, inverse_order(order))
         return cls(features, VoxelGrid(coors, keys, shape, batch_size, order))
 
     def replace(self, features: Tensor) -> 'SparseTensor':
@@ -104,17 +104,19 @@ class SparseTensor(NamedTuple):
     def input_order(self) -> Tensor:
         """The features in the row order that :meth:`from_voxels` was given."""
         order = self.grid.order
-        return self.features if order is None else _Reorder.apply(self.features, _inverse(order),
-                                                                  order)
+        if order is None:
+            return self.features
+        return Reorder.apply(self.features, inverse_order(order), order)
 
 
-def _inverse(order: Tensor) -> Tensor:
+def inverse_order(order: Tensor) -> Tensor:
+    """The permutation that undoes one."""
     inverse = torch.empty_like(order)
     inverse[order] = torch.arange(order.numel(), device=order.device)
     return inverse
 
 
-class _Reorder(torch.autograd.Function):
+class Reorder(torch.autograd.Function):
     """Permute rows; the gradient is a permutation too, not a scatter-add."""
 
     @staticmethod

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..ops.neighbors import voxel_keys
 from ..ops.sparse_conv import autocast_dtype
-from .sparse_tensor import SparseTensor
+from .sparse_tensor import Reorder, SparseTensor, inverse_order
 
 
 class _Shells(threading.local):
@@ -42,8 +42,9 @@ def strided(x: SparseTensor, weight: Tensor) -> Tensor:
     out = _run(_shell(spconv.SparseConv3d, weight, 2, 'down', stride=2), weight, x, x.features)
     # spconv numbers the coarse voxels as it meets them; ours are sorted.
     keys = voxel_keys(out.indices, x.grid.coarse.spatial_shape)
-    x.grid.spconv_cache['to_sorted'] = order = torch.argsort(keys)
-    return out.features[order]
+    order = torch.argsort(keys)
+    x.grid.spconv_cache['to_sorted'] = order, inverse_order(order)
+    return Reorder.apply(out.features, *x.grid.spconv_cache['to_sorted'])
 
 
 def inverse(y: SparseTensor, fine: SparseTensor, weight: Tensor) -> Tensor:
@@ -56,15 +57,14 @@ def inverse(y: SparseTensor, fine: SparseTensor, weight: Tensor) -> Tensor:
             dummy = y.features.new_zeros(fine.grid.coors.shape[0], 1)
             filler = y.features.new_zeros(1, 2, 2, 2, 1)
             strided(fine.replace(dummy), filler.requires_grad_(grads))
-    order = fine.grid.spconv_cache['to_sorted']
-    back = torch.empty_like(order)
-    back[order] = torch.arange(order.numel(), device=order.device)
+    order, back = fine.grid.spconv_cache['to_sorted']
     module = _shell(spconv.SparseInverseConv3d, weight, 2, 'down')
-    return _run(module, weight, y, y.features[back], fine.grid, order=order).features
+    features = Reorder.apply(y.features, back, order)
+    return _run(module, weight, y, features, fine.grid, order=back).features
 
 
 def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=None, order=None):
-    """Call one spconv module with our weight on features that lie on ``x.grid``."""
+    """Call one spconv module with our weight on features of ``x.grid``, reordered by ``order``."""
     _check_cpu(features)
     kind = features.device.type
     lent, wanted = weight, autocast_dtype(kind) or features.dtype
@@ -77,9 +77,7 @@ def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=N
     grid = x.grid
     coors = grid.coors
     if order is not None:
-        back = torch.empty_like(order)
-        back[order] = torch.arange(order.numel(), device=order.device)
-        coors = coors[back]
+        coors = coors[order]
     tensor = spconv.SparseConvTensor(features.contiguous(), coors.contiguous(),
                                      list(grid.spatial_shape), grid.batch_size)
     tables = (table_grid or grid).spconv_cache
