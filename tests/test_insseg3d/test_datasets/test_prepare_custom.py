@@ -171,12 +171,13 @@ def test_scans_beside_the_folder_test_are_split(tmp_path):
 
 
 @pytest.mark.parametrize('split', ['train', 'val'])
-def test_scans_beside_train_or_val_are_refused(tmp_path, split):
+def test_scans_beside_train_or_val_are_named_and_passed_over(tmp_path, split):
     raw = empty_scans(tmp_path / 'raw', ['attic', 'cellar'])
     empty_scans(raw / split, ['room'])
-    message = rf"2 scans beside the folders {split}: \['attic.txt'.*; expected all .*Move them"
-    with pytest.raises(RawDataError, match=message):
-        find_scans(raw)
+    remarks = []
+    assert find_scans(raw, on_remark=remarks.append) == {split: {'room': raw / split / 'room.txt'}}
+    (remark,) = remarks
+    assert f"passed over 2 files beside the folders {split}: ['attic.txt', 'cellar.txt']" in remark
 
 
 def test_other_files_and_the_class_list_are_passed_over(raw, out):
@@ -475,6 +476,10 @@ def test_info_files_of_splits_that_are_gone_are_removed(tmp_path, out):
     prepare_custom(tmp_path / 'raw', out, CLASSES, val_share=0, on_remark=remarks.append)
     assert len(info_of(out)['data_list']) == 3 and not (out / 'custom_infos_val.pkl').exists()
     assert len(remarks) == 1 and 'custom_infos_val.pkl: removed' in remarks[0]
+    (tmp_path / 'elsewhere' / 'test').mkdir(parents=True)
+    write_npy(tmp_path / 'elsewhere' / 'test' / 'd', POINTS)
+    prepare_custom(tmp_path / 'elsewhere', out, CLASSES, on_remark=remarks.append)
+    assert (out / 'custom_infos_train.pkl').exists() and len(remarks) == 1  # of other scans
 
 
 def test_unlabelled_scan_that_moves_from_test_to_train_is_refused_then(raw, out):

@@ -7,7 +7,8 @@ Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a scan) and
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Sequence
+import pickle
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -62,8 +63,8 @@ def prepare_custom(
         The report. Scans that failed do not stop the others.
 
     Raises:
-        RawDataError: no scans, two of a name, scans beside the folders of train or val, a split
-            without a single object, or ``out`` in ``raw``.
+        RawDataError: no scans, two of a name, a split without a single object, or ``out`` in
+            ``raw``.
         OSError: the target cannot be written, or the disk is full. What was converted stays.
     """
     files = find_scans(raw, val_share=val_share, leave_out=leave_out, on_remark=on_remark)
@@ -84,14 +85,21 @@ def prepare_custom(
 
 
 def _remove_stale_infos(
-    out: Path, splits: Collection[str], on_remark: Callable[[str], None]
+    out: Path, files: dict[str, dict[str, Path]], on_remark: Callable[[str], None]
 ) -> None:
-    """Remove info files of splits that an earlier run had: their scans may be in others now."""
-    for split in SPLITS:
+    """Remove info files of splits of an earlier run whose scans are in other splits now."""
+    now = {scene for scans in files.values() for scene in scans}
+    for split in set(SPLITS) - files.keys():
         path = out / f'custom_infos_{split}.pkl'
-        if split not in splits and path.is_file():
+        if not path.is_file():
+            continue
+        scenes = {
+            Path(info['lidar_points']['lidar_path']).stem
+            for info in pickle.loads(path.read_bytes())['data_list']
+        }
+        if scenes & now:
             path.unlink()
-            on_remark(f'{path}: removed; it was of an earlier run, and now there is no {split}')
+            on_remark(f'{path}: removed; of an earlier run; its scans are not {split} now')
 
 
 def find_scans(
@@ -108,7 +116,7 @@ def find_scans(
 
     Raises:
         FileNotFoundError: no such folder.
-        RawDataError: no scans, two of a name, or scans beside the folders train or val.
+        RawDataError: no scans, or two of a name.
         ValueError: a share that is none.
     """
     if not raw.is_dir():
@@ -120,11 +128,11 @@ def find_scans(
     found = {split: _scans_in(path, skipped, on_remark) for split, path in folders.items()}
     loose = _scans_in(raw, skipped, on_remark)
     if loose and folders.keys() & {'train', 'val'}:
-        raise RawDataError(
-            raw, f'{len(loose)} scans beside the folders {", ".join(folders)}: '
-            f'{[path.name for path in loose[:5]]}', 'all scans in these folders',
-            'Move them into train, val or test, or elsewhere if they are no scans',
-        )  # fmt: skip
+        on_remark(
+            f'{raw}: passed over {len(loose)} files beside the folders {", ".join(folders)}: '
+            f'{[path.name for path in loose[:5]]}; scans belong into train, val or test'
+        )
+        loose = []
     found = {split: paths for split, paths in found.items() if paths}
     if not found and not loose:
         raise RawDataError(
