@@ -39,25 +39,26 @@ def submanifold(x: SparseTensor, weight: Tensor) -> Tensor:
 
 def strided(x: SparseTensor, weight: Tensor) -> Tensor:
     """``(V', C_out)`` features on ``x.grid.coarse``, in its order."""
+    cache, grads = x.grid.spconv_cache, _needs_grad(x.features, weight)
+    # spconv refuses a table that is there already, as for a second network on these voxels.
+    cache.get(('tables', grads), {}).pop('down', None)
     out = _run(_shell(spconv.SparseConv3d, weight, 2, 'down', stride=2), weight, x, x.features)
-    # spconv numbers the coarse voxels as it meets them; ours are sorted.
-    keys = voxel_keys(out.indices, x.grid.coarse.spatial_shape)
-    order = torch.argsort(keys)
-    x.grid.spconv_cache['to_sorted'] = order, inverse_order(order)
-    return Reorder.apply(out.features, *x.grid.spconv_cache['to_sorted'])
+    # spconv numbers the coarse voxels as it meets them, in each table; ours are sorted.
+    order = torch.argsort(voxel_keys(out.indices, x.grid.coarse.spatial_shape))
+    cache['to_sorted', grads] = order, inverse_order(order)
+    return Reorder.apply(out.features, *cache['to_sorted', grads])
 
 
 def inverse(y: SparseTensor, fine: SparseTensor, weight: Tensor) -> Tensor:
     """``(V, C_out)`` features on the finer grid."""
     grads = _needs_grad(y.features, weight)
-    if ('tables', grads) not in fine.grid.spconv_cache or (
-            'to_sorted' not in fine.grid.spconv_cache):
+    if ('to_sorted', grads) not in fine.grid.spconv_cache:
         # Nothing came down through spconv: let a throw-away convolution make the table.
         with torch.set_grad_enabled(grads):
             dummy = y.features.new_zeros(fine.grid.coors.shape[0], 1)
             filler = y.features.new_zeros(1, 2, 2, 2, 1)
             strided(fine.replace(dummy), filler.requires_grad_(grads))
-    order, back = fine.grid.spconv_cache['to_sorted']
+    order, back = fine.grid.spconv_cache['to_sorted', grads]
     module = _shell(spconv.SparseInverseConv3d, weight, 2, 'down')
     features = Reorder.apply(y.features, back, order)
     return _run(module, weight, y, features, fine.grid, order=back).features

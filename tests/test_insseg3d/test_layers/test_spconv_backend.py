@@ -104,6 +104,39 @@ def test_inverse_alone_makes_its_table(device):
     torch.testing.assert_close(*results, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize('modes', [(True, True), (False, False), (True, False), (False, True)])
+def test_two_networks_on_one_grid(device, modes):
+    """As when activations are computed again, or a second model looks at the same voxels."""
+    coors = random_voxels(300, (9, 9, 9)).to(device)
+    features = torch.randn(len(coors), 8, device=device)
+    results = {}
+    for backend in ('torch', 'spconv'):
+        conv, down, deep, up, last = _layers(backend, device)
+        fine = conv(SparseTensor.from_voxels(features, coors, multiple=2))
+        results[backend] = []
+        for grads in modes:
+            with torch.set_grad_enabled(grads):
+                results[backend].append(last(up(deep(down(fine)), fine)).features)
+        with torch.set_grad_enabled(modes[0]):
+            results[backend].append(up(deep(down(fine)), fine).features)
+    for one, other in zip(results['spconv'], results['torch'], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_inverse_after_a_submanifold_convolution_alone(device):
+    """The mode's tables are there, but not that of the strided convolution."""
+    coors = random_voxels(200, (9, 9, 9)).to(device)
+    results = []
+    for backend in ('torch', 'spconv'):
+        conv, down, deep, up, last = _layers(backend, device)
+        features = torch.ones(len(coors), 8, device=device)
+        fine = conv(SparseTensor.from_voxels(features, coors, multiple=2))
+        with torch.no_grad():
+            coarse = down(fine)
+        results.append(up(coarse, fine).features)
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
+
+
 def test_inference_then_training_on_one_grid(device):
     """Tables made without gradients lack the half that a backward pass needs."""
     coors = random_voxels(300, (9, 9, 9)).to(device)
