@@ -35,6 +35,7 @@ POSITIONS = {
     6: ('x', 'y', 'z', 'red', 'green', 'blue'),
     8: ('x', 'y', 'z', 'red', 'green', 'blue', 'semantic', 'instance'),
 }
+KNOWN_NAMES = {name for names in NAMES.values() for name in names}
 """Number of columns without names → what they are."""
 
 COLUMNS_REMEDY = (

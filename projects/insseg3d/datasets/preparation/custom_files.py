@@ -9,6 +9,7 @@ import numpy as np
 
 from .custom_columns import (
     COLUMNS_REMEDY,
+    KNOWN_NAMES,
     NAMES,
     ColumnNames,
     ScanColumns,
@@ -109,11 +110,10 @@ def _from_archive(arrays: dict[str, np.ndarray], path: Path, names: ColumnNames)
         )  # fmt: skip
     # Arrays of other lengths that nobody asked for, such as a list of names, do no harm.
     num_points = len(fields[first])
-    known = {name for accepted in NAMES.values() for name in accepted}
     asked = (names.semantic, names.instance)
     wrong = [
         name for name, array in fields.items()
-        if len(array) != num_points and (plain_name(name) in known or name in asked)
+        if len(array) != num_points and (plain_name(name) in KNOWN_NAMES or name in asked)
     ]  # fmt: skip
     if wrong:
         raise RawDataError(

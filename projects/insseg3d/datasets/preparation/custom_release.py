@@ -43,7 +43,8 @@ def prepare_custom(
 ) -> Report:
     """Convert a folder of scans, or what of it is not converted yet.
 
-    Info files of splits that there are no more are removed, which ``on_remark`` is told.
+    Info files of an earlier run whose scans are in other splits now are removed, which
+    ``on_remark`` is told.
 
     Args:
         raw: folder of the scans, or with the folders ``train``, ``val`` and ``test`` of them, or

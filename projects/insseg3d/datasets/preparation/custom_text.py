@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .custom_columns import COLUMNS_REMEDY, NAMES, name_positions, plain_name
+from .custom_columns import COLUMNS_REMEDY, KNOWN_NAMES, name_positions, plain_name
 from .errors import RawDataError
 from .text_table import parse_table
 
 _MOST_LINES_ABOVE = 100
 _LONGEST_LINE = 100_000
 _NEWLINE, _BLANK = ord('\n'), ord(' ')
-_KNOWN = {name for names in NAMES.values() for name in names}
 
 
 def read_text_table(
@@ -77,7 +76,7 @@ def _header_names(header: str, first: str, path: Path) -> tuple[str, ...] | None
     if len(names) == width:
         return tuple(names)
     # By position, a column that was not meant would be read without a word.
-    if sum(plain_name(name) in _KNOWN for name in names) > 1:
+    if sum(plain_name(name) in KNOWN_NAMES for name in names) > 1:
         raise RawDataError(
             path, f'{len(names)} names above {width} columns: {header[:80]!r}',
             'a name a column, without blanks in it unless tabs or commas stand between',
