@@ -1,0 +1,60 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Variants of a scan keep what they should keep, and found objects are counted by class and IoU."""
+import types
+
+import numpy as np
+import pytest
+
+from insseg3d.apis.scan_variants import (
+    _TURNS,
+    VARIANTS,
+    TrueObjects,
+    count_found,
+    read_truth,
+    variant_of,
+)
+
+POINTS = np.random.default_rng(0).integers(0, 256, (50, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize('name', VARIANTS)
+def test_a_variant_keeps_rows_and_distances(name):
+    scan = variant_of(name, POINTS)
+    assert scan.coords.shape == (50, 3) and VARIANTS[name].reference in VARIANTS
+    apart = np.linalg.norm(np.diff(scan.coords.astype(float), axis=0), axis=1)
+    plain = np.linalg.norm(np.diff(POINTS[:, :3].astype(float), axis=0), axis=1)
+    np.testing.assert_allclose(apart, plain, atol=1.0 if name == 'map, float32' else 1e-6)
+
+
+@pytest.mark.parametrize('name', _TURNS)
+def test_a_turn_is_no_mirror_and_has_up_where_it_says(name):
+    turn = np.array(_TURNS[name])
+    assert np.linalg.det(turn) == pytest.approx(1)
+    assert (turn @ [0, 0, 1])['xyz'.index(name[0])] == (1 if name.endswith('up') else -1)
+
+
+def test_found_needs_class_and_overlap():
+    truth = TrueObjects(np.array([0] * 6 + [1] * 6 + [-1] * 2), np.array([4, 7]))
+
+    class Result(types.SimpleNamespace):
+        def __len__(self):
+            return len(self.labels)
+
+    instance = np.array([0] * 6 + [1] * 4 + [-1] * 4)
+    assert count_found(Result(instance=instance, labels=np.array([4, 7])), truth) == 2
+    assert count_found(Result(instance=instance, labels=np.array([4, 6])), truth) == 1
+    instance = np.array([0] * 6 + [1] * 3 + [-1] * 5)  # half of the second is not above one half
+    assert count_found(Result(instance=instance, labels=np.array([4, 7])), truth) == 1
+    assert count_found(Result(instance=-np.ones(14, int), labels=np.array([], int)), truth) == 0
+
+
+def test_truth_has_the_classes_of_the_benchmark_and_objects_of_100_points(tmp_path):
+    semantic = np.array([3] * 120 + [5] * 99 + [1] * 200 + [39] * 100)  # the 3rd: a wall
+    instance = np.array([1] * 120 + [2] * 99 + [3] * 200 + [4] * 100)
+    for folder, values in (('points', np.zeros((519, 6), np.float32)),
+                           ('semantic_mask', semantic), ('instance_mask', instance)):
+        (tmp_path / folder).mkdir()
+        values.tofile(tmp_path / folder / 's.bin')
+    points, truth = read_truth(tmp_path, 's')
+    assert points.shape == (519, 6) and truth.labels.tolist() == [0, 17]
+    assert (truth.instance == np.repeat([0, -1, -1, 1], [120, 99, 200, 100])).all()
