@@ -13,9 +13,11 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from insseg3d.ops.masks import BinaryMasks, MaskSums, binary_masks, mask_sums, object_points
+from insseg3d.ops.precision import without_autocast
 from insseg3d.structures import SceneRows, SceneTargets, VoxelLevel
 
 from .match_costs import SceneMatching
+from .matching import DenseMasks, to_host
 
 
 class QueryOutputs(NamedTuple):
@@ -36,6 +38,10 @@ class QueryOutputs(NamedTuple):
 @MODELS.register_module()
 class QueryISHead(BaseModule):
     """Decode queries, give each a class and a mask, match them with objects, rank them.
+
+    Under autocast the decoder computes in half precision. All that follows is made in the dtype of
+    the parameters, with autocast off: masks are sums over channels, matching, losses and scores
+    sums over the points of a scene.
 
     Source: 3D-QueryIS, Sec. 3.3 to 3.5.
     Deviation: where ``in_channels`` differs from ``embed_dims`` one linear layer brings the point
@@ -82,6 +88,10 @@ class QueryISHead(BaseModule):
             nn.Linear(embed_dims, embed_dims))
         self.assigner = TASK_UTILS.build(assigner)
         self.loss_cls = MODELS.build(loss_cls)
+        # On the device, once: a tensor made of a list in each step would wait for a copy.
+        weights = getattr(self.loss_cls, 'class_weight', None) or [1.0] * (num_classes + 1)
+        self.register_buffer(
+            'class_weight', torch.tensor(weights, dtype=torch.float32), persistent=False)
         self.mask_losses = nn.ModuleDict(
             {name: MODELS.build(loss) for name, loss in mask_losses.items()})
         self.ranking = TASK_UTILS.build(ranking)
@@ -102,18 +112,21 @@ class QueryISHead(BaseModule):
             Class logits and mask embeddings of every decoder layer, mask features of every scene.
         """
         class_logits, mask_embeddings = self.decode(memory, padding, finest)
-        return QueryOutputs(
-            class_logits, mask_embeddings,
-            mask_features=[self.point_projection(features) for features in voxels])
+        with without_autocast(memory):
+            return QueryOutputs(
+                class_logits, mask_embeddings,
+                mask_features=[self._mask_features(features) for features in voxels])
 
     def decode(
             self, memory: Tensor, padding: Tensor | None,
             finest: VoxelLevel | None = None) -> tuple[list[Tensor], list[Tensor]]:
         """Class logits and mask embeddings of every decoder layer; arguments as of ``forward``."""
-        layers = [self.query_norm(queries) for queries in self.decoder(memory, padding, finest)]
-        return (
-            [self.classifier(queries) for queries in layers],
-            [self.mask_embedding(queries) for queries in layers])
+        layers = self.decoder(memory, padding, finest)
+        with without_autocast(memory):
+            layers = [self.query_norm(self._widened(queries)) for queries in layers]
+            return (
+                [self.classifier(queries) for queries in layers],
+                [self.mask_embedding(queries) for queries in layers])
 
     def masks(self, embeddings: Tensor, scene: SceneRows) -> BinaryMasks:
         """Make one scene's masks.
@@ -124,10 +137,18 @@ class QueryISHead(BaseModule):
         """
 
         def logits_of(rows: slice) -> Tensor:
-            features, = _in_full_precision([self.point_projection(scene.features[rows])])
+            features, = _in_full_precision([self._mask_features(scene.features[rows])])
             return features @ embeddings.T
 
-        return binary_masks(logits_of, scene.counts)
+        return binary_masks(logits_of, scene.counts)  # which switches autocast off
+
+    def _mask_features(self, features: Tensor) -> Tensor:
+        """``(V, C)`` from the finest features ``(V, in_channels)``."""
+        return self.point_projection(self._widened(features))
+
+    def _widened(self, tensor: Tensor) -> Tensor:
+        """In the dtype of the parameters, whatever autocast has made of it."""
+        return tensor.to(self.classifier.weight.dtype)
 
     def loss(
             self, memory: Tensor, padding: Tensor | None, voxels: Sequence[Tensor],
@@ -144,13 +165,14 @@ class QueryISHead(BaseModule):
             the prefix ``d<layer>.``.
         """
         outputs = QueryOutputs(*map(_in_full_precision, self(memory, padding, voxels, finest)))
-        matches = self._match(outputs, targets)
-        averages = self._average_factors(targets)
         losses = {}
-        for layer in self.supervised_layers:
-            last = layer == len(self.decoder.layers) - 1
-            terms = self._layer_loss(outputs, layer, targets, matches[layer], averages)
-            losses.update({f'{"" if last else f"d{layer}."}{k}': v for k, v in terms.items()})
+        with without_autocast(memory):
+            matches = self._match(outputs, targets)
+            averages = self._average_factors(matches, memory.device)
+            for layer, num_masks in zip(self.supervised_layers, averages):
+                last = layer == len(self.decoder.layers) - 1
+                terms = self._layer_loss(outputs, layer, targets, matches[layer], num_masks)
+                losses.update({f'{"" if last else f"d{layer}."}{k}': v for k, v in terms.items()})
         return losses
 
     def predict(
@@ -164,9 +186,10 @@ class QueryISHead(BaseModule):
         """
         layers = self.decode(memory, padding, finest)
         class_logits, embeddings = _in_full_precision([layer[-1] for layer in layers])
-        return [
-            self.ranking(class_logits[b], self.masks(embeddings[b], scene), scene.point2row)
-            for b, scene in enumerate(scenes)]
+        with without_autocast(memory):
+            return [
+                self.ranking(class_logits[b], self.masks(embeddings[b], scene), scene.point2row)
+                for b, scene in enumerate(scenes)]
 
     @torch.no_grad()
     def _match(
@@ -180,7 +203,7 @@ class QueryISHead(BaseModule):
                 logits = outputs.mask_features[b] @ outputs.mask_embeddings[layer][b].T
                 blocks.append([
                     outputs.class_logits[layer][b], scene.labels, *mask_sums(logits, scene)])
-        rows = iter(_to_host(blocks))
+        rows = iter(to_host(blocks))
         matches = {}
         for layer in self.supervised_layers:
             matches[layer] = []
@@ -188,21 +211,24 @@ class QueryISHead(BaseModule):
                 class_logits, labels, *sums = next(rows)
                 scene = SceneMatching(
                     class_logits, labels.long(), MaskSums(*sums),
-                    dense=_Dense(outputs, targets[b], layer, b))
+                    dense=DenseMasks(
+                        outputs.mask_features[b], outputs.mask_embeddings[layer][b], targets[b]))
                 queries, objects = self.assigner.assign(scene)
                 matches[layer].append((queries.to(device), objects.to(device)))
         return matches
 
-    def _average_factors(self, targets: Sequence[SceneTargets]) -> Tensor:
-        """Matched masks, over all processes, divided by the number of processes.
+    def _average_factors(
+            self, matches: dict[int, list[tuple[Tensor, Tensor]]],
+            device: torch.device) -> Tensor:
+        """Pairs of each supervised layer, over all processes, divided by their number.
 
-        A process without instances counts 0 like any other; only the sum is kept from being 0.
+        An assigner may give an object several queries, or none. A process without pairs counts 0
+        like any other; only the sum is kept from being 0.
         """
-        queries = self.decoder.queries.num_queries
-        count = sum(min(len(scene.labels), queries) for scene in targets)
-        device = targets[0].labels.device
-        mean = reduce_mean(torch.tensor(float(count), device=device))
-        return mean.clamp(min=1 / get_world_size())
+        counts = [
+            float(sum(len(queries) for queries, _ in matches[layer]))
+            for layer in self.supervised_layers]
+        return reduce_mean(torch.tensor(counts, device=device)).clamp(min=1 / get_world_size())
 
     def _layer_loss(
             self, outputs: QueryOutputs, layer: int, targets: Sequence[SceneTargets],
@@ -234,11 +260,7 @@ class QueryISHead(BaseModule):
     def _class_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Weighted mean over all queries of all processes."""
         logits, labels = logits.flatten(0, 1), labels.flatten()
-        class_weight = getattr(self.loss_cls, 'class_weight', None)
-        if class_weight is None:
-            weight = logits.new_tensor(float(len(labels)))
-        else:
-            weight = logits.new_tensor(class_weight)[labels].sum()
+        weight = self.class_weight[labels].sum().to(logits.dtype)
         return self.loss_cls(logits, labels, avg_factor=reduce_mean(weight))
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
@@ -253,22 +275,6 @@ class QueryISHead(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-class _Dense:
-    """Dense masks of one scene and layer, made on the host only when a cost asks."""
-
-    def __init__(
-            self, outputs: QueryOutputs, scene: SceneTargets, layer: int, index: int) -> None:
-        self.outputs, self.scene, self.layer, self.index = outputs, scene, layer, index
-
-    def __call__(self) -> tuple[Tensor, Tensor]:
-        features = self.outputs.mask_features[self.index]
-        logits = self.outputs.mask_embeddings[self.layer][self.index] @ features.T
-        everything = torch.arange(len(self.scene.labels), device=features.device)
-        inside = object_points(self.scene, everything, features.dtype)
-        share = inside / self.scene.counts.clamp(min=1)[:, None]
-        return logits.cpu(), share.T.cpu()
-
-
 def _check_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:
     chosen = tuple(range(num_layers)) if layers is None else tuple(layers)
     if num_layers - 1 not in chosen or any(not 0 <= layer < num_layers for layer in chosen):
@@ -279,17 +285,5 @@ def _check_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, .
 
 
 def _in_full_precision(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Masks, matching and losses are long sums: fp32 at least, also under autocast."""
+    """Float32 at least, also for a model whose parameters are in half precision."""
     return [t if t.dtype == torch.float64 else t.float() for t in tensors]
-
-
-def _to_host(blocks: list[list[Tensor]]) -> list[list[Tensor]]:
-    """Copy many small tensors to the host in one transfer.
-
-    Labels travel as floating point: class indices are exact there.
-    """
-    flat = [tensor for block in blocks for tensor in block]
-    dtype = flat[0].dtype
-    host = torch.cat([tensor.detach().reshape(-1).to(dtype) for tensor in flat]).cpu()
-    parts = iter(host.split([tensor.numel() for tensor in flat]))
-    return [[next(parts).reshape(tensor.shape) for tensor in block] for block in blocks]

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ..ops.clusters import Proposals
+from ..ops.precision import refuse_half
 from ..ops.proposals import ProposalGrid, grid_features, proposal_iou, voxelize_proposals
 from ..ops.segment import segment_max, segment_mean
 from .pointwise_head import PackedPoints, PackedTargets
@@ -55,6 +56,7 @@ class ProposalVoxels(NamedTuple):
             targets: Ground truth of their points.
             owner: ``(N,)`` object of each proposal; those with -1 have none and add nothing.
         """
+        refuse_half(logits, 'mask_cross_entropy: logits')
         wanted = owner[proposals.proposal]
         inside = (targets.instance[proposals.members] == wanted) & (wanted >= 0)
         inside = torch.bincount(self.grid.member2voxel[inside], minlength=len(logits))

@@ -8,7 +8,8 @@ have the same logit, so a sum over points is a sum over voxels weighted with ``w
     BCE(x, g)  = (sum_v w softplus(x_v) - sum_v c_vg x_v) / sum_v w
     dice(x, g) = 1 - (2 sum_v c_vg sigmoid(x_v) + 1) / (sum_v w sigmoid(x_v) + sum_v c_vg + 1)
 
-Everything here is a plain function of tensors, differentiable where its inputs are.
+Everything here is a plain function of tensors, differentiable where its inputs are. Long sums are
+never made in half precision: autocast is off in them, and half logits are refused.
 """
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from insseg3d.structures import SceneTargets
 
+from .precision import long_sums, refuse_half, without_autocast
 from .segment import segment_sum
 
 MOST_VOXELS_AT_ONCE = 2**18
@@ -56,6 +58,9 @@ def mask_sums(logits: Tensor, targets: SceneTargets) -> MaskSums:
 
     Returns:
         The sums, in the dtype of ``logits``.
+
+    Raises:
+        TypeError: If ``logits`` are float16 or bfloat16.
     """
     num_objects = len(targets.labels)
     weights = targets.counts.to(logits.dtype)
@@ -66,13 +71,14 @@ def mask_sums(logits: Tensor, targets: SceneTargets) -> MaskSums:
         rows = values.index_select(0, targets.inst_voxel) * shared[:, None]
         return segment_sum(rows, targets.inst_index, num_objects)
 
-    return MaskSums(
-        inside_logits=inside(logits),
-        inside_probs=inside(probs),
-        softplus=weights @ F.softplus(logits),
-        probs=weights @ probs,
-        object_points=segment_sum(shared, targets.inst_index, num_objects),
-        scene_points=weights.sum())
+    with long_sums(logits, 'mask_sums: logits'):
+        return MaskSums(
+            inside_logits=inside(logits),
+            inside_probs=inside(probs),
+            softplus=weights @ F.softplus(logits),
+            probs=weights @ probs,
+            object_points=segment_sum(shared, targets.inst_index, num_objects),
+            scene_points=weights.sum())
 
 
 def pairwise_bce_cost(sums: MaskSums) -> Tensor:
@@ -96,7 +102,7 @@ def object_points(targets: SceneTargets, objects: Tensor, dtype: torch.dtype) ->
 
     Args:
         targets: Ground truth of one scene.
-        objects: ``(G',)`` indices of the chosen objects, each once.
+        objects: ``(G',)`` indices of the chosen objects; one may be there several times.
         dtype: Floating-point type of the result.
 
     Returns:
@@ -104,14 +110,16 @@ def object_points(targets: SceneTargets, objects: Tensor, dtype: torch.dtype) ->
     """
     device = targets.counts.device
     column = torch.full((len(targets.labels) + 1,), -1, dtype=torch.long, device=device)
+    # Of an object that is there twice any one column is filled, and read for both.
     column[objects] = torch.arange(len(objects), device=device)
+    source = column[objects]
     # Objects that were not chosen are written to a last column, which is cut off: no host sync.
     column = column[targets.inst_index]
     column = torch.where(column < 0, len(objects), column)
     dense = torch.zeros(
         len(targets.counts), len(objects) + 1, dtype=dtype, device=device)
     dense[targets.inst_voxel, column] = targets.inst_points.to(dtype)
-    return dense[:, :-1]
+    return dense.index_select(1, source)
 
 
 def mask_bce_loss(logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
@@ -124,17 +132,22 @@ def mask_bce_loss(logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
 
     Returns:
         ``(G',)``.
+
+    Raises:
+        TypeError: If ``logits`` are float16 or bfloat16.
     """
     weights = counts.to(logits.dtype)
-    total = weights @ F.softplus(logits) - (inside * logits).sum(0)
-    return total / weights.sum().clamp(min=1)
+    with long_sums(logits, 'mask_bce_loss: logits'):
+        total = weights @ F.softplus(logits) - (inside * logits).sum(0)
+        return total / weights.sum().clamp(min=1)
 
 
 def mask_dice_loss(logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
     """Dice distance of masks to their own objects; arguments as of ``mask_bce_loss``: ``(G',)``."""
     probs = logits.sigmoid()
-    union = counts.to(logits.dtype) @ probs + inside.sum(0)
-    return 1 - (2 * (inside * probs).sum(0) + 1) / (union + 1)
+    with long_sums(logits, 'mask_dice_loss: logits'):
+        union = counts.to(logits.dtype) @ probs + inside.sum(0)
+        return 1 - (2 * (inside * probs).sum(0) + 1) / (union + 1)
 
 
 class BinaryMasks(NamedTuple):
@@ -162,16 +175,27 @@ def binary_masks(
     Source: 3D-QueryIS, Eq. 8, without the class probability.
 
     Args:
-        logits_of: Gives the mask logits ``(V', Q)`` of a slice of the voxels.
+        logits_of: Gives the mask logits ``(V', Q)`` of a slice of the voxels; it is called with
+            autocast off.
         counts: ``(V,)`` points per voxel.
         chunk: Most voxels of a slice; None for what suits the device.
+
+    Raises:
+        TypeError: If the logits are float16 or bfloat16.
     """
+    with without_autocast(counts):
+        return _binary_masks(logits_of, counts, chunk)
+
+
+def _binary_masks(
+        logits_of: Callable[[slice], Tensor], counts: Tensor, chunk: int | None) -> BinaryMasks:
     if chunk is None:
         chunk = MOST_VOXELS_IN_CACHE if counts.is_cpu else MOST_VOXELS_AT_ONCE
     inside, probs, points = None, 0, 0
     for start in range(0, max(len(counts), 1), chunk):
         voxels = slice(start, start + chunk)
         logits = logits_of(voxels)
+        refuse_half(logits, 'binary_masks: logits')
         weights = counts[voxels].to(logits.dtype)
         is_inside = logits > 0
         if inside is None:

@@ -2,11 +2,13 @@
 """Losses over points whose predictions are made row by row, for all points of a voxel at once.
 
 Legend: P points, R rows of predictions, S semantic classes. Each is the mean over points of the
-PointGroup family, to the letter: rows weigh as many points as they stand for.
+PointGroup family, to the letter: rows weigh as many points as they stand for. Half precision is
+refused by a TypeError, for the sums are long.
 """
 import torch
 from torch import Tensor
 
+from .precision import refuse_half
 from .segment import segment_mean
 
 NEARLY_NONE = 1e-6
@@ -24,6 +26,7 @@ def point_cross_entropy(logits: Tensor, point2row: Tensor, labels: Tensor) -> Te
     Returns:
         A scalar, 0 if no point has a label.
     """
+    refuse_half(logits, 'point_cross_entropy: logits')
     num_rows, num_classes = logits.shape
     known = labels >= 0
     # How many points of each label a row has: work in proportion to the rows.
@@ -57,6 +60,7 @@ def offset_l1_loss(offsets: Tensor, targets: Tensor, weights: Tensor | None = No
         targets: ``(P, 3)``.
         weights: ``(P,)``, 1 if None.
     """
+    refuse_half(offsets, 'offset_l1_loss: offsets')
     distance = (offsets - targets).abs().sum(1)
     if weights is not None:
         distance = distance * weights
@@ -68,6 +72,7 @@ def offset_direction_loss(offsets: Tensor, targets: Tensor) -> Tensor:
 
     Source: PointGroup; lengths are lifted by 1e-8.
     """
+    refuse_half(offsets, 'offset_direction_loss: offsets')
     lengths = [torch.linalg.vector_norm(v, dim=1) + 1e-8 for v in (offsets, targets)]
     cosine = (offsets * targets).sum(1) / (lengths[0] * lengths[1])
     return -cosine.sum() / (len(targets) + NEARLY_NONE)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .precision import refuse_half
+
 
 def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """Add up the rows of ``values`` that carry the same index.
@@ -16,7 +18,11 @@ def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
 
     Returns:
         ``(num_segments, ...)``; a segment without rows is 0.
+
+    Raises:
+        TypeError: If ``values`` are float16 or bfloat16.
     """
+    refuse_half(values, 'segment_sum: values')
     out = values.new_zeros((num_segments, *values.shape[1:]))
     return out.index_add_(0, index, values)
 
@@ -31,7 +37,11 @@ def segment_mean(values: Tensor, index: Tensor, counts: Tensor) -> Tensor:
 
     Returns:
         ``(S, C)``; a segment without rows is 0.
+
+    Raises:
+        TypeError: If ``values`` are float16 or bfloat16.
     """
+    refuse_half(values, 'segment_mean: values')
     total = segment_sum(values, index, len(counts))
     return total / counts.clamp(min=1).to(values.dtype)[:, None]
 

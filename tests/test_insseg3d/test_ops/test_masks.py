@@ -175,3 +175,11 @@ def test_overlaps_of_random_masks_are_resolved_point_by_point(seed):
     found = resolve_overlaps(
         torch.from_numpy(masks), min_points=min_points, min_share=min_share)
     assert found.tolist() == expected.tolist()
+
+
+def test_an_object_may_be_chosen_several_times():
+    """As by an assigner that gives an object several queries."""
+    _, _, targets = make_scene()
+    chosen = torch.tensor([1, 0, 1, 1])
+    each = object_points(targets, torch.arange(3), torch.float64)
+    assert torch.equal(object_points(targets, chosen, torch.float64), each[:, chosen])
