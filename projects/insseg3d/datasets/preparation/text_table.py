@@ -12,6 +12,8 @@ from insseg3d.ops.native import compiled
 from .errors import DOWNLOAD_AGAIN, RawDataError
 
 _MOST_REPAIRS = 1000  # a text with more control characters is no text
+_HOLE = re.compile(rb'[+-]?(1\.#(qnan|snan|ind|nan)\d*|[qs]?nan(\(\w*\))?)', re.IGNORECASE)
+_INFINITY = re.compile(rb'[+-]?(inf|infinity|1\.#inf\d*)', re.IGNORECASE)
 _NUMBER = re.compile(rb'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?')
 # Both exact, a quotient of them is the number nearest to the decimal one, which float() gives.
 _MOST_DIGITS = 15
@@ -64,6 +66,22 @@ def repair_control_bytes(text: np.ndarray, path: Path) -> list[Repair]:
         text[place] = found | 0x20
         repairs.append(Repair(_line_number(text, start), place - start + 1, found, found | 0x20))
     return repairs
+
+
+def number(word: bytes) -> float:
+    """A number as any program writes it, also one that is none: nan, -nan(ind), -1.#IND, 1.#INF.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        return float(word)
+    except ValueError:
+        if _HOLE.fullmatch(word):
+            return np.nan
+        if _INFINITY.fullmatch(word):
+            return -np.inf if word.startswith(b'-') else np.inf
+        raise
 
 
 def parse_table(text: np.ndarray, path: Path, *, columns: int) -> np.ndarray:
