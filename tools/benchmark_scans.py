@@ -15,7 +15,6 @@ insseg3d/apis/scan_variants.py) and segmented without any hint. For each variant
 """
 import argparse
 import json
-import pickle
 import sys
 from pathlib import Path
 
@@ -23,10 +22,12 @@ from demo import ROOT, commit, shown, versions
 from terminaltables import AsciiTable
 from tqdm import tqdm
 
+import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.apis.machine import command_line, machine
 from insseg3d.apis.scan_variants import VARIANTS, count_found, read_truth, variant_of
+from insseg3d.datasets.info_files import read_info
 from insseg3d.datasets.preparation.errors import RawDataError
 
 COLUMNS = ('found', 'as_reference', 'refused_if_strict', 'wrong_in_silence')
@@ -53,7 +54,7 @@ def scenes_of(data, split):
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file; expected what prepare_scannet.py writes')
     return [Path(info['lidar_points']['lidar_path']).stem
-            for info in pickle.loads(path.read_bytes())['data_list']]
+            for info in read_info(path.read_bytes(), str(path))['data_list']]
 
 
 def handed_in(inferencer, name, points, truth):

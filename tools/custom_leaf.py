@@ -1,10 +1,11 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What prepare_custom.py says about a prepared data set, and the config that it writes for it."""
 import os
-import pickle
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+from insseg3d.datasets.info_files import read_info
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 BASES = ('models/queryis-s.py', 'datasets/custom.py', 'schedules/adamw-poly_150k.py',
@@ -35,7 +36,7 @@ train_cfg = dict(max_iters=20000, val_interval=2000)
 def read_infos(out: Path) -> dict[str, dict]:
     """Split → content of its info file."""
     paths = {split: out / f'custom_infos_{split}.pkl' for split in ('train', 'val', 'test')}
-    return {split: pickle.loads(p.read_bytes()) for split, p in paths.items() if p.is_file()}
+    return {split: read_info(p.read_bytes(), str(p)) for split, p in paths.items() if p.is_file()}
 
 
 def describe(out: Path, classes: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import mmengine
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -43,24 +44,73 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError, RuntimeError: it is no checkpoint, or one that could run code.
+        ValueError: it is no checkpoint, or one that could run code.
     """
     if not Path(path).is_file() and '://' not in str(path):
         raise FileNotFoundError(
             f'{path}: no such checkpoint. `make demo` trains a small model in minutes, found by '
             'the name demo; tools/train.py trains those of configs/.')
+    content = _content(path)
+    try:
+        weights = _checked_weights(content)
+        meta = _checked_meta(content.get('meta'))
+    except ValueError as error:
+        raise _not_a_checkpoint(path, error) from None
+    return Checkpoint(str(path), weights, meta)
+
+
+def _not_a_checkpoint(path: str | Path, reason: object) -> ValueError:
+    told = ' '.join(str(reason).split())[:200]
+    return ValueError(
+        f'{path}: not a checkpoint ({told}); expected what tools/train.py or '
+        'tools/publish_model.py wrote.')
+
+
+def _content(path: str | Path) -> dict[str, Any]:
     try:
         content = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
-        state_dict = content.get('state_dict', content)
-        weights = {name.removeprefix('module.'): value for name, value in state_dict.items()}
-        if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
-            raise ValueError('no weights in it')
-    except (pickle.UnpicklingError, EOFError, AttributeError, ValueError) as error:
-        reason = str(error) if isinstance(error, ValueError) else 'of another format, or cut off'
-        raise ValueError(
-            f'{path}: not a checkpoint ({reason}); expected what tools/train.py or '
-            'tools/publish_model.py wrote.') from None
-    return Checkpoint(str(path), weights, dict(content.get('meta') or {}))
+    except (OSError, MemoryError):
+        raise
+    except ValueError as error:
+        raise _not_a_checkpoint(path, error) from None
+    except Exception as error:  # torch raises whatever it likes about a damaged file
+        if isinstance(error.__cause__, pickle.UnpicklingError):  # the message names what could run
+            raise ValueError(str(error)) from None
+        raise _not_a_checkpoint(path, 'of another format, damaged, or cut off') from None
+    if not isinstance(content, dict):
+        raise _not_a_checkpoint(path, f'a {type(content).__name__} in it')
+    return content
+
+
+def _checked_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
+    given = content.get('state_dict', content)
+    if not isinstance(given, dict) or not given or not all(
+            isinstance(name, str) and isinstance(value, torch.Tensor)
+            for name, value in given.items()):
+        raise ValueError('no weights in it')
+    weights = {name.removeprefix('module.'): value for name, value in given.items()}
+    if len(weights) < len(given):
+        raise ValueError('weights of the same name in it')
+    return weights
+
+
+def _checked_meta(meta: Any) -> dict[str, Any]:
+    """What is told beside the weights, if it is of the kinds that are read from it."""
+    meta = {} if meta is None else meta
+    if not isinstance(meta, dict):
+        raise ValueError('its meta is no dict')
+    if not isinstance(meta.get('cfg', ''), str):
+        raise ValueError('its meta.cfg is no text')
+    told = meta.get('dataset_meta') or {}
+    if not isinstance(told, dict):
+        raise ValueError('its meta.dataset_meta is no dict')
+    names, palette = told.get('classes'), told.get('palette')
+    if names is not None and not (isinstance(names, (list, tuple)) and all(
+            isinstance(name, str) for name in names)):
+        raise ValueError('its meta.dataset_meta.classes are no names')
+    if palette is not None and np.array(palette).shape[1:] != (3,):
+        raise ValueError('its meta.dataset_meta.palette has no colours (r, g, b)')
+    return dict(meta)
 
 
 def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, num_classes: int) -> None:

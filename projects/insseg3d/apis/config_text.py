@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.utils import import_modules_from_strings
 
 # mmengine takes a type with dots for an import, of os.system as well; one dot may be a scope.
 _TYPE = re.compile(r'((mmdet3d|mmdet|mmcv|mmengine)\.)?\w+')
@@ -16,7 +15,8 @@ def config_of_text(text: str, where: str) -> Config:
     """Read a config as mmengine writes it into checkpoints.
 
     mmengine's own reader executes such a text; this one knows names, numbers, strings, lists,
-    tuples, dicts and ``dict(…)``.
+    tuples, dicts and ``dict(…)``, and imports nothing. What it gives is still a matter for
+    ``part_to_run`` before anything is built of it.
 
     Args:
         text: lines ``name = value``.
@@ -33,18 +33,16 @@ def config_of_text(text: str, where: str) -> Config:
                 raise ValueError(ast.unparse(node)[:60])
             values[node.targets[0].id] = _value(node.value)
         config = Config(values)
-    except (SyntaxError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (SyntaxError, ValueError, TypeError, KeyError, AttributeError, RecursionError,
+            MemoryError) as error:
         raise ValueError(
             f'{where}: the config inside cannot be read ({error}); expected names, numbers, '
-            'strings, lists and dicts only. Give the config by hand: --model.') from None
+            'strings, lists and dicts only. Give the config by hand: --config FILE.') from None
     for kind in _types(values):
         if not _TYPE.fullmatch(kind):
             raise ValueError(
                 f'{where}: the config inside has the type {kind!r}; expected the name of a '
-                'registered part. If you trust it, give the config by hand: --model.')
-    imports = values.get('custom_imports')
-    if imports:
-        import_modules_from_strings(**imports)
+                'registered part. If you trust it, give the config by hand: --config FILE.')
     return config
 
 

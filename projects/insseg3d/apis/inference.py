@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 
 from ..datasets.palette import make_palette
 from .checkpoints import Checkpoint, load_weights, read_checkpoint
+from .devices import check_device
 
 
 def load_model(
@@ -32,17 +33,27 @@ def load_model(
 
     Raises:
         FileNotFoundError: No such checkpoint.
-        ValueError: It does not fit the config.
+        ValueError: The model cannot be built, the checkpoint does not fit it, or torch has no
+            such device here.
     """
+    device = check_device(device)
     if not isinstance(config, Config):
         config = Config.fromfile(config)
+    checkpoint = weights
+    if weights is not None and not isinstance(weights, Checkpoint):
+        checkpoint = read_checkpoint(weights)
     init_default_scope(config.get('default_scope', 'mmdet3d'))
-    model = MODELS.build(config.model)
-    model.dataset_meta = dataset_meta(config)
-    if weights is None:
+    try:
+        model = MODELS.build(config.model)
+        model.dataset_meta = dataset_meta(config)
+    except Exception as error:
+        where = config.filename or (checkpoint.path if checkpoint else 'the config')
+        raise ValueError(
+            f'{where}: its model cannot be built ({type(error).__name__}: {error}); expected a '
+            'config that fits this version. Mend it, or give another: --config FILE.') from error
+    if checkpoint is None:
         model.init_weights()
     else:
-        checkpoint = weights if isinstance(weights, Checkpoint) else read_checkpoint(weights)
         load_weights(model, checkpoint, len(model.dataset_meta['classes']))
         for key in model.dataset_meta.keys() & checkpoint.dataset_meta.keys():
             model.dataset_meta[key] = checkpoint.dataset_meta[key]

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scan in, objects out: no labels, no info file, no data set, nothing written."""
+import copy
 import threading
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from ..scans import (
 )
 from ..transforms.scene import set_grid_coords
 from .checkpoints import Checkpoint
+from .devices import check_device
 from .inference import load_model
 from .inferencer_models import choose_model, disagreements, voxel_size_of
 from .inferencer_painting import Limits, Painting, paint
@@ -71,7 +73,8 @@ class InstanceSeg3DInferencer(Base3DInferencer):
 
     Raises:
         FileNotFoundError: No checkpoint; says how to train one in minutes.
-        ValueError: An unknown model, impossible tiles, or a checkpoint that does not fit it.
+        ValueError: An unknown model, impossible tiles, a checkpoint that does not fit it, or a
+            device that torch has not here.
     """
 
     preprocess_kwargs: set = {'assumptions'}
@@ -99,11 +102,12 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             check_tiling(*tiling)
         if device is None:
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        device = check_device(device)
         with _BUILDING:
             if isinstance(model, ConfigDict):
                 model = Config(model)
             config, checkpoint = choose_model(model, weights)
-            config = Config(config.to_dict())  # a copy
+            config = copy.deepcopy(config)
             ranking = config.model.get('decode_head', {}).get('ranking')
             if ranking is not None and 'min_points' in ranking:
                 ranking.min_points = 1  # what is small is counted here

@@ -5,6 +5,7 @@ In a checkout they lie in ``model-index.yml`` and ``configs/``. An installed pac
 same files in ``insseg3d/.mim``, a folder of links in the checkout and of files in a wheel, where
 OpenMMLab's tools look for them.
 """
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mmengine.config import Config
 from mmengine.fileio import load
 
 from ..scans import Remark
+from .checkpoint_config import part_to_run
 from .checkpoints import Checkpoint, read_checkpoint
 from .config_text import config_of_text
 from .inference import class_names
@@ -77,7 +79,7 @@ def choose_model(
 
     Raises:
         FileNotFoundError: there is no checkpoint.
-        ValueError: an unknown model, or no config in the checkpoint.
+        ValueError: an unknown model, or no config in the checkpoint, or one that could run code.
     """
     if weights is None:
         if model is None or isinstance(model, Config):
@@ -92,7 +94,26 @@ def choose_model(
     if 'cfg' not in checkpoint.meta:
         raise ValueError(
             f'{checkpoint.path}: no config inside; say the model as well, by name or config')
-    return config_of_text(checkpoint.meta['cfg'], checkpoint.path), checkpoint
+    return config_inside(checkpoint), checkpoint
+
+
+def config_inside(checkpoint: Checkpoint) -> Config:
+    """Of the config inside a checkpoint what makes a model and its test pipeline.
+
+    Raises:
+        ValueError: it has parts that are not known to be harmless; names the key.
+    """
+    config = config_of_text(checkpoint.meta['cfg'], checkpoint.path)
+    return part_to_run(config, checkpoint.path, own_packages())
+
+
+def own_packages() -> tuple[str, ...]:
+    """The packages that this project's configs import; imported here, so that parts are there."""
+    runtime = Config.fromfile(index_folder() / 'configs' / '_base_' / 'default_runtime.py')
+    packages = tuple(runtime.custom_imports['imports'])
+    for name in packages:
+        importlib.import_module(name)
+    return packages
 
 
 def voxel_size_of(config: Config) -> float | None:
@@ -109,7 +130,7 @@ def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:
         remarks.append(Remark("class names are the checkpoint's; the config has others", False))
     try:
         trained = voxel_size_of(config_of_text(checkpoint.meta['cfg'], checkpoint.path))
-    except (KeyError, ValueError, AttributeError):  # nothing is known of the training
+    except (KeyError, ValueError, AttributeError, TypeError):  # nothing is known of the training
         return tuple(remarks)
     if trained != voxel_size_of(config):
         remarks.append(Remark(

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 from mmdet3d.datasets import Seg3DDataset
+from mmengine.fileio import get
+
+from .info_files import check_info
 
 DATA_PREFIX = {
     'pts': 'points',
@@ -94,10 +97,11 @@ class InsSegDataset(Seg3DDataset):
         return table
 
     def load_data_list(self) -> list[dict]:
-        """Load the info file.
+        """Load the info file, after a look that it is data and nothing that runs.
 
         Raises:
             FileNotFoundError: there is none; says how to come by it.
+            ValueError: it is damaged, of another layout, or holds more than data.
         """
         if self.backend_args is None and not os.path.isfile(self.ann_file):
             raise FileNotFoundError(
@@ -105,6 +109,7 @@ class InsSegDataset(Seg3DDataset):
                 '(tools/prepare_*.py, see docs/data.md), or say by $INSSEG3D_DATA or data_root '
                 'where they lie'
             )
+        check_info(get(self.ann_file), str(self.ann_file))
         return super().load_data_list()
 
     def parse_data_info(self, info: dict) -> dict:

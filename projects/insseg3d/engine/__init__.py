@@ -5,8 +5,9 @@ from .loops import DrawBasedTrainLoop
 from .progress import current_iteration
 from .safetensors_files import load_from_safetensors, safetensors_bytes
 from .sampler import DrawIndex, DrawSampler
+from .weights_only_files import load_from_http, load_from_local
 
 __all__ = [
-    'DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler', 'current_iteration', 'load_from_safetensors',
-    'safetensors_bytes',
+    'DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler', 'current_iteration', 'load_from_http',
+    'load_from_local', 'load_from_safetensors', 'safetensors_bytes',
 ]

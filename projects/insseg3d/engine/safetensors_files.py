@@ -38,7 +38,17 @@ def load_from_safetensors(filename: str, map_location: Any = None) -> dict[str, 
             'download or write it again.') from None
     if map_location is not None:
         weights = {name: tensor.to(map_location) for name, tensor in weights.items()}
-    return dict(state_dict=weights, meta=meta)
+    return without_code(dict(state_dict=weights, meta=meta))
+
+
+def without_code(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a checkpoint's meta what mmengine would execute when a training is resumed.
+
+    That is ``config``, the text of a config as an old mmcv left it, read for a number of GPUs.
+    """
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'].pop('config', None)
+    return checkpoint
 
 
 def safetensors_bytes(checkpoint: dict[str, Any]) -> bytes:

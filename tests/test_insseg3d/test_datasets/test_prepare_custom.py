@@ -253,6 +253,17 @@ def test_bad_class_list(text, message):
         read_classes(text)
 
 
+def test_class_list_that_is_longer_than_a_name_of_a_file():
+    names = tuple(f'class number {k}' for k in range(200))
+    assert read_classes(','.join(names)).names == names
+
+
+def test_class_file_that_is_no_text(tmp_path):
+    (tmp_path / 'classes.txt').write_bytes('stühle\n'.encode('latin-1'))
+    with pytest.raises(RawDataError, match='classes.txt: byte 3 is no UTF-8; expected text'):
+        read_classes(str(tmp_path / 'classes.txt'))
+
+
 def test_class_file_that_is_not_there():
     with pytest.raises(FileNotFoundError, match='classes.txt: no such file; expected a class a'):
         read_classes('classes.txt')

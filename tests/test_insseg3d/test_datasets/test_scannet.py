@@ -163,7 +163,7 @@ def test_points_that_are_not_finite_are_named(copied):
 
 def test_info_file_of_another_kind_is_refused(copied):
     (copied / 'scannet_infos_train.pkl').write_bytes(pickle.dumps([{}]))
-    with pytest.raises(TypeError, match='should be a dict'):
+    with pytest.raises(ValueError, match='infos_train.pkl: a list, as mmdetection3d before 1.1'):
         build(copied, 'train')
 
 

@@ -1,12 +1,14 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The class list of people's own scans, and which stored id a label of theirs gets."""
 
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from .errors import RawDataError
+from .scan_folders import is_there
 
 _NO_CLASS = (255, 65535)  # that label tools write for "ignore", beside negative numbers
 _NAMES_OF_NONE = {'unlabelled', 'unlabeled', 'unannotated', 'unclassified', 'ignore', 'ignored',
@@ -75,11 +77,11 @@ def read_classes(text: str) -> ClassList:
 
     Raises:
         FileNotFoundError: it looks like a file, without a comma, and is none.
-        RawDataError: no class, one twice, or ids for some only.
+        RawDataError: no class, one twice, ids for some only, or no text.
     """
     path = Path(text)
-    if path.is_file():
-        entries = path.read_text('utf-8-sig').splitlines()
+    if is_there(path, stat.S_ISREG):  # never an error, however long the text
+        entries = _lines(path)
     elif ',' not in text and (path.suffix in ('.txt', '.csv', '.tsv') or len(path.parts) > 1):
         raise FileNotFoundError(f'{path}: no such file; expected a class a line')
     else:
@@ -110,6 +112,16 @@ def read_classes(text: str) -> ClassList:
             path, f'{without[:5]} without an id', 'ids for all classes or for none', 'Add them'
         )
     return ClassList(names, ids or None)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text('utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise RawDataError(
+            path, f'byte {error.start + 1} is no UTF-8', 'text in UTF-8, a class a line',
+            'Save it as UTF-8',
+        ) from None  # fmt: skip
 
 
 def _split(entry: str) -> tuple[int | None, str]:

@@ -7,11 +7,13 @@ Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a scan) and
 
 import hashlib
 import json
-import pickle
+import os
+import stat
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from ..info_files import read_info
 from .conversion import (
     Converted,
     Report,
@@ -24,6 +26,16 @@ from .custom import CustomOptions, convert_scan
 from .custom_classes import ClassList
 from .custom_files import ENDINGS
 from .errors import RawDataError
+from .scan_folders import (
+    ARRAY_FOLDERS,
+    file_name,
+    files_of,
+    is_there,
+    scans_in,
+    stem_of,
+    visible,
+    why_out_of_reach,
+)
 
 SPLITS = ('train', 'val', 'test')
 
@@ -61,7 +73,8 @@ def prepare_custom(
         on_remark: called before with what is unusual about the folder as a whole.
 
     Returns:
-        The report. Scans that failed do not stop the others.
+        The report. Scans that failed do not stop the others; one that cannot be reached, such as a
+        dead link, is a scan that failed, and so is a folder train, val or test.
 
     Raises:
         RawDataError: no scans, two of a name, a split without a single object, or ``out`` in
@@ -96,7 +109,7 @@ def _remove_stale_infos(
             continue
         scenes = {
             Path(info['lidar_points']['lidar_path']).stem
-            for info in pickle.loads(path.read_bytes())['data_list']
+            for info in read_info(path.read_bytes(), str(path))['data_list']
         }
         if scenes & now:
             path.unlink()
@@ -114,6 +127,7 @@ def find_scans(
 
     Without the folders train and val, the names decide: those whose SHA-256 is lowest go to val. A
     scan that is added later changes little of it, and renaming aside nothing depends on chance.
+    Scans that cannot be reached count. A split's folder that cannot is its only scan.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -121,12 +135,13 @@ def find_scans(
         ValueError: a share that is none.
     """
     if not raw.is_dir():
-        raise FileNotFoundError(f'{raw}: no such folder; expected a folder of scans')
+        reason = why_out_of_reach(raw, absent='no such folder') or 'no folder'
+        raise FileNotFoundError(f'{raw}: {reason}; expected a folder of scans. Correct --raw')
     if not 0 <= val_share < 1:
         raise ValueError(f'--val-share {val_share:g}: expected at least 0 and less than 1')
-    skipped = {path.resolve() for path in leave_out}
-    folders = {split: raw / split for split in SPLITS if (raw / split).is_dir()}
-    found = {split: _scans_in(path, skipped, on_remark) for split, path in folders.items()}
+    skipped = {os.path.realpath(path) for path in leave_out}
+    folders = {split: raw / split for split in SPLITS if _is_folder(raw / split)}
+    found = {split: _split_folder(path, skipped, on_remark) for split, path in folders.items()}
     loose = _scans_in(raw, skipped, on_remark)
     if loose and folders.keys() & {'train', 'val'}:
         on_remark(
@@ -137,32 +152,51 @@ def find_scans(
     found = {split: paths for split, paths in found.items() if paths}
     if not found and not loose:
         raise RawDataError(
-            raw, 'no scans', f'files that end in {", ".join(ENDINGS)}, in it or in its folders '
-            'train, val, test', 'Export the scans as .ply, e.g. with CloudCompare',
+            raw, 'no scans', f'files that end in {", ".join(ENDINGS)}, or {ARRAY_FOLDERS}, in it '
+            'or in its folders train, val, test',
+            'Export the scans as .ply, e.g. with CloudCompare',
         )  # fmt: skip
     home: dict[str, Path] = {}
     for path in (path for paths in (*found.values(), loose) for path in paths):
-        if home.setdefault(path.stem, path) != path:
+        if home.setdefault(_name_of(path), path) != path:
             raise RawDataError(
-                path, f'also {home[path.stem]}', 'every scan once, by its name without ending',
+                path, f'also {home[_name_of(path)]}', 'every scan once, by its name without ending',
                 'Rename or remove one of them',
             )  # fmt: skip
     found = {**_split(loose, val_share), **found}
-    return {split: {path.stem: path for path in paths} for split, paths in found.items()}
+    return {split: {_name_of(path): path for path in paths} for split, paths in found.items()}
+
+
+def _name_of(scan: Path) -> str:
+    """What a scan is called in the prepared data."""
+    stem = stem_of(scan)
+    return file_name(stem, stem)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a path is a folder, or a dead link that may have been one."""
+    return is_there(path, stat.S_ISDIR) or (path.is_symlink() and not is_there(path, stat.S_ISREG))
+
+
+def _split_folder(
+    folder: Path, skipped: set[str], on_remark: Callable[[str], None]
+) -> list[Path]:
+    """The scans of a split's folder; the folder alone if it cannot be read, which fails later."""
+    try:
+        return _scans_in(folder, skipped, on_remark)
+    except OSError:
+        return [folder]
 
 
 def _scans_in(
-    folder: Path, skipped: set[Path], on_remark: Callable[[str], None]
+    folder: Path, skipped: set[str], on_remark: Callable[[str], None]
 ) -> list[Path]:
-    """The scans that lie in a folder itself, by name."""
-    files = [
-        path for path in sorted(folder.iterdir())
-        if path.is_file() and path.name[0] != '.' and path.resolve() not in skipped
-    ]  # fmt: skip
-    others = [path.name for path in files if path.suffix.lower() not in ENDINGS]
+    """The scans that lie in a folder itself, by name, without the folders of splits."""
+    scans, others = scans_in(folder, ENDINGS, skipped)
     if others:
-        on_remark(f'{folder}: passed over {len(others)} files that are no scans: {others[:5]}')
-    return [path for path in files if path.suffix.lower() in ENDINGS]
+        names = [visible(path.name) for path in others[:5]]
+        on_remark(f'{folder}: passed over {len(others)} files that are no scans: {names}')
+    return [path for path in scans if not (path.name in SPLITS and path.parent == folder)]
 
 
 def _split(paths: list[Path], val_share: float) -> dict[str, list[Path]]:
@@ -170,9 +204,14 @@ def _split(paths: list[Path], val_share: float) -> dict[str, list[Path]]:
     num_val = 0
     if val_share and len(paths) > 1:
         num_val = min(max(round(val_share * len(paths)), 1), len(paths) - 1)
-    drawn = sorted(paths, key=lambda path: hashlib.sha256(path.stem.encode()).digest())[:num_val]
+    drawn = sorted(paths, key=_draw)[:num_val]
     splits = {'train': [path for path in paths if path not in drawn], 'val': sorted(drawn)}
     return {split: scans for split, scans in splits.items() if scans}
+
+
+def _draw(scan: Path) -> bytes:
+    """A number that depends on a scan's name only."""
+    return hashlib.sha256(os.fsencode(stem_of(scan))).digest()
 
 
 def _prepare_scan(
@@ -205,7 +244,8 @@ def _prepare_scan(
         **options._asdict(),
         'names': options.names._asdict(),
     }
-    return convert_unless_done(out, scene, lambda: [path], convert, settings=as_json(settings))
+    return convert_unless_done(
+        out, scene, lambda: files_of(path), convert, settings=as_json(settings))
 
 
 def as_json(settings: dict) -> dict:

@@ -15,7 +15,8 @@ class RawDataError(ValueError):
     """
 
     def __init__(self, path: Path, found: str, expected: str, remedy: str) -> None:
-        super().__init__(f'{path}: {found}; expected {expected}. {remedy}')
+        # One line, whatever names and words of others are quoted in it.
+        super().__init__(' '.join(f'{path}: {found}; expected {expected}. {remedy}'.splitlines()))
 
     def with_remedy(self, remedy: str) -> 'RawDataError':
         """The same error with another remedy."""
@@ -33,3 +34,15 @@ def _remake(message: str) -> RawDataError:
 
 
 DOWNLOAD_AGAIN = 'Download the file again'
+
+
+def words_of(error: BaseException) -> str:
+    """What to pass on of an error that somebody else's reader raised, in one line.
+
+    What Python says of a program that trips over a file helps nobody: of those only the name.
+    """
+    name = type(error).__name__
+    if isinstance(error, (TypeError, AttributeError, LookupError, AssertionError, NameError)):
+        return name
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else name
