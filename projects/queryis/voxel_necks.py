@@ -7,6 +7,7 @@ import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor
 
+from insseg3d.engine import iteration_generator
 from insseg3d.ops.farthest import farthest_points
 from insseg3d.ops.segment import pad_rows, split_rows
 from insseg3d.structures import VoxelLevel
@@ -65,17 +66,19 @@ class ChosenVoxelsNeck(LevelNeck):
 class RandomVoxelsNeck(ChosenVoxelsNeck):
     """J random voxels of the level.
 
-    In training every step draws anew from torch's generator, which mmengine seeds; at test time
-    the draw depends on M alone, so that a scene has one result. Drawn on the host, so that every
-    device has the same.
+    In training every step draws anew, by the seed and the iteration alone, so that a resumed
+    training draws the same; at test time the draw depends on M alone, so that a scene has one
+    result. Drawn on the host, so that every device has the same.
 
     Source: 3D-QueryIS, Table 4, "Random". Arguments as of :class:`ChosenVoxelsNeck`.
     """
 
     def choose(self, coors: Sequence[Tensor]) -> list[Tensor]:
         chosen = []
+        generator = iteration_generator() if self.training else None
         for scene in coors:
-            generator = None if self.training else torch.Generator().manual_seed(0)
+            if not self.training:
+                generator = torch.Generator().manual_seed(0)
             draw = torch.randperm(len(scene), generator=generator)[:self.num_points]
             chosen.append(draw.to(scene.device))
         return chosen

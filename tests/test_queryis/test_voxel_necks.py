@@ -1,13 +1,22 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Keys and values of Table 4: all voxels, random ones, farthest ones."""
+import uuid
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
+from mmengine.logging import MessageHub
 
 import queryis  # noqa: F401
 from insseg3d.structures import VoxelLevel
 
 KINDS = ('AllVoxelsNeck', 'RandomVoxelsNeck', 'FPSNeck')
+
+
+@pytest.fixture(autouse=True)
+def hub():
+    """Where a runner says its seed and iteration; without a word of the trainings before."""
+    return MessageHub.get_instance(f'hub{uuid.uuid4()}')
 
 
 def build(kind, num_points=6, **changes):
@@ -100,6 +109,41 @@ def test_random_voxels_differ_in_training_and_follow_the_seed():
     torch.manual_seed(1)
     assert not torch.equal(*draws)
     assert torch.equal(neck({4: voxels}, 1)[0], draws[0])
+
+
+def test_random_voxels_of_a_training_depend_on_seed_and_iteration_alone(hub, monkeypatch):
+    neck, voxels = build('RandomVoxelsNeck').train(), level(40)
+
+    def draw(seed, iteration, rank=0):
+        hub.update_info('seed', seed)
+        hub.update_info('iter', iteration)
+        monkeypatch.setattr('insseg3d.engine.progress.get_rank', lambda: rank)
+        torch.randn(3)  # whatever else has drawn in the meantime
+        return neck({4: voxels}, 1)[0]
+
+    first = draw(0, 7)
+    assert torch.equal(draw(0, 7), first)
+    for other in (draw(0, 8), draw(1, 7), draw(7, 0), draw(0, 7, rank=1)):
+        assert not torch.equal(other, first)
+    neck.eval()
+    assert torch.equal(draw(0, 7), draw(3, 8))
+
+
+def test_random_voxels_leave_the_generator_of_torch_alone(hub):
+    """Dropout, and whatever else draws there, does not depend on the neck."""
+    hub.update_info('iter', 0)
+    neck = build('RandomVoxelsNeck').train()
+    state = torch.get_rng_state()
+    neck({4: level(40)}, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_scenes_of_a_batch_draw_differently(hub):
+    hub.update_info('iter', 3)
+    neck, both = build('RandomVoxelsNeck').train(), level(24, 24)
+    points, _ = neck({4: both}, 2)
+    picks = [matches(neck, points[number], part(both, number)) for number in range(2)]
+    assert picks[0] != picks[1]
 
 
 def test_random_voxels_come_from_everywhere():

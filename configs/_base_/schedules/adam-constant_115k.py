@@ -1,6 +1,9 @@
 # PointGroup's own schedule on ScanNet v2: Adam, a constant rate of 1e-3, 384 epochs of 1201 scans
 # in batches of 4.
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
+optim_wrapper = dict(
+    type='OptimWrapper',
+    constructor='MergedGroupsConstructor',
+    optimizer=dict(type='Adam', lr=1e-3, fused=True))
 param_scheduler = []
 
 train_cfg = dict(type='DrawBasedTrainLoop', max_iters=115296, val_interval=10000)

@@ -3,7 +3,8 @@
 # high for a transformer), weight decay 0.01 (AdamW's default), none on norms, biases and queries.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01),
+    constructor='MergedGroupsConstructor',
+    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,

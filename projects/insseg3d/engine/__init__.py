@@ -1,13 +1,17 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Additions to mmengine's runner."""
 
+from .consistency import ConsistencyHook
 from .loops import DrawBasedTrainLoop
-from .progress import current_iteration
+from .new_classes import NewClassesHook
+from .parameter_groups import MergedGroupsConstructor
+from .progress import current_iteration, iteration_generator
 from .safetensors_files import load_from_safetensors, safetensors_bytes
 from .sampler import DrawIndex, DrawSampler
 from .weights_only_files import load_from_http, load_from_local
 
 __all__ = [
-    'DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler', 'current_iteration', 'load_from_http',
+    'ConsistencyHook', 'DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler', 'MergedGroupsConstructor',
+    'NewClassesHook', 'current_iteration', 'iteration_generator', 'load_from_http',
     'load_from_local', 'load_from_safetensors', 'safetensors_bytes',
 ]

@@ -1,0 +1,121 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Settings that only make sense together, compared before a loop begins."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop
+from torch import nn
+from torch.utils.data import DataLoader
+
+from .sampler import DrawSampler
+
+_WAIT_FOR_THE_END = (EpochBasedTrainLoop, ValLoop, TestLoop)  # others count iterations themselves
+
+
+@HOOKS.register_module()
+class ConsistencyHook(Hook):
+    """Refuse settings that do not fit each other, where the run would go wrong in silence or late.
+
+    Before a training, a validation or a test: the classes of the model's heads against those of the
+    data sets, and the sampler against the loop. On resume: the optimiser in the checkpoint.
+
+    Raises:
+        ValueError: says what was found, what was expected and what to do.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the data of the training and, so that it does not fail late, of its validation."""
+        check_loader('train', runner.train_dataloader, runner.model)
+        check_sampler('train', runner.train_dataloader, runner.train_loop)
+        if runner.val_loop is not None:
+            self.before_val(runner)
+
+    def before_val(self, runner: Runner) -> None:
+        """Check the data of the validation."""
+        check_loader('val', runner.val_dataloader, runner.model)
+        check_sampler('val', runner.val_dataloader, runner.val_loop)
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the data of the test."""
+        check_loader('test', runner.test_dataloader, runner.model)
+        check_sampler('test', runner.test_dataloader, runner.test_loop)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """On resume, compare the optimiser's groups of parameters: torch's words name no remedy."""
+        saved = checkpoint.get('optimizer', {}) if runner._resume else {}
+        optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+        if optimizer is None or 'param_groups' not in saved:
+            return
+        found, expected = len(saved['param_groups']), len(optimizer.param_groups)
+        if found != expected:
+            raise ValueError(
+                f'--resume: the optimiser in the checkpoint has {found} groups of parameters, '
+                f'that of the config {expected}. Resume with the config that the run began with; '
+                'a run from before groups were merged goes on with --cfg-options '
+                'optim_wrapper.constructor=DefaultOptimWrapperConstructor. Or begin anew from '
+                'the weights alone: load_from instead of --resume')
+
+
+def check_loader(split: str, loader: DataLoader, model: nn.Module) -> None:
+    """Compare the classes of a loader's data sets with those of a model's heads.
+
+    Args:
+        split: ``'train'``, ``'val'`` or ``'test'``, for the message.
+        loader: whose data set may be wrapped; each one inside is compared. One that does not tell
+            its classes is passed over.
+        model: in which every module with ``class_layers`` and ``num_classes`` is compared. Heads
+            of other projects have no such layers: there the number may count more than objects'
+            classes, as that of a semantic head does.
+
+    Raises:
+        ValueError: they differ.
+    """
+    model = model.module if is_model_wrapper(model) else model
+    heads = {name: module.num_classes for name, module in model.named_modules()
+             if hasattr(module, 'class_layers')}
+    for place, dataset in inner_datasets(f'{split}_dataloader.dataset', loader.dataset):
+        classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+        if classes is None:
+            continue
+        for name, num_classes in heads.items():
+            if num_classes != len(classes):
+                raise ValueError(
+                    f'{place} ({type(dataset).__name__}) has {_listed(classes)}, but '
+                    f'model.{name}.num_classes={num_classes}; expected as many. Set num_classes '
+                    f'to {len(classes)}, and give all settings per class as many entries, or '
+                    'choose classes of the data set with its metainfo=dict(classes=[…])')
+
+
+def inner_datasets(place: str, dataset: Any) -> Iterator[tuple[str, Any]]:
+    """Every data set inside wrappers, such as ``RepeatDataset``, with the key that leads there."""
+    if hasattr(dataset, 'datasets'):
+        for number, inner in enumerate(dataset.datasets):
+            yield from inner_datasets(f'{place}.datasets[{number}]', inner)
+    elif hasattr(dataset, 'dataset'):
+        yield from inner_datasets(f'{place}.dataset', dataset.dataset)
+    else:
+        yield place, dataset
+
+
+def check_sampler(split: str, loader: DataLoader, loop: Any) -> None:
+    """Refuse ``DrawSampler`` in a loop that runs until the sampler ends: it never does.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if isinstance(loader.sampler, DrawSampler) and isinstance(loop, _WAIT_FOR_THE_END):
+        name = type(loop).__name__
+        other = ', or train by iterations: train_cfg=dict(type="DrawBasedTrainLoop", max_iters=…)'
+        raise ValueError(
+            f'{split}_dataloader.sampler is DrawSampler, which never ends, but {name} waits for '
+            f'its end. Set {split}_dataloader.sampler=dict(type="DefaultSampler", '
+            f'shuffle={split == "train"}){other if split == "train" else ""}')
+
+
+def _listed(classes: Sequence[str]) -> str:
+    names = ', '.join(map(str, classes[:4])) + (', …' if len(classes) > 4 else '')
+    return f'{len(classes)} class{"es" if len(classes) != 1 else ""} ({names})'

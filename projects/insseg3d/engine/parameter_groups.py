@@ -1,0 +1,51 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""An optimiser with few groups of parameters."""
+
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
+    """mmengine's constructor; parameters with the same options share a group.
+
+    With ``paramwise_cfg`` the stock one gives every parameter a group of its own, and an optimiser
+    does its work group by group: hundreds of small steps instead of a few large ones.
+
+    ``optimizer.fused=True`` is tried; where this torch has no fused step of the optimiser for the
+    model's device, it is built without, which computes the same, and a line in the log tells so.
+    """
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        try:
+            return super().__call__(model)
+        except (RuntimeError, TypeError) as error:
+            # On a CPU torch has them from 2.4 on. It is asked, not its version: devices differ, and
+            # some optimisers never have them.
+            if not self.optimizer_cfg.get('fused') or 'fused' not in str(error):
+                raise
+        print_log(
+            f'optim_wrapper.optimizer.fused: this torch has no fused {self.optimizer_cfg["type"]} '
+            "for the model's device; it is built without, and computes the same", logger='current')
+        self.optimizer_cfg = {k: v for k, v in self.optimizer_cfg.items() if k != 'fused'}
+        return super().__call__(model)
+
+    def add_params(
+            self, params: list[dict], module: nn.Module, prefix: str = '',
+            is_dcn_module: int | float | None = None) -> None:
+        """Add a module's parameters; the outermost call merges what all have added."""
+        super().add_params(params, module, prefix=prefix, is_dcn_module=is_dcn_module)
+        if prefix:
+            return
+        merged = []
+        for group in params:
+            options = {key: value for key, value in group.items() if key != 'params'}
+            for known, members in merged:
+                if known == options:
+                    members += group['params']
+                    break
+            else:
+                merged.append((options, list(group['params'])))
+        params[:] = [dict(options, params=members) for options, members in merged]
