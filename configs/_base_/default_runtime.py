@@ -11,7 +11,11 @@ default_hooks = dict(
     # Writes pages of a test run: tools/test.py --show-dir, or out_file.
     visualization=dict(type='ScenePageHook'),
     # Sends views of validation scenes to TensorBoard or its like, where the visualizer has one.
-    scene_images=dict(type='SceneImageHook'))
+    scene_images=dict(type='SceneImageHook'),
+    # Here, not in custom_hooks: a leaf that sets that list replaces it as a whole.
+    consistency=dict(type='ConsistencyHook'),
+    # With several processes: one set of running means and variances before a validation.
+    sync_buffers=dict(type='SyncBuffersHook'))
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -55,6 +55,8 @@ class HierarchicalGrouping:
             multiplied by it, so that they compare with the table.
     """
 
+    class_tables = ('class_points', 'class_radii')
+
     def __init__(
             self,
             *,

@@ -44,6 +44,8 @@ class SoftGrouping:
             multiplied by it, so that they compare with the table.
     """
 
+    class_tables = ('class_points',)
+
     def __init__(
             self,
             *,
@@ -110,6 +112,11 @@ class SoftGroupHead(GroupingHead):
             nn.Linear(in_channels, num_classes + 1))
         self.classify = nn.Linear(in_channels, num_classes + 1)
         self.iou = nn.Linear(in_channels, num_classes + 1)
+
+    @property
+    def class_layers(self) -> tuple[str, ...]:
+        """Layers whose size depends on the classes."""
+        return (*super().class_layers, f'mask.{len(self.mask) - 1}', 'classify', 'iou')
 
     def proposal_loss(
             self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from mmdet.models.losses import CrossEntropyLoss
 from mmdet.utils import reduce_mean
 from mmdet3d.registry import MODELS, TASK_UTILS
 from mmdet3d.structures import PointData
@@ -12,6 +13,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from insseg3d.heads import OTHER_CLASSES, check_class_table
 from insseg3d.ops.masks import BinaryMasks, MaskSums, binary_masks, mask_sums, object_points
 from insseg3d.ops.precision import without_autocast
 from insseg3d.structures import SceneRows, SceneTargets, VoxelLevel
@@ -59,7 +61,12 @@ class QueryISHead(BaseModule):
         supervised_layers: Decoder layers with losses, counted from 0; the last must be among
             them. None for all.
         init_cfg: As in mmengine.
+
+    Raises:
+        ValueError: ``class_weight`` of the class loss has another length than K + 1.
     """
+
+    class_layers = ('classifier',)
 
     def __init__(
             self,
@@ -88,10 +95,20 @@ class QueryISHead(BaseModule):
             nn.Linear(embed_dims, embed_dims))
         self.assigner = TASK_UTILS.build(assigner)
         self.loss_cls = MODELS.build(loss_cls)
-        # On the device, once: a tensor made of a list in each step would wait for a copy.
-        weights = getattr(self.loss_cls, 'class_weight', None) or [1.0] * (num_classes + 1)
+        weights = getattr(self.loss_cls, 'class_weight', None)
+        if weights is None:
+            weights = [1.0] * (num_classes + 1)
+        check_class_table(
+            'decode_head.loss_cls.class_weight', weights, num_classes, expected=num_classes + 1,
+            remedy=f'Set class_weight=[1.0] * {num_classes} + [0.1], or other {num_classes + 1}')
+        # On the device, once: a tensor made of a list in each step would wait for a copy. mmdet's
+        # loss makes one, so it is given the weight of each query in place of its list.
         self.register_buffer(
             'class_weight', torch.tensor(weights, dtype=torch.float32), persistent=False)
+        self.weighs_queries = type(self.loss_cls) is CrossEntropyLoss and not (
+            self.loss_cls.use_sigmoid or self.loss_cls.use_mask)
+        if self.weighs_queries:
+            self.loss_cls.class_weight = None
         self.mask_losses = nn.ModuleDict(
             {name: MODELS.build(loss) for name, loss in mask_losses.items()})
         self.ranking = TASK_UTILS.build(ranking)
@@ -260,8 +277,11 @@ class QueryISHead(BaseModule):
     def _class_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Weighted mean over all queries of all processes."""
         logits, labels = logits.flatten(0, 1), labels.flatten()
-        weight = self.class_weight[labels].sum().to(logits.dtype)
-        return self.loss_cls(logits, labels, avg_factor=reduce_mean(weight))
+        weight = self.class_weight[labels].to(logits.dtype)
+        average = reduce_mean(weight.sum())
+        if self.weighs_queries:
+            return self.loss_cls(logits, labels, weight, avg_factor=average)
+        return self.loss_cls(logits, labels, avg_factor=average)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
         """Refuse a checkpoint of another label set: strict=False would train on in silence."""
@@ -269,9 +289,7 @@ class QueryISHead(BaseModule):
         if weight is not None and len(weight) != self.num_classes + 1:
             raise RuntimeError(
                 f'{prefix}classifier.weight: the checkpoint has {len(weight) - 1} classes, the '
-                f'config num_classes={self.num_classes}. Use the config that the checkpoint was '
-                f'trained with, or, to fine-tune, delete {prefix}classifier.weight and '
-                f'{prefix}classifier.bias from the checkpoint.')
+                f'config num_classes={self.num_classes}. {OTHER_CLASSES}')
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 

@@ -2,6 +2,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet.models.losses import CrossEntropyLoss
 from mmdet3d.registry import MODELS
 from mmengine.runner.checkpoint import load_state_dict
 from scipy.optimize import linear_sum_assignment
@@ -158,11 +159,42 @@ def test_checkpoint_with_other_classes_is_refused():
     with pytest.raises(RuntimeError, match='has 4 classes, the config num_classes=7'):
         other.load_state_dict(state, strict=False)
     # mmengine loads with strict=False and only logs what does not fit.
-    with pytest.raises(RuntimeError, match='delete classifier.weight and classifier.bias'):
+    with pytest.raises(RuntimeError, match='NewClassesHook.*docs/own-data.md'):
         load_state_dict(other, state, strict=False)
     del state['classifier.weight'], state['classifier.bias']
     load_state_dict(other, state, strict=False)
     assert torch.equal(other.query_norm.weight, state['query_norm.weight'])
+
+
+@pytest.mark.parametrize('by', [-1, 1])
+def test_class_weight_of_another_length_is_refused_and_the_remedy_builds(by):
+    loss = dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0] * (NUM_CLASSES + 1 + by))
+    with pytest.raises(ValueError, match=(
+            rf'class_weight has {NUM_CLASSES + 1 + by} entries, num_classes={NUM_CLASSES}; '
+            rf'expected {NUM_CLASSES + 1}, .* and one for "no object"\. '
+            r'Set class_weight=\[1.0\] \* 4 \+ \[0.1\]')):
+        build_head(loss_cls=loss)
+    build_head(loss_cls=dict(loss, class_weight=[1.0] * 4 + [0.1]))
+
+
+def test_class_weights_stay_on_the_device(monkeypatch):
+    """A tensor made of a list waits for its copy, at each call and layer."""
+    head = build_head()
+    memory, voxels, targets = make_batch([20, 15], [3, 2])
+    expected = head.loss(memory, None, voxels, targets)['loss_cls']
+    monkeypatch.setattr(torch.Tensor, 'new_tensor', lambda *_, **__: pytest.fail('a copy'))
+    head.loss(memory, None, voxels, targets)
+    assert 'class_weight' not in head.state_dict()
+    assert head.to('meta').class_weight.device.type == 'meta'
+    monkeypatch.undo()
+
+    class OtherLoss(CrossEntropyLoss):
+        """One that may take its weights as it likes: called as ever, with its list."""
+
+    MODELS.register_module(name='OtherLossForTest', module=OtherLoss, force=True)
+    other = build_head(loss_cls=dict(
+        type='OtherLossForTest', loss_weight=2.0, class_weight=[1.0] * NUM_CLASSES + [0.1]))
+    torch.testing.assert_close(other.loss(memory, None, voxels, targets)['loss_cls'], expected)
 
 
 def test_dense_costs_of_mmdet_match_in_the_head():

@@ -60,3 +60,36 @@ def test_gradients_of_two_processes_are_those_of_one(tiny_config, tiny_data, tmp
         torch.testing.assert_close(
             two[name], gradient, rtol=1e-5, atol=1e-8,
             msg=lambda text, name=name: f'{name}: {text}')
+
+
+KEEPS_BUFFERS = """
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class KeepsBuffers(Hook):
+    priority = 'VERY_LOW'
+
+    def before_val_epoch(self, runner):
+        torch.save(dict(runner.model.module.named_buffers()), f'validated{get_rank()}.pth')
+"""
+
+
+def test_all_processes_validate_one_model(run_tool, tiny_config, tmp_path, monkeypatch):
+    """Each trains on its scenes, with running means and variances of these."""
+    (tmp_path / 'keeps_buffers.py').write_text(KEEPS_BUFFERS)
+    leaf = tmp_path / 'leaf.py'
+    leaf.write_text(f"_base_ = '{tiny_config}'\nimport sys\nsys.path.insert(0, '{tmp_path}')\n"
+                    "custom_imports = dict(imports=['keeps_buffers'])\n"
+                    "custom_hooks = [dict(type='KeepsBuffers')]\n")
+    monkeypatch.setenv('PORT', free_port())
+    run_tool('dist_train.sh', leaf, 2, '--work-dir', 'two', '--cfg-options',
+             'train_dataloader.batch_size=1', 'train_cfg.val_interval=2')
+    first, second = (torch.load(tmp_path / f'validated{rank}.pth') for rank in (0, 1))
+    means = [name for name in first if name.endswith('running_mean')]
+    assert len(means) > 5 and all(first[name].any() for name in means)
+    for name, buffer in first.items():
+        torch.testing.assert_close(buffer, second[name])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..ops.clusters import Proposals, choose_at_random, join_proposals, no_proposals
 from ..structures import PointTargets, SceneRows
+from .class_settings import OTHER_CLASSES, check_class_numbers, check_class_table
 from .pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs
 from .proposal_net import ProposalVoxels
 
@@ -56,7 +57,8 @@ class GroupingHead(BaseModule):
         num_classes: K.
         in_channels: C of the finest backbone level.
         pointwise: Config of the point-wise head, but for the two above.
-        grouping: Config of the strategy: ``grouping(inputs, training=…)`` gives proposals.
+        grouping: Config of the strategy: ``grouping(inputs, training=…)`` gives proposals. One with
+            an entry for each class in some of its settings names these in ``class_tables``.
         proposal_net: Config of the network over proposals.
         ranking: Config of the ranking.
         prepare_iters: First iterations of a training, without proposals: their parts have losses
@@ -65,6 +67,9 @@ class GroupingHead(BaseModule):
         whole_classes: Classes of which a scene has one object, all points of the class, with
             score 1; they are not grouped. Source: SoftGroup, ceiling and floor of S3DIS.
         init_cfg: As in mmengine.
+
+    Raises:
+        ValueError: a setting per class has another length than ``num_classes``.
     """
 
     def __init__(
@@ -89,9 +94,22 @@ class GroupingHead(BaseModule):
         self.ranking = TASK_UTILS.build(ranking)
         self.prepare_iters, self.max_proposals = prepare_iters, max_proposals
         self.whole_classes = tuple(whole_classes)
+        check_class_numbers('decode_head.whole_classes', self.whole_classes, num_classes)
+        for name in getattr(self.grouping, 'class_tables', ()):
+            check_class_table(
+                f'decode_head.grouping.{name}', getattr(self.grouping, name), num_classes,
+                expected=num_classes, remedy=(
+                    'A table of other data does not fit: tools/check_dataset.py CONFIG writes that '
+                    'of the config\'s data into class_statistics.json, under "tables"; -1 where a '
+                    'class is not known'))
         is_object = torch.zeros(num_classes + self.pointwise.num_stuff, dtype=torch.bool)
         is_object[[k for k in range(num_classes) if k not in self.whole_classes]] = True
         self.register_buffer('is_object', is_object, persistent=False)
+
+    @property
+    def class_layers(self) -> tuple[str, ...]:
+        """Layers whose size depends on the classes."""
+        return (f'pointwise.semantic.{len(self.pointwise.semantic) - 1}',)
 
     def forward(
             self, scenes: Sequence[SceneRows],
@@ -191,14 +209,13 @@ class GroupingHead(BaseModule):
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
         """Refuse a checkpoint of another label set: strict=False would train on in silence."""
-        name = f'{prefix}pointwise.semantic.{len(self.pointwise.semantic) - 1}.bias'
+        name = f'{prefix}{self.class_layers[0]}.bias'
         found = state_dict.get(name)
         if found is not None and len(found) != len(self.is_object):
             raise RuntimeError(
                 f'{name}: the checkpoint has {len(found)} semantic classes, the config '
                 f'{len(self.is_object)} (num_classes={self.num_classes} and '
-                f'num_stuff={self.pointwise.num_stuff}). Use the config that the checkpoint was '
-                'trained with.')
+                f'num_stuff={self.pointwise.num_stuff}). {OTHER_CLASSES}')
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
