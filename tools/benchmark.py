@@ -45,6 +45,7 @@ from demo import ROOT, commit, shown, versions
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis import (
     InstanceSeg3DInferencer,

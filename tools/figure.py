@@ -19,6 +19,7 @@ from mmdet3d.registry import DATASETS
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
+import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis import load_model
 from insseg3d.apis.figure_scenes import read_scene, result_of_files, result_of_model

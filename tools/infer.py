@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis.inferencer import InstanceSeg3DInferencer
 from insseg3d.apis.inferencer_batch import (

@@ -2,10 +2,15 @@
 """mmdetection3d's own test.py with this project imported first: same flags, same behaviour.
 
 The import puts the cures of ``insseg3d/compat.py`` in place, so that the command also runs with
-mmcv-lite and resumes with torch >= 2.6. ``--show-dir`` and ``--show`` need no ``--task``.
+mmcv-lite and resumes with torch >= 2.6. All methods are imported too: a leaf whose custom_imports
+name its own modules has replaced the list that names them. ``--show-dir`` and ``--show``
+need no ``--task``.
 """
 import insseg3d  # noqa: F401, I001  (before anything of mmdet3d)
 import sys
+
+import insseg_baselines  # noqa: F401
+import queryis  # noqa: F401
 
 from stock import run_stock
 

@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """mmdetection3d's own train.py and test.py run this project, from any folder."""
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,36 @@ def test_a_misspelt_key_fails_and_is_named(run_tool, tiny_config):
 def test_amp_says_that_it_needs_a_gpu(run_tool, tiny_config):
     result = run_tool('train.py', tiny_config, '--amp', check=False)
     assert result.returncode != 0 and 'AmpOptimizerWrapper' in result.stderr
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+@pytest.mark.parametrize('method', ['queryis', 'hais'])
+def test_a_leafs_own_custom_imports_leave_the_methods_registered(tmp_path, tool, method):
+    """mmengine replaces the list of the base by that of the leaf; hooks are built after models."""
+    (tmp_path / 'my_hook.py').write_text(
+        'from mmengine.hooks import Hook\nfrom mmengine.registry import HOOKS\n\n\n'
+        '@HOOKS.register_module()\nclass MyHook(Hook):\n'
+        '    def __init__(self):\n'
+        '        raise SystemExit("the model was built")\n')
+    leaf = tmp_path / 'leaf.py'
+    leaf.write_text(f"_base_ = '{TOOLS.parent}/configs/{method}/{method}-s_demo.py'\n"
+                    "custom_imports = dict(imports=['my_hook'])\n"
+                    "custom_hooks = [dict(type='MyHook')]\n")
+    result = subprocess.run(
+        [sys.executable, TOOLS / tool, leaf, *(['none.pth'] if tool == 'test.py' else [])],
+        text=True, capture_output=True, cwd=tmp_path, env=dict(os.environ, PYTHONPATH=tmp_path))
+    assert 'the model was built' in result.stderr, result.stderr[-2000:]
+
+
+READS_MODELS = ('load_model(', 'choose_model(', 'Inferencer(', 'run_stock(', 'Runner.')
+
+
+def test_every_tool_that_builds_a_model_imports_all_methods():
+    seen = set()
+    for path in TOOLS.glob('*.py'):
+        source = path.read_text()
+        if path.name != 'stock.py' and any(name in source for name in READS_MODELS):
+            seen.add(path.stem)
+            for method in ('queryis', 'insseg_baselines'):
+                assert f'\nimport {method}  # noqa' in source, f'{path.name} lacks {method}'
+    assert seen >= {'train', 'test', 'infer', 'figure', 'benchmark', 'publish_model', 'submit'}
