@@ -2,12 +2,13 @@
 """Where exchanged files lie, a folder or an archive, and which label has which id."""
 import posixpath
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+
+_LONGEST_INTEGER = 100  # characters of a line, blanks too
 
 
 class ExchangeError(ValueError):
@@ -20,7 +21,8 @@ class ExchangeError(ValueError):
     """
 
     def __init__(self, where: str, found: str, expected: str) -> None:
-        super().__init__(f'{where}: {found}; expected {expected}')
+        # One line, whatever names and words of others are quoted in it.
+        super().__init__(' '.join(f'{where}: {found}; expected {expected}'.splitlines()))
 
 
 class LabelSet(NamedTuple):
@@ -90,7 +92,7 @@ class _Folder:
     def read(self, name: str) -> bytes:
         try:
             return (self.path / name).read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name with a NUL
             raise KeyError(str(error)) from None
 
     def size(self, name: str) -> int:
@@ -101,9 +103,14 @@ class _Archive:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
+            self._zip = zipfile.ZipFile(path.open('rb'))
+        except OSError as error:
+            if error.filename is not None:  # of opening the file, such as one that may not be read
+                raise
             raise ExchangeError(str(path), f'no zip archive ({error})', 'one') from None
+        except Exception as error:  # a damaged archive raises whatever it likes
+            raise ExchangeError(
+                str(path), f'no zip archive ({str(error)[:100]})', 'one') from None
         self._names = sorted(info.filename for info in self._zip.infolist() if not info.is_dir())
 
     def names(self) -> list[str]:
@@ -112,10 +119,12 @@ class _Archive:
     def read(self, name: str) -> bytes:
         try:
             return self._zip.read(name)
-        except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
-            # RuntimeError: encrypted, or packed in a way that Python cannot unpack.
+        except KeyError:
+            raise
+        except Exception as error:
+            # Damaged, encrypted, or packed in a way that Python cannot unpack.
             raise ExchangeError(
-                f'{self.path}/{name}', f'cannot be read ({error})',
+                f'{self.path}/{name}', f'cannot be read ({str(error)[:100]})',
                 'a whole file without a password') from None
 
     def size(self, name: str) -> int:
@@ -142,7 +151,7 @@ def inner_path(where: str, name: str) -> str:
     """
     normal = posixpath.normpath(name)
     if name.startswith('/') or '\\' in name or ':' in name or normal.split('/')[0] == '..':
-        raise ExchangeError(where, f'the path {name!r}', 'a relative path that stays inside')
+        raise ExchangeError(where, f'the path {name[:200]!r}', 'a relative path that stays inside')
     return normal
 
 
@@ -162,6 +171,9 @@ def integer_lines(content: bytes, where: str) -> np.ndarray:
     if lines and not lines[-1].strip():
         lines.pop()
     try:
+        # A line of any length would make numpy's table as wide; NUL bytes it would pass over.
+        if (data == 0).any() or max(map(len, lines), default=0) > _LONGEST_INTEGER:
+            raise ValueError
         return np.array(lines, dtype=np.bytes_).astype(np.int64) if lines else np.zeros(0, np.int64)
     except (ValueError, OverflowError):
         for number, line in enumerate(lines, start=1):
@@ -169,7 +181,7 @@ def integer_lines(content: bytes, where: str) -> np.ndarray:
                 text = line[:40].decode('ascii', errors='replace')
                 raise ExchangeError(
                     f'{where}:{number}', f'{text!r}', 'an integer of 64 bits') from None
-        raise
+    return np.array([int(line) for line in lines], dtype=np.int64)
 
 
 def _is_integer(line: bytes) -> bool:

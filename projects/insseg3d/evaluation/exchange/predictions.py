@@ -95,7 +95,7 @@ def read_predictions(
         try:
             content = source.read(path)
         except KeyError:
-            raise ExchangeError(where, f'no mask file {path!r}', 'it in place') from None
+            raise ExchangeError(where, f'no mask file {path[:200]!r}', 'it in place') from None
         mask = integer_lines(content, f'{source.path}/{path}') != 0
         if num_points is None:
             num_points = len(mask)
@@ -129,11 +129,12 @@ def _read_list(source: Source, scene: str, label_set: LabelSet
             label_id, score = int(words[1]), float(words[2])
         except ValueError:
             raise ExchangeError(
-                where, f'{words[1]!r} and {words[2]!r}', 'an integer and a number') from None
+                where, f'{words[1][:40]!r} and {words[2][:40]!r}',
+                'an integer and a number') from None
         if label_id not in known:
-            raise ExchangeError(where, f'label id {label_id}', f'one of {sorted(known)[:20]}…')
+            raise ExchangeError(where, f'label id {words[1][:40]}', f'one of {sorted(known)[:20]}…')
         if not np.isfinite(score):
-            raise ExchangeError(where, f'confidence {words[2]}', 'a finite number')
+            raise ExchangeError(where, f'confidence {words[2][:40]}', 'a finite number')
         yield where, path, known[label_id], score
 
 
@@ -148,14 +149,16 @@ def _read_npz(source: Source, name: str, label_set: LabelSet, num_points: int | 
     where = f'{source.path}/{name}'
     try:
         with np.load(io.BytesIO(source.read(name)), allow_pickle=False) as file:
-            arrays = dict(file)
-        ids = arrays['label_ids'].astype(np.int64)
-        scores = arrays['scores'].astype(np.float64)
+            # What is no array inside comes as bytes.
+            arrays = {key: value for key, value in file.items() if isinstance(value, np.ndarray)}
+        ids = _integers('label_ids', arrays['label_ids'])
+        scores = _numbers('scores', arrays['scores'])
         given = arrays['packed_masks' if 'packed_masks' in arrays else 'masks']
-        count = int(arrays['num_points']) if 'packed_masks' in arrays else None
+        packed = 'packed_masks' in arrays
+        count = int(_integers('num_points', arrays['num_points'])) if packed else None
     except Exception as error:  # a damaged archive raises whatever it likes
         raise ExchangeError(
-            where, f'not readable ({error})',
+            where, f'not readable ({str(error)[:160]})',
             'masks or packed_masks and num_points, label_ids, scores') from None
     masks = _whole_masks(given, where) if count is None else _unpacked(given, count, where)
     if masks.ndim != 2 or ids.shape != (len(masks),) or scores.shape != (len(masks),):
@@ -171,6 +174,24 @@ def _read_npz(source: Source, name: str, label_set: LabelSet, num_points: int | 
         raise ExchangeError(
             where, f'score {scores[~np.isfinite(scores)][0]}', 'finite numbers')
     return Predictions(masks, labels, scores)
+
+
+def _numbers(name: str, given: np.ndarray) -> np.ndarray:
+    """Real numbers, also written as text, as float64."""
+    if given.dtype.kind not in 'biufSU':
+        raise ValueError(f'{name} of {given.dtype}')
+    return given.astype(np.float64)
+
+
+def _integers(name: str, given: np.ndarray) -> np.ndarray:
+    """Whole numbers of any type, as int64; other numbers would be cut to whole ones."""
+    if given.dtype.kind in 'bSU' or given.dtype.kind in 'iu' and given.dtype != np.uint64:
+        return given.astype(np.int64)
+    numbers = _numbers(name, given)
+    strange = numbers[~(np.abs(numbers) < 2**63) | (numbers != np.round(numbers))]  # also NaN
+    if strange.size:
+        raise ValueError(f'{name} such as {strange[0]:g}')
+    return given.astype(np.int64)
 
 
 def _check_list(source: Source, scene: str) -> None:
@@ -193,7 +214,8 @@ def _check_list(source: Source, scene: str) -> None:
         first = lines.setdefault(inner_path(where, words[0]), number)
         if first != number:
             raise ExchangeError(
-                where, f'the mask {words[0]!r} of line {first} again', 'a mask file for each line')
+                where, f'the mask {words[0][:200]!r} of line {first} again',
+                'a mask file for each line')
 
 
 def _whole_masks(given: np.ndarray, where: str) -> np.ndarray:
@@ -209,7 +231,7 @@ def _whole_masks(given: np.ndarray, where: str) -> np.ndarray:
 def _unpacked(given: np.ndarray, count: int, where: str) -> np.ndarray:
     """Masks of packed bits; refuses missing bytes, which numpy would make up, as zeros."""
     width = -(-count // 8)
-    if given.dtype != np.uint8 or given.ndim != 2 or given.shape[1] != width:
+    if count < 0 or given.dtype != np.uint8 or given.ndim != 2 or given.shape[1] != width:
         raise ExchangeError(
             where, f'packed_masks {given.shape} {given.dtype}',
             f'(Q, {width}) uint8, eight of {count} points a byte')

@@ -97,36 +97,82 @@ def load_results(path: str | Path) -> RunResults:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+            # What is no array inside comes as bytes.
+            arrays = {key: value for key, value in file.items() if isinstance(value, np.ndarray)}
         if int(arrays['format']) != _FORMAT:
             raise ValueError(f'format {int(arrays["format"])}')
-        masks = _unpacked('masks', arrays)
-        parts = iter(_unpacked('parts', arrays))
+        classes = _of_type(arrays, 'classes', 'U')
+        names, has_parts = _of_type(arrays, 'scenes', 'U'), _of_type(arrays, 'has_parts', 'b')
+        masks = _unpacked('masks', arrays, len(classes))
+        parts = _unpacked('parts', arrays, len(classes))
+        if not len(names) == len(has_parts) == len(masks) or has_parts.sum() != len(parts):
+            raise ValueError(f'{len(names)} scenes, {len(masks)} and {len(parts)} tables')
+        min_points = int(arrays['min_points'])
+        if arrays['min_points'].dtype.kind not in 'iu' or min_points < 0:
+            raise ValueError(f'min_points {min_points}')
+        rest = iter(parts)
         scenes = [
-            SceneResult(str(name), table, next(parts) if has_parts else None)
-            for name, table, has_parts in zip(arrays['scenes'], masks, arrays['has_parts'])]
-        return RunResults(
-            tuple(str(name) for name in arrays['classes']), int(arrays['min_points']), scenes)
+            SceneResult(str(name), table, next(rest) if has else None)
+            for name, table, has in zip(names, masks, has_parts)]
+        return RunResults(tuple(map(str, classes)), min_points, scenes)
     except FileNotFoundError:
         raise
     except Exception as error:
         raise ValueError(
-            f'{path}: not the results of a run ({error}); expected the .npz file that '
+            f'{path}: not the results of a run ({_in_short(error)}); expected the .npz file that '
             'InsSegMetric(results_file=…) or tools/evaluate.py --results writes') from error
 
 
-def _unpacked(name: str, arrays: dict[str, np.ndarray]) -> list[SceneTable]:
+def _in_short(error: Exception) -> str:
+    return ' '.join(str(error).split())[:160]
+
+
+def _of_type(arrays: dict[str, np.ndarray], key: str, kind: str) -> np.ndarray:
+    """A row of values of a kind of numpy's.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if arrays[key].dtype.kind != kind or arrays[key].ndim != 1:
+        raise ValueError(f'{key}: {arrays[key].dtype} of shape {arrays[key].shape}')
+    return arrays[key]
+
+
+def _unpacked(name: str, arrays: dict[str, np.ndarray], num_classes: int) -> list[SceneTable]:
     shapes = arrays[f'{name}.shapes']
-    rows, columns = shapes.T
-    ends = {field.name: np.cumsum(rows if field.name in _PER_PRED else
-                                  columns if field.name in _PER_GT else rows * columns)[:-1]
-            for field in fields(SceneTable)}
-    parts = {key: np.split(arrays[f'{name}.{key}'], end) for key, end in ends.items()}
-    return [
-        SceneTable(**{
-            key: values[k].reshape(shape).astype(np.int32) if key == 'intersections'
-            else values[k] for key, values in parts.items()})
-        for k, shape in enumerate(shapes)]
+    if shapes.dtype.kind != 'i' or shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes < 0).any():
+        raise ValueError(f'{name}.shapes: {shapes.dtype} of shape {shapes.shape}')
+    rows, columns = shapes.astype(object).T  # no product is too large
+    parts = {}
+    for field in fields(SceneTable):
+        key = f'{name}.{field.name}'
+        sizes = rows if field.name in _PER_PRED else (
+            columns if field.name in _PER_GT else rows * columns)
+        values = _of_type(arrays, key, 'f' if field.name == 'pred_scores' else 'i')
+        if len(values) != sum(sizes):
+            raise ValueError(f'{key}: {len(values)} values, not {sum(sizes)}')
+        parts[field.name] = np.split(values, np.cumsum(sizes)[:-1].astype(np.int64))
+    tables = []
+    for k, shape in enumerate(shapes):
+        table = {key: values[k] for key, values in parts.items()}
+        table['intersections'] = table['intersections'].reshape(shape)
+        if not _can_be(table, num_classes):
+            raise ValueError(f'{name}: counts that contradict each other')
+        table['intersections'] = table['intersections'].astype(np.int32)
+        tables.append(SceneTable(**table))
+    return tables
+
+
+def _can_be(table: dict[str, np.ndarray], num_classes: int) -> bool:
+    """Whether there are masks and objects of which these are the counts."""
+    sizes, shared = table['pred_sizes'], table['intersections']
+    counts = (sizes, table['pred_void'], table['gt_sizes'], shared)
+    return bool(
+        all(((0 <= count) & (count < 2**31)).all() for count in counts)
+        and (shared <= table['gt_sizes']).all()
+        and (shared.sum(axis=1) + table['pred_void'] == sizes).all()
+        and (0 <= table['gt_labels']).all() and (table['gt_labels'] < num_classes).all()
+        and np.isfinite(table['pred_scores']).all())
 
 
 def merge_results(runs: Sequence[RunResults]) -> RunResults:
