@@ -1,10 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Readers of formats that not everybody has; each is an extra of the package."""
+import contextlib
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from ..datasets.preparation.errors import RawDataError
+from ..datasets.preparation.errors import RawDataError, words_of
 
 EXTRAS = {'laspy': 'las', 'lazrs': 'las', 'pypcd4': 'pcd', 'trimesh': 'mesh', 'pandas': 'pandas',
           'selenium': 'test'}
@@ -28,3 +30,26 @@ def optional_module(name: str, needed_by: Path | str) -> ModuleType:
             needed_by, f'needs {name}, which is not installed', 'it',
             f'pip install "insseg3d[{EXTRAS[name]}]", or pip install {name}',
         ) from None
+
+
+@contextlib.contextmanager
+def reader_of_others(library: str, path: Path) -> Iterator[None]:
+    """Around a call of somebody else's reader: whatever it raises is said of the file.
+
+    Nothing of ours belongs inside, as its faults would be said of the file too.
+
+    Args:
+        library: whose reader it is.
+        path: the file.
+
+    Raises:
+        RawDataError: the reader failed.
+    """
+    try:
+        yield
+    except (RawDataError, KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of Rust's is no Exception
+        raise RawDataError(
+            path, f'cannot be read as {path.suffix.lower() or "a scan"}: {library} fails on it '
+            f'({words_of(error)})', 'a whole file', 'Export it again') from None

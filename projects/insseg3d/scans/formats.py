@@ -1,13 +1,15 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Formats that only unlabelled scans come in: .pcd, .las/.laz, .obj, .glb/.gltf, .bin."""
+"""Formats that only unlabelled scans come in: .pcd, .las/.laz, .obj, .bin."""
+import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from ..datasets.preparation.custom_columns import ColumnNames, find_columns, name_positions
 from ..datasets.preparation.errors import RawDataError
-from .extras import optional_module
-from .scan import Scan, scan_of
+from .extras import optional_module, reader_of_others
+from .scan import Scan
 
 _LARGEST_PACKED_RATIO, _SMALL = 200, 2**28
 _BIN_REMEDY = 'Say what the columns are, e.g. --columns x,y,z,- for four of them'
@@ -77,7 +79,9 @@ def read_pcd(path: Path, names: ColumnNames) -> Scan:
         raise RawDataError(
             path, f'cut off, {path.stat().st_size} bytes', f'at least {announced}',
             'Export it again')
-    cloud = optional_module('pypcd4', path).PointCloud.from_path(path)
+    pypcd4 = optional_module('pypcd4', path)
+    with reader_of_others('pypcd4', path):
+        cloud = pypcd4.PointCloud.from_path(path)
     rows = np.atleast_1d(cloud.pc_data)  # a single line of text comes as a bare record
     if len(rows) != points:
         raise RawDataError(
@@ -100,26 +104,63 @@ def read_las(path: Path) -> Scan:
         if file.read(4) != b'LASF':
             raise RawDataError(path, 'no LAS header', "'LASF' at its beginning", 'Export it again')
     laspy = optional_module('laspy', path)
-    with laspy.open(path) as reader:
+    with reader_of_others('laspy', path):
+        reader = laspy.open(path)
+    with reader:
         header = reader.header
         if header.are_points_compressed:
             optional_module('lazrs', path)
+            _refuse_chunks(path, header.offset_to_point_data)
         unpacked = header.point_count * header.point_format.size
         refuse_bomb(path, unpacked)
         if not header.are_points_compressed and unpacked > path.stat().st_size:
             raise RawDataError(
                 path, f'cut off, {path.stat().st_size} bytes for {header.point_count} points',
                 f'at least {unpacked}', 'Export it again')
-        data = reader.read()
+        with reader_of_others('laspy', path):
+            data = reader.read()
     if len(data.points) != header.point_count:
         raise RawDataError(
             path, f'cut off, {len(data.points)} points', f'{header.point_count}',
             'Export it again')
     coords = np.stack([np.asarray(data[axis]) for axis in 'xyz'], axis=1)
+    extent = float(np.max(np.asarray(header.maxs) - np.asarray(header.mins)))
+    if extent > 0 and len(coords) > 1 and (coords == coords[0]).all():
+        raise RawDataError(
+            path, f'{len(coords)} points in one place', f'{extent:g} from end to end, as it says',
+            'Export it again')
     channels = ('red', 'green', 'blue')
     if not {*channels} <= {*data.point_format.dimension_names}:
         return Scan(str(path), coords)
     return Scan(str(path), coords, np.stack([np.asarray(data[name]) for name in channels], axis=1))
+
+
+def _refuse_chunks(path: Path, first: int) -> None:
+    """Refuse a LAZ file with more chunks than bytes: room for all is made at once, or we abort.
+
+    Args:
+        path: the file.
+        first: where its points begin, with the place of the table of chunks.
+    """
+    size = path.stat().st_size
+    with open(path, 'rb') as file:
+        table = _number(file, first, '<q')
+        if table == -1:  # then its place is written last
+            table = _number(file, size - 8, '<q')
+        chunks = _number(file, None if table is None else table + 4, '<I')
+    if chunks is None or chunks > size:
+        raise RawDataError(
+            path, 'no table of chunks' if chunks is None else f'{chunks} chunks in {size} bytes',
+            'a whole file', 'Export it again')
+
+
+def _number(file: BinaryIO, place: int | None, kind: str) -> int | None:
+    """An integer of a file; None if the file has no such place."""
+    if place is None or not 0 <= place < 2**63:
+        return None
+    file.seek(place)
+    content = file.read(struct.calcsize(kind))
+    return struct.unpack(kind, content)[0] if len(content) == struct.calcsize(kind) else None
 
 
 def read_obj(path: Path) -> Scan:
@@ -145,50 +186,3 @@ def read_obj(path: Path) -> Scan:
             'vertices x y z, or x y z r g b', 'Export it again')
     table = np.array(rows)
     return Scan(str(path), table[:, :3], table[:, -3:] if table.shape[1] >= 6 else None)
-
-
-def read_gltf(path: Path) -> Scan:
-    """All vertices of the meshes and clouds of a glTF scene; needs trimesh.
-
-    It is in metres and y up by definition. Parts without colours are grey beside others.
-    """
-    scene = optional_module('trimesh', path).load(str(path), force='scene', process=False)
-    parts = [scan_of(part, str(path)) for part in scene.dump() if len(part.vertices)]
-    if not parts:
-        raise RawDataError(path, 'no vertices', 'a mesh or a cloud', 'Export it again')
-    colors = None
-    if any(part.colors is not None for part in parts):
-        colors = np.concatenate([
-            np.full(part.coords.shape, 128, np.uint8) if part.colors is None else part.colors
-            for part in parts])
-    coords = np.concatenate([part.coords for part in parts])
-    return _with_gltf_frame(path, Scan(str(path), coords, colors))
-
-
-def sample_mesh(path: Path, count: int) -> Scan:
-    """Points spread evenly over the surfaces of a mesh, the same in every run; needs trimesh.
-
-    Args:
-        path: ``.obj``, ``.glb``, ``.gltf`` or ``.ply`` with faces.
-        count: how many.
-    """
-    mesh = _load_mesh(path)
-    if not hasattr(mesh, 'faces') or len(mesh.faces) == 0:
-        raise RawDataError(path, 'no faces', 'a mesh', 'Leave out --mesh-samples')
-    trimesh = optional_module('trimesh', path)
-    points, faces = trimesh.sample.sample_surface(mesh, count, seed=0)
-    colors = None
-    if getattr(mesh.visual, 'kind', None) is not None:
-        colors = np.asarray(mesh.visual.to_color().face_colors if mesh.visual.kind == 'texture'
-                            else mesh.visual.face_colors)[faces, :3]
-    return _with_gltf_frame(path, Scan(str(path), np.asarray(points), colors))
-
-
-def _load_mesh(path: Path):
-    return optional_module('trimesh', path).load(str(path), force='mesh', process=False)
-
-
-def _with_gltf_frame(path: Path, scan: Scan) -> Scan:
-    if path.suffix.lower() not in ('.glb', '.gltf'):
-        return scan
-    return Scan(scan.name, scan.coords, scan.colors, units='m', up='y')

@@ -1,25 +1,29 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Any file with points in it, found and read; what is wrong with it, in one line."""
 import glob
+import os
 import stat
+import struct
+import traceback
 import zipfile
-from collections.abc import Iterable
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..datasets.preparation.custom_columns import ColumnNames
 from ..datasets.preparation.custom_files import ENDINGS as TABLE_ENDINGS
 from ..datasets.preparation.custom_files import read_scan as read_table
-from ..datasets.preparation.errors import RawDataError
-from .formats import (
-    read_bin,
-    read_gltf,
-    read_las,
-    read_obj,
-    read_pcd,
-    refuse_bomb,
-    sample_mesh,
+from ..datasets.preparation.errors import RawDataError, words_of
+from ..datasets.preparation.scan_folders import (
+    ARRAY_FOLDERS,
+    arrays_in,
+    is_companion,
+    is_scan,
+    scans_in,
+    why_out_of_reach,
 )
+from .formats import read_bin, read_las, read_obj, read_pcd, refuse_bomb
+from .meshes import read_gltf, sample_mesh
 from .scan import Scan
 
 MESHES = ('.obj', '.glb', '.gltf')
@@ -28,7 +32,13 @@ _MAGIC = {
     b'ply\n': '.ply', b'ply\r': '.ply', b'LASF': '.las', b'\x93NUM': '.npy', b'PK\x03\x04': '.npz',
     b'glTF': '.glb', b'# .P': '.pcd',
 }  # fmt: skip
+_ARCHIVES = {
+    b'\x1f\x8b': 'packed by gzip', b'BZh': 'packed by bzip2', b'\xfd7zXZ': 'packed by xz',
+    b'\x28\xb5\x2f\xfd': 'packed by zstd', b'7z\xbc\xaf\x27\x1c': 'a 7z archive',
+    b'Rar!': 'a rar archive',
+}  # fmt: skip
 _SAME = {'.laz': '.las'}
+_MALFORMED = (ValueError, EOFError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 def find_scans(source: Any) -> list:
@@ -36,8 +46,9 @@ def find_scans(source: Any) -> list:
 
     Args:
         source: a path; a folder, of which all files with an ending of ``ENDINGS`` are taken, by
-            name, folders in it left alone; a pattern with ``*``, ``?`` or ``[``; anything that
-            ``scan_of`` reads; a list or tuple of these.
+            name, and the folders in it with a file an array, see ``scans_in``; other folders in
+            it are left alone; a pattern with ``*``, ``?`` or ``[``; anything that ``scan_of``
+            reads; a list or tuple of these.
 
     Returns:
         Paths and objects.
@@ -52,18 +63,19 @@ def find_scans(source: Any) -> list:
     path = Path(source)
     try:
         if path.is_dir():
-            found: Iterable[Path] = sorted(path.iterdir())
-        elif path.exists() or not glob.has_magic(str(source)):
+            scans, _ = scans_in(path, ENDINGS)
+        elif os.path.lexists(path) or not glob.has_magic(str(source)):
             return [path]
         else:
             found = map(Path, sorted(glob.glob(str(source), recursive=True)))
-        scans = [p for p in found if p.suffix.lower() in ENDINGS and not p.is_dir()]
+            scans = [p for p in found if arrays_in(p) or is_scan(p, ENDINGS) and not p.is_dir()]
     except OSError as error:
         raise RawDataError(
             path, error.strerror or str(error), 'a scan', 'Correct the path') from None
     if not scans:
         raise RawDataError(
-            path, 'no scan', f'files that end with {" ".join(ENDINGS)}', 'Correct the path')
+            path, 'no scan', f'files that end with {" ".join(ENDINGS)}, or {ARRAY_FOLDERS}',
+            'Correct the path')
     return scans
 
 
@@ -71,7 +83,8 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
     """Read a scan of any format. Labels in it are passed over.
 
     Args:
-        path: the file. Its content decides where it contradicts the ending.
+        path: the file. Its content decides where it contradicts the ending. Or a folder with a
+            file an array, as a whole or by its coord.npy.
         columns: what the columns of a table without names are, '-' for one to pass over.
         mesh_samples: of a mesh, take so many points of its surfaces; 0: its vertices.
 
@@ -79,6 +92,12 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
         RawDataError: whatever is wrong with it, and nothing else.
     """
     path = Path(path)
+    arrays = arrays_in(path.parent) if path.suffix == '.npy' else {}
+    if path in arrays.values():
+        if is_companion(path):
+            raise RawDataError(
+                path, f'belongs to {next(iter(arrays.values()))}', 'places', 'Give the folder')
+        path = path.parent
     try:
         ending, notes = _kind(path)
         scan = _read(path, ending, ColumnNames(columns=columns, labels=False), mesh_samples)
@@ -86,25 +105,42 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
         raise
     except OSError as error:
         raise RawDataError(
-            path, error.strerror or _first_line(error), 'a file that can be read',
+            path, why_out_of_reach(path) or error.strerror or words_of(error),
+            'a file that can be read',
             'Correct the path, or its rights') from None
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # other people's readers; a panic of Rust's is no Exception
+    except MemoryError:
         raise RawDataError(
-            path, f'cannot be read as {ending} ({_first_line(error)})', 'a whole file',
+            path, 'more than the memory takes', 'a scan that fits into it',
+            'Thin it, or cut it into pieces') from None
+    except _MALFORMED as error:
+        raise RawDataError(
+            path, f'cannot be read as {ending} ({words_of(error)})', 'a whole file',
             'Export it again') from None
+    except Exception as error:  # the file may be as it should, and other scans go on
+        raise RawDataError(
+            path, f'{type(error).__name__} in {_place_of(error)}', 'to read it, or to say why not',
+            'This is a fault of the program, please report it with this line') from error
     return Scan(scan.name, scan.coords, scan.colors, scan.units, scan.up, (*scan.notes, *notes))
 
 
 def _kind(path: Path) -> tuple[str, tuple[str, ...]]:
     """The ending that a file should have, and a remark if it has another one."""
+    if arrays_in(path):
+        return 'folder', ()
     if not stat.S_ISREG(path.stat().st_mode):
         raise RawDataError(path, 'no ordinary file', 'a scan', 'Give the files one by one')
     ending = path.suffix.lower()
     ending = _SAME.get(ending, ending)
     with open(path, 'rb') as file:
-        magic = _MAGIC.get(file.read(4))
+        head = file.read(24)
+    magic = _MAGIC.get(head[:4])
+    if magic == '.npz' and not _has_arrays(path):
+        _refuse_archive(path, 'a zip archive without .npy files')
+    if head.startswith(b'version https://git-lfs'):
+        raise RawDataError(path, 'the pointer of Git LFS', 'the file itself', 'git lfs pull')
+    for beginning, what in _ARCHIVES.items():
+        if head.startswith(beginning):
+            _refuse_archive(path, what)
     if magic is not None and magic != ending:
         return magic, (f'named {path.suffix or "without an ending"}, but a {magic} file; read so',)
     if ending not in ENDINGS:
@@ -115,9 +151,26 @@ def _kind(path: Path) -> tuple[str, tuple[str, ...]]:
     return ending, ()
 
 
+def _has_arrays(path: Path) -> bool:
+    """Whether a zip archive has arrays in it, or may have had before it was damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith('.npy') for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return path.suffix.lower() == '.npz'
+
+
+def _refuse_archive(path: Path, what: str) -> NoReturn:
+    ending = path.suffix.lower()
+    is_known = ending in ENDINGS or not ending
+    raise RawDataError(
+        path, what if is_known else f'ending {path.suffix!r} is not read: {what}',
+        ', '.join(ENDINGS), 'Unpack it and give the scans in it, or export them as .ply')
+
+
 def _read(path: Path, ending: str, names: ColumnNames, mesh_samples: int) -> Scan:
     if mesh_samples and ending in (*MESHES, '.ply'):
-        return sample_mesh(path, mesh_samples)
+        return sample_mesh(path, mesh_samples, ending)
     if ending == '.pcd':
         return read_pcd(path, names)
     if ending == '.las':
@@ -135,6 +188,7 @@ def _read(path: Path, ending: str, names: ColumnNames, mesh_samples: int) -> Sca
     return Scan(str(path), found.coords, found.colors)
 
 
-def _first_line(error: BaseException) -> str:
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return text[:160]
+def _place_of(error: BaseException) -> str:
+    """File and line where an error was raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f'{Path(frame.filename).name}:{frame.lineno}'

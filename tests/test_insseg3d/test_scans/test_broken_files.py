@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from insseg3d.datasets.preparation.errors import RawDataError
-from insseg3d.scans import Assumptions, look_at, read_scan
+from insseg3d.scans import Assumptions, look_at, read_scan, reading
 
 RANDOM = np.random.default_rng(0)
 ROOM = np.c_[RANDOM.random((200, 3)) * (4, 5, 2.5), RANDOM.integers(0, 256, (200, 3))]
@@ -46,6 +46,10 @@ def npz(**arrays):
     return file.getvalue()
 
 
+class Panic(BaseException):
+    """As those of Rust's."""
+
+
 class Bomb:
     """Makes a file when it is unpickled."""
 
@@ -60,6 +64,20 @@ def npz_bomb():
             for _ in range(300):
                 member.write(bytes(2**20))
     return file.getvalue()
+
+
+def zipped(*names):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w') as archive:
+        for name in names:
+            archive.writestr(name, bytes(500))
+    return file.getvalue()
+
+
+def laz_of_chunks(chunks, place=383):
+    """A LAZ header, where the table of chunks lies, and its beginning."""
+    head = las_header(100, compressed=True)
+    return head + struct.pack('<q2I', place, 0, chunks) + struct.pack('<q', 383)
 
 
 def las_header(points, *, size=375, kind=0, record=20, compressed=False):
@@ -147,6 +165,15 @@ CASES = [
     ('bomb.npz', npz_bomb(), 'announce'),
     ('truncated.npz', npz(points=ROOM)[:-60], 'whole file'),
     ('other_arrays.npz', npz(image=np.zeros((4, 4, 3)), mask=np.zeros(4)), 'coordinates called'),
+    ('notes.npz', zipped('notes.txt'), 'a zip archive without .npy files'),
+    ('scans.ply', zipped('room.ply'), 'a zip archive without .npy files'),
+    ('phone.usdz', zipped('model.usdc'), "ending '.usdz' is not read: a zip archive without .npy"),
+    ('map.kmz', zipped('doc.kml', 'scan.ply'), "ending '.kmz' is not read: a zip archive"),
+    ('broken.zip', b'PK\x03\x04' + bytes(300), "ending '.zip' is not read"),
+    ('scan.ply.gz', b'\x1f\x8b\x08' + bytes(30), "ending '.gz' is not read: packed by gzip"),
+    ('packed.ply', b'\x1f\x8b\x08' + bytes(30), 'packed by gzip'),
+    ('scan.7z', b'7z\xbc\xaf\x27\x1c' + bytes(30), "ending '.7z' is not read: a 7z archive"),
+    ('pointer.ply', b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n', 'Git LFS'),
     ('not_a_zip.npz', b'PK\x03\x04' + bytes(300), 'whole file'),
     ('letters.txt', b'x y z\n1 2 three\n', 'three'),
     ('uneven.csv', b'x,y,z\n1,2,3\n4,5\n', 'line 3'),
@@ -167,6 +194,9 @@ CASES = [
     ('scan', b'1 2 3\n', "ending ''"),
     ('header.las', las_header(10**6), 'cut off'),
     ('bomb.laz', las_header(10**12, compressed=True), ''),
+    ('chunks.laz', laz_of_chunks(2**32 - 1), '4294967295 chunks'),
+    ('chunks_at_end.laz', laz_of_chunks(2**31, -1), '2147483648 chunks'),
+    ('chunks_nowhere.laz', laz_of_chunks(1, 2**40), 'no table of chunks'),
     ('short.las', b'LASF' + bytes(20), ''),
     ('text.las', b'1 2 3\n', 'no LAS header'),
     ('cut.pcd', pcd(body=bytes(100)), 'cut off'),
@@ -189,6 +219,8 @@ def test_a_clear_line_or_the_right_points(name, content, expected, tmp_path, mon
     path.write_bytes(content)
     if name == 'one_point.pcd':
         pytest.importorskip('pypcd4')
+    if name.startswith('chunks'):
+        pytest.importorskip('lazrs')
     if isinstance(expected, int):
         ready = look_at(read_scan(path), voxel_size=0.02)
         assert len(ready.points) == expected and np.isfinite(ready.points).all()
@@ -200,6 +232,7 @@ def test_a_clear_line_or_the_right_points(name, content, expected, tmp_path, mon
         assert expected in message or 'is not installed' in message
         assert str(path) in message and '\n' not in message
         assert '; expected ' in message and len(message) < 1000
+        assert 'fault of the program' not in message and "' object" not in message
     assert not (tmp_path / 'was_executed').exists()
 
 
@@ -262,3 +295,66 @@ def test_colours_that_are_none_can_be_passed_over(tmp_path):
     scan = read_scan(tmp_path / 'scan.npy')
     ready = look_at(scan, Assumptions(color_range='none'))
     assert (ready.points[:, 3:] == 127.5).all() and not any(r.guessed for r in ready.remarks)
+
+
+@pytest.mark.parametrize('error', [
+    TypeError("'NoneType' object is not subscriptable"), AttributeError('x'), NameError('x'),
+    KeyError('x'), ZeroDivisionError(), AssertionError()])
+def test_a_fault_of_ours_is_not_said_of_the_file(error, tmp_path, monkeypatch):
+    (tmp_path / 'scan.ply').write_bytes(ply())
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(reading, 'read_table', fail)
+    with pytest.raises(RawDataError, match='fault of the program, please report it') as caught:
+        read_scan(tmp_path / 'scan.ply')
+    message = str(caught.value)
+    assert f'scan.ply: {type(error).__name__} in test_broken_files.py:' in message
+    assert 'NoneType' not in message and caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize('module, name', [
+    ('pypcd4', 'cloud.pcd'), ('laspy', 'cloud.las'), ('trimesh', 'mesh.obj')])
+@pytest.mark.parametrize('error, words', [
+    (AttributeError("'NoneType' object has no attribute 'faces'"), '(AttributeError)'),
+    (KeyError('x'), '(KeyError)'), (ValueError('bad scale'), '(bad scale)'), (Panic(), '(Panic)')])
+def test_a_failing_reader_of_others_is_named(module, name, error, words, tmp_path, monkeypatch):
+    library = pytest.importorskip(module)
+    content = {'cloud.pcd': pcd(200, 'ascii', b''), 'mesh.obj': b'v 0 0 0\n',
+               'cloud.las': las_header(0)}[name]
+    (tmp_path / name).write_bytes(content)
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(*{
+        'pypcd4': lambda: (library.PointCloud, 'from_path'), 'laspy': lambda: (library, 'open'),
+        'trimesh': lambda: (library, 'load')}[module](), fail)
+    with pytest.raises(RawDataError) as caught:
+        read_scan(tmp_path / name, mesh_samples=10)
+    assert f'{name}: cannot be read' in str(caught.value)
+    assert f'{module} fails on it {words}' in str(caught.value)
+
+
+def test_what_does_not_fit_into_memory(tmp_path, monkeypatch):
+    (tmp_path / 'scan.ply').write_bytes(ply())
+
+    def fail(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(reading, 'read_table', fail)
+    with pytest.raises(RawDataError, match='more than the memory takes'):
+        read_scan(tmp_path / 'scan.ply')
+
+
+def test_las_points_in_one_place_that_announce_an_extent(tmp_path):
+    laspy = pytest.importorskip('laspy')
+    las = laspy.LasData(laspy.LasHeader(point_format=0, version='1.2'))
+    las.x, las.y, las.z = ROOM[:, :3].T
+    las.write(tmp_path / 'scan.las')
+    content = bytearray((tmp_path / 'scan.las').read_bytes())
+    struct.pack_into('<3d', content, 131, 0, 0, 0)  # scales
+    (tmp_path / 'scan.las').write_bytes(content)
+    with pytest.raises(RawDataError, match='200 points in one place; expected'):
+        read_scan(tmp_path / 'scan.las')

@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Reading people's own scans: .ply, .npz, .npy, and text (.txt, .csv, .xyz, .pts)."""
 
-import zipfile
-import zlib
+import re
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ from .custom_columns import (
     plain_name,
 )
 from .custom_text import read_text_table
-from .errors import DOWNLOAD_AGAIN, RawDataError
+from .errors import DOWNLOAD_AGAIN, RawDataError, words_of
 from .ply import read_ply_vertices
+from .scan_folders import files_of, is_there
 
 TEXTS = ('.txt', '.csv', '.xyz', '.pts')
 ENDINGS = ('.ply', '.npz', '.npy', *TEXTS)
@@ -31,7 +32,7 @@ def read_scan(path: Path, names: ColumnNames, *, ending: str | None = None) -> S
     """Read a scan of any of the formats.
 
     Args:
-        path: the file.
+        path: the file, or a folder with a file an array.
         names: how to find the columns.
         ending: of ``ENDINGS``, what the file is; None: its own ending says it.
 
@@ -47,6 +48,8 @@ def read_scan(path: Path, names: ColumnNames, *, ending: str | None = None) -> S
 
 
 def _read(path: Path, names: ColumnNames, ending: str) -> ScanColumns:
+    if is_there(path, stat.S_ISDIR):
+        return _from_folder(path, names)
     if ending == '.ply':
         return find_columns(read_ply_vertices(path), path, names)
     if ending == '.npy':
@@ -66,12 +69,22 @@ def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
         if isinstance(content, np.ndarray):
             return content
         with content:
-            return {name: content[name] for name in content.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            arrays = {name: content[name] for name in content.files}
+    except OSError:
+        raise
+    except Exception as error:  # numpy's readers raise whatever they stumble over
         raise RawDataError(
-            path, f'cannot be read ({error})', 'a whole file of numpy.save or numpy.savez',
+            path, f'cannot be read ({words_of(error)})',
+            'a whole file of numpy.save or numpy.savez',
             'Write it again; arrays of Python objects are not read',
         ) from None  # fmt: skip
+    arrays = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+    if not arrays:  # numpy takes every zip archive for one of its own
+        raise RawDataError(
+            path, 'a zip archive without .npy files', 'arrays of numpy.savez',
+            'Unpack it, and give the scans in it',
+        )  # fmt: skip
+    return arrays
 
 
 def _from_array(array: np.ndarray, path: Path, names: ColumnNames) -> ScanColumns:
@@ -121,6 +134,24 @@ def _from_archive(arrays: dict[str, np.ndarray], path: Path, names: ColumnNames)
             'Write coordinates and labels of the same points',
         )  # fmt: skip
     return find_columns({n: a for n, a in fields.items() if len(a) == num_points}, path, names)
+
+
+def _from_folder(folder: Path, names: ColumnNames) -> ScanColumns:
+    """Arrays that lie in files of their own; the labels may be called segment, or segment20."""
+    arrays = {path.stem: _load(path) for path in files_of(folder, labels=names.labels)}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.names:
+            raise RawDataError(
+                folder / f'{name}.npy', 'several arrays', 'one of numbers', 'Write it again')
+    segments = [name for name in arrays if re.fullmatch(r'segment\d*', name)]
+    if len(segments) > 1 and names.semantic is None:
+        raise RawDataError(
+            folder, f'labels {", ".join(segments)}', 'one of them',
+            f'Say which with --semantic-name, e.g. --semantic-name {segments[0]}',
+        )  # fmt: skip
+    if segments and names.semantic is None:
+        arrays['semantic'] = arrays.pop(segments[0])
+    return _from_archive(arrays, folder, names)
 
 
 def _named(columns: tuple[str, ...], table: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Reading the vertices of PLY files: ascii and binary, either byte order, any properties."""
+"""Reading PLY files: ascii and binary, either byte order, any properties, lists of any length."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,7 +106,7 @@ def read_header(content: bytes, path: Path) -> Header:
                 raise KeyError(words[0])
         except (IndexError, KeyError, ValueError):
             raise RawDataError(
-                path, f'header line {line!r}', 'a line of the PLY format', DOWNLOAD_AGAIN
+                path, f'header line {line[:80]!r}', 'a line of the PLY format', DOWNLOAD_AGAIN
             ) from None
     for element in elements:
         names = [name for name, _, _ in element.properties]
@@ -126,6 +127,13 @@ def _count(word: str) -> int:
     return int(word)
 
 
+class List(NamedTuple):
+    """A list property of all rows of an element: values (Σ lengths,), lengths (rows,) int64."""
+
+    values: np.ndarray
+    lengths: np.ndarray
+
+
 def read_ply_vertices(path: Path) -> dict[str, np.ndarray]:
     """Read the vertices of a PLY file.
 
@@ -140,147 +148,199 @@ def read_ply_vertices(path: Path) -> dict[str, np.ndarray]:
         FileNotFoundError: no such file.
         RawDataError: not a PLY file, or cut off, also if only behind the vertices.
     """
-    content = path.read_bytes()
-    header = read_header(content, path)
-    vertices = header.vertices(path)
-    if not header.byte_order:
-        names = [name for name, _ in vertices.scalars()]
-        return dict(zip(names, _ascii_rows(content[header.num_bytes :], header, path).T))
-    places = _places(content, header, path)
-    kinds = [(name, np.dtype(header.byte_order + kind)) for name, kind in vertices.scalars()]
-    if places is None:
-        rows = np.frombuffer(content, kinds, count=vertices.count, offset=header.num_bytes)
-        return {name: rows[name] for name, _ in kinds}
-    numbers = np.frombuffer(content, np.uint8)
-    found = {}
-    for column, (name, kind) in zip(places.T, kinds):
-        found[name] = numbers[column[:, None] + np.arange(kind.itemsize)].view(kind)[:, 0]
-    return found
+    found = read_ply(path, ('vertex',))['vertex']
+    return {name: values for name, values in found.items() if not isinstance(values, List)}
 
 
-def _places(content: bytes, header: Header, path: Path) -> np.ndarray | None:
-    """Where the values of binary vertices lie; None if all their rows have the same size.
+def read_ply(path: Path, names: Collection[str]) -> dict[str, dict[str, np.ndarray | List]]:
+    """Read some elements of a PLY file.
+
+    Args:
+        path: the file, with 'vertex' as its first element.
+        names: of the elements.
 
     Returns:
-        ``(V, properties)`` bytes from the beginning of the file, without lists.
+        Name → property → ``(rows,)`` values, or a :class:`List`; of the elements that there are.
 
     Raises:
-        RawDataError: the rows of all elements do not fit into the file.
+        FileNotFoundError: no such file.
+        RawDataError: not a PLY file, or cut off, whatever the part that is missing.
     """
+    content = path.read_bytes()
+    header = read_header(content, path)
+    header.vertices(path)
+    read = _read_binary if header.byte_order else _read_ascii
+    return read(content, header, path, names)
+
+
+def _read_binary(
+    content: bytes, header: Header, path: Path, names: Collection[str]
+) -> dict[str, dict[str, np.ndarray | List]]:
     # Before anything is made so large.
     expected = sum(element.count * element.min_row_bytes() for element in header.elements)
-    found, end, places = len(content) - header.num_bytes, header.num_bytes, None
-    for element in header.elements if found >= expected else ():
+    size, end, found = len(content) - header.num_bytes, header.num_bytes, {}
+    for element in header.elements if size >= expected else ():
+        first = end
         if element.is_fixed():
             end += element.count * element.min_row_bytes()
+            if element.name in names and element.properties and end <= len(content):
+                kinds = [(n, header.byte_order + kind) for n, kind in element.scalars()]
+                rows = np.frombuffer(content, kinds, count=element.count, offset=first)
+                found[element.name] = {name: rows[name] for name, _ in kinds}
         elif end <= len(content):
-            is_vertex = element is header.elements[0]
-            kept = np.empty((is_vertex * element.count, len(element.scalars())), dtype=np.int64)
-            end, row = _walk(
-                np.frombuffer(content, np.uint8), end, element.count,
-                np.array([np.dtype(kind).itemsize for _, kind, _ in element.properties]),
-                np.array([np.dtype(entry or 'V0').itemsize for _, _, entry in element.properties]),
-                np.array([kind[0] == 'i' for _, kind, _ in element.properties]),
-                header.byte_order == '>', kept,
-            )  # fmt: skip
-            if end < 0:
-                raise RawDataError(
-                    path, f'row {row} of element {element.name} has a list of negative length',
-                    '0 or more', DOWNLOAD_AGAIN,
-                )  # fmt: skip
-            places = kept if is_vertex else places
+            end, found[element.name] = _read_lists(
+                content, element, header.byte_order, end, path, is_kept=element.name in names)
     expected = max(expected, end - header.num_bytes)
-    if found < expected:
+    if size < expected:
         announced = ', '.join(f'{element.count} × {element.name}' for element in header.elements)
         raise RawDataError(
             path,
-            f'cut off, {found} bytes follow the header, which announces {announced}',
+            f'cut off, {size} bytes follow the header, which announces {announced}',
             f'at least {expected}',
             DOWNLOAD_AGAIN,
         )
-    return places
+    return found
+
+
+def _read_lists(
+    content: bytes, element: Element, order: str, first: int, path: Path, *, is_kept: bool
+) -> tuple[int, dict[str, np.ndarray | List]]:
+    """Read a binary element with lists.
+
+    Returns:
+        Where it ends, beyond the content if it was cut off; its properties, if they are kept.
+
+    Raises:
+        RawDataError: a list of negative length.
+    """
+    kinds = [np.dtype(order + (entry or kind)) for _, kind, entry in element.properties]
+    counts = [np.dtype(kind if entry else 'V0') for _, kind, entry in element.properties]
+    numbers = np.frombuffer(content, np.uint8)
+    places = np.empty((is_kept * element.count, len(kinds)), dtype=np.int64)
+    lengths = np.empty_like(places)
+    end, row = _walk(
+        numbers, first, element.count, np.array([kind.itemsize for kind in counts]),
+        np.array([kind.itemsize for kind in kinds]),
+        np.array([kind.kind == 'i' for kind in counts]), order == '>', places, lengths,
+    )  # fmt: skip
+    if end < 0:
+        raise RawDataError(
+            path, f'row {row} of element {element.name} has a list of negative length',
+            '0 or more', DOWNLOAD_AGAIN,
+        )  # fmt: skip
+    found = {}
+    for k, (name, _, entry) in enumerate(element.properties if is_kept and row == element.count
+                                         and end <= len(content) else ()):
+        counted = lengths[:, k]
+        within = np.arange(counted.sum()) - np.repeat(np.cumsum(counted) - counted, counted)
+        starts = np.repeat(places[:, k], counted) + within * kinds[k].itemsize
+        values = numbers[starts[:, None] + np.arange(kinds[k].itemsize)].view(kinds[k])[:, 0]
+        found[name] = List(values, counted) if entry else values
+    return end, found
 
 
 @compiled
-def _walk(content, position, count, sizes, entries, signed, is_big, places):
+def _walk(content, position, count, counts, entries, signed, is_big, places, lengths):
     """Go from row to row of a binary element with lists.
 
     Args:
         content: ``(bytes,)`` uint8.
         position: where its first row begins.
         count: number of rows.
-        sizes: ``(properties,)`` bytes of each, of a list those of its length.
-        entries: ``(properties,)`` bytes of a list's entry, 0 if it is none.
+        counts: ``(properties,)`` bytes of a list's length, 0 if it is none.
+        entries: ``(properties,)`` bytes of a value.
         signed: ``(properties,)`` whether a list's length has a sign.
         is_big: whether the first byte counts most.
-        places: ``(count, scalars)`` is filled with where values lie, or ``(0, scalars)``.
+        places: ``(count, properties)`` is filled with where the first value lies; or no rows.
+        lengths: likewise with the number of values.
 
     Returns:
         Where the last row ends, beyond the content if it was cut off, -1 after a negative length;
         and the row.
     """
     for row in range(count):
-        column = 0
-        for k in range(len(sizes)):
-            size = sizes[k]
+        for k in range(len(counts)):
+            size = counts[k]
             if position + size > len(content):
                 return position + size, row
-            if entries[k] == 0:
-                if row < len(places):
-                    places[row, column] = position
-                column += 1
-                position += size
-                continue
             length = 0
             for byte in range(size):
                 place = position + (byte if is_big else size - 1 - byte)
                 length = length * 256 + np.int64(content[place])
             if signed[k] and length >> (8 * size - 1):
                 return -1, row
+            if size == 0:
+                length = 1
+            if row < len(places):
+                places[row, k] = position + size
+                lengths[row, k] = length
             position += size + length * entries[k]
     return position, count
 
 
-def _ascii_rows(body: bytes, header: Header, path: Path) -> np.ndarray:
-    """The vertices of an ascii file, ``(V, properties)`` float64, without lists."""
-    vertices = header.vertices(path)
-    lines = body.splitlines()
+def _read_ascii(
+    content: bytes, header: Header, path: Path, names: Collection[str]
+) -> dict[str, dict[str, np.ndarray | List]]:
+    lines = content[header.num_bytes :].splitlines()
     num_lines = sum(element.count for element in header.elements)
     if len(lines) < num_lines:
         raise RawDataError(
             path, f'cut off, {len(lines)} lines follow the header', f'{num_lines}', DOWNLOAD_AGAIN
         )
-    is_list = [entry is not None for _, _, entry in vertices.properties]
-    width = len(is_list)
-    rows = np.empty((vertices.count, width - sum(is_list)))
-    for row, line in enumerate(lines[: vertices.count]):
+    found, first = {}, 0
+    for element in header.elements:
+        if element.name in names:
+            rows = lines[first : first + element.count]
+            read = _ascii_rows if element.is_fixed() else _ascii_lists
+            found[element.name] = read(rows, element, path)
+        first += element.count
+    return found
+
+
+def _ascii_rows(lines: list[bytes], element: Element, path: Path) -> dict[str, np.ndarray]:
+    width = len(element.properties)
+    rows = np.empty((len(lines), width))
+    for row, line in enumerate(lines):
         try:
-            words = line.split() if width == rows.shape[1] else _scalar_words(line, is_list)
-            if len(words) != rows.shape[1]:  # numpy would spread a single number over the row
+            words = line.split()
+            if len(words) != width:  # numpy would spread a single number over the row
                 raise ValueError(words)
             rows[row] = [number(word) for word in words]
         except ValueError:
-            text = line[:60].decode('ascii', errors='replace')
-            expected = f'{width} numbers'
-            if any(is_list):
-                expected = f'{rows.shape[1]} numbers, and of a list property its length first'
-            raise RawDataError(
-                path, f'vertex {row} reads {text!r}', expected, DOWNLOAD_AGAIN
-            ) from None
-    return rows
+            raise _odd_line(path, element, row, line, f'{width} numbers') from None
+    return {name: rows[:, k] for k, (name, _, _) in enumerate(element.properties)}
 
 
-def _scalar_words(line: bytes, is_list: list[bool]) -> list[bytes]:
-    """The words of a line that belong to no list; ValueError if there are too many or too few."""
-    words, found, place = line.split(), [], 0
-    for listed in is_list:
-        word = words[place] if place < len(words) else b''
-        length = int(word) if listed else 0
-        if length < 0 or not word:
-            raise ValueError(line)
-        if not listed:
-            found.append(word)
-        place += 1 + length
-    if place != len(words):
-        raise ValueError(line)
-    return found
+def _ascii_lists(
+    lines: list[bytes], element: Element, path: Path
+) -> dict[str, np.ndarray | List]:
+    values: list[list[float]] = [[] for _ in element.properties]
+    lengths = np.ones((len(lines), len(values)), dtype=np.int64)
+    for row, line in enumerate(lines):
+        words, place = line.split(), 0
+        try:
+            for k, (_, _, entry) in enumerate(element.properties):
+                if entry:
+                    lengths[row, k] = int(words[place])
+                    place += 1
+                end = place + lengths[row, k]
+                if end < place or end > len(words):
+                    raise ValueError(line)
+                values[k] += [number(word) for word in words[place:end]]
+                place = end
+            if place != len(words):
+                raise ValueError(line)
+        except (ValueError, IndexError, OverflowError):
+            expected = f'{len(element.scalars())} numbers, and of a list property its length first'
+            raise _odd_line(path, element, row, line, expected) from None
+    return {
+        name: List(np.array(values[k]), lengths[:, k]) if entry else np.array(values[k])
+        for k, (name, _, entry) in enumerate(element.properties)
+    }
+
+
+def _odd_line(
+    path: Path, element: Element, row: int, line: bytes, expected: str
+) -> RawDataError:
+    text = line[:60].decode('ascii', errors='replace')
+    return RawDataError(path, f'{element.name} {row} reads {text!r}', expected, DOWNLOAD_AGAIN)
