@@ -17,12 +17,14 @@ import hashlib
 import sys
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis.inferencer import InstanceSeg3DInferencer
 from insseg3d.apis.inferencer_batch import (
+    INDEX,
     folder_names,
     gather,
     list_scans,
@@ -30,6 +32,7 @@ from insseg3d.apis.inferencer_batch import (
     process_rank,
     run_batch,
     share_of,
+    taken_in,
 )
 from insseg3d.apis.inferencer_files import (
     Outcome,
@@ -41,6 +44,7 @@ from insseg3d.apis.inferencer_files import (
 from insseg3d.apis.inferencer_models import choose_model
 from insseg3d.apis.inferencer_tiles import Tiling
 from insseg3d.datasets.preparation.custom import UNITS, UP_AXES
+from insseg3d.datasets.preparation.errors import visible
 from insseg3d.scans import COLOR_RANGES, ENDINGS, Assumptions
 from insseg3d.visualization import render_views, save_png, write_instance_ply
 
@@ -88,9 +92,8 @@ def tiling_of(args):
 def make_inferencer(args):
     device = args.device
     rank = process_rank()[0]
-    if device == 'cuda' or device is None:
-        import torch
-        device = f'cuda:{rank % torch.cuda.device_count()}' if torch.cuda.is_available() else device
+    if device in ('cuda', None) and torch.cuda.is_available():
+        device = f'cuda:{rank % torch.cuda.device_count()}'
     return InstanceSeg3DInferencer(
         *args.chosen, device,
         assumptions=Assumptions(args.units, args.up, args.color_range, args.strict),
@@ -133,11 +136,13 @@ def infer_one(args, scan):
     write_instance_ply(args.out, original_scene(result), classes=result.classes)
     if args.picture:
         save_png(args.picture, render_views(upright_scene(result)))
-    tell(Outcome(str(scan), '', 'done', f'{summary(result)}; written to {args.out}'), result)
+    message = f'{summary(result)}; written to {args.out}'
+    tell(Outcome(visible(str(scan)), '', 'done', message), result)
 
 
 def main(argv=None):
     args = parse_args(argv)
+    sys.stdout.reconfigure(errors='backslashreplace')  # names may hold what is no text
     rank, world = process_rank()
     try:
         args.chosen = choose_model(args.model, args.weights)
@@ -147,10 +152,10 @@ def main(argv=None):
             if len(args.scans) != 1 or len(scans) != 1 or world != 1:
                 raise ValueError('--picture, and a .ply as --out, take a single scan')
             if args.out.suffix.lower() != '.ply':
-                args.out = args.out / f'{scans[0].stem}_instances.ply'
+                args.out = args.out / f'{folder_names(scans)[scans[0]]}_instances.ply'
             infer_one(args, scans[0])
             return 0
-        names = folder_names(scans)
+        names = folder_names(scans, taken_in(args.out))
         mine = share_of(scans, rank, world)
         args.out.mkdir(parents=True, exist_ok=True)
         quiet = None if rank == 0 and len(mine) > 1 else True  # None: shown on a terminal only
@@ -165,13 +170,16 @@ def main(argv=None):
         sys.exit(failed(args, error))
     for outcome in outcomes if rank == 0 else ():
         tell(outcome, None)
-    order = {str(scan): k for k, scan in enumerate(scans)}
+    order = {visible(str(scan)): k for k, scan in enumerate(scans)}
     outcomes += sorted(gather(done), key=lambda outcome: order[outcome.scan])
     if rank == 0:
         title = f'Objects found by {args.model or Path(args.weights).name}'
-        write_index(args.out / 'index.html', outcomes, title)
+        try:
+            write_index(args.out / INDEX, outcomes, title)
+        except OSError as error:
+            sys.exit(failed(args, error))
         count = sum(outcome.state == 'failed' for outcome in outcomes)
-        print(f'{len(outcomes) - count} scans done, {count} failed; see {args.out / "index.html"}')
+        print(f'{len(outcomes) - count} scans done, {count} failed; see {args.out / INDEX}')
     return int(any(outcome.state == 'failed' for outcome in outcomes))
 
 

@@ -5,6 +5,7 @@
         --leaf configs/my_scans.py
 """
 
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -59,10 +60,11 @@ def main() -> int:
         if args.leaf:
             try:
                 written = write_leaf(args.leaf, args.out, voxel_size=args.voxel_size)
-            except ValueError as error:
+            except (OSError, ValueError) as error:
                 print(error, file=sys.stderr)
                 return 1
-            print(f'{args.leaf} trains on it: python tools/train.py {args.leaf}' if written else
+            command = shlex.join(['python', 'tools/train.py', str(args.leaf)])
+            print(f'{args.leaf} trains on it: {command}' if written else
                   f'{args.leaf} is another config and was left as it is; remove it for a new one')
     return status
 

@@ -29,6 +29,8 @@ def run(prepare: Callable[..., Report]) -> int:
     Args:
         prepare: takes ``on_start`` and ``on_scene``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors='backslashreplace')  # names may hold what is no text
     bar = None
 
     def start(num_scenes: int) -> None:

@@ -9,6 +9,7 @@ without optimizer and log, so that tools/infer.py needs nothing else. Files that
 in them. What does not load into its config is not written. Exit status: 0; 2 if nothing was.
 """
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def main(argv=None):
     before, after = (file.stat().st_size / 1e6 for file in (args.checkpoint, path))
     classes = model.dataset_meta['classes']
     print(f'{path}: {after:.1f} MB of {before:.1f}, {len(classes)} classes ({", ".join(classes)})')
-    print(f'python tools/infer.py SCAN --weights {path} --out work_dirs/found')
+    print(f'python tools/infer.py SCAN --weights {shlex.quote(str(path))} --out work_dirs/found')
     return 0
 
 

@@ -1,13 +1,16 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From files to labelled clouds, tables and pages: the command as people use it."""
 import csv
+import html
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ import queryis  # noqa: F401
 from insseg3d.apis import (
     InstanceSeg3DInferencer,
     Tiling,
+    inferencer_batch,
     inferencer_models,
     load_model,
     predict_points,
@@ -42,7 +46,7 @@ def write_ply(path, points):
 @pytest.fixture
 def infer(here, sure_weights):
     def run(*args, model='queryis-s_demo', weights=sure_weights):
-        return here('infer', *args, '--model', model, '--weights', weights, *LENIENT)
+        return here('infer', *LENIENT, '--model', model, '--weights', weights, *args)
     return run
 
 
@@ -238,6 +242,91 @@ def test_folders_have_names_of_their_own():
     assert names[paths[1]] == 'a%2Froom.bin'
     assert len({name.lower() for name in names.values()}) == len(paths)
     assert not any('/' in name for name in names.values())
+
+
+def test_folders_have_names_that_file_systems_take():
+    long = [Path('/', *('室' * 40,) * 3, str(k), 'mesh.ply') for k in range(3)]
+    paths = [*long, Path('index.html.ply'), Path('INDEX.HTML.npy'), Path('taken.ply'),
+             Path(os.fsdecode(b'k\xfcche.ply')), Path('a/é.ply'), Path('b/e\u0301.ply')]
+    names = folder_names(paths, ['taken'])
+    assert len({unicodedata.normalize('NFC', name).casefold() for name in names.values()}) == 9
+    for name in names.values():
+        assert len(name.encode()) <= 255 and '/' not in name
+        assert name.casefold() not in ('index.html', 'taken')
+
+
+def test_odd_names_take_nothing_else_down(infer, own_points, tmp_path):
+    folder = tmp_path / 'scans'
+    folders = [folder / ('室' * 70) / str(k) for k in range(2)]
+    scans = [folder / 'index.html.ply', *(place / 'mesh.ply' for place in folders)]
+    for place in folders:
+        place.mkdir(parents=True)
+    if os.name == 'posix':
+        scans.append(folder / os.fsdecode(b'k\xfcche.ply'))
+    for scan in scans:
+        write_ply(scan, own_points)
+    result = infer(*scans, '--out', 'found')
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / 'found' / 'index.html').read_text(encoding='utf-8')
+    assert page.count('data:image/png') == len(scans)
+    links = re.findall(r'href="([^"]*view\.html)"', page)
+    for link in links:
+        assert (tmp_path / 'found' / os.fsdecode(unquote_to_bytes(html.unescape(link)))).is_file()
+    for record in (tmp_path / 'found').glob('*/result.json'):
+        json.loads(record.read_text(encoding='utf-8'))
+    assert infer(*scans, '--out', 'found').stdout.count('(done before)') == len(scans)
+
+
+def test_arrays_apart_are_one_scan_and_companions_none(infer, own_points, tmp_path):
+    folder = tmp_path / 'scans' / 'room'
+    folder.mkdir(parents=True)
+    np.save(folder / 'coord.npy', own_points[:, :3])
+    np.save(folder / 'color.npy', own_points[:, 3:])
+    np.save(folder / 'normal.npy', np.ones((len(own_points), 3)))
+    np.save(folder / 'segment.npy', np.zeros(len(own_points), dtype=int))
+    write_ply(tmp_path / 'scans' / 'kitchen.ply', own_points)
+    (tmp_path / 'scans' / '._kitchen.ply').write_bytes(b'\0\5\26\7 Mac OS X')
+    for source in (tmp_path / 'scans', folder, folder / 'coord.npy'):
+        result = infer(source, '--out', 'found', '--again')
+        assert result.returncode == 0, result.stderr
+        assert '0 failed' in result.stdout and 'no colours' not in result.stdout
+    same = [(tmp_path / 'found' / name / 'objects.csv').read_text() for name in ('room', 'kitchen')]
+    assert same[0] == same[1]
+    refused = infer(folder / 'color.npy', '--out', 'found')
+    assert refused.returncode == 1 and 'color.npy: belongs to' in refused.stderr
+
+
+def test_a_scan_whose_files_cannot_be_written_takes_nothing_else_down(
+        infer, scans, tmp_path, monkeypatch):
+    def write_files(folder, *rest):
+        if folder.name == 'survey':
+            raise OSError(28, 'No space left on device')
+        return original(folder, *rest)
+
+    original = inferencer_batch.write_files
+    monkeypatch.setattr(inferencer_batch, 'write_files', write_files)
+    result = infer(scans, '--out', 'found')
+    assert '2 scans done, 2 failed' in result.stdout and result.returncode == 1
+    assert 'survey.npy: [Errno 28] No space left' in result.stderr
+
+
+def test_a_dead_link_is_a_failed_scan(infer, scans, tmp_path):
+    (scans / 'far.ply').symlink_to(tmp_path / 'disk' / 'far.ply')
+    result = infer(scans, '--out', 'found')
+    assert '3 scans done, 2 failed' in result.stdout
+    assert re.search(r'far\.ply: link to .*far\.ply, which is not there', result.stderr)
+
+
+@pytest.mark.parametrize('device', ['cuda', 'cuda:9', 'mps', 'gpu', 'xla', 'hpu', 'cpu:x'])
+def test_a_device_that_is_not_here_is_one_line(infer, scans, capsys, device):
+    if device == 'cuda' and torch.cuda.is_available() or (
+            device == 'mps' and torch.backends.mps.is_available()):
+        pytest.skip('it is here')
+    with pytest.raises(SystemExit) as error:
+        infer(scans / 'room.ply', '--out', 'found', '--device', device)
+    told = capsys.readouterr().err
+    assert error.value.code == 2 and 'cpu' in told and device in told
+    assert len(told.strip().splitlines()) == 1 and 'Traceback' not in told
 
 
 def test_where_a_scan_lies_does_not_matter_to_the_bare_model(sure_weights, own_points):

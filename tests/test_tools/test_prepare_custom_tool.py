@@ -1,4 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,25 @@ def test_converts_and_says_what_there_is(run):
     assert rows['scans'] == ['3', '1'] and rows['chair'] == ['9', '3'] == rows['office table']
     status, out, _ = run()
     assert status == 0 and 'Nothing to do' in out
+
+
+def test_the_printed_command_can_be_pasted(run, tmp_path):
+    leaf = tmp_path / "my scans, Anna's" / 'leaf.py'
+    status, out, _ = run('--leaf', leaf)
+    (told,) = [line for line in out.splitlines() if 'trains on it: ' in line]
+    assert shlex.split(told.split('trains on it: ')[1]) == ['python', 'tools/train.py', str(leaf)]
+
+
+def test_names_that_are_no_text_are_printed(run):
+    try:
+        (run.raw / os.fsdecode(b'k\xfcche.txt')).write_text('1 2 3 4\n')
+        (run.raw / os.fsdecode(b'k\xfcche.md')).touch()
+    except OSError:
+        pytest.skip('this file system takes no such name')
+    status, out, errors = run()
+    assert status == 1 and '4 converted, 0 kept, 1 failed' in out
+    assert 'FAILED k%FCche' in errors and 'k\\xfcche.txt: 4 columns' in errors
+    assert 'xfcche.md' in out
 
 
 def test_failures_are_listed_at_the_end_and_no_leaf_is_written(run):

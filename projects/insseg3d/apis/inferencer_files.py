@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from ..datasets.preparation.errors import visible
+from ..datasets.preparation.scan_folders import stem_of
 from ..visualization import (
     InstanceMap,
     Scene,
@@ -56,7 +58,7 @@ class Outcome(NamedTuple):
 
 def original_scene(result: InstanceResult) -> Scene:
     """The scan as it came, for a file of all its points."""
-    return Scene(Path(result.name).stem, result.coords, result.rgb, pred=_objects(result))
+    return Scene(_title(result), result.coords, result.rgb, pred=_objects(result))
 
 
 def upright_scene(result: InstanceResult) -> Scene:
@@ -66,7 +68,7 @@ def upright_scene(result: InstanceResult) -> Scene:
     xyz = result.scale * ((coords - np.floor(coords.min(axis=0))) @ result.turn.T)
     whole = _objects(result)
     pred = InstanceMap(whole.instance[finite], whole.labels, whole.scores)
-    return Scene(Path(result.name).stem, xyz, result.rgb[finite], pred=pred)
+    return Scene(_title(result), xyz, result.rgb[finite], pred=pred)
 
 
 def write_files(folder: Path, result: InstanceResult, made_from: Mapping[str, Any]) -> None:
@@ -94,7 +96,7 @@ def write_files(folder: Path, result: InstanceResult, made_from: Mapping[str, An
     views = render_views(scene, width=400, height=260, captions=False)
     save_png(folder / 'thumbnail.png', views[:, views.shape[1] // 2:])
     record = {
-        'scan': result.name,
+        'scan': visible(result.name),
         'summary': summary(result),
         'num_points': len(result.coords),
         'metres_per_unit': result.scale,
@@ -151,7 +153,7 @@ def write_index(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
                          f'<p>failed: {html.escape(outcome.message)}</p></div></li>')
             continue
         folder = html.escape(quote(outcome.folder), quote=True)
-        picture = base64.b64encode((path.parent / outcome.folder / 'thumbnail.png').read_bytes())
+        picture = _picture(path.parent / outcome.folder / 'thumbnail.png')
         cards.append(
             f'<li><a href="{folder}/view.html"><img alt="objects of {name}" '
             f'src="data:image/png;base64,{picture.decode()}"></a><div><h2>{name}</h2>'
@@ -166,6 +168,17 @@ def write_index(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
         f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>'
         f'<h1>{html.escape(title)}</h1><p>{len(outcomes) - failed} scans done, {failed} failed</p>'
         f'<ul>{"".join(cards)}</ul></body></html>', encoding='utf-8')
+
+
+def _picture(path: Path) -> bytes:
+    try:
+        return base64.b64encode(path.read_bytes())
+    except OSError:  # it went away meanwhile; the index is that of the others too
+        return b''
+
+
+def _title(result: InstanceResult) -> str:
+    return visible(stem_of(Path(result.name)))
 
 
 def _objects(result: InstanceResult) -> InstanceMap:

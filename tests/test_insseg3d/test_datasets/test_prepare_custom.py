@@ -198,6 +198,70 @@ def test_same_name_twice(raw, out):
         prepare_custom(raw, out, CLASSES)
 
 
+def test_what_cannot_be_reached_is_a_scan_that_failed(raw, out):
+    disk = out.parent / 'disk'
+    (raw / 'train' / 'e.npy').symlink_to(disk / 'e.npy')
+    report = prepare_custom(raw, out, CLASSES)
+    states = {outcome.scene: outcome.state for outcome in report.outcomes}
+    assert states == dict(a='converted', b='converted', c='converted', d='converted', e='failed')
+    (failed,) = [outcome for outcome in report.outcomes if outcome.state == 'failed']
+    assert f'e.npy: link to {disk}/e.npy, which is not there' in failed.remarks[0]
+    assert report.incomplete == ['train']
+    disk.mkdir()
+    write_npy(disk / 'e', POINTS)
+    assert not prepare_custom(raw, out, CLASSES).incomplete
+
+
+def test_a_split_that_cannot_be_reached_fails(raw, out):
+    (raw / 'val').rename(out.parent / 'elsewhere')
+    (raw / 'val').symlink_to(out.parent / 'disk')
+    report = prepare_custom(raw, out, CLASSES)
+    (failed,) = [outcome for outcome in report.outcomes if outcome.state == 'failed']
+    assert 'val: link to' in failed.remarks[0] and report.incomplete == ['val']
+
+
+def test_links_do_not_change_which_scans_are_drawn(tmp_path):
+    (tmp_path / 'whole').mkdir()
+    for k in range(12):
+        write_npy(tmp_path / 'whole' / f'scan{k}', POINTS)
+    (tmp_path / 'linked').mkdir()
+    for k in range(12):
+        (tmp_path / 'linked' / f'scan{k}.npy').symlink_to(tmp_path / 'disk' / f'{k}.npy')
+    drawn = [{split: list(scans) for split, scans in find_scans(
+        tmp_path / folder, val_share=0.25).items()} for folder in ('whole', 'linked')]
+    assert drawn[0] == drawn[1] and len(drawn[0]['val']) == 3
+
+
+def test_a_folder_with_a_file_an_array_is_a_scan(tmp_path, out):
+    for name in 'ab':
+        folder = tmp_path / 'raw' / 'train' / name
+        folder.mkdir(parents=True)
+        np.save(folder / 'coord.npy', POINTS[:, :3])
+        np.save(folder / 'color.npy', POINTS[:, 3:6])
+        np.save(folder / 'segment.npy', POINTS[:, 6].astype(int))
+        np.save(folder / 'instance.npy', POINTS[:, 7].astype(int))
+        np.save(folder / 'normal.npy', np.ones((len(POINTS), 3)))
+    report = prepare_custom(tmp_path / 'raw', out, CLASSES)
+    assert [outcome.state for outcome in report.outcomes] == ['converted', 'converted']
+    whole = convert(tmp_path, POINTS)
+    for name in 'ab':
+        np.testing.assert_array_equal(read(out, 'points', name).reshape(-1, 6), whole.points)
+        np.testing.assert_array_equal(read(out, 'instance_mask', name), whole.instance)
+
+
+@pytest.mark.parametrize('name', [os.fsdecode(b'k\xfcche'), '室' * 80, 'a b\'"$'])
+def test_odd_names_take_nothing_else_down(raw, out, name):
+    try:
+        write_npy(raw / 'train' / name, POINTS)
+    except OSError:
+        pytest.skip('this file system takes no such name')
+    report = prepare_custom(raw, out, CLASSES)
+    assert [outcome.state for outcome in report.outcomes] == 5 * ['converted']
+    paths = [Path(info['lidar_points']['lidar_path']) for info in info_of(out)['data_list']]
+    assert len(paths) == 3 and all((out / 'points' / path).is_file() for path in paths)
+    assert all(outcome.state == 'kept' for outcome in prepare_custom(raw, out, CLASSES).outcomes)
+
+
 def test_folders_that_cannot_be(tmp_path, raw, out):
     with pytest.raises(FileNotFoundError, match='nowhere: no such folder'):
         prepare_custom(tmp_path / 'nowhere', out, CLASSES)
@@ -370,6 +434,21 @@ def test_colours_of_other_ranges(tmp_path, scale, note):
     scan = convert(tmp_path, table)
     np.testing.assert_array_equal(scan.points[:, 3:], POINTS[:, 3:6])
     assert any(note in text for text in scan.notes) and scan.has_color
+
+
+@pytest.mark.parametrize('scale, value, note', [
+    (1 / 255, 1.0001, '0..1, the largest is 1.0001; 1 value is above'),
+    (1, 256, '0..255, the largest is 256; 1 value is above'), (4, None, 'had 10 bits')])
+def test_colours_whose_range_is_not_clear_are_remarked(tmp_path, scale, value, note):
+    table = np.tile(POINTS, (40, 1))
+    table[:, 3:6] *= scale
+    if value is not None:
+        table[3, 4] = value
+    scan = convert(tmp_path, table)
+    np.testing.assert_allclose(scan.points[8:, 3:], np.tile(POINTS[:, 3:6], (39, 1)), atol=1)
+    assert scan.points[:, 3:].max() == 255 or value is None
+    assert any(note in text for text in scan.notes)
+    assert any('look at the colours' in text for text in scan.notes)
 
 
 @pytest.mark.parametrize('color', [0, 255, None])

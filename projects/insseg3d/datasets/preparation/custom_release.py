@@ -25,7 +25,7 @@ from .conversion import (
 from .custom import CustomOptions, convert_scan
 from .custom_classes import ClassList
 from .custom_files import ENDINGS
-from .errors import RawDataError
+from .errors import RawDataError, visible
 from .scan_folders import (
     ARRAY_FOLDERS,
     file_name,
@@ -33,7 +33,6 @@ from .scan_folders import (
     is_there,
     scans_in,
     stem_of,
-    visible,
     why_out_of_reach,
 )
 

@@ -1,7 +1,15 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The error that all readers of raw data raise."""
+"""The error that all readers of raw data raise, in words that can be written anywhere."""
 
 from pathlib import Path
+
+
+def visible(text: str) -> str:
+    """Text that can be written anywhere: bytes of a name that are no UTF-8 become ``\\xfc``."""
+    try:
+        return text.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')
+    except UnicodeEncodeError:  # halves of characters that come from elsewhere
+        return text.encode('utf-8', 'backslashreplace').decode()
 
 
 class RawDataError(ValueError):
@@ -16,7 +24,8 @@ class RawDataError(ValueError):
 
     def __init__(self, path: Path, found: str, expected: str, remedy: str) -> None:
         # One line, whatever names and words of others are quoted in it.
-        super().__init__(' '.join(f'{path}: {found}; expected {expected}. {remedy}'.splitlines()))
+        message = ' '.join(f'{path}: {found}; expected {expected}. {remedy}'.splitlines())
+        super().__init__(visible(message))
 
     def with_remedy(self, remedy: str) -> 'RawDataError':
         """The same error with another remedy."""

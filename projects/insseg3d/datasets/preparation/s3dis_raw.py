@@ -9,6 +9,7 @@ import numpy as np
 
 from ..s3dis import AREAS
 from .errors import DOWNLOAD_AGAIN, RawDataError
+from .scan_folders import refuse_dead_links, why_out_of_reach
 from .text_table import line_of_row, parse_table, repair_control_bytes
 
 ROOMS = {1: 44, 2: 40, 3: 23, 4: 49, 5: 68, 6: 48}
@@ -27,7 +28,7 @@ class RawRelease(NamedTuple):
     Attributes:
         folder: that holds the areas.
         kind: 'v1.2' or 'aligned'.
-        rooms: number of an area that is there → its rooms, sorted.
+        rooms: number of an area that is there → its rooms, sorted; none if it cannot be reached.
         remarks: what is missing, what was ignored, how the kind was found out.
     """
 
@@ -79,7 +80,7 @@ def find_release(raw: Path, *, kind: str | None = None) -> RawRelease:
     if kind is None:
         kind, evidence = find_kind(folder)
         remarks.append(f'release {kind}, {evidence}')
-    areas = [area for area in AREAS if (folder / f'Area_{area}').is_dir()]
+    areas = [area for area in AREAS if _may_be_folder(folder / f'Area_{area}')]
     rooms = {area: _rooms_of_area(folder / f'Area_{area}', remarks) for area in areas}
     absent = [f'Area_{area}' for area in AREAS if area not in rooms]
     if absent:
@@ -113,14 +114,19 @@ def find_kind(folder: Path) -> tuple[str, str]:
 
 def _rooms_of_area(folder: Path, remarks: list[str]) -> list[str]:
     rooms, strays = [], []
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and _ROOM.fullmatch(path.name):
+    for path in sorted(folder.iterdir()) if why_out_of_reach(folder) is None else ():
+        if _may_be_folder(path) and _ROOM.fullmatch(path.name):
             rooms.append(path.name)
         elif not path.name.startswith('.') and path.name != f'{folder.name}_alignmentAngle.txt':
             strays.append(path.name)
     if strays:
         remarks.append(f'{folder.name}: ignored {", ".join(strays)}')
     return rooms
+
+
+def _may_be_folder(path: Path) -> bool:
+    """Whether it is a folder, or a link whose end cannot be reached; that fails as a room."""
+    return path.is_dir() if why_out_of_reach(path) is None else path.is_symlink()
 
 
 def find_annotations(room: Path, notes: list[str]) -> list[Path]:
@@ -138,6 +144,7 @@ def find_annotations(room: Path, notes: list[str]) -> list[Path]:
     """
     folder = room / 'Annotations'
     if not folder.is_dir():
+        refuse_dead_links(folder)
         raise RawDataError(
             folder, 'no such folder', 'the annotated objects of the room',
             'Unpack the release again, or take the room out',

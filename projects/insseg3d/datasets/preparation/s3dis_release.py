@@ -71,7 +71,8 @@ def prepare_s3dis(
         on_remark(remark)
     report = convert_release(
         out,
-        {f'Area_{area}': _room_ids(release, area) for area in wanted},
+        # An area without rooms, perhaps a dead link, fails as if it were a room of its own.
+        {f'Area_{area}': _room_ids(release, area) or [f'Area_{area}'] for area in wanted},
         partial(_prepare_room, release.folder, out),
         partial(_write_info, out, release.kind),
         workers=workers,

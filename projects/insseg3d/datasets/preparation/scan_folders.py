@@ -188,14 +188,6 @@ def stem_of(scan: Path) -> str:
     return scan.name or Path(os.path.abspath(scan)).name
 
 
-def visible(text: str) -> str:
-    """Text that can be written anywhere: bytes of a name that are no UTF-8 become ``\\xfc``."""
-    try:
-        return text.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')
-    except UnicodeEncodeError:  # halves of characters that come from elsewhere
-        return text.encode('utf-8', 'backslashreplace').decode()
-
-
 def file_name(name: str, whole: str | Path) -> str:
     """A name for files made from a scan: as it is, if it is UTF-8 and not too long.
 
