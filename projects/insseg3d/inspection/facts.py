@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..ops.color_range import find_color_range, is_one_color
+
 _NUM_PROBES = 1000  # points at which spacing and normals are measured
 _MAX_TREE = 500_000  # points that are searched for neighbours
 _NUM_NEIGHBORS = 12
@@ -44,6 +46,8 @@ class SceneFacts(NamedTuple):
         duplicates: share of points with another one in the same place.
         upright: share of surface that faces along x, along y, and along z.
         colors: smallest and largest value of the three colours, or None without colours.
+        one_color: whether all points have the same colour.
+        fractions: whether the colours seem to be fractions of 1, though some may be larger.
         semantic_points: stored semantic id → points; None without annotation.
         unlabelled: share of points without an instance of a class.
         objects: None without annotation.
@@ -60,6 +64,8 @@ class SceneFacts(NamedTuple):
     duplicates: float = 0.0
     upright: np.ndarray | None = None
     colors: tuple[float, float] | None = None
+    one_color: bool = False
+    fractions: bool = False
     semantic_points: dict[int, int] | None = None
     unlabelled: float = np.nan
     objects: Objects | None = None
@@ -185,13 +191,22 @@ def _points_facts(points: np.ndarray) -> dict[str, Any]:
     coords = points[:, :3].astype(np.float64)
     facts: dict[str, Any] = {'num_points': len(points)}
     if points.shape[1] >= 6 and len(points):
-        facts['colors'] = float(points[:, 3:6].min()), float(points[:, 3:6].max())
+        facts.update(_color_facts(points[:, 3:6]))
     coords = coords[np.isfinite(coords).all(axis=1)]
     if len(coords) == 0:
         return facts
     facts.update(low=coords.min(axis=0), high=coords.max(axis=0))
     facts.update(_surface_facts(coords))
     return facts
+
+
+def _color_facts(colors: np.ndarray) -> dict[str, Any]:
+    """Extremes, and what most of the colours, ``(P, 3)``, say."""
+    found = find_color_range(colors)
+    return dict(
+        colors=(float(colors.min()), float(colors.max())),
+        one_color=is_one_color(colors),
+        fractions=found is not None and found.most == 1)
 
 
 def _surface_facts(coords: np.ndarray) -> dict[str, Any]:

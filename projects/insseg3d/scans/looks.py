@@ -4,12 +4,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..datasets.preparation.custom import GREY, UNITS, UP_AXES
+from ..datasets.preparation.custom import UNITS, UP_AXES
+from ..datasets.preparation.custom_columns import no_colors
 from ..datasets.preparation.errors import RawDataError
+from ..ops.color_range import GREY, find_color_range, given_color_range, is_one_color, to_bytes
 from .frame import guess_units, guess_up, spacing
 from .scan import Scan
 
-COLOR_RANGES = {'1': 1.0, '255': 255.0, '65535': 65535.0}
+COLOR_RANGES = {'1': 1.0, '255': 255.0, '1023': 1023.0, '4095': 4095.0, '65535': 65535.0}
 _FAR = 1000.0  # metres from the origin, where float32 begins to lose tenths of millimetres
 _MOST_VOXELS_ALONG = 2**20  # of the grid, which counts in 21 bits an axis
 
@@ -20,7 +22,7 @@ class Assumptions(NamedTuple):
     Attributes:
         units: key of ``UNITS``.
         up: key of ``UP_AXES``.
-        color_range: '1', '255' or '65535', what the brightest colour would be; 'none' passes the
+        color_range: key of ``COLOR_RANGES``, what the brightest colour would be; 'none' passes the
             colours over.
         strict: refuse a scan that needs a guess.
     """
@@ -162,28 +164,30 @@ def _colors(scan: Scan, rows, given: Assumptions, remarks: list[Remark]) -> np.n
         said = given.color_range == 'none'
         remarks.append(Remark(
             'colours passed over, as you said' if said else
-            'no colours; grey instead, and a model that knows colours finds less', not said))
+            f'{no_colors(scan.names)}; grey instead, and a model that knows colours finds less',
+            not said))
         return GREY
-    colors = np.asarray(scan.colors[rows], dtype=np.float64)
-    low, high = float(colors.min()), float(colors.max())
-    if not (low >= 0 and high <= 65535):  # also true for NaN
+    colors = scan.colors[rows]
+    found = find_color_range(colors)
+    if found is None:
         raise RawDataError(
-            scan.name, f'colours from {low:g} to {high:g}', '0..1, 0..255 or 0..65535',
+            scan.name, f'colours from {colors.min():g} to {colors.max():g}',
+            '0..1, 0..255 or 0..65535',
             'If these are no colours, pass them over: --color-range none')
-    if low == high or (colors == colors[0]).all():
-        remarks.append(Remark(f'all points have the colour {colors[0].tolist()}', True))
+    if is_one_color(colors):
+        remarks.append(Remark(
+            f'no colours, as all points have the colour {colors[0].tolist()}; grey instead, as in '
+            'training, and a model that knows colours finds less', True))
+        return GREY
     if given.color_range:
-        most, sure = COLOR_RANGES[given.color_range], True
-        if high > most:
+        most = COLOR_RANGES[given.color_range]
+        found = given_color_range(colors, most)
+        if found is None:
             raise RawDataError(
-                scan.name, f'colours up to {high:g}', f'at most {most:g}, as --color-range says',
-                'Correct it')
-    else:
-        fractions = high <= 1 and scan.colors.dtype.kind == 'f'
-        most = 1.0 if fractions else 255.0 if high <= 255 else 65535.0
-        sure = most == 255 or fractions or scan.colors.dtype == np.uint16
-    remarks.append(Remark(f'colours of 0..{most:g} (largest {high:g})', not sure))
-    return np.round(colors * (255 / most))
+                scan.name, f'colours up to {colors.max():g}',
+                f'at most {most:g}, as --color-range says', 'Correct it')
+    remarks.append(Remark(str(found), not found.sure))
+    return to_bytes(colors, found.most)
 
 
 def _look_at_density(xyz, voxel_size: float | None, remarks: list[Remark]) -> None:

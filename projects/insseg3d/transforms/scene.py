@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from mmdet3d.structures.points import BasePoints
 
+from ..ops.color_range import find_color_range
+
 GRID = 'grid'
 """Key in ``points.attribute_dims`` of the three columns that :func:`set_grid_coords` adds."""
 SUPERPOINT = 'superpoint'
@@ -73,9 +75,9 @@ def check_colors(colors: np.ndarray, scene: str) -> None:
             f'{scene}: colours span {low:g} to {high:g}; expected finite values in 0..255. '
             'Convert the scene again, or scale its colours'
         )
-    if 0 < high <= 1 and not np.array_equal(colors, np.round(colors)):
+    if high > 0 and find_color_range(colors).most == 1 and (colors != np.round(colors)).any():
         raise ValueError(
-            f'{scene}: colours span {low:g} to {high:g}, so they seem to be fractions; '
+            f'{scene}: colours span {low:g} to {high:.7g}, so they seem to be fractions; '
             'expected 0..255. Multiply them by 255'
         )
 

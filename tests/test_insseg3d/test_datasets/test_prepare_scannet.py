@@ -203,6 +203,28 @@ def test_big_endian_ply_with_normals_and_fractional_colours(raw, out):
     assert 'fractions' in report.outcomes[0].remarks[0]
 
 
+def test_a_colour_above_1_among_fractions_and_a_single_colour_are_remarked(raw, out):
+    header = typed.MESH_HEADER.format(vertices=len(typed.VERTICES))
+    for color in ('red', 'green', 'blue'):
+        header = header.replace(f'property uchar {color}', f'property float {color}')
+
+    def write(colors):
+        rows = [struct.pack('<ffffffB', *vertex[:3], *color, 255)
+                for vertex, color in zip(typed.VERTICES, colors)]
+        typed.write_scene(raw, **{'_vh_clean_2.ply': header.encode() + b''.join(rows)
+                                  + typed.FACES})
+        report = prepare_scannet(raw, out)
+        return ' '.join(report.outcomes[0].remarks), read(out, 'points').reshape(-1, 6)[:, 3:]
+
+    fractions = np.linspace(0.1, 0.9, 24).reshape(8, 3)
+    fractions[5, 1] = 1.0001
+    remarks, stored = write(fractions)
+    assert 'fractions' in remarks and '1 value is above' in remarks
+    np.testing.assert_allclose(stored, np.minimum(fractions, 1) * 255, atol=0.51)
+    remarks, stored = write([(0.0, 0.0, 0.0)] * 8)
+    assert 'all points have the colour' in remarks and (stored == 127.5).all()
+
+
 def test_aggregation_under_its_other_name(raw, out):
     folder = typed.write_scene(raw, **{'.aggregation.json': None})
     (folder / 'scene0000_00_vh_clean.aggregation.json').write_text(typed.AGGREGATION)

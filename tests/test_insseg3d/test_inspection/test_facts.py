@@ -117,6 +117,20 @@ def test_a_scene_that_stops_the_pipeline_is_told_and_the_others_are_read(tmp_pat
     assert good.error is None
 
 
+def test_colours_are_looked_at_as_a_whole(tmp_path):
+    points, semantic, instance = floor_and_box()
+    red, odd = points.copy(), points.copy()
+    red[:, 3:] = 200, 30, 30
+    odd[:, 3:] = np.random.default_rng(0).random((len(odd), 3))
+    odd[5, 4] = 1.5
+    write(tmp_path, {'odd': (odd, semantic, instance), 'plain': (points, semantic, instance),
+                     'red': (red, semantic, instance)})
+    odd, plain, red = gather_facts(build(tmp_path))
+    assert (plain.one_color, plain.fractions) == (False, False)
+    assert red.one_color and red.colors == (30, 200)
+    assert odd.fractions and odd.colors[1] == 1.5 and 'fractions' in odd.error
+
+
 def test_a_tilted_floor_faces_along_no_axis(tmp_path):
     points, semantic, instance = floor_and_box()
     points[:, 2] += 0.5 * points[:, 0]

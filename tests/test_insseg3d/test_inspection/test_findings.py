@@ -93,6 +93,29 @@ def test_what_only_a_training_needs_is_no_error_elsewhere():
     assert find_problems('train', [scene(colors=(127.0, 127.0))], grey) == []
 
 
+@pytest.mark.parametrize('scenes, level, words', [
+    ([scene(), scene(scene='b.bin', one_color=True, colors=(30.0, 200.0))], 'warning',
+     ['1 of 2', 'b.bin', '127.5', 'DropColor']),
+    ([scene(scene=f'{k}.bin', colors=(float(k), float(k))) for k in range(2)] + [scene()],
+     'warning', ['2 of 3', '0.bin, 1.bin']),
+    ([scene(one_color=True, colors=(0.0, 9.0)), scene(colors=(1.0, 1.0))], 'warning',
+     ['each scene has a single colour', 'DropColor']),
+    ([scene(), scene(scene='c.bin', colors=(0.0, 1.0001), fractions=True)], 'error',
+     ['c.bin', '0 to 1.0001', 'by 255']),
+    ([scene(), scene(scene='c.bin', colors=(0.0, 260.0))], 'error', ['c.bin', '0 to 260']),
+])
+def test_colours_are_judged_scene_by_scene(scenes, level, words):
+    found, = find_problems('train', scenes, EXPECTED)
+    text = f'{found.what} {found.remedy}'
+    assert found.level == level and not [word for word in words if word not in text], text
+
+
+def test_scenes_without_colours_among_others_are_a_note_where_the_model_knows_both():
+    scenes = [scene(), scene(one_color=True)]
+    found, = find_problems('train', scenes, EXPECTED._replace(drops_color=True))
+    assert found.level == 'note'
+
+
 def test_a_large_wall_does_not_turn_the_axes():
     facing_y = np.array([0.1, 0.4, 0.1])
     assert find_problems('train', [scene(**size(5, 4, 3), upright=facing_y)], EXPECTED) == []

@@ -121,6 +121,38 @@ def test_missing_colours_are_grey_and_told():
     assert 'all points have the colour' in guesses(ready(colors=COLORS * 0))[0]
 
 
+@pytest.mark.parametrize('color, dtype', [
+    ((0, 0, 0), np.uint16), ((255, 255, 255), np.uint8), ((1, 1, 1), float),
+    ((200, 30, 31), np.uint8), ((0.2, 0.5, 0.4), np.float32)])
+def test_one_colour_is_as_none_and_refused_if_strict(color, dtype):
+    colors = np.tile(np.array(color, dtype), (len(COORDS), 1))
+    result = ready(colors=colors)
+    np.testing.assert_array_equal(result.points, ready(colors=None).points)
+    assert len(guesses(result)) == 1 and 'grey instead' in guesses(result)[0]
+    with pytest.raises(RawDataError, match='all points have the colour'):
+        ready(colors=colors, strict=True)
+    assert not guesses(ready(colors=colors, color_range='none', strict=True))
+
+
+@pytest.mark.parametrize('factor, dtype, value, most', [
+    (1 / 255, float, 1.0001, '1'), (1 / 255, np.float32, 7.5, '1'), (1, np.uint16, 256, '255'),
+    (1, float, 300, '255'), (4, np.uint16, None, '1023'), (16, np.uint16, None, '4095')])
+def test_colour_ranges_that_are_not_clear_are_assumed_until_somebody_says_them(
+        factor, dtype, value, most):
+    colors = (COLORS.astype(float) * factor).astype(dtype)
+    if value is not None:
+        colors[17, 1] = value
+    result = ready(colors=colors)
+    assert f'colours of 0..{most}' in guesses(result)[0]
+    np.testing.assert_allclose(result.points[:17, 3:], COLORS[:17], atol=1)
+    assert result.points[:, 3:].max() == 255 or value is None
+    with pytest.raises(RawDataError, match='colours of 0..'):
+        ready(colors=colors, strict=True)
+    known = ready(colors=colors, color_range=most, strict=True)
+    np.testing.assert_array_equal(known.points, result.points)
+    assert ('clipped' in ' '.join(map(str, known.remarks))) == (value is not None)
+
+
 def test_lost_and_double_points_are_told_and_keep_their_rows():
     coords = COORDS.copy()
     coords[[3, 10]] = np.nan, np.inf, 0

@@ -57,6 +57,13 @@ def test_colors_that_are_fractions_are_refused_but_black_is_not():
     assert (columns(results['points'], 'color') == -1).all()
 
 
+def test_one_color_above_1_does_not_hide_that_the_others_are_fractions():
+    colors = np.random.default_rng(0).random((50, 3))
+    colors[20, 1] = 1.0001
+    with pytest.raises(ValueError, match='0.*to 1.0001, so they seem to be fractions'):
+        NormalizeColor()(scene(np.zeros((50, 3)), colors))
+
+
 def test_points_without_color_are_named():
     results = {'points': DepthPoints(torch.zeros(2, 3), points_dim=3), 'draw': (0, 0)}
     with pytest.raises(KeyError, match="no 'color' columns"):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...ops.color_range import GREY, is_one_color
 from ..s3dis import S3DISInstanceSegDataset
 from .s3dis_raw import class_name, find_annotations, read_annotation
 
@@ -70,6 +71,9 @@ def convert_room(folder: Path) -> ConvertedRoom:
         if CLASSES[label] in BOX_CLASSES:
             boxes.append(_box(rows[:, :3], label))
         start += len(part)
+    if is_one_color(points[:, 3:]):
+        notes.append(f'all points have the colour {points[0, 3:].tolist()}; stored as grey')
+        points[:, 3:] = GREY
     return ConvertedRoom(
         points,
         np.repeat(np.array(labels, dtype=np.int64), sizes),

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...ops.color_range import GREY, find_color_range, is_one_color, to_bytes
 from .errors import DOWNLOAD_AGAIN, RawDataError
 from .ply import read_header, read_ply_vertices
+from .scan_folders import refuse_dead_links
 
 LABEL_MAP = 'scannetv2-labels.combined.tsv'
 _SEGMENTS = '_vh_clean_2.0.010000.segs.json'
@@ -45,10 +47,12 @@ def find_side_file(raw: Path, name: str, remedy: str) -> Path:
 
     Raises:
         FileNotFoundError: it is nowhere.
+        RawDataError: a link of this name leads to nothing.
     """
     for folder in _SIDE_FOLDERS:
         if (raw / folder / name).is_file():
             return raw / folder / name
+    refuse_dead_links(*(raw / folder / name for folder in _SIDE_FOLDERS))
     places = ', '.join(str(Path(folder)) for folder in _SIDE_FOLDERS)
     raise FileNotFoundError(f'{raw / name}: not found, nor in the folders {places} there. {remedy}')
 
@@ -73,6 +77,7 @@ def find_scene(
         folders.reverse()
     folder = next((f for f in folders if f.is_dir()), None)
     if folder is None:
+        refuse_dead_links(*folders)
         raise RawDataError(
             folders[0], 'no such folder', 'the raw files of the scene',
             'Download the scene, or take it out of the split list',
@@ -82,6 +87,7 @@ def find_scene(
         for ending in endings:
             if (folder / f'{scene}{ending}').is_file():
                 return folder / f'{scene}{ending}'
+        refuse_dead_links(*(folder / f'{scene}{ending}' for ending in endings))
         raise RawDataError(
             folder / f'{scene}{endings[0]}', 'no such file', 'it beside the scene’s others',
             'Download it',
@@ -90,8 +96,11 @@ def find_scene(
     mesh = existing('_vh_clean_2.ply')
     if not with_labels:
         segments = folder / f'{scene}{_SEGMENTS}'
+        if superpoints:
+            refuse_dead_links(segments)
         return SceneFiles(scene, mesh, segments if superpoints and segments.is_file() else None)
     labels = folder / f'{scene}_vh_clean_2.labels.ply'
+    refuse_dead_links(labels)
     return SceneFiles(
         scene,
         mesh,
@@ -136,15 +145,26 @@ def read_points(path: Path, notes: list[str]) -> np.ndarray:
             'finite metres',
             DOWNLOAD_AGAIN,
         )
-    colors = points[:, 3:]
-    if np.issubdtype(vertices['red'].dtype, np.floating) and 0 < colors.max() <= 1:
-        colors *= 255
-        np.round(colors, out=colors)
-        notes.append('colours were fractions of 1 and were multiplied by 255')
-    low, high = colors.min(), colors.max()
-    if not (low >= 0 and high <= 255):  # also true for NaN
-        raise RawDataError(path, f'colours from {low:g} to {high:g}', '0..255', DOWNLOAD_AGAIN)
+    points[:, 3:] = _colors(np.stack([vertices[name] for name in wanted[3:]], axis=1), path, notes)
     return points
+
+
+def _colors(stored: np.ndarray, path: Path, notes: list[str]) -> np.ndarray | float:
+    """Colours in 0..255; grey if there is only one."""
+    found = find_color_range(stored)
+    if found is None or found.most > 255:
+        raise RawDataError(
+            path, f'colours from {stored.min():g} to {stored.max():g}', '0..255', DOWNLOAD_AGAIN
+        )
+    if is_one_color(stored):
+        notes.append(f'all points have the colour {stored[0].tolist()}; stored as grey')
+        return GREY
+    if not found.sure:
+        notes.append(f'not clear, look at the colours: {found}')
+    if found.most == 255:
+        return np.minimum(stored, 255)
+    notes.append('colours were fractions of 1 and were multiplied by 255')
+    return to_bytes(stored, found.most)
 
 
 def _read_json(path: Path) -> Any:

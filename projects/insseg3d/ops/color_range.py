@@ -1,0 +1,110 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The range that stored colours are of, told by their type and by most of them."""
+from typing import NamedTuple
+
+import numpy as np
+
+GREY = 127.5
+"""Of 0..255; what a scan without colours is stored and shown to a model with."""
+_BITS = {255.0: '8', 1023.0: '10', 4095.0: '12', 65535.0: '16'}
+_MOST_BRIGHTER = 0.1  # of fractions, highlights; nothing else has values between 0 and 1
+_MOST_ABOVE = 0.01  # of whole numbers, where more may mean the next range
+_ROUNDING = 1e-5  # above 1, of 32-bit floats
+_FULL = 16383.0  # 16 bits of a scan that is not dark reach further
+
+
+class ColorRange(NamedTuple):
+    """What colours would be at their brightest.
+
+    Attributes:
+        most: 1, 255, 1023, 4095 or 65535.
+        sure: whether nothing else is likely.
+        above: how many values are larger, and are taken for it.
+        largest: of all values.
+    """
+
+    most: float
+    sure: bool
+    above: int
+    largest: float
+
+    def __str__(self) -> str:
+        bits = f' ({_BITS[self.most]} bits)' if self.most > 255 else ''
+        text = f'colours of 0..{self.most:g}{bits}, the largest is {self.largest:.7g}'
+        values = 'value is' if self.above == 1 else 'values are'
+        return text + (f'; {self.above} {values} above and clipped' if self.above else '')
+
+
+def find_color_range(colors: np.ndarray) -> ColorRange | None:
+    """Tell the range of colours.
+
+    A single value never decides: floats are fractions if at least nine in ten of those above 0 are
+    at most 1 and not all whole; else it is the first of 8, 10, 12 and 16 bits beyond which hardly
+    a value lies.
+
+    Args:
+        colors: ``(P, 3)`` of the type that they were stored in.
+
+    Returns:
+        The range, or None for values that are NaN, negative or above 65535, or for none at all.
+    """
+    if not colors.size:
+        return None
+    largest = float(colors.max())
+    if not (float(colors.min()) >= 0 and largest <= 65535):  # also true for NaN
+        return None
+    if colors.dtype.kind == 'f' and _are_fractions(colors, largest):
+        above = int(np.count_nonzero(colors > 1 + _ROUNDING))
+        return ColorRange(1.0, above == 0, above, largest)
+    if largest <= 255:
+        return ColorRange(255.0, True, 0, largest)
+    for most in _BITS:
+        above = int(np.count_nonzero(colors > most))
+        if above <= _MOST_ABOVE * np.count_nonzero((colors > 0) & (colors <= most)):
+            break
+    bright = np.count_nonzero(colors > _FULL) > _MOST_ABOVE * colors.size
+    is_sure = most == 65535 and colors.dtype == np.uint16 and bool(bright)
+    return ColorRange(most, is_sure, above, largest)
+
+
+def given_color_range(colors: np.ndarray, most: float) -> ColorRange | None:
+    """A range that is known; None if more than a few values exceed it, or as above.
+
+    Args:
+        colors: ``(P, 3)`` of any type.
+        most: 1, 255, 1023, 4095 or 65535.
+    """
+    if not colors.size or not float(colors.min()) >= 0:
+        return None
+    above = int(np.count_nonzero(~(colors <= most * (1 + _ROUNDING))))
+    share = _MOST_BRIGHTER if most == 1 else _MOST_ABOVE
+    if above > share * np.count_nonzero((colors > 0) & (colors <= most)):
+        return None
+    return ColorRange(most, True, above, float(colors.max()))
+
+
+def to_bytes(colors: np.ndarray, most: float) -> np.ndarray:
+    """Colours in 0..255, rounded, ``(P, 3)`` float64; what lies above the range is clipped.
+
+    Args:
+        colors: ``(P, 3)``.
+        most: as of :func:`find_color_range`.
+    """
+    return np.round(np.minimum(np.asarray(colors, dtype=np.float64), most) * (255 / most))
+
+
+def is_one_color(colors: np.ndarray) -> bool:
+    """Whether all points have the same colour, which is as good as none.
+
+    Args:
+        colors: ``(P, 3)``, P > 0.
+    """
+    return bool((colors == colors[0]).all())
+
+
+def _are_fractions(colors: np.ndarray, largest: float) -> bool:
+    if largest <= 1:
+        return True
+    brighter = np.count_nonzero(colors > 1)
+    inside = (colors > 0) & (colors < 1)
+    return brighter <= _MOST_BRIGHTER * np.count_nonzero(inside)
