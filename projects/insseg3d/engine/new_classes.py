@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Fine-tuning on other classes than those of a checkpoint."""
+import logging
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -14,7 +15,8 @@ class NewClassesHook(Hook):
     """Leave the layers that tell classes apart out of the checkpoint that a training begins from.
 
     They start from their initialisation, everything else from ``load_from``, whether the number of
-    classes differs or their names alone. A resumed training and a test load all weights.
+    classes differs or their names alone. A warning tells how many other weights do not fit. A
+    resumed training and a test load all weights.
 
     A head names these layers in ``class_layers``, as paths to modules inside it.
     """
@@ -38,7 +40,8 @@ class NewClassesHook(Hook):
                 f'NewClassesHook: no part of {type(model).__name__} has class_layers; expected a '
                 'head that names the layers whose size depends on the classes. Remove '
                 'default_hooks.new_classes')
-        for weights in (checkpoint.get('state_dict', checkpoint), checkpoint.get('ema_state_dict')):
+        state = checkpoint.get('state_dict', checkpoint)
+        for weights in (state, checkpoint.get('ema_state_dict')):
             for name in list(weights or ()):
                 # Those of several processes and of an average bear "module." in front.
                 if name.removeprefix('module.').startswith(layers):
@@ -46,3 +49,13 @@ class NewClassesHook(Hook):
         print_log(
             'New classes: not loaded from the checkpoint but trained from the start: '
             f'{", ".join(layer[:-1] for layer in layers)}', logger='current')
+        shapes = {name.removeprefix('module.'): weight.shape for name, weight in state.items()}
+        own = {name: weight.shape for name, weight in model.state_dict().items()
+               if not name.startswith(layers)}
+        strange = [name for name, shape in own.items() if shapes.get(name) != shape]
+        if strange:
+            print_log(
+                f'Of {len(own)} other weights {len(strange)} are not in the checkpoint, or of '
+                f'another shape, and are trained from the start too ({strange[0]}, …). If these '
+                'are more than a few, the checkpoint is of another model: load_from one of the '
+                "config's sizes", logger='current', level=logging.WARNING)
