@@ -8,11 +8,14 @@ from ..datasets.preparation.custom import UNITS, UP_AXES
 from ..datasets.preparation.custom_columns import no_colors
 from ..datasets.preparation.errors import RawDataError
 from ..ops.color_range import GREY, find_color_range, given_color_range, is_one_color, to_bytes
-from .frame import guess_units, guess_up, spacing
+from ..ops.coordinate_steps import regular_steps, spacing, type_steps
+from ..ops.upright import find_up
+from .frame import guess_units
 from .scan import Scan
 
 COLOR_RANGES = {'1': 1.0, '255': 255.0, '1023': 1023.0, '4095': 4095.0, '65535': 65535.0}
 _FAR = 1000.0  # metres from the origin, where float32 begins to lose tenths of millimetres
+_USUAL_VOXEL = 0.02  # metres
 _MOST_VOXELS_ALONG = 2**20  # of the grid, which counts in 21 bits an axis
 
 
@@ -95,12 +98,13 @@ def look_at(
     # The corner is taken off with all digits of the source; a whole one leaves fractions alone.
     low = coords.min(axis=0)
     size = coords.max(axis=0) - low
-    up = _up(scan, assumptions, coords - low, size, remarks)
+    up = _up(scan, assumptions, coords - low, remarks)
     turn = np.zeros((3, 3))
     for row, (axis, sign) in enumerate(UP_AXES[up]):
         turn[row, axis] = sign
     units = _units(scan, assumptions, np.abs(turn @ size), remarks)
     scale = UNITS[units]
+    _look_at_steps(scan.coords[rows], scale, voxel_size, remarks)
     if np.abs(coords).max() * scale > _FAR:
         corner = np.floor(low)
         coords = coords - corner
@@ -138,14 +142,20 @@ def check_assumptions(assumptions: Assumptions) -> None:
             raise ValueError(f'{name} is {value!r}; expected one of {", ".join(values)}')
 
 
-def _up(scan: Scan, given: Assumptions, coords, size, remarks: list[Remark]) -> str:
+def _up(scan: Scan, given: Assumptions, coords, remarks: list[Remark]) -> str:
     if given.up or scan.up:
         remarks.append(Remark(
             f'{given.up or scan.up} up, as {"you" if given.up else "its format"} said', False))
         return given.up or scan.up
-    up, reason = guess_up(coords, size)
-    remarks.append(Remark(f'{up} up{reason}', up != 'z'))
-    return up
+    found = find_up(coords)
+    if found.up != 'z':
+        text = f'{found.up} up, by floor and furniture'
+    elif found.sure:
+        text = 'z up'
+    else:
+        text = f'z up, though {found.rival} would fit {"better" if found.lead < 0 else "as well"}'
+    remarks.append(Remark(text, found.up != 'z' or not found.sure))
+    return found.up
 
 
 def _units(scan: Scan, given: Assumptions, size, remarks: list[Remark]) -> str:
@@ -188,6 +198,22 @@ def _colors(scan: Scan, rows, given: Assumptions, remarks: list[Remark]) -> np.n
                 f'at most {most:g}, as --color-range says', 'Correct it')
     remarks.append(Remark(str(found), not found.sure))
     return to_bytes(colors, found.most)
+
+
+def _look_at_steps(coords, scale: float, voxel_size: float | None, remarks: list[Remark]) -> None:
+    """Whether places have lost digits that the model would see, in their type or before."""
+    limit = (voxel_size or _USUAL_VOXEL) / 2
+    by_type, by_values = scale * type_steps(coords), scale * regular_steps(coords)
+    steps = np.maximum(by_type, by_values)
+    if steps.max() <= limit:
+        return
+    where = ', '.join(
+        f'{step:.2g} m along {axis}' for axis, step in zip('xyz', steps) if step > limit)
+    reason = f', as {coords.dtype} has no finer ones there' if by_type.max() > limit else ''
+    voxels = '' if voxel_size is None else f', voxels of the model measure {voxel_size:g} m'
+    remarks.append(Remark(
+        f'places are stored in steps of {where}{reason}{voxels}; export them as double, or '
+        'subtract an offset before', True))
 
 
 def _look_at_density(xyz, voxel_size: float | None, remarks: list[Remark]) -> None:

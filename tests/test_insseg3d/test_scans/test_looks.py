@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from insseg3d.datasets.preparation.custom import UNITS, UP_AXES
 from insseg3d.datasets.preparation.errors import RawDataError
+from insseg3d.ops.coordinate_steps import spacing
 from insseg3d.scans import Assumptions, Scan, look_at
-from insseg3d.scans.frame import guess_units, spacing, surfaces_along
+from insseg3d.scans.frame import guess_units
 
 
 def room(size=(5.0, 4.0, 2.6), count=6000):
@@ -85,14 +86,107 @@ def test_y_up_is_found_in_a_large_room_and_in_a_small_one(scale):
         np.testing.assert_allclose(result.points[:, :3], coords, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize('size', [(20, 1.8, 3), (20, 2.5, 2.8), (8, 8, 3), (4, 3, 2.5), (2, 3, 4)])
-def test_z_stays_up_in_corridors_rooms_and_shafts(size):
+@pytest.mark.parametrize('size', [(20, 2.5, 2.8), (8, 8, 3), (4, 3, 2.5)])
+def test_z_stays_up_in_corridors_and_rooms(size):
     assert not [text for text in guesses(ready(room(size))) if 'up' in text]
 
 
-def test_surfaces_look_along_the_axis_that_they_should():
-    flat = np.c_[np.random.default_rng(0).random((500, 2)), np.zeros(500)]
-    np.testing.assert_array_equal(surfaces_along(flat), (0, 0, 1))
+@pytest.mark.parametrize('size', [(20, 1.8, 3), (2, 3, 4)])
+def test_z_stays_up_but_is_assumed_where_a_wall_would_do_for_a_floor(size):
+    result = ready(room(size))
+    assert (result.turn == np.eye(3)).all()
+    assert 'z up, though' in guesses(result)[0]
+    assert not guesses(ready(room(size), up='z', strict=True))
+
+
+def furnished(ceiling=False):
+    """A room of 4 m x 4 m x 2.4 m seen from inside: floor, walls, tops and sides of furniture."""
+    random = np.random.default_rng(4)
+
+    def rectangle(low, high):
+        low, high = np.array(low), np.array(high)
+        area = np.prod(np.where(high > low, high - low, 1))
+        return low + random.random((int(400 * area), 3)) * (high - low)
+
+    def box(x, y, width, depth, height):
+        sides = [((x, y, 0), (x + width, y, height)), ((x, y, 0), (x, y + depth, height)),
+                 ((x + width, y, 0), (x + width, y + depth, height)),
+                 ((x, y + depth, 0), (x + width, y + depth, height))]
+        return [rectangle((x, y, height), (x + width, y + depth, height)),
+                *(rectangle(*side) for side in sides)]
+
+    boxes = ((0.1, 0.1, 2, 1.6, 0.5), (2.6, 2.4, 1.2, 0.8, 0.75), (3.4, 0.2, 0.5, 0.5, 0.45),
+             (0.2, 3.3, 1.6, 0.5, 0.9), (2.3, 1.2, 0.5, 0.5, 0.45))
+    floor = rectangle((0, 0, 0), (4, 4, 0))
+    for x, y, width, depth, _ in boxes:
+        hidden = ((floor[:, :2] > (x, y)) & (floor[:, :2] < (x + width, y + depth))).all(axis=1)
+        floor = floor[~hidden]
+    walls = [((0, 0, 0), (4, 0, 2.4)), ((0, 0, 0), (0, 4, 2.4)), ((4, 0, 0), (4, 4, 2.4)),
+             ((0, 4, 0), (4, 4, 2.4))]
+    parts = [floor, *(rectangle(*wall) for wall in walls), *(p for b in boxes for p in box(*b))]
+    if ceiling:
+        parts.append(rectangle((0, 0, 2.4), (4, 4, 2.4)))
+    return np.concatenate(parts)
+
+
+@pytest.mark.parametrize('yaw, ceiling, scale', [(0, False, 1), (0.5, False, 0.01), (0, True, 1)])
+@pytest.mark.parametrize('up', UP_AXES)
+def test_a_small_room_is_turned_upright_or_doubted_whichever_way_it_came(yaw, ceiling, up, scale):
+    room = furnished(ceiling)
+    room[:, :2] = room[:, :2] @ [[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]]
+    given_coords = np.empty_like(room)
+    for row, (axis, sign) in enumerate(UP_AXES[up]):
+        given_coords[:, axis] = sign * room[:, row] / scale
+    result = ready(given_coords, np.resize(COLORS, room.shape))
+    np.testing.assert_allclose(
+        result.points[:, :3], room - np.where(np.abs(room).max() > 1000, room.min(axis=0), 0),
+        atol=1e-4)
+    told = [text for text in guesses(result) if f'{up} up' in text]
+    assert bool(told) == (up != 'z')
+
+
+def test_few_points_leave_z_up_but_assumed():
+    few = np.random.default_rng(0).random((30, 3)) * (4, 1, 3)
+    result = ready(few, COLORS[:30])
+    assert (result.turn == np.eye(3)).all() and 'z up, though' in guesses(result)[0]
+
+
+MAP = np.array([500_000.0, 4_649_776, 100])
+
+
+def lost(name):
+    """Coordinates of a map without their last digits."""
+    if name == 'text':  # as C++ prints doubles if nobody asks for digits
+        return np.array([[float(f'{v:.6g}') for v in row] for row in COORDS + MAP])
+    factor, dtype = {'float32': (1, np.float32), 'feet': (1 / UNITS['ft'], np.float32),
+                     'mm': (1000, np.float32), 'axis': (1, np.float32)}[name]
+    coords = (COORDS + (MAP[[1, 2, 0]] if name == 'axis' else MAP)) * factor
+    return coords.astype(dtype)
+
+
+@pytest.mark.parametrize('name, units, axis, step', [
+    ('float32', None, 'y', '0.5'), ('axis', None, 'x', '0.5'), ('mm', 'mm', 'y', '0.51'),
+    ('feet', 'ft', 'y', '0.3'), ('text', 'm', 'x', '1')])
+def test_lost_digits_are_told_and_refused_if_strict(name, units, axis, step):
+    coords = lost(name)
+    result = ready(coords, units=units, up='z')
+    told, = [text for text in guesses(result) if 'stored in steps' in text]
+    assert f'{step} m along {axis}' in told and '0.08 m' in told and 'export them as double' in told
+    with pytest.raises(RawDataError, match='stored in steps'):
+        ready(coords, units=units, up='z', strict=True)
+
+
+def test_whole_coordinates_and_those_on_a_grid_have_lost_nothing():
+    for coords, dtype in ((COORDS + MAP, float), (np.round(COORDS * 1000), np.int32),
+                          (COORDS, np.float16), (COORDS, np.float32), (COORDS + 5000, np.float32)):
+        result = ready(coords.astype(dtype), up='z')
+        assert not [text for text in guesses(result) if 'steps' in text]
+    grid = np.unique(np.round(room(count=90_000) / 0.1), axis=0) * 0.1
+    result = ready(grid, np.resize(COLORS, grid.shape), voxel_size=0.06)
+    assert not [text for text in guesses(result) if 'steps' in text]
+
+
+def test_spacing_is_that_of_points_in_different_places():
     assert spacing(np.array([[0.0, 0, 0], [0, 0, 2], [0, 0, 2]])) == 2
     assert spacing(np.zeros((5, 3))) is None
 

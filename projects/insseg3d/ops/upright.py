@@ -1,0 +1,184 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Which way is up in a scan of rooms, weighed from its geometry alone.
+
+All six directions along the axes are looked at in the same way. What speaks for one of them:
+
+* open: one of its ends is covered by a surface, the floor, and the other one is not;
+* ceiling: where both are, the upper one is covered better, as furniture hides pieces of the floor;
+* tops: the level surfaces between them, such as seats and table tops, lie low;
+* mass: all that lies between them lies low;
+* low: the scan is less high than wide;
+* plumb: surfaces are level or upright, whichever way furniture is turned about the true axis.
+
+The weights were fitted (multinomial logit over the six directions) to made rooms with and without
+ceilings, turned about the upright axis, cut in parts, cut off at half height, thinned and made
+noisy. A difference of 1 in score is a factor of e in odds, among such scans.
+"""
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+DIRECTIONS = ('x', 'y', 'z', '-x', '-y', '-z')
+WEIGHTS = {'open': 1.9, 'ceiling': 18.0, 'tops': 10.0, 'mass': 6.5, 'low': 4.5, 'plumb': 25.0}
+_CLEAR = 1.5  # lead over all others from which on a direction is sure
+_AGAINST_Z = 3.0  # lead over z, which is up in most files, from which on another one is taken
+_FEWEST = 50  # points that say anything
+_MOST = 100_000  # points that are looked at
+_PARTS = 4  # of a scan that is much longer than high
+_AROUND = 10  # points of which a piece of surface is made
+_LEVEL, _UPRIGHT = 0.9, 0.12  # cosines between its normal and an axis
+_END = 0.25  # share of the height in which floor and ceiling are looked for
+
+
+class UpAxis(NamedTuple):
+    """A direction that seems to be up.
+
+    Attributes:
+        up: one of ``DIRECTIONS``; z unless another one is clearly better.
+        sure: whether it is clearly better than all others.
+        rival: the best of the others.
+        lead: its score less that of the rival; below 0 if the rival fits better.
+    """
+
+    up: str
+    sure: bool
+    rival: str
+    lead: float
+
+
+class _Surface(NamedTuple):
+    """Points ``(N, 3)`` of even density, their normals without a sign ``(N, 3)``, their spacing."""
+
+    points: np.ndarray
+    normals: np.ndarray
+    step: float
+
+
+def find_up(coords: np.ndarray) -> UpAxis:
+    """Weigh the six directions.
+
+    Args:
+        coords: ``(P, 3)`` of any unit, finite.
+    """
+    return judge_up(up_scores(coords))
+
+
+def up_scores(coords: np.ndarray) -> np.ndarray:
+    """Score of each direction, ``(6,)`` in the order of ``DIRECTIONS``.
+
+    Args:
+        coords: ``(P, 3)`` of any unit, finite.
+    """
+    return up_evidence(coords) @ np.array(list(WEIGHTS.values()))
+
+
+def judge_up(scores: np.ndarray) -> UpAxis:
+    """What scores mean.
+
+    Args:
+        scores: ``(6,)``, as of :func:`up_scores`, or the mean of several scans.
+    """
+    best, z = int(scores.argmax()), DIRECTIONS.index('z')
+    if scores[best] - scores[z] < _AGAINST_Z:
+        best = z
+    others = np.where(np.arange(len(scores)) == best, -np.inf, scores)
+    rival = int(others.argmax())
+    lead = float(scores[best] - scores[rival])
+    return UpAxis(DIRECTIONS[best], lead > _CLEAR, DIRECTIONS[rival], lead)
+
+
+def up_evidence(coords: np.ndarray) -> np.ndarray:
+    """What speaks for each direction, ``(6, F)`` in the order of ``DIRECTIONS`` and ``WEIGHTS``.
+
+    Args:
+        coords: ``(P, 3)`` of any unit, finite.
+    """
+    found = [_directions(_surface(part)) for part in _parts(coords) if len(part) >= _FEWEST]
+    return np.mean(found, axis=0) if found else np.zeros((len(DIRECTIONS), len(WEIGHTS)))
+
+
+def _parts(coords: np.ndarray) -> list[np.ndarray]:
+    """Pieces of a long scan, in which furniture is large enough to be seen; or all of it."""
+    random = np.random.default_rng(0)
+    if len(coords) > 50 * _MOST:
+        coords = coords[random.integers(len(coords), size=50 * _MOST)]
+    low, high = _ends(coords)
+    longest = float((high - low).max())
+    side = max(4 * float((high - low).min()), longest / 20)
+    if side >= longest:
+        return [coords[random.permutation(len(coords))[:_MOST]]]
+    parts = []
+    for centre in coords[random.integers(len(coords), size=_PARTS)]:
+        inside = np.flatnonzero((np.abs(coords - centre) < side / 2).all(axis=1))
+        parts.append(coords[random.permutation(inside)[:_MOST]])
+    return parts
+
+
+def _ends(coords: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest place along each axis, ``(3,)`` each, but for stray points."""
+    low, high = np.quantile(coords, (0.003, 0.997), axis=0)
+    return low, high
+
+
+def _surface(coords: np.ndarray) -> _Surface:
+    low, high = _ends(coords)
+    step = max(float((high - low).max()) / 100, 1e-9)
+    cells = np.floor((coords - coords.min(axis=0)) / step).astype(np.int64)
+    keys = (cells[:, 0] << 42) + (cells[:, 1] << 21) + cells[:, 2]
+    points = coords[np.unique(keys, return_index=True)[1]]
+    around = points[cKDTree(points).query(points, k=min(_AROUND, len(points)))[1]]
+    around = around.reshape(len(points), -1, 3)
+    around = around - around.mean(axis=1, keepdims=True)
+    normals = np.linalg.eigh(np.einsum('pki,pkj->pij', around, around))[1][:, :, 0]
+    return _Surface(points, np.abs(normals), step)
+
+
+def _directions(surface: _Surface) -> np.ndarray:
+    low, high = _ends(surface.points)
+    extent = np.maximum(high - low, surface.step)
+    found = np.zeros((len(DIRECTIONS), len(WEIGHTS)))
+    for axis in range(3):
+        others = [other for other in range(3) if other != axis]
+        heights = (surface.points[:, axis] - low[axis]) / extent[axis]
+        along = surface.normals[:, axis]
+        ground = np.floor((surface.points[:, others] - low[others]) / (2 * surface.step))
+        cells = np.unique(ground.astype(np.int64), axis=0, return_inverse=True)[1].reshape(-1)
+        thick = 2 * surface.step / extent[axis]
+        both = (-np.log(extent[axis] / np.sqrt(extent[others].prod())),
+                float(((along > _LEVEL) | (along < _UPRIGHT)).mean()))
+        for place, h in ((axis, heights), (axis + 3, 1 - heights)):
+            found[place] = *_along(h, along > _LEVEL, cells, thick), *both
+    return found
+
+
+def _along(heights, is_level, cells, thick: float) -> tuple[float, float, float, float]:
+    """Evidence that has a sign, for the direction in which heights grow.
+
+    Args:
+        heights: ``(N,)``, 0 at the lower end and 1 at the upper one.
+        is_level: ``(N,)`` bool, whether the surface there is.
+        cells: ``(N,)``, number of the cell of the ground that each is above.
+        thick: of a surface, in heights.
+    """
+    floor, ground = _cover(heights, is_level & (heights < _END), cells, thick)
+    ceiling, roof = _cover(1 - heights, is_level & (heights > 1 - _END), cells, thick)
+    bottom, top = floor + 2 * thick, 1 - ceiling - 2 * thick
+    between = is_level & (heights > max(0.1, bottom)) & (heights < min(0.9, top))
+    inner = heights[(heights > 0.1) & (heights < 0.9)]
+    return (
+        (ground - roof) / (ground + roof + 0.1),
+        (roof - ground) * max(0.0, min(ground, roof) - 0.2),
+        float((0.5 - heights[between]).sum() / (between.sum() + 20)),
+        float(0.5 - inner.mean()) if len(inner) else 0.0)
+
+
+def _cover(heights, chosen, cells, thick: float) -> tuple[float, float]:
+    """The height at which most of the chosen points lie, and the share of the cells below them."""
+    levels = np.sort(heights[chosen])
+    if not len(levels):
+        return 0.0, 0.0
+    inside = np.searchsorted(levels, levels + thick, side='right') - np.arange(len(levels))
+    first = levels[inside.argmax()]
+    there = chosen & (heights >= first) & (heights <= first + thick)
+    return float(first + thick / 2), len(np.unique(cells[there])) / (int(cells.max()) + 1)
