@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from insseg3d.inspection import (
     Expectations,
+    Finding,
     class_statistics,
     class_table,
     class_tables,
@@ -93,12 +94,19 @@ def main(argv=None) -> int:
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     out = args.out or Path('work_dirs', args.config.stem, 'data')
     facts, statistics, findings = {}, {}, []
-    for split, data in data_configs(config, args.splits).items():
+    wanted = data_configs(config, args.splits)
+    if not wanted:
+        print(f'{args.config}: none of {", ".join(args.splits)} has data', file=sys.stderr)
+        return 1
+    for split, data in wanted.items():
         try:
             dataset = DATASETS.build(data)
         except (OSError, ValueError, KeyError) as error:
             print(f'{split}: the data set cannot be built: {error}', file=sys.stderr)
-            return 1
+            findings.append(Finding(
+                'error', split, f'the data set cannot be built: {error}',
+                'Nothing of this split was looked at; run this again when it is mended'))
+            continue
         expected = expectations(config, data, dataset, split)
         scenes = gather_facts(dataset, workers=args.workers, limit=args.scenes)
         total = min(len(dataset), args.scenes or len(dataset))
@@ -106,7 +114,7 @@ def main(argv=None) -> int:
         statistics[split] = class_statistics(facts[split], expected.classes)
         findings += find_problems(split, facts[split], expected)
     if not facts:
-        print(f'{args.config}: none of {", ".join(args.splits)} has data', file=sys.stderr)
+        print(findings_text(findings))
         return 1
     print(summary_table(facts))
     print(class_table(statistics))

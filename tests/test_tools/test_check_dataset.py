@@ -1,7 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The check of a config's data: report, files, exit status."""
 import json
+import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +42,57 @@ def test_spoilt_data_fail_with_the_remedy(here, tiny_config, own_data):
     assert result.returncode == 1
     assert 'millimetres' in text and 'Multiply the coordinates by 0.001' in text
     assert first.name in text and 'cut off' in text
+
+
+def spoil(own_data, scene, change):
+    path = own_data / 'points' / f'{scene}.bin'
+    points = np.fromfile(path, np.float32).reshape(-1, 6)
+    change(points)
+    points.tofile(path)
+    return path.name
+
+
+def scenes_of(own_data, split):
+    infos = pickle.loads((own_data / f'scannet_infos_{split}.pkl').read_bytes())['data_list']
+    return [Path(info['lidar_points']['lidar_path']).stem for info in infos]
+
+
+def test_odd_scenes_are_named_in_every_split_though_the_first_cannot_be_built(
+        here, tiny_config, own_data):
+    white, lost, lying, above = scenes_of(own_data, 'train')
+
+    def paint(points):
+        points[:, 3:] = 255
+
+    def lose(points):
+        points[:, 0] = np.round(points[:, 0] / 0.6) * 0.6
+
+    def lay(points):
+        points[:, 1:3] *= -1
+
+    def brighten(points):
+        points[:, 3:] /= 255
+        points[9, 4] = 1.0001
+
+    names = [spoil(own_data, *pair) for pair in (
+        (white, paint), (lost, lose), (lying, lay), (above, brighten))]
+    data = [f'{split}_dataloader.dataset.data_root={own_data}' for split in ('train', 'val')]
+    result = here('check_dataset', tiny_config, '--splits', 'train', '--cfg-options', *data)
+    text = ' '.join(result.stdout.split())
+    assert result.returncode == 1
+    for name, words in zip(names, (
+            'have a single colour, which is as good as none:', 'planes 0.6 apart along x, voxels',
+            '-z seems to point upwards, by floor and furniture, in 1 of 4 scenes:',
+            'to 1.0001, expected 0..255:')):
+        start = text.index(words)
+        assert name in text[start:start + 200], words
+
+    (own_data / 'scannet_infos_train.pkl').unlink()
+    spoil(own_data, scenes_of(own_data, 'val')[0], lay)
+    result = here('check_dataset', tiny_config, '--out', 'check', '--cfg-options', *data)
+    text = ' '.join(result.stdout.split())
+    assert result.returncode == 1 and 'ERROR train: the data set cannot be built' in text
+    assert 'val: -z seems to point upwards' in text
 
 
 def test_joined_data_sets_pass(here, tiny_config, tmp_path):

@@ -10,6 +10,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..ops.color_range import find_color_range, is_one_color
+from ..ops.coordinate_steps import regular_steps
+from ..ops.upright import up_scores
 
 _NUM_PROBES = 1000  # points at which spacing and normals are measured
 _MAX_TREE = 500_000  # points that are searched for neighbours
@@ -45,6 +47,8 @@ class SceneFacts(NamedTuple):
         spacing: median distance of a point's nearest neighbour that is not in the same place.
         duplicates: share of points with another one in the same place.
         upright: share of surface that faces along x, along y, and along z.
+        up: score of each direction, as :func:`~insseg3d.ops.upright.up_scores` gives it.
+        steps: distance of the planes in which all points lie along x, y, z; 0 for none.
         colors: smallest and largest value of the three colours, or None without colours.
         one_color: whether all points have the same colour.
         fractions: whether the colours seem to be fractions of 1, though some may be larger.
@@ -63,6 +67,8 @@ class SceneFacts(NamedTuple):
     spacing: float = np.nan
     duplicates: float = 0.0
     upright: np.ndarray | None = None
+    up: np.ndarray | None = None
+    steps: np.ndarray | None = None
     colors: tuple[float, float] | None = None
     one_color: bool = False
     fractions: bool = False
@@ -196,6 +202,7 @@ def _points_facts(points: np.ndarray) -> dict[str, Any]:
     if len(coords) == 0:
         return facts
     facts.update(low=coords.min(axis=0), high=coords.max(axis=0))
+    facts.update(up=up_scores(coords), steps=regular_steps(coords))
     facts.update(_surface_facts(coords))
     return facts
 

@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..ops.upright import judge_up
 from .facts import SceneFacts
+
+_USUAL_VOXEL = 0.02  # metres
+_TO_Z_UP = {
+    'x': '(x, y, z) → (−z, y, x)', 'y': '(x, y, z) → (x, −z, y)', '-x': '(x, y, z) → (z, y, −x)',
+    '-y': '(x, y, z) → (x, z, −y)', '-z': '(x, y, z) → (x, −y, −z)'}
 
 
 class Finding(NamedTuple):
@@ -64,7 +70,8 @@ def find_problems(split: str, scenes: Sequence[SceneFacts], expected: Expectatio
         Findings, errors first.
     """
     rules: tuple[Callable[..., Iterator[Problem]], ...] = (
-        _stopped, _class_count, _unknown_ids, _units, _precision, _up_axis, _density, _colors,
+        _stopped, _class_count, _unknown_ids, _units, _precision, _lost_digits,
+        _up_axis, _density, _colors,
         _nothing_to_learn, _mixed_objects, _too_many_objects)
     found = [Finding(level, split, what, remedy)
              for rule in rules for level, what, remedy in rule(scenes, expected)]
@@ -148,19 +155,31 @@ def _precision(scenes, expected) -> Iterator[Problem]:
             "Subtract each scene's minimum in float64, then convert again"
 
 
+def _lost_digits(scenes, expected) -> Iterator[Problem]:
+    limit = (expected.voxel_size or _USUAL_VOXEL) / 2
+    lost = [scene for scene in scenes if scene.steps is not None and scene.steps.max() > limit]
+    if lost:
+        worst = max(lost, key=lambda scene: scene.steps.max()).steps
+        step, axis = worst.max(), 'xyz'[int(worst.argmax())]
+        yield 'error', f'points lie in planes {step:.2g} apart along {axis}, voxels measure ' \
+            f'{expected.voxel_size or _USUAL_VOXEL:g}: {_names(lost)}', \
+            'Digits were lost before the conversion: export the scans as double, or subtract an ' \
+            'offset before they are exported'
+
+
 def _up_axis(scenes, expected) -> Iterator[Problem]:
-    upright = [scene.upright for scene in scenes if scene.upright is not None]
-    if not upright:
+    read = [scene for scene in scenes if scene.up is not None]
+    if not read:
         return
-    shares = np.mean(upright, axis=0)
-    heights = np.median([scene.extent for scene in scenes if scene.low is not None], axis=0)
-    axis = int(np.argmax(shares))
-    # Two signs together: a large wall may face along x, a hall may be higher than wide.
-    if axis != 2 and shares[axis] > 1.5 * shares[2] and heights[axis] < 0.8 * heights[2]:
-        name, turn = (('x', '(x, y, z) → (−z, y, x)'), ('y', '(x, y, z) → (x, −z, y)'))[axis]
-        yield 'warning', f'{name} seems to point upwards: {shares[axis]:.0%} of the surface ' \
-            f'faces along it, {shares[2]:.0%} along z', \
-            f'Augmentation rotates about z: turn the scans, {turn}, and convert again'
+    # Scenes of a data set mostly agree, and all together leave less doubt than each.
+    together = judge_up(np.mean([scene.up for scene in read], axis=0)).up
+    ways = [judge_up(scene.up).up if together == 'z' else together for scene in read]
+    for up, turn in _TO_Z_UP.items():
+        lying = [scene for scene, way in zip(read, ways) if way == up]
+        if lying:
+            yield 'warning', f'{up} seems to point upwards, by floor and furniture, in ' \
+                f'{len(lying)} of {len(scenes)} scenes: {_names(lying)}', \
+                f'Augmentation rotates about z: turn the scans, {turn}, and convert again'
 
 
 def _density(scenes, expected) -> Iterator[Problem]:

@@ -131,6 +131,17 @@ def test_colours_are_looked_at_as_a_whole(tmp_path):
     assert odd.fractions and odd.colors[1] == 1.5 and 'fractions' in odd.error
 
 
+def test_up_and_lost_digits_are_looked_for(tmp_path):
+    points, semantic, instance = floor_and_box()
+    points[:, 2] = np.random.default_rng(0).random(len(points))
+    lost = points.copy()
+    lost[:, 1] = np.round(lost[:, 1] / 0.3) * 0.3
+    write(tmp_path, {'lost': (lost, semantic, instance), 'plain': (points, semantic, instance)})
+    lost, plain = gather_facts(build(tmp_path, 'val'))
+    assert plain.up.shape == (6,) and not plain.steps.any()
+    np.testing.assert_allclose(lost.steps, [0, 0.3, 0], atol=1e-6)
+
+
 def test_a_tilted_floor_faces_along_no_axis(tmp_path):
     points, semantic, instance = floor_and_box()
     points[:, 2] += 0.5 * points[:, 0]

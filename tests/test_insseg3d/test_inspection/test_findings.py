@@ -16,6 +16,7 @@ from insseg3d.inspection import (
     summary_table,
 )
 from insseg3d.inspection.plots import save_distributions
+from insseg3d.ops.upright import DIRECTIONS
 
 EXPECTED = Expectations(
     classes=('chair', 'table'), class_ids=frozenset(range(41)), model_classes=2, num_queries=3,
@@ -40,6 +41,14 @@ def size(x, y, z):
     return dict(high=np.array([x, y, z], dtype=float))
 
 
+def scores(**leads):
+    """Scores of the six directions; ``down_y`` is -y."""
+    values = np.zeros(6)
+    for name, lead in leads.items():
+        values[DIRECTIONS.index(name.replace('down_', '-'))] = lead
+    return values
+
+
 def test_nothing_is_found_where_nothing_is_wrong():
     assert find_problems('train', [scene(), scene()], EXPECTED) == []
     assert findings_text([]) == 'Nothing to object to.'
@@ -52,8 +61,12 @@ def test_nothing_is_found_where_nothing_is_wrong():
     (dict(size(500, 400, 250), spacing=2), 'error', ['centimetres', '0.01']),
     (dict(size(1, 0.8, 0.5), spacing=0.004), 'warning', ['normalised']),
     (dict(low=np.full(3, 4e5), high=np.full(3, 4e5 + 4)), 'error', ['400004', '0.031', 'float32']),
-    (dict(size(5, 2.5, 4), upright=np.array([0.1, 0.4, 0.1])), 'warning',
-     ['y seems to point upwards', '40%', '(x, −z, y)']),
+    (dict(up=scores(y=5)), 'warning', ['y seems to point upwards', '1 of 1', '(x, −z, y)']),
+    *((dict(up=scores(**{('down_' if up[0] == '-' else '') + up[-1]: 4})), 'warning',
+       [f'{up} seems to point upwards', turn]) for up, turn in (
+        ('x', '(−z, y, x)'), ('-x', '(z, y, −x)'), ('-y', '(x, z, −y)'), ('-z', '(x, −y, −z)'))),
+    (dict(steps=np.array([0, 0.5, 0])), 'error',
+     ['0.5 apart along y', 'voxels measure 0.02', 'as double']),
     (dict(spacing=0.1), 'error', ['0.1', '0.02', '0.15']),
     (dict(spacing=0.04), 'warning', ['few neighbours', '0.06']),
     (dict(spacing=0.001), 'warning', ['detail', '0.003']),
@@ -116,11 +129,28 @@ def test_scenes_without_colours_among_others_are_a_note_where_the_model_knows_bo
     assert found.level == 'note'
 
 
-def test_a_large_wall_does_not_turn_the_axes():
-    facing_y = np.array([0.1, 0.4, 0.1])
-    assert find_problems('train', [scene(**size(5, 4, 3), upright=facing_y)], EXPECTED) == []
-    lying = scene(**size(5, 2.5, 4), upright=np.array([0.1, 0.4, 0.3]))
-    assert find_problems('train', [lying], EXPECTED) == []
+def test_a_scene_that_may_stand_either_way_is_left_alone():
+    for up in (scores(y=2.5), scores(z=1), scores(z=0, down_z=2), scores()):
+        assert find_problems('train', [scene(up=up)], EXPECTED) == []
+
+
+def test_scenes_that_lie_otherwise_than_the_rest_are_named():
+    scenes = [scene(up=scores(z=6)), scene(scene='b.bin', up=scores(down_z=4)),
+              scene(scene='c.bin', up=scores(y=5)), scene(up=scores(z=6)), scene(up=None)]
+    found = find_problems('train', scenes, EXPECTED)
+    assert sorted(finding.what for finding in found) == [
+        '-z seems to point upwards, by floor and furniture, in 1 of 5 scenes: b.bin',
+        'y seems to point upwards, by floor and furniture, in 1 of 5 scenes: c.bin']
+
+
+def test_scenes_that_agree_are_told_once():
+    scenes = [scene(up=scores(y=lead)) for lead in (2, 4, 5, 2.5)]
+    found, = find_problems('train', scenes, EXPECTED)
+    assert 'in 4 of 4 scenes' in found.what
+
+
+def test_steps_that_voxels_do_not_see_are_no_loss():
+    assert find_problems('train', [scene(steps=np.array([0.008, 0, 0]))], EXPECTED) == []
 
 
 def test_some_empty_scenes_are_a_warning_and_none_at_all_an_error():
