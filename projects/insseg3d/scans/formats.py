@@ -46,7 +46,7 @@ def read_bin(path: Path, names: ColumnNames) -> Scan:
     columns = name_positions(width, path, names.columns)
     fields = {name: table[:, k] for k, name in enumerate(columns) if name != '-'}
     found = find_columns(fields, path, names)
-    return Scan(str(path), found.coords, found.colors)
+    return Scan(str(path), found.coords, found.colors, notes=found.notes, names=found.names)
 
 
 def _refuse_other_columns(path: Path, table: np.ndarray) -> None:
@@ -88,14 +88,8 @@ def read_pcd(path: Path, names: ColumnNames) -> Scan:
             path, f'cut off, {len(rows)} points', f'{points}, as its header says',
             'Export it again')
     fields = {name: rows[name] for name in rows.dtype.names if rows[name].ndim == 1}
-    for name in ('rgb', 'rgba'):
-        if name in fields:  # four bytes b g r a, often called a float
-            packed = np.ascontiguousarray(fields.pop(name))
-            packed = packed.view(np.uint32) if packed.itemsize == 4 else packed.astype(np.uint32)
-            for shift, channel in ((16, 'red'), (8, 'green'), (0, 'blue')):
-                fields[channel] = (packed >> shift & 255).astype(np.uint8)
     found = find_columns(fields, path, names)
-    return Scan(str(path), found.coords, found.colors)
+    return Scan(str(path), found.coords, found.colors, notes=found.notes, names=found.names)
 
 
 def read_las(path: Path) -> Scan:
@@ -131,7 +125,7 @@ def read_las(path: Path) -> Scan:
             'Export it again')
     channels = ('red', 'green', 'blue')
     if not {*channels} <= {*data.point_format.dimension_names}:
-        return Scan(str(path), coords)
+        return Scan(str(path), coords, names=tuple(data.point_format.dimension_names))
     return Scan(str(path), coords, np.stack([np.asarray(data[name]) for name in channels], axis=1))
 
 

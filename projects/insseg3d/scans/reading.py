@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Any file with points in it, found and read; what is wrong with it, in one line."""
+import dataclasses
 import glob
 import os
 import stat
@@ -120,7 +121,7 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
         raise RawDataError(
             path, f'{type(error).__name__} in {_place_of(error)}', 'to read it, or to say why not',
             'This is a fault of the program, please report it with this line') from error
-    return Scan(scan.name, scan.coords, scan.colors, scan.units, scan.up, (*scan.notes, *notes))
+    return dataclasses.replace(scan, notes=(*scan.notes, *notes))
 
 
 def _kind(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -185,7 +186,7 @@ def _read(path: Path, ending: str, names: ColumnNames, mesh_samples: int) -> Sca
         with zipfile.ZipFile(path) as archive:
             refuse_bomb(path, sum(member.file_size for member in archive.infolist()))
     found = read_table(path, names, ending=ending)
-    return Scan(str(path), found.coords, found.colors)
+    return Scan(str(path), found.coords, found.colors, notes=found.notes, names=found.names)
 
 
 def _place_of(error: BaseException) -> str:

@@ -19,6 +19,7 @@ class Scan:
         units: where the format says it (glTF: metres), else None.
         up: likewise (glTF: 'y').
         notes: what was unusual about the source.
+        names: of the columns among which colours were looked for, if it has names.
 
     Raises:
         RawDataError: other shapes, or no numbers.
@@ -30,6 +31,7 @@ class Scan:
     units: str | None = None
     up: str | None = None
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape, kind = self.coords.shape, self.coords.dtype

@@ -119,10 +119,22 @@ BAD_TEXTS = [
     ('x\n5\n1\n2\n', 'y, z among them'),
     (HEADER + '1,2,3,4,5,6,7,8\n1,2,3,4,5,6,7\n', 'line 3 has 7 columns'),
     (HEADER + '1,2,3,4,5,6,7,8\n1,2,3,4,5,6,7,chair\n', "line 3 holds 'chair'"),
-    (HEADER + '1,2,3,4,5,6,7,8\n1,2,nan,4,5,6,7,8\n', "line 3 holds 'nan'"),
+    ('1 2 3\n1 2 nano\n', "line 2 holds 'nano'"),
+    ('1;2;3;\n4;5;6;\n', "lines that end with ';': '1;2;3;'; expected nothing behind.*--columns"),
+    ('x,y,z\n1,2,3,\n4,5,6,\n', "lines that end with ','.*sed"),
+    ('1;2;3;4;5;\n1;2;3;4;5;\n', "lines that end with ';'"),  # not six columns
+    ('x,y,z\n"1","2","3"\n', 'line 2 has numbers in quotes'),
+    ("'1';'2,5';'3'\n", 'line 1 has numbers in quotes'),
+    ('x,y,z\n1,2,3\n"1","2","3"\n', 'line 3 holds .*in quotes, which must go'),
+    ('1,5\t2,5\t3\n', 'line 1 has decimal commas between blanks or tabs.*semicolons between'),
+    ('x y z\n1,5 2,5 -3,25\n', 'line 2 has decimal commas'),
+    ('x,y,z\n1,2,3\n4,,\n5,', 'line 4 has 1 columns'),
+    ('x,y,z\n1,2,3\n4,5,', 'line 3 has 2 columns'),  # cut off?
+    ('x,y,z\n1,2,3\n4,,5,6\n', 'line 3 has 4 columns'),
+    ('x y z\n1 2 3\n4  5\n', 'line 3 has 2 columns'),
+    ('x,y,z\n1,2,3\n,5,6,7\n', 'line 3 has 4 columns'),
     ('1 2 three\n1 2 3\n', "line 1 reads '1 2 three'"),
     ('1e0 2 3\n1e0 2\n', 'columns changed'),
-    ('1e0 2 3\n1e0 2 nan\n', 'NaN or infinity in point 1'),
     ('x y z label class\n1 2 3 4 5\n', r"\['label', 'class'\], each of which may be semantic"),
     ('x y z label scalar_Label\n1 2 3 4 5\n', r"\['label', 'scalar_Label'\], each.*semantic-name"),
     ('x y z X label\n1 2 3 4 5\n', r"\['x', 'X'\], each of which may be x; .*Rename or remove"),
@@ -203,3 +215,52 @@ def test_arrays_of_other_lengths_do_no_harm_if_nobody_needs_them(tmp_path):
     arrays = dict(np.load(path))
     np.savez(path, **arrays, camera=np.zeros((4, 4)), palette=np.zeros(3))
     assert_read(read_scan(path, ColumnNames()), POINTS)
+
+
+HOLES = [
+    'nan', 'NaN', '-nan', 'NAN', '-nan(ind)', 'nan(snan)', '1.#QNAN', '-1.#IND', '1.#QNAN0',
+    '-1.#IND00']
+
+
+@pytest.mark.parametrize('hole', HOLES)
+@pytest.mark.parametrize('first', [True, False])
+@pytest.mark.parametrize('form', [
+    '{} {} {}', 'x y z\n{} {} {}', '{},{},{}', '{};{};{}', '1e0 {} {}', '1e0,{},{}'])
+def test_holes_of_text_are_kept(tmp_path, hole, first, form):
+    above, _, form = form.rpartition('\n')
+    full, holed = form.format(1, 2, 3), form.format(hole, hole, 2.5)
+    lines = [above] * bool(above) + ([holed, full] if first else [full, holed])
+    (tmp_path / 'scan.txt').write_text('\n'.join(lines) + '\n')
+    coords = read_scan(tmp_path / 'scan.txt', ColumnNames()).coords
+    assert coords.shape == (2, 3) and np.isfinite(coords[1 if first else 0]).all()
+    assert np.isnan(coords[0 if first else 1]).sum() == 2
+
+
+@pytest.mark.parametrize('word, value', [
+    ('inf', np.inf), ('-inf', -np.inf), ('Infinity', np.inf), ('1.#INF', np.inf),
+    ('-1.#INF00', -np.inf)])
+def test_infinite_places_of_text_are_kept(tmp_path, word, value):
+    (tmp_path / 'scan.txt').write_text(f'1 2 3\n4 5 {word}\n')
+    assert read_scan(tmp_path / 'scan.txt', ColumnNames()).coords[1, 2] == value
+
+
+@pytest.mark.parametrize('text', [
+    'x,y,z,s\n1,2,3,4\n,,6,7\n8,9,1,\n', 'x;y;z;s\n1;2;3;4\n ; ;6;7\n8;9;1;\n',
+    'x\ty\tz\ts\n1\t2\t3\t4\n\t\t6\t7\n8\t9\t1\t\n',
+    'x,y,z,s\r\n1,2,3,4\r\n,,6,7\r\n8,9,1,\r\n', 'x,y,z,s\n1e0,2,3,4\n,,6,7\n8,9,1,\n'])
+def test_nothing_between_separators_is_a_hole(tmp_path, text):
+    (tmp_path / 'scan.txt').write_bytes(text.encode())
+    coords = read_scan(tmp_path / 'scan.txt', ColumnNames()).coords
+    np.testing.assert_array_equal(coords, [(1, 2, 3), (np.nan, np.nan, 6), (8, 9, 1)])
+
+
+@pytest.mark.parametrize('text, columns', [
+    ('x;y;z;\n1;2;3;\n4;5;6;\n', None), ('1,2,3,\n4,5,6,\n', ('x', 'y', 'z', '-')),
+    ('x,y,z,,\n1,2,3,,\n4,5,6,,\n', None),
+    ('x,y,z\n,,\n1,\t2,\t3\n,,\n4,5,6\n , ,\r\n,,\n', None),
+    ('1e0;2;3;\n4;5;6;\n', ('x', 'y', 'z', '-')),
+    ('1 2 3\r4 5 6\r', None), ('x y z\r1 2 3\r4 5 6', None)])
+def test_ends_of_lines(tmp_path, text, columns):
+    (tmp_path / 'scan.txt').write_bytes(text.encode())
+    scan = read_scan(tmp_path / 'scan.txt', ColumnNames(columns=columns))
+    assert scan.coords.tolist() == [[1, 2, 3], [4, 5, 6]]

@@ -1,13 +1,17 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """One of people's own scans into the prepared format: units, axes, colours, labels, and checks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ...ops.color_range import GREY, find_color_range, is_one_color, to_bytes
+from ...ops.coordinate_steps import regular_steps, type_steps
+from ...ops.upright import find_up
 from .custom_classes import ClassList
-from .custom_columns import ColumnNames, ScanColumns, accepted
+from .custom_columns import ColumnNames, ScanColumns, accepted, columns_are
 from .custom_files import read_scan
 from .errors import RawDataError
 from .scannet import boxes
@@ -22,9 +26,9 @@ UP_AXES = {
     '-y': ((0, 1), (2, 1), (1, -1)),
     '-x': ((2, 1), (1, 1), (0, -1)),
 }
-GREY = 127.5
 _LARGEST_SCAN, _SMALLEST_SCAN = 150.0, 0.3  # metres; beyond, a unit is more likely wrong
 _FAR_AWAY = 10_000.0  # metres; float32 has steps of a millimetre there
+_COARSE, _FINE = 0.02, 0.002  # metres; steps that are refused, and those that are not told
 _MIXED = 0.2  # share of objects with several classes from which ids are no object ids
 
 
@@ -81,9 +85,9 @@ def convert_scan(
         RawDataError: it cannot be used, or would spoil a training.
     """
     columns = read_scan(path, options.names)
-    notes: list[str] = []
+    notes: list[str] = [*columns.notes]
     coords = convert_coords(columns.coords, path, options, notes)
-    colors = convert_colors(columns.colors, path, notes)
+    colors = convert_colors(columns.colors, path, notes, columns.names)
     points = np.full((len(coords), 6), GREY, dtype=np.float32)
     points[:, :3] = coords
     if colors is not None:
@@ -115,16 +119,13 @@ def convert_coords(
             path, f'{len(bad)} points with NaN or infinite coordinates, the first is number '
             f'{bad[0]}', 'finite numbers', 'Remove these points, with their labels',
         )  # fmt: skip
-    coords = coords * UNITS[options.units or 'm']
+    scale = UNITS[options.units or 'm']
+    _check_steps(np.asarray(given), scale, path, notes)
+    coords = coords * scale
     coords = np.stack([sign * coords[:, axis] for axis, sign in UP_AXES[options.up]], axis=1)
-    size = coords.max(axis=0) - coords.min(axis=0)
     if options.units is None:
-        _check_size(size, path)
-    if size[1] < 3.5 and min(size[0], size[2]) > 4 and options.up == 'z':
-        notes.append(
-            f'{size[1]:.1f} m along y, {size[2]:.1f} m along z: if y is the upright axis, convert '
-            'again with --up y'
-        )
+        _check_size(coords.max(axis=0) - coords.min(axis=0), path)
+    _look_at_up(coords, options.up, notes)
     if np.abs(coords).max() > _FAR_AWAY:
         shift = np.floor(coords.min(axis=0))
         coords -= shift
@@ -132,6 +133,44 @@ def convert_coords(
             f'moved by {(-shift).tolist()} m to the origin: float32 has no millimetres out there'
         )
     return coords
+
+
+def _check_steps(given: np.ndarray, scale: float, path: Path, notes: list[str]) -> None:
+    """Refuse places that have lost digits before; the move to the origin would hide it."""
+    given = given if given.dtype.kind == 'f' else given.astype(np.float64)
+    by_type = scale * type_steps(given)
+    steps = np.maximum(by_type, scale * regular_steps(given))
+    is_of_type = by_type.max() >= steps.max()
+    reason = f', as {given.dtype} has no finer ones there' if is_of_type else ''
+    where = ', '.join(f'{step:.2g} m along {axis}' for axis, step in zip('xyz', steps)
+                      if step > min(_COARSE, steps.max() / 2))
+    if steps.max() > _COARSE:
+        raise RawDataError(
+            path, f'places in steps of {where}{reason}', f'at most {_COARSE:g} m',
+            'Export them as double, or subtract an offset before they are exported',
+        )  # fmt: skip
+    if steps.max() > _FINE:
+        notes.append(f'places are stored in steps of {where}{reason}')
+
+
+def _look_at_up(coords: np.ndarray, given: str, notes: list[str]) -> None:
+    """Remark a scan, ``(P, 3)`` turned as it was said, that would fit better another way up."""
+    found = find_up(coords)
+    better = found.up if found.up != 'z' else found.rival if found.lead < 0 else None
+    size = coords.max(axis=0) - coords.min(axis=0)
+    if better is None:
+        # Too few points or nothing like a room: only the size is left to go by.
+        if not found.sure and given == 'z' and size[1] < 3.5 and min(size[0], size[2]) > 4:
+            notes.append(
+                f'{size[1]:.1f} m along y, {size[2]:.1f} m along z: if y is the upright axis, '
+                'convert again with --up y'
+            )
+        return
+    axis, sign = UP_AXES[given]['xyz'.index(better[-1])]
+    name = ('-' if sign * (-1 if better[0] == '-' else 1) < 0 else '') + 'xyz'[axis]
+    option = f'--up {name}' if len(name) == 1 else f'--up={name}'
+    sure = 'seems to be' if found.up != 'z' else 'may be'
+    notes.append(f'{name} {sure} up, by floor and furniture: if so, convert again with {option}')
 
 
 def _check_size(size: np.ndarray, path: Path) -> None:
@@ -155,35 +194,43 @@ def _metres(size: np.ndarray) -> str:
     return ' × '.join(f'{length:.4g}' for length in size) + ' m'
 
 
-def convert_colors(given: np.ndarray | None, path: Path, notes: list[str]) -> np.ndarray | None:
+def convert_colors(
+    given: np.ndarray | None, path: Path, notes: list[str], names: Sequence[str] = ()
+) -> np.ndarray | None:
     """To 0..255, ``(P, 3)`` float32; None without colours, or if they are all the same.
 
-    Fractions of 1 and 16 bits are scaled and rounded.
+    Colours of any other range are scaled and rounded; the few values above it are clipped.
 
     Raises:
         RawDataError: NaN, negative, or above 65535.
     """
     if given is None:
-        notes.append('no colours; stored as grey')
+        notes.append(f'no colours; stored as grey{columns_are(names)}')
         return None
-    colors = np.asarray(given, dtype=np.float32)
-    low, high = float(colors.min()), float(colors.max())
-    if not (low >= 0 and high <= 65535):  # also true for NaN
+    colors = np.asarray(given)
+    found = find_color_range(colors)
+    if found is None:
         raise RawDataError(
-            path, f'colours from {low:g} to {high:g}', '0..255, 0..1, or 0..65535',
+            path, f'colours from {float(colors.min()):g} to {float(colors.max()):g}',
+            '0..255, 0..1, or 0..65535',
             'Scale them, or leave them out; if the columns are normals, name them: '
             '--columns x,y,z,-,-,-,semantic,instance',
         )  # fmt: skip
-    if low == high or (colors == colors[0]).all():
+    if is_one_color(colors):
         notes.append(f'all points have the colour {colors[0].tolist()}; stored as grey')
         return None
-    if high <= 1 and np.issubdtype(given.dtype, np.floating):
+    if found.most == 1:
         notes.append('colours were fractions of 1 and were multiplied by 255')
-        return np.round(colors * 255)
-    if high > 255:
-        notes.append('colours had 16 bits and were divided by 257')
-        return np.round(colors / 257)
-    return colors
+    elif found.most > 255:
+        notes.append(
+            f'colours had {int(found.most + 1).bit_length() - 1} bits and were divided by '
+            f'{found.most / 255:.4g}'
+        )
+    if not found.sure:
+        notes.append(f'not clear, look at the colours: {found}')
+    if found.most == 255:
+        return np.minimum(colors.astype(np.float32), 255)
+    return to_bytes(colors, found.most).astype(np.float32)
 
 
 def read_labels(columns: ScanColumns, path: Path) -> tuple[np.ndarray, np.ndarray]:

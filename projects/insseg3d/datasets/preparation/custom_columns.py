@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import RawDataError
+from .packed_colors import FoundColors, further_colors
 
 NAMES = {
     'x': ('x', 'px', 'pos_x', 'coord_x'),
@@ -52,12 +53,16 @@ class ScanColumns(NamedTuple):
         colors: ``(P, 3)``.
         semantic: ``(P,)``.
         instance: ``(P,)``.
+        notes: remarks on what could not be read of it.
+        names: of all columns that were looked at.
     """
 
     coords: np.ndarray
     colors: np.ndarray | None
     semantic: np.ndarray | None
     instance: np.ndarray | None
+    notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 class ColumnNames(NamedTuple):
@@ -103,6 +108,9 @@ def name_positions(width: int, path: Path, columns: Sequence[str] | None) -> tup
 def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnNames) -> ScanColumns:
     """Find coordinates, colours and labels among named columns.
 
+    Of two columns for a coordinate or a colour, the one without 'scalar_' in front is meant.
+    Colours may also have one of the names of ``packed_colors``, if they have none of ``NAMES``.
+
     Args:
         fields: name → ``(P,)`` array.
         path: for messages.
@@ -128,6 +136,8 @@ def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnName
                 path, f'columns {sorted(fields)}', f'{chosen!r} among them',
                 f'Correct --{column}-name',
             )  # fmt: skip
+        if column not in ('semantic', 'instance'):
+            present = [name for name in present if not _is_scalar_field(name)] or present
         if len(present) > 1:
             raise RawDataError(
                 path, f'columns {present}, each of which may be {column}', 'one',
@@ -147,11 +157,18 @@ def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnName
             path, f'{len(channels)} of the three colours among {list(fields)}', 'three or none',
             'Rename or remove them',
         )  # fmt: skip
+    if channels:
+        colors = FoundColors(np.stack(channels, axis=1))
+    else:
+        colors = further_colors({plain: fields[sorted(alike, key=_is_scalar_field)[0]]
+                                 for plain, alike in by_name.items()})
     return ScanColumns(
         np.stack([found[axis] for axis in 'xyz'], axis=1),
-        np.stack(channels, axis=1) if channels else None,
+        colors.colors,
         found.get('semantic'),
         found.get('instance'),
+        colors.notes,
+        tuple(map(str, fields)),
     )
 
 
@@ -160,7 +177,29 @@ def accepted(column: str) -> str:
     return ', '.join(NAMES[column])
 
 
+def columns_are(names: Sequence[str]) -> str:
+    """What the columns are called, to end a remark with; empty if they have no names."""
+    return f'; the columns are {_listed(names)}' if names else ''
+
+
+def no_colors(names: Sequence[str]) -> str:
+    """That there are no colours, and among what they were looked for, for remarks."""
+    return f'no colours among {_listed(names)}' if names else 'no colours'
+
+
+def _listed(names: Sequence[str], most: int = 20) -> str:
+    return ' '.join([str(name)[:40] for name in names[:most]] + ['…'] * (len(names) > most))
+
+
 def plain_name(name: str) -> str:
     """A name as ``NAMES`` spells it."""
-    plain = name.strip().strip('"\'').lower().replace(' ', '_').replace('-', '_')
-    return plain.removeprefix('scalar_')
+    return _spelled(name).removeprefix('scalar_')
+
+
+def _is_scalar_field(name: str) -> bool:
+    """Whether a name is one that CloudCompare gives to a field beside the colours."""
+    return _spelled(name).startswith('scalar_')
+
+
+def _spelled(name: str) -> str:
+    return name.strip().strip('"\'').lower().replace(' ', '_').replace('-', '_')

@@ -70,9 +70,9 @@ def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
             return content
         with content:
             arrays = {name: content[name] for name in content.files}
-    except OSError:
-        raise
     except Exception as error:  # numpy's readers raise whatever they stumble over
+        if isinstance(error, OSError) and error.filename is not None:  # it cannot be opened
+            raise
         raise RawDataError(
             path, f'cannot be read ({words_of(error)})',
             'a whole file of numpy.save or numpy.savez',

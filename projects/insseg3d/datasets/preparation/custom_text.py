@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scans in plain text: a point a line, with or without names above them."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,11 +9,15 @@ import numpy as np
 
 from .custom_columns import COLUMNS_REMEDY, KNOWN_NAMES, name_positions, plain_name
 from .errors import RawDataError
-from .text_table import parse_table
+from .text_table import number as number_of
+from .text_table import numbers_or_holes, parse_table
 
 _MOST_LINES_ABOVE = 100
 _LONGEST_LINE = 100_000
-_NEWLINE, _BLANK = ord('\n'), ord(' ')
+_NEWLINE, _RETURN, _TAB, _BLANK = map(ord, '\n\r\t ')
+_EMPTY = re.compile(rb'(?:(?<=\t)|(?<=\n)|\A) *(?=\t)')
+_ONLY_MARKS = re.compile(rb'^[\t ]+$|^[\t ]+(?=\r\n)', re.MULTILINE)
+_DECIMAL_COMMA = re.compile(r'[+-]?\d+(,\d+)?')
 
 
 def read_text_table(
@@ -23,7 +28,8 @@ def read_text_table(
     Above the points there may stand: empty lines; the number of points, as in .pts; remarks that
     begin with # or //; names of the columns, with or without such a mark. Names may hold blanks
     where the columns stand between tabs, commas or semicolons. Between semicolons, a comma is that
-    of a decimal number.
+    of a decimal number. NaN, in any of the ways that programs write it, and nothing between two
+    commas, semicolons or tabs are NaN.
 
     Args:
         path: the file.
@@ -40,23 +46,47 @@ def read_text_table(
     text = np.fromfile(path, np.uint8)
     if bytes(text[:3]) == b'\xef\xbb\xbf':  # the mark that some editors put before UTF-8
         text[:3] = _BLANK
+    # Lines of old Macs end with '\r' alone.
+    text[np.flatnonzero((text[:-1] == _RETURN) & (text[1:] != _NEWLINE))] = _NEWLINE
     header, first = _blank_out_header(text, path)
     width = len(_split(first))
+    mark = _mark(first)
+    if not _split(first)[-1] and columns is None and len(_split(header or '')) != width:
+        raise RawDataError(
+            path, f'lines that end with {mark!r}: {first[:80]!r}', 'nothing behind the last column',
+            f"Take it away (sed 's/{mark} *$//'), or name the columns with --columns, - for the "
+            'last, which is empty',
+        )  # fmt: skip
     names = None
     if columns is None and header is not None:
         names = _header_names(header, first, path)
+        names = names and tuple(name or '-' for name in names)
     if names is None:
         names = name_positions(width, path, columns)
     twice = sorted({name for name in names if name != '-' and names.count(name) > 1})
     if twice:
         raise RawDataError(path, f'columns {twice} twice', 'every name once', COLUMNS_REMEDY)
-    mark = _mark(first)
     if mark == ';':
         text[text == ord(',')] = ord('.')
-    text[text == ord(mark)] = _BLANK
+    if mark != ' ':
+        text = _with_holes(text, mark)
     if 'e' in first.lower():  # as numpy.savetxt writes; parse_table would take these one by one
         return names, _parse_exponents(text, path, width)
-    return names, parse_table(text, path, columns=width)
+    return names, parse_table(text, path, columns=width, read_line=numbers_or_holes)
+
+
+def _with_holes(text: np.ndarray, mark: str) -> np.ndarray:
+    """Tabs in the place of the marks between columns, and ``nan`` where nothing stood before one.
+
+    Else a line with a hole and a number too many would have as many numbers as there are columns.
+    """
+    text[text == _TAB] = _BLANK
+    text[text == ord(mark)] = _TAB
+    content = text.tobytes()
+    if not _EMPTY.search(content):
+        return text
+    content = _EMPTY.sub(b'nan', _ONLY_MARKS.sub(b'', content))
+    return np.frombuffer(content, np.uint8).copy()
 
 
 def _header_names(header: str, first: str, path: Path) -> tuple[str, ...] | None:
@@ -89,17 +119,16 @@ def _parse_exponents(text: np.ndarray, path: Path, width: int) -> np.ndarray:
     lines = text.tobytes().decode('ascii', errors='replace').splitlines()
     try:
         table = np.loadtxt(lines, ndmin=2)
+        if table.shape[1] == width and b'.#' not in text.tobytes():  # -1.#IND, no remark
+            return table
+        complaint = f'{table.shape[1]} columns in all lines'
     except ValueError as error:
+        complaint = f'{error} (rows counted below the header)'
+    try:  # which knows holes, and is slower
+        return parse_table(text, path, columns=width, read_line=numbers_or_holes)
+    except RawDataError:
         raise RawDataError(
-            path, f'{error} (rows counted below the header)', f'{width} numbers a line',
-            'Correct the line',
-        ) from None  # fmt: skip
-    if not np.isfinite(table).all():
-        row = int(np.argmin(np.isfinite(table).all(axis=1)))
-        raise RawDataError(
-            path, f'NaN or infinity in point {row}', 'finite numbers', 'Remove such points'
-        )
-    return table
+            path, complaint, f'{width} numbers a line', 'Correct the line') from None
 
 
 def _blank_out_header(text: np.ndarray, path: Path) -> tuple[str | None, str]:
@@ -120,10 +149,12 @@ def _blank_out_header(text: np.ndarray, path: Path) -> tuple[str | None, str]:
         is_count = may_count and len(words) == 1 and words[0].isdigit()  # .pts
         has_count = has_count or is_count
         is_remark = line.startswith(('#', '//'))
-        if words and not is_count and not _are_positions(words):
-            numeric = [_is_number(word) for word in words]
-            if all(numeric):
+        if any(words) and not is_count and not _are_positions(words):
+            numeric = [_is_number(word) for word in words if word]
+            if numeric and all(numeric):
                 return header, line
+            if not is_remark:
+                _refuse_writing(line, number, path)
             if any(numeric) and not is_remark:
                 raise RawDataError(
                     path, f'line {number} reads {line[:80]!r}', 'numbers, or names of the columns',
@@ -151,9 +182,26 @@ def _split(line: str) -> list[str]:
     return line.split() if mark == ' ' else [word.strip() for word in line.split(mark)]
 
 
+def _refuse_writing(line: str, row: int, path: Path) -> None:
+    """Refuse numbers that are written so that columns cannot be told from decimals."""
+    bare = line.replace('"', '').replace("'", '')
+    if bare != line and _split(bare) and all(map(_is_number, _split(bare))):
+        raise RawDataError(
+            path, f'line {row} has numbers in quotes: {line[:80]!r}', 'numbers without them',
+            """Take them away, e.g. sed 's/"//g', and write decimal points""",
+        )  # fmt: skip
+    words = line.split()
+    if ',' in line and len(words) > 1 and all(_DECIMAL_COMMA.fullmatch(word) for word in words):
+        raise RawDataError(
+            path, f'line {row} has decimal commas between blanks or tabs: {line[:80]!r}',
+            'decimal points, or semicolons between the columns',
+            "Write points, e.g. sed 's/,/./g'",
+        )  # fmt: skip
+
+
 def _is_number(word: str) -> bool:
     try:
-        float(word.replace(',', '.'))
+        number_of(word.replace(',', '.').encode())
     except ValueError:
         return False
     return True

@@ -2,6 +2,7 @@
 """Reading large plain-text tables of numbers, exactly and at the speed of the disk."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,13 +85,18 @@ def number(word: bytes) -> float:
         raise
 
 
-def parse_table(text: np.ndarray, path: Path, *, columns: int) -> np.ndarray:
+def parse_table(
+    text: np.ndarray, path: Path, *, columns: int,
+    read_line: Callable[[bytes, int], list[float] | str] | None = None,
+) -> np.ndarray:
     """Read lines of numbers between blanks. Empty lines are passed over; CRLF is a line end.
 
     Args:
         text: ``(bytes,)`` uint8, a file's content.
         path: of the file, for messages.
         columns: numbers in each line.
+        read_line: reads a line that is not written in the usual way, or says what is wrong with it;
+            :func:`finite_numbers`, or :func:`numbers_or_holes`.
 
     Returns:
         ``(rows, columns)`` float64, each number the one nearest to what is written.
@@ -107,14 +113,14 @@ def parse_table(text: np.ndarray, path: Path, *, columns: int) -> np.ndarray:
             return table[:row]
         # A line that is wrong, or is written in a way that is rare, such as 1e-3.
         end = _end_of_line(text, position)
-        words = text[position:end].tobytes().split()
-        complaint = _complaint(words, columns)
-        if complaint:
-            number = _line_number(text, position)
+        found = (read_line or finite_numbers)(text[position : end + 1].tobytes(), columns)
+        if isinstance(found, str):
+            line = _line_number(text, position)
+            kind = 'finite ' if read_line is None else ''
             raise RawDataError(
-                path, f'line {number} {complaint}', f'{columns} finite numbers', DOWNLOAD_AGAIN
+                path, f'line {line} {found}', f'{columns} {kind}numbers', DOWNLOAD_AGAIN
             )
-        table[row] = [float(word) for word in words]
+        table[row] = found
         row, position = row + 1, end + 1
 
 
@@ -124,12 +130,45 @@ def line_of_row(text: np.ndarray, row: int) -> int:
     return [number for number, line in enumerate(lines, 1) if line.strip()][row]
 
 
-def _complaint(words: list[bytes], columns: int) -> str:
-    """What is wrong with a line; empty if nothing."""
+def finite_numbers(line: bytes, columns: int) -> list[float] | str:
+    """The numbers of a line, or what is wrong with it."""
+    words = line.split()
     for word in words:
         if not _NUMBER.fullmatch(word) or not np.isfinite(float(word)):
-            return f'holds {word[:40].decode("ascii", "replace")!r}'
-    return '' if len(words) == columns else f'has {len(words)} columns'
+            return f'holds {_shown(word)}'
+    return _as_many(list(map(float, words)), columns)
+
+
+def numbers_or_holes(line: bytes, columns: int) -> list[float] | str:
+    """The numbers of a line, or what is wrong with it; NaN for what is nan, or nothing.
+
+    Nothing between two tabs is a hole in a line that has as many fields as the table has columns;
+    behind the last tab only if the line has an end, as the file may have been cut off there.
+    """
+    words = line.split()
+    if len(words) < columns:
+        fields = line.rstrip(b'\r\n').split(b'\t')
+        is_whole = line.endswith(b'\n') or fields[-1].strip()
+        if len(fields) == columns and is_whole:
+            words = [field.strip() or b'nan' for field in fields]
+    values = []
+    for word in words:
+        try:
+            if b'_' in word:  # which Python takes for a number
+                raise ValueError(word)
+            values.append(number(word))
+        except ValueError:
+            is_quoted = word[:1] in b'"\'' and word.strip(b'"\'') != word
+            return f'holds {_shown(word)}{", in quotes, which must go" if is_quoted else ""}'
+    return _as_many(values, columns)
+
+
+def _as_many(values: list[float], columns: int) -> list[float] | str:
+    return values if len(values) == columns else f'has {len(values)} columns'
+
+
+def _shown(word: bytes) -> str:
+    return repr(word[:40].decode('ascii', 'replace'))
 
 
 @compiled
