@@ -161,8 +161,84 @@ def test_objects_of_trimesh():
 
 
 @pytest.mark.parametrize('value', [
+    torch.zeros(5, 3, dtype=torch.bfloat16), torch.eye(3).to_sparse(), [[1, 2, 3], [1, 2]],
+    torch.zeros(5, 3, dtype=torch.complex64), torch.zeros(5, 3, device='meta'), {'x': XYZ[:, 0]},
+    {'points': XYZ[:, :2]}, SimpleNamespace(point=7), SimpleNamespace(columns=['x']),
     XYZ[:, :2], XYZ.ravel(), np.zeros((3, 7)), np.array([['a'] * 3]), {}, 7,
     SimpleNamespace(points=XYZ, colors=RGB[:5])])
 def test_what_is_no_scan_is_refused(value):
     with pytest.raises(RawDataError, match='expected'):
         scan_of(value)
+
+
+SHUFFLED = dict(zip(('b', 'G', 'red', 'scalar_intensity', 'z', 'Y', 'x'), (
+    RGB[:, 2], RGB[:, 1], RGB[:, 0], np.ones(60), XYZ[:, 2], XYZ[:, 1], XYZ[:, 0])))
+
+
+class Frame:
+    """As polars has it: names in a list, columns by name."""
+
+    def __init__(self, columns, names='columns'):
+        self._columns = columns
+        setattr(self, names, list(columns))
+
+    def __getitem__(self, name):
+        return self._columns[name]
+
+
+def pandas_frame(data, **options):
+    return pytest.importorskip('pandas').DataFrame(data, **options)
+
+
+NAMED = {
+    'pandas': pandas_frame,
+    'pandas with an index': lambda c: pandas_frame(c, index=[f'p{k}' for k in range(60)]),
+    'pandas of objects': lambda c: pandas_frame(c).astype(object),
+    'pandas with gaps': lambda c: pandas_frame(c).astype({'x': 'Float64', 'red': 'Int64'}),
+    'polars': Frame,
+    'Arrow': lambda c: Frame(c, 'column_names'),
+    'dict': dict,
+    'dict of tensors': lambda c: {name: torch.from_numpy(v.copy()) for name, v in c.items()},
+    'dict of arrays': lambda c: {'colors': RGB, 'normals': XYZ, 'xyz': XYZ},
+    'records': lambda c: np.rec.fromarrays([*c.values()], names=[*c]),
+    'structured': lambda c: np.array(
+        [*zip(RGB, XYZ)], dtype=[('rgb', 'u1', 3), ('points', 'f8', 3)]),
+}
+
+
+@pytest.mark.parametrize('kind', NAMED)
+def test_names_decide_where_there_are_some(kind):
+    scan = scan_of(NAMED[kind](SHUFFLED))
+    np.testing.assert_array_equal(scan.coords, XYZ)
+    np.testing.assert_array_equal(scan.colors, RGB)
+
+
+def test_gaps_in_a_frame_are_holes():
+    pandas = pytest.importorskip('pandas')
+    frame = pandas_frame(SHUFFLED).astype({'x': 'Float64'})
+    frame.loc[3, 'x'] = pandas.NA
+    scan = scan_of(frame)
+    assert np.isnan(scan.coords[3, 0]) and np.isfinite(np.delete(scan.coords, 3, axis=0)).all()
+    scan = scan_of(Frame({**SHUFFLED, 'x': np.array([None, *XYZ[1:, 0]], dtype=object)}))
+    assert np.isnan(scan.coords[0, 0])
+
+
+@pytest.mark.parametrize(
+    'columns', [range(6), 'abcdef', ['easting', 'northing', 'z', 'r', 'g', 'b']])
+def test_frames_without_usable_names(columns):
+    with pytest.raises(RawDataError, match=r'a data frame with the columns .*frame\.to_numpy') as e:
+        scan_of(pandas_frame(TABLE, columns=[*columns]))
+    assert '\n' not in str(e.value)
+
+
+def test_a_frame_with_a_name_twice_or_words():
+    with pytest.raises(RawDataError, match=r"columns \['x'\] twice"):
+        scan_of(pandas_frame(TABLE[:, :4], columns=['x', 'y', 'z', 'x']))
+    with pytest.raises(RawDataError, match='object values'):
+        scan_of(pandas_frame({**SHUFFLED, 'x': ['a'] * 60}))
+    scan_of(pandas_frame({**SHUFFLED, 'label': ['chair'] * 60}))
+
+
+def test_masked_places_are_holes():
+    scan = scan_of(np.ma.masked_array(TABLE, mask=np.arange(360).reshape(60, 6) == 0))
+    assert np.isnan(scan.coords[0, 0]) and np.isfinite(scan.coords.ravel()[1:]).all()

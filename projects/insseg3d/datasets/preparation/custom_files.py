@@ -3,6 +3,7 @@
 
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from .scan_folders import files_of, is_there
 TEXTS = ('.txt', '.csv', '.xyz', '.pts')
 ENDINGS = ('.ply', '.npz', '.npy', *TEXTS)
 _COORDS = ('points', 'xyz', 'coord', 'coords', 'coordinates', 'pos', 'positions', 'vertices')
-_COLORS = ('colors', 'color', 'rgb')
+_COLORS = ('colors', 'color', 'colours', 'colour', 'rgb', 'rgba', 'vertex_colors')
 
 
 def read_scan(path: Path, names: ColumnNames, *, ending: str | None = None) -> ScanColumns:
@@ -55,7 +56,7 @@ def _read(path: Path, names: ColumnNames, ending: str) -> ScanColumns:
     if ending == '.npy':
         return _from_array(_load(path), path, names)
     if ending == '.npz':
-        return _from_archive(_load(path), path, names)
+        return from_arrays(_load(path), path, names)
     if ending in TEXTS:
         columns, table = read_text_table(path, names.columns)
         return find_columns(_named(columns, table), path, names)
@@ -90,7 +91,7 @@ def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
 def _from_array(array: np.ndarray, path: Path, names: ColumnNames) -> ScanColumns:
     """A table, or a structured array, whose fields have names."""
     if array.dtype.names:
-        return find_columns({name: array[name] for name in array.dtype.names}, path, names)
+        return from_arrays({name: array[name] for name in array.dtype.names}, path, names)
     if array.ndim != 2:
         raise RawDataError(
             path, f'an array of shape {array.shape}', '(points, columns)', COLUMNS_REMEDY
@@ -99,8 +100,19 @@ def _from_array(array: np.ndarray, path: Path, names: ColumnNames) -> ScanColumn
     return find_columns(_named(columns, array), path, names)
 
 
-def _from_archive(arrays: dict[str, np.ndarray], path: Path, names: ColumnNames) -> ScanColumns:
-    """Arrays by name, coordinates and colours perhaps together."""
+def from_arrays(
+    arrays: Mapping[str, np.ndarray], path: Path | str, names: ColumnNames
+) -> ScanColumns:
+    """Find a scan among arrays with names, coordinates and colours perhaps together.
+
+    Args:
+        arrays: as an ``.npz`` holds them, or the columns of a table.
+        path: for messages.
+        names: how to find the columns.
+
+    Raises:
+        RawDataError: no coordinates, or arrays of points that do not fit together.
+    """
     if len(arrays) == 1 and not {name.lower() for name in arrays} & {*_COORDS}:
         return _from_array(next(iter(arrays.values())), path, names)
     fields = {}
@@ -151,7 +163,7 @@ def _from_folder(folder: Path, names: ColumnNames) -> ScanColumns:
         )  # fmt: skip
     if segments and names.semantic is None:
         arrays['semantic'] = arrays.pop(segments[0])
-    return _from_archive(arrays, folder, names)
+    return from_arrays(arrays, folder, names)
 
 
 def _named(columns: tuple[str, ...], table: np.ndarray) -> dict[str, np.ndarray]:
