@@ -44,6 +44,11 @@ def read_text_table(
             number, columns that nobody names, or more or fewer names than columns.
     """
     text = np.fromfile(path, np.uint8)
+    if bytes(text[:2]) in (b'\xff\xfe', b'\xfe\xff') or 4 * np.count_nonzero(
+            text[:_MOST_LINES_ABOVE] == 0) > len(text[:_MOST_LINES_ABOVE]) > 0:
+        raise RawDataError(
+            path, 'characters of 16 bits, or no text', 'UTF-8',
+            'Save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8')
     if bytes(text[:3]) == b'\xef\xbb\xbf':  # the mark that some editors put before UTF-8
         text[:3] = _BLANK
     # Lines of old Macs end with '\r' alone.
