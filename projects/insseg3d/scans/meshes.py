@@ -154,8 +154,8 @@ def _values(path: Path, wanted: bytes) -> list[str]:
 def _lines(path: Path):
     with open(path, 'rb') as file:
         for line in file:
-            key, _, value = line.strip().partition(b' ')
-            yield key.lower(), value.strip().decode('utf-8', errors='replace')
+            key, *value = line.strip().split(None, 1)[:2] or [b'']
+            yield key.lower(), b''.join(value).decode('utf-8', errors='replace')
 
 
 class _Look(NamedTuple):
@@ -179,7 +179,9 @@ def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
             continue
         name = visual.material.name
         picture = None
-        if name in found.with_picture and visual.uv is not None:
+        if name in found.with_picture and visual.uv is None:
+            notes.append(f'some faces of the material {name} have no place in its picture; grey')
+        elif name in found.with_picture:
             picture = picture_of(getattr(visual.material, 'baseColorTexture', None)
                                  or getattr(visual.material, 'image', None))
             if picture is None:

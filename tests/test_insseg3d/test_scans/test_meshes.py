@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Looks of meshes: pictures on their surfaces, colours of corners and faces; what glTF needs."""
+import base64
 import json
 import struct
 from urllib.parse import quote
@@ -348,6 +349,44 @@ def test_trees_that_are_none(tmp_path, tree, samples):
     with pytest.raises(RawDataError) as caught:
         read_scan(tmp_path / 'scene.gltf', mesh_samples=samples)
     assert 'fault of the program' not in str(caught.value) and "' object" not in str(caught.value)
+
+
+@pytest.mark.parametrize('faces', ['f 1 2 3\n', 'f 1/1 2/2 3/3\nf 1 3 4\n', 'f 1/1 2/2 3/9\n'])
+def test_faces_without_a_place_in_the_picture_are_said(tmp_path, faces):
+    picture(tmp_path / 'room.png')
+    write_obj(tmp_path / 'mesh.obj', 'room.png')
+    text = (tmp_path / 'mesh.obj').read_text()
+    (tmp_path / 'mesh.obj').write_text(text[:text.index('f ')] + faces)
+    scan = read_scan(tmp_path / 'mesh.obj', mesh_samples=20)
+    assert scan.colors is None and 'have no place in its picture; grey' in scan.notes[0]
+
+
+@pytest.mark.parametrize('kind', ['external', 'inside', 'data'])
+@pytest.mark.parametrize('samples', [0, 100])
+def test_gltf_with_its_numbers_in_another_file(tmp_path, kind, samples):
+    Image.new('RGB', (4, 4), (9, 8, 7)).save(tmp_path / 'wall one.png')
+    gltf(tmp_path / 'scene.glb', TEXTURED, images=['wall one.png'], materials=[base_color()])
+    content = (tmp_path / 'scene.glb').read_bytes()
+    size = struct.unpack('<I', content[12:16])[0]
+    tree, data = json.loads(content[20:20 + size]), content[28 + size:]
+    pixels = (tmp_path / 'wall one.png').read_bytes()
+    if kind == 'inside':
+        tree['bufferViews'].append(
+            dict(buffer=0, byteOffset=len(data), byteLength=len(pixels)))
+        tree['images'] = [dict(bufferView=len(tree['bufferViews']) - 1, mimeType='image/png')]
+        data += pixels
+    if kind == 'data':
+        tree['images'] = [
+            {'uri': 'data:image/png;base64,' + base64.b64encode(pixels).decode()}]
+    (tmp_path / 'my data.bin').write_bytes(data)
+    tree['buffers'] = [{'uri': 'my%20data.bin', 'byteLength': len(data)}]
+    (tmp_path / 'room.gltf').write_text(json.dumps(tree))
+    scan = read_scan(tmp_path / 'room.gltf', mesh_samples=samples)
+    assert len(scan.coords) == (samples or 4) and scan.notes == ()
+    assert (scan.colors == (9, 8, 7)).all()
+    (tmp_path / 'my data.bin').write_bytes(data[:20])
+    with pytest.raises(RawDataError, match='trimesh fails on it'):
+        read_scan(tmp_path / 'room.gltf', mesh_samples=samples)
 
 
 def test_coloured_obj_whose_materials_are_missing(tmp_path):
