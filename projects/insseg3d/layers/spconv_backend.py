@@ -12,6 +12,9 @@ from ..ops.neighbors import voxel_keys
 from ..ops.sparse_conv import autocast_dtype
 from .sparse_tensor import Reorder, SparseTensor, inverse_order
 
+HALF_DEVICES = ('cuda',)
+"""Types of devices for which spconv has kernels in float16."""
+
 
 class _Shells(threading.local):
     """A thread's spconv modules by kind and shape: no other thread puts its weights into them."""
@@ -69,9 +72,17 @@ def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=N
     _check_cpu(features)
     kind = features.device.type
     lent, wanted = weight, autocast_dtype(kind) or features.dtype
-    if torch.bfloat16 in (wanted, features.dtype):  # spconv has no such kernels
-        features, lent = features.float(), weight.float()
     grads = _needs_grad(features, weight)
+    has_kernels, exact = _has_half_kernels(kind, weight), nullcontext()
+    if wanted == torch.float16 and has_kernels and not grads:
+        # By itself spconv minds autocast only where it makes a graph.
+        features, lent = features.half(), weight.half()
+    elif torch.bfloat16 in (wanted, features.dtype) or (
+            wanted == torch.float16 and not (has_kernels or grads and kind in HALF_DEVICES)):
+        # No kernels. Under any autocast spconv computes with float16, and bfloat16 reaches beyond
+        # its range.
+        features, lent = features.float(), weight.float()
+        exact = torch.autocast(kind, enabled=False)
     # In eval mode spconv calls its kernels without autograd and makes tables without the backward
     # half: what counts is whether gradients are wanted, not the mode of the network.
     module.train(grads)
@@ -84,8 +95,6 @@ def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=N
     tables = (table_grid or grid).spconv_cache
     tensor.indice_dict = tables.setdefault(('tables', grads), {})
     module.weight = lent
-    # Under any autocast spconv computes with float16, and bfloat16 reaches beyond its range.
-    exact = torch.autocast(kind, enabled=False) if wanted == torch.bfloat16 else nullcontext()
     try:
         # spconv launches on the current device, which need not be the features'.
         with torch.cuda.device_of(features), exact:
@@ -93,7 +102,12 @@ def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=N
     finally:
         del module.weight  # or the shell would keep a model's memory
     tables['tables', grads] = out.indice_dict
-    return out if wanted != torch.bfloat16 else out.replace_feature(out.features.to(wanted))
+    return out if out.features.dtype == wanted else out.replace_feature(out.features.to(wanted))
+
+
+def _has_half_kernels(kind: str, weight: Tensor) -> bool:
+    """Those of tensor cores take channels by eights: the stem, of few, computes in float32."""
+    return kind in HALF_DEVICES and weight.shape[0] % 8 == 0 and weight.shape[-1] % 8 == 0
 
 
 def _needs_grad(features: Tensor, weight: Tensor) -> bool:

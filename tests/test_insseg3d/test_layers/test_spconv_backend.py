@@ -25,6 +25,7 @@ from insseg3d.ops.sparse_conv import autocast_dtype
 from .sparse_reference import random_voxels
 
 spconv = pytest.importorskip('spconv.pytorch')
+spconv_backend = pytest.importorskip('insseg3d.layers.spconv_backend')
 DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)]
 
 
@@ -256,6 +257,52 @@ def test_bfloat16_is_not_made_float16(device, monkeypatch):
     for one, other in zip(*results, strict=True):
         assert one.dtype == torch.float32
         assert (one - other).norm() < 0.03 * other.norm()
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('half', [torch.float16, torch.bfloat16], ids=str)
+def test_autocast_gives_the_same_dtype_on_both_backends(device, half, training):
+    """Whether a graph is made or not: what follows the backbone then has one dtype too."""
+    coors = random_voxels(300, (9, 9, 9)).to(device)
+    features = torch.randn(len(coors), 8, device=device)
+    for backend in ('torch', 'spconv'):
+        layers = _layers(backend, device).train(training)
+        with torch.set_grad_enabled(training), torch.autocast(device, dtype=half):
+            out, coarse = _forward(layers, features, coors)
+        assert (out.dtype, coarse.features.dtype) == (half, half), backend
+
+
+def test_without_a_graph_autocast_computes_in_float16(device, monkeypatch):
+    """spconv by itself would compute in float32: it minds autocast only where it makes a graph."""
+    told, forward = [], spconv.SubMConv3d.forward
+
+    def spy(self, x):
+        told.append((x.features.dtype, self.weight.dtype))
+        if device == 'cuda':
+            return forward(self, x)
+        # A CPU has no such kernels: those of float32, and a weight that stays as it is.
+        lent, self.weight = self.weight, self.weight.float()
+        with torch.autocast('cpu', enabled=False):
+            out = forward(self, x.replace_feature(x.features.float()))
+        self.weight = lent
+        return out.replace_feature(out.features.half())
+
+    monkeypatch.setattr(spconv.SubMConv3d, 'forward', spy)
+    monkeypatch.setattr(spconv_backend, 'HALF_DEVICES', ('cpu', 'cuda'))
+    coors = random_voxels(300, (9, 9, 9)).to(device)
+    for channels, computed in ((8, torch.float16), (6, torch.float32)):
+        features = torch.randn(len(coors), channels, device=device)
+        results = []
+        for backend in ('torch', 'spconv'):
+            torch.manual_seed(2)
+            layer = SubMConv3d(channels, 16, backend=backend).to(device)
+            told.clear()
+            with torch.no_grad(), torch.autocast(device, dtype=torch.float16):
+                results.append(layer(SparseTensor.from_voxels(features, coors)).features)
+        assert told == [(computed, computed)]
+        assert results[1].dtype == torch.float16
+        torch.testing.assert_close(*results, rtol=2e-2, atol=2e-2)
+        assert layer.weight.dtype == torch.float32
 
 
 def test_same_parameters_and_state_dict():
