@@ -6,7 +6,7 @@ from .activation_maps import LiteralMaps, SoftmaxMaps, SumNormalizedMaps
 from .hungarian_assigner import HungarianAssigner
 from .mask_losses import DenseMaskLoss, MaskBCELoss, MaskDiceLoss
 from .match_costs import DenseMatchCost, MaskBCECost, MaskDiceCost, QueryClassCost
-from .postprocess import ArgmaxRanking, FlatTopKRanking
+from .postprocess import ArgmaxRanking, FlatTopKRanking, MatrixNMSRanking
 from .query_decoder import FPSQueries, LearnedQueries, QueryDecoder, QueryDecoderLayer
 from .queryis_head import QueryISHead
 from .rpg_neck import RPGNeck
@@ -15,7 +15,7 @@ from .voxel_necks import AllVoxelsNeck, FPSNeck, RandomVoxelsNeck
 __all__ = [
     'AllVoxelsNeck', 'ArgmaxRanking', 'DenseMaskLoss', 'DenseMatchCost', 'FPSNeck', 'FPSQueries',
     'FlatTopKRanking', 'HungarianAssigner', 'LearnedQueries', 'LiteralMaps', 'MaskBCECost',
-    'MaskBCELoss', 'MaskDiceCost', 'MaskDiceLoss', 'QueryClassCost', 'QueryDecoder',
-    'QueryDecoderLayer', 'QueryISHead', 'RPGNeck', 'RandomVoxelsNeck', 'SoftmaxMaps',
-    'SumNormalizedMaps'
+    'MaskBCELoss', 'MaskDiceCost', 'MaskDiceLoss', 'MatrixNMSRanking', 'QueryClassCost',
+    'QueryDecoder', 'QueryDecoderLayer', 'QueryISHead', 'RPGNeck', 'RandomVoxelsNeck',
+    'SoftmaxMaps', 'SumNormalizedMaps'
 ]

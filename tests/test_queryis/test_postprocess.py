@@ -1,10 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+import math
+
 import pytest
 import torch
 from mmdet3d.registry import TASK_UTILS
 
 import queryis  # noqa: F401
-from insseg3d.ops.masks import binary_masks
+from insseg3d.ops.masks import binary_masks, mask_iou
 
 
 def rank(class_probs, mask_probs, counts, point2voxel, type='ArgmaxRanking', **cfg):
@@ -78,3 +80,59 @@ def test_flat_top_k_counts_pairs_before_it_drops_small_masks():
     assert point_map.pts_instance_mask.tolist() == [0, 1, 0, 0, 1, 0]
     with pytest.raises(ValueError, match='num_results is 0'):
         rank(**scene, num_results=0)
+
+
+# Three masks of class 0 and one of class 1 over four voxels of 3, 1, 2 and 4 points. The second is
+# the best; the first shares 4 of 6 points with it, the fourth is of another class.
+CROWD = dict(
+    class_probs=[[0.6, 0.3, 0.1], [0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.1, 0.5, 0.4]],
+    mask_probs=[[0.9, 0.9, 0.9, 0.1], [0.9, 0.9, 0.1, 0.1], [0.1, 0.1, 0.1, 0.9],
+                [0.9, 0.9, 0.1, 0.1]],
+    counts=[3, 1, 2, 4], point2voxel=[0, 0, 0, 1, 2, 2, 3, 3, 3, 3])
+
+
+@pytest.mark.parametrize('sigma, factor', [(None, 1 - 4 / 6), (2.0, math.exp(-2 * (4 / 6) ** 2))])
+def test_matrix_nms_by_hand(sigma, factor):
+    instances, _ = rank(**CROWD, type='MatrixNMSRanking', sigma=sigma, min_points=1)
+    found = dict(zip(instances.masks.sum(1).tolist(), instances.scores_3d.tolist()))
+    assert instances.scores_3d.tolist() == pytest.approx(
+        sorted([0.9 * 0.8, 0.9 * 0.7, 0.9 * 0.5, 0.9 * 0.6 * factor], reverse=True), abs=1e-5)
+    assert found[6] == pytest.approx(0.9 * 0.6 * factor, abs=1e-5)  # the first, of six points
+
+
+def test_matrix_nms_leaves_masks_alone_that_share_nothing_with_their_class():
+    scene = dict(CROWD, mask_probs=[[0.9, 0.1, 0.1, 0.1], [0.1, 0.9, 0.1, 0.1],
+                                    [0.1, 0.1, 0.9, 0.1], [0.9, 0.9, 0.9, 0.9]])
+    plain, plain_map = rank(**scene, min_points=1)
+    lowered, lowered_map = rank(**scene, min_points=1, type='MatrixNMSRanking')
+    for key in ('masks', 'labels_3d', 'scores_3d'):
+        assert torch.equal(plain[key], lowered[key])
+    assert torch.equal(plain_map.pts_instance_mask, lowered_map.pts_instance_mask)
+
+
+def test_lowered_scores_decide_what_is_dropped_and_small_masks_lower_none():
+    cfg = dict(type='MatrixNMSRanking', min_points=1)
+    assert len(rank(**CROWD, **cfg, score_thr=0.3)[0]) == 3
+    assert len(rank(**CROWD, min_points=1, score_thr=0.3)[0]) == 4
+    # The better mask has four points: too small to come out, so to lower another.
+    scores = rank(**CROWD, type='MatrixNMSRanking', min_points=5)[0].scores_3d
+    assert scores.tolist() == pytest.approx([0.9 * 0.6], abs=1e-5)
+
+
+def test_matrix_nms_without_a_mask():
+    instances, _ = rank(**CROWD, type='MatrixNMSRanking', min_points=100)
+    assert len(instances) == 0
+    with pytest.raises(ValueError, match='sigma is -1.0, expected a number above 0'):
+        TASK_UTILS.build(dict(type='MatrixNMSRanking', sigma=-1.0))
+
+
+def test_iou_counts_points_in_any_chunks():
+    generator = torch.Generator().manual_seed(0)
+    inside = torch.rand(5, 40, generator=generator) > 0.5
+    inside[3] = False
+    counts = torch.randint(1, 9, (40,), generator=generator)
+    points = inside.repeat_interleave(counts, dim=1)
+    expected = torch.tensor([
+        [(a & b).sum() / max((a | b).sum(), 1) for b in points] for a in points])
+    for chunk in (7, 1000):
+        torch.testing.assert_close(mask_iou(inside, counts, chunk=chunk), expected)

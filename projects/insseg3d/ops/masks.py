@@ -207,6 +207,28 @@ def _binary_masks(
     return BinaryMasks(inside, probs / (points + 1e-6), points)
 
 
+def mask_iou(inside: Tensor, counts: Tensor, *, chunk: int = MOST_VOXELS_AT_ONCE) -> Tensor:
+    """IoU of each two masks, in points.
+
+    Args:
+        inside: ``(Q, V)`` bool.
+        counts: ``(V,)`` points per voxel.
+        chunk: Most voxels that are held as numbers at a time.
+
+    Returns:
+        ``(Q, Q)`` float32; 0 for masks without points.
+    """
+    shared = counts.new_zeros(len(inside), len(inside), dtype=torch.float64)
+    with without_autocast(counts):
+        # Sums of float32 are exact up to 2^24 points; those of the chunks are added in float64.
+        for some, weights in zip(inside.split(chunk, dim=1), counts.float().split(chunk)):
+            some = some.float()
+            shared += (some * weights) @ some.T
+    sizes = shared.diagonal()
+    union = sizes[:, None] + sizes[None, :] - shared
+    return (shared / union.clamp(min=1)).float()
+
+
 def resolve_overlaps(
         masks: Tensor, *, min_points: int = 1, min_share: float = 0.5) -> Tensor:
     """Give every point to at most one of several ranked, overlapping masks.
