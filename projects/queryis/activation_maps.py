@@ -16,8 +16,9 @@ class SumNormalizedMaps(BaseModule):
     with it, it is a weighted mean, and J x M sums stay near the size of a feature.
 
     Args:
-        prior: Activation of every voxel at the start. A small one lets each map leave the
-            average of the scene sooner, since its sum is then made of the few voxels that it likes.
+        prior: Activation of every voxel at the start. A small one was meant to let each map leave
+            the average of the scene sooner. Measured on made rooms, no map leaves it: all start
+            with the same gradient, and stay alike to the end of the training.
     """
 
     def __init__(self, *, prior: float = 0.01) -> None:

@@ -16,6 +16,9 @@ class RPGNeck(LevelNeck):
     ``O = MLP(level)``, ``Z = maps(E(O))``, ``S = Z O``: each representative point is a weighted
     mean of the voxels that its map selects, so J is the same for every scene.
 
+    Measured in the demo's training (docs/experiments.md): all J points of a scene are nearly one
+    vector after 20 iterations and at the end, of mean cosine 0.91 to 0.98.
+
     Source: 3D-QueryIS, Sec. 3.2, Eq. 1 and 2.
     Deviation: maps are normalised and S passes a norm layer; both are parts of the config.
 
