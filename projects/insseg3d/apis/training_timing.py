@@ -1,0 +1,116 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What an update of the weights takes, and what half precision does to a training."""
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
+
+STOCK = 'DefaultOptimWrapperConstructor'
+
+
+def time_updates(model: torch.nn.Module, config: Config, *, repeat: int, warm_up: int) -> dict:
+    """Time updates with made gradients: mmengine's groups, merged groups, and as configured.
+
+    Args:
+        model: whose weights are moved.
+        config: of a training; its ``optim_wrapper`` is timed, clipping of gradients included.
+        repeat: timed updates of each.
+        warm_up: updates before them.
+
+    Returns:
+        Name → ``seconds`` an update, a median, and ``groups`` of parameters.
+    """
+    configured = {k: v for k, v in config.optim_wrapper.to_dict().items() if k != 'type'}
+    optimizer = {k: v for k, v in configured['optimizer'].items() if k != 'fused'}
+    kinds = {
+        'a group for each parameter': dict(configured, optimizer=optimizer, constructor=STOCK),
+        'merged groups': dict(configured, optimizer=optimizer),
+        'as configured': configured,
+    }
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    gradients = [1e-3 * torch.randn_like(p) for p in parameters]
+    report = {}
+    for name, options in kinds.items():
+        wrapper = build_optim_wrapper(model, dict(options, type='OptimWrapper'))
+        seconds = []
+        for _ in range(warm_up + repeat):
+            for parameter, gradient in zip(parameters, gradients):
+                parameter.grad = gradient.clone()
+            _wait(parameters)
+            start = time.perf_counter()
+            wrapper.step()
+            _wait(parameters)
+            seconds.append(time.perf_counter() - start)
+        report[name] = dict(seconds=statistics.median(seconds[warm_up:]),
+                            groups=len(wrapper.optimizer.param_groups))
+    return report
+
+
+def _wait(parameters: Sequence[torch.Tensor]) -> None:
+    if parameters[0].is_cuda:
+        torch.cuda.synchronize()
+
+
+class _Losses(Hook):
+    """Keeps the loss of each iteration."""
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.values = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self.values.append(float(outputs['loss']))
+
+
+def training_losses(config: Config, *, iterations: int, half: torch.dtype | None) -> np.ndarray:
+    """Losses ``(iterations,)`` of a training, its forward passes under autocast if ``half`` is one.
+
+    Nothing is validated and nothing kept. Data, draws, first weights and schedule are the config's.
+    """
+    config = config.copy()
+    config.train_cfg.max_iters = iterations
+    for key in ('dataloader', 'cfg', 'evaluator'):
+        for split in ('val', 'test'):
+            config[f'{split}_{key}'] = None
+    config.default_hooks.checkpoint = None
+    config.log_level = 'WARNING'
+    losses = _Losses()
+    with tempfile.TemporaryDirectory() as config.work_dir:
+        config.experiment_name = f'losses_{half}_{time.time_ns()}'
+        runner = Runner.from_cfg(config)
+        forward, kind = runner.model.forward, next(runner.model.parameters()).device.type
+
+        def under_autocast(*args, **options):
+            with torch.autocast(kind, dtype=half, enabled=half is not None):
+                return forward(*args, **options)
+
+        runner.model.forward = under_autocast
+        runner.register_hook(losses)
+        runner.train()
+    return np.array(losses.values)
+
+
+def compare_losses(exact: np.ndarray, other: np.ndarray, *, window: int) -> dict:
+    """How far two curves of losses lie apart.
+
+    Args:
+        exact: ``(N,)``.
+        other: ``(N,)``.
+        window: iterations that are averaged.
+
+    Returns:
+        ``largest`` and ``last`` relative difference of the running means, and both ``last_means``.
+    """
+    window = min(window, len(exact))
+    means = [np.convolve(curve, np.full(window, 1 / window), 'valid') for curve in (exact, other)]
+    apart = np.abs(means[1] - means[0]) / means[0]
+    return dict(largest=float(apart.max()), last=float(apart[-1]), window=window,
+                last_means=[float(mean[-1]) for mean in means])
