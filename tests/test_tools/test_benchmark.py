@@ -52,11 +52,12 @@ def test_losses_in_half_precision(here, tiny_config, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_in_half_precision_follows_that_in_float32(here, tmp_path, monkeypatch):
-    """The demo's leaf on a few of its rooms."""
-    here('synthesize', '--layout', 'scannet', '--out', 'raw', '--scenes', 6, '--splits', 'train=6',
-         '--spacing', '0.03', '--area', 8, 12, '--objects', 9, 12, '--clutter', 2, 5)
-    here('prepare_scannet', '--raw', 'raw', '--out', 'scannet', '--splits', 'train')
+def test_training_in_half_precision_follows_that_in_float32(
+        here, run_tool, tmp_path, monkeypatch):
+    """The demo's leaf on a few rooms like its own."""
+    run_tool('synthesize.py', '--layout', 'scannet', '--out', 'raw', '--scenes', 6, '--splits',
+             'train=6', '--spacing', '0.03', '--area', 8, 12, '--objects', 9, 12, '--clutter', 2, 5)
+    run_tool('prepare_scannet.py', '--raw', 'raw', '--out', 'scannet', '--splits', 'train')
     monkeypatch.setenv('INSSEG3D_DATA', str(tmp_path))
     here('benchmark', 'amp', ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py', '--iterations',
          HALF_ITERATIONS, '--json', 'amp.json')
