@@ -99,6 +99,7 @@ def _gltf_parts(path: Path) -> _Parts:
         parts = _in_place(scene)
     if not parts:
         raise RawDataError(path, 'no vertices', 'a mesh or a cloud', 'Export it again')
+    _check_parts(parts, path)
     corner = parts[0].vertices[0]
     if gltf.has_extent and all((part.vertices == corner).all() for part in parts):
         raise RawDataError(
@@ -113,6 +114,7 @@ def _obj_parts(path: Path) -> _Parts:
     with reader_of_others('trimesh', path):
         scene = trimesh.load(str(path), file_type='obj', force='scene', process=False)
         parts = _in_place(scene)
+    _check_parts(parts, path)
     return _Parts(parts, with_picture, lost, notes)
 
 
@@ -124,8 +126,21 @@ def _in_place(scene: Any) -> list[_Part]:
         mesh = scene.geometry[name]
         vertices = np.asarray(mesh.vertices, dtype=np.float64)
         if len(vertices):
-            parts.append(_Part(vertices @ matrix[:3, :3].T + matrix[:3, 3], mesh))
+            with np.errstate(over='ignore', invalid='ignore'):  # NaN and infinity stay holes
+                parts.append(_Part(vertices @ matrix[:3, :3].T + matrix[:3, 3], mesh))
     return parts
+
+
+def _check_parts(parts: list[_Part], path: Path) -> None:
+    """Refuse faces whose corners are not there: trimesh takes what the file says."""
+    for part in parts:
+        faces = np.asarray(getattr(part.mesh, 'faces', ()))
+        if part.vertices.shape[1:] != (3,) or faces.size and not (
+                faces.ndim == 2 and 0 <= faces.min() and faces.max() < len(part.vertices)):
+            raise RawDataError(
+                path, 'faces with corners that are not there',
+                f'at most {len(part.vertices) - 1}, of {len(part.vertices)} vertices',
+                'Export it again')
 
 
 def _obj_pictures(path: Path) -> tuple[set, set, tuple[str, ...]]:
@@ -179,7 +194,8 @@ def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
             continue
         name = visual.material.name
         picture = None
-        if name in found.with_picture and visual.uv is None:
+        has_place = visual.uv is not None and visual.uv.shape == (len(part.vertices), 2)
+        if name in found.with_picture and not has_place:
             notes.append(f'some faces of the material {name} have no place in its picture; grey')
         elif name in found.with_picture:
             picture = picture_of(getattr(visual.material, 'baseColorTexture', None)
@@ -198,7 +214,9 @@ def _own_colors(part: _Part, has_picture: bool, is_lost: bool) -> np.ndarray | N
     colors = visual.vertex_attributes.get('color')
     if colors is None:
         colors = part.mesh.vertex_attributes.get('color')
-    colors = None if colors is None else _eight_bits(np.asarray(colors)[:, :3])
+    colors = np.asarray(() if colors is None else colors)
+    fits = colors.ndim == 2 and len(colors) == len(part.vertices) and colors.shape[1] >= 3
+    colors = _eight_bits(colors[:, :3]) if fits else None
     if hasattr(material, 'baseColorFactor'):  # glTF multiplies everything
         if material.baseColorFactor is None or is_lost:
             return colors

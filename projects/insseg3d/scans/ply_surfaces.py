@@ -28,14 +28,15 @@ def read_ply_surfaces(path: Path) -> tuple[list[Surface], tuple[str, ...]]:
     """
     elements = read_ply(path, ('vertex', 'face'))
     vertices, faces = elements['vertex'], elements.get('face', {})
-    found = find_columns(vertices, path, ColumnNames(labels=False))
+    scalars = {name: values for name, values in vertices.items() if not isinstance(values, List)}
+    found = find_columns(scalars, path, ColumnNames(labels=False))
     corners = next((faces[name] for name in _CORNERS if isinstance(faces.get(name), List)), None)
     if corners is None or not len(corners.values):
         return [], ()
     low, high = corners.values.min(), corners.values.max()
-    if low < 0 or high >= len(found.coords):
+    if not (low >= 0 and high < len(found.coords)):  # also of NaN
         raise RawDataError(
-            path, f'faces with the corners {int(low)} to {int(high)}',
+            path, f'faces with the corners {low:.15g} to {high:.15g}',
             f'0 to {len(found.coords) - 1}, of {len(found.coords)} vertices', 'Export it again')
     face, place = _triangles(corners.lengths)
     triangles = corners.values.astype(np.int64)[place]
@@ -48,7 +49,7 @@ def read_ply_surfaces(path: Path) -> tuple[list[Surface], tuple[str, ...]]:
     numbers = faces.get('texnumber')
     numbers = numbers[face] if isinstance(numbers, np.ndarray) else np.zeros(len(face))
     has_picture = np.zeros(len(face), dtype=bool)
-    surfaces, notes = [], []
+    surfaces, notes = [], [*found.notes]
     for number, name in enumerate(_pictures(path) if uv is not None else ()):
         picture = picture_of(path.parent / name)
         if picture is None:

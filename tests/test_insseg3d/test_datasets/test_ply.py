@@ -184,6 +184,7 @@ def test_lists_of_vertices_are_passed_over(tmp_path, form, place, count_kind, ki
     (b'1 -1 2\n', "vertex 0 reads '1 -1 2'"),
     (b'1 2.5 2\n', 'of a list property its length first'),
     (b'1 3 2\n', "vertex 0 reads '1 3 2'"),
+    (b'1 9223372036854775807 2\n', 'vertex 0 reads'),
     (b'1 1 2 3 4\n', "vertex 0 reads '1 1 2 3 4'"),
 ])  # fmt: skip
 def test_lists_of_text_that_do_not_fit(tmp_path, body, message):

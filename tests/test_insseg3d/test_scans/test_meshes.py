@@ -209,6 +209,29 @@ def test_a_corner_that_is_not_there(tmp_path):
         read_scan(tmp_path / 'mesh.ply', mesh_samples=5)
 
 
+@pytest.mark.parametrize('corner', ['nan', 'inf', '-1', '1e30'])
+def test_a_corner_that_is_no_number(tmp_path, corner):
+    write_ply(tmp_path / 'mesh.ply', '', uv='none', faces=[[0, 1, 2], [0, 1, corner]])
+    with pytest.raises(RawDataError, match='faces with the corners .* expected 0 to 3'):
+        read_scan(tmp_path / 'mesh.ply', mesh_samples=5)
+
+
+def test_lists_in_the_vertices_of_a_mesh(tmp_path):
+    (tmp_path / 'mesh.ply').write_text(
+        'ply\nformat ascii 1.0\nelement vertex 3\nproperty list uchar int rgb\n'
+        'property float x\nproperty float y\nproperty float z\nelement face 1\n'
+        'property list uchar int vertex_index\nend_header\n0 0 0 0\n1 7 4 0 0\n2 5 6 4 4 0\n'
+        '3 0 1 2\n')
+    assert len(read_scan(tmp_path / 'mesh.ply', mesh_samples=5).coords) == 5
+
+
+def test_faces_of_gltf_whose_corners_are_not_there(tmp_path):
+    gltf(tmp_path / 'scene.glb', dict(PLAIN, indices=np.uint16([0, 1, 9])))
+    for samples in (0, 10):
+        with pytest.raises(RawDataError, match='corners that are not there'):
+            read_scan(tmp_path / 'scene.glb', mesh_samples=samples)
+
+
 def test_faces_without_an_area(tmp_path):
     write_ply(tmp_path / 'mesh.ply', '', uv='none', faces=[[0, 1, 1]])
     with pytest.raises(RawDataError, match='1 faces without an area'):

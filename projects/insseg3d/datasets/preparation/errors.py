@@ -12,6 +12,9 @@ def visible(text: str) -> str:
         return text.encode('utf-8', 'backslashreplace').decode()
 
 
+_LONGEST = 1000  # characters of what was found; names in a damaged file may be longer
+
+
 class RawDataError(ValueError):
     """A raw file cannot be used.
 
@@ -23,6 +26,7 @@ class RawDataError(ValueError):
     """
 
     def __init__(self, path: Path, found: str, expected: str, remedy: str) -> None:
+        found = found if len(found) <= _LONGEST else f'{found[:_LONGEST]} …'
         # One line, whatever names and words of others are quoted in it.
         message = ' '.join(f'{path}: {found}; expected {expected}. {remedy}'.splitlines())
         super().__init__(visible(message))

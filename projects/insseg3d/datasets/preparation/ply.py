@@ -320,17 +320,17 @@ def _ascii_lists(
         words, place = line.split(), 0
         try:
             for k, (_, _, entry) in enumerate(element.properties):
-                if entry:
-                    lengths[row, k] = int(words[place])
-                    place += 1
-                end = place + lengths[row, k]
+                length = int(words[place]) if entry else 1
+                place += entry is not None
+                end = place + length
                 if end < place or end > len(words):
                     raise ValueError(line)
+                lengths[row, k] = length
                 values[k] += [number(word) for word in words[place:end]]
                 place = end
             if place != len(words):
                 raise ValueError(line)
-        except (ValueError, IndexError, OverflowError):
+        except (ValueError, IndexError):
             expected = f'{len(element.scalars())} numbers, and of a list property its length first'
             raise _odd_line(path, element, row, line, expected) from None
     return {
