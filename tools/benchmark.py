@@ -23,15 +23,6 @@ tables and the page, as tools/infer.py goes it, after loading the model.
 
 times the metric on made predictions, beside mmdetection3d's own function on the same masks.
 
-    python tools/benchmark.py update configs/queryis/queryis-s_1xb10-150k_scannet.py
-
-times updates of the weights: with a group for each parameter, with merged groups, as configured.
-
-    python tools/benchmark.py amp configs/queryis/queryis-s_demo.py --iterations 300
-
-trains twice on the config's data, in float32 and with the forward pass under autocast to bfloat16,
-and says how far the running means of the losses lie apart.
-
     python tools/benchmark.py view
 
 turns a page with a made scene of 300k points in a headless Chromium that draws in software: frames
@@ -123,21 +114,6 @@ def parse_args(argv=None):
                             help='for mmdetection3d, which holds all masks of all scenes')
     evaluation.add_argument('--threads', type=int, default=1)
     evaluation.add_argument('--json', help='also write the figures to this file')
-    update = commands.add_parser('update', help='updates of the weights, by optimiser')
-    update.set_defaults(run=run_update)
-    update.add_argument('config')
-    update.add_argument('--device', default='cpu')
-    update.add_argument('--repeat', type=int, default=20, help='timed updates of each')
-    update.add_argument('--warm-up', type=int, default=5, help='updates before them')
-    update.add_argument('--threads', type=int, default=1)
-    update.add_argument('--json', help='also write the figures to this file')
-    amp = commands.add_parser('amp', help='losses in bfloat16 beside those in float32')
-    amp.set_defaults(run=run_amp)
-    amp.add_argument('config')
-    amp.add_argument('--iterations', type=int, default=300)
-    amp.add_argument('--window', type=int, default=50, help='iterations that are averaged')
-    amp.add_argument('--threads', type=int, default=1)
-    amp.add_argument('--json', help='also write the figures to this file')
     view = commands.add_parser('view', help='a scene page in a browser')
     view.set_defaults(run=run_view, threads=None)
     view.add_argument('--points', type=int, default=300_000)
@@ -289,38 +265,6 @@ def run_data(args):
             print(f'training loader, {workers} processes, batches of {batch_size}: '
                   f'{rate:.1f} scenes a second')
     return report
-
-
-def run_update(args):
-    from insseg3d.apis.training_timing import time_updates
-    MMLogger.get_instance('benchmark', log_level='ERROR')  # a line for each parameter
-    model, config = load_model(args.config, None, args.device)
-    kinds = time_updates(model.train(), config, repeat=args.repeat, warm_up=args.warm_up)
-    print(f'{shown(Path(args.config).resolve())}, {args.device}, {torch.get_num_threads()} '
-          f'threads, median of {args.repeat} updates')
-    for name, row in kinds.items():
-        print(f"{name:30s}{row['groups']:5d} groups{1000 * row['seconds']:10.2f} ms an update")
-    return dict(kinds=kinds, device=args.device, threads=torch.get_num_threads(),
-                machine=machine(args.device), command=args.command_line, commit=commit(),
-                versions=versions())
-
-
-def run_amp(args):
-    from insseg3d.apis.training_timing import compare_losses, training_losses
-    config, curves, seconds = Config.fromfile(args.config), {}, {}
-    for name, half in (('float32', None), ('bfloat16', torch.bfloat16)):
-        start = time.perf_counter()
-        curves[name] = training_losses(config, iterations=args.iterations, half=half)
-        seconds[name] = time.perf_counter() - start
-    report = compare_losses(curves['float32'], curves['bfloat16'], window=args.window)
-    for name, mean in zip(curves, report['last_means']):
-        print(f'{name:10s}mean loss of the last {report["window"]} of {args.iterations} '
-              f'iterations {mean:.4f}, {seconds[name]:.0f} s')
-    print(f"running means apart by {100 * report['largest']:.2f} % at most, "
-          f"{100 * report['last']:.2f} % at the end")
-    return dict(report, seconds=seconds, threads=torch.get_num_threads(),
-                losses={name: curve.tolist() for name, curve in curves.items()},
-                command=args.command_line, commit=commit(), versions=versions())
 
 
 def run_infer(args):

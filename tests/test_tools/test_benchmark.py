@@ -9,10 +9,8 @@ import torch
 
 from insseg3d.apis import load_model
 from insseg3d.apis.browser import can_browse
-from insseg3d.apis.training_timing import compare_losses
 
 ROOT = Path(__file__).parents[2]
-HALF_ITERATIONS = 300
 
 
 def test_data_of_a_small_scan(run_tool, tiny_config, tmp_path):
@@ -29,50 +27,6 @@ def test_data_of_a_small_scan(run_tool, tiny_config, tmp_path):
     assert report['points'] == 3000 and report['threads'] == 1
     assert report['scenes_per_second'].keys() == {'0', '1'}
     assert 'train pipeline, 3000 points' in out and 'training loader, 1 processes' in out
-
-
-def test_updates_with_other_groups(here, tiny_config, tmp_path):
-    out = here('benchmark', 'update', tiny_config, '--repeat', 2, '--warm-up', 1,
-               '--json', 'update.json').stdout
-    kinds = json.loads((tmp_path / 'update.json').read_text())['kinds']
-    groups = [row['groups'] for row in kinds.values()]
-    assert len(groups) == 3 and groups[0] > 50 and groups[1] == groups[2] < 5
-    assert all(row['seconds'] > 0 for row in kinds.values())
-    assert f'as configured{groups[2]:22d} groups' in out and 'median of 2 updates' in out
-
-
-def test_losses_in_half_precision(here, tiny_config, tmp_path):
-    out = here('benchmark', 'amp', tiny_config, '--iterations', 4, '--window', 2,
-               '--json', 'amp.json').stdout
-    report = json.loads((tmp_path / 'amp.json').read_text())
-    exact, half = report['losses'].values()
-    assert len(exact) == len(half) == 4 and exact != half
-    assert exact == pytest.approx(half, rel=0.02)
-    assert 'mean loss of the last 2 of 4 iterations' in out and 'apart by' in out
-
-
-@pytest.mark.slow
-def test_training_in_half_precision_follows_that_in_float32(
-        here, run_tool, tmp_path, monkeypatch):
-    """The demo's leaf on a few rooms like its own."""
-    run_tool('synthesize.py', '--layout', 'scannet', '--out', 'raw', '--scenes', 6, '--splits',
-             'train=6', '--spacing', '0.03', '--area', 8, 12, '--objects', 9, 12, '--clutter', 2, 5)
-    run_tool('prepare_scannet.py', '--raw', 'raw', '--out', 'scannet', '--splits', 'train')
-    monkeypatch.setenv('INSSEG3D_DATA', str(tmp_path))
-    here('benchmark', 'amp', ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py', '--iterations',
-         HALF_ITERATIONS, '--json', 'amp.json')
-    report = json.loads((tmp_path / 'amp.json').read_text())
-    assert len(report['losses']['bfloat16']) == HALF_ITERATIONS
-    assert report['last_means'][0] < 0.9 * report['losses']['float32'][0]  # it learns
-    assert report['largest'] < 0.05
-
-
-def test_curves_are_compared_by_their_running_means():
-    exact = np.array([4.0, 2.0, 2.0, 2.0, 1.0])
-    report = compare_losses(exact, exact + [0.0, 0.0, 0.4, 0.0, 0.0], window=2)
-    assert report['largest'] == pytest.approx(0.1) and report['last'] == 0
-    assert report['last_means'] == [1.5, 1.5] and report['window'] == 2
-    assert compare_losses(exact, exact, window=9)['window'] == 5
 
 
 def test_scores_of_both_metrics_are_the_same(here, tmp_path):

@@ -1,0 +1,94 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Measure parts of a training. Run it while nothing else runs.
+
+    python tools/benchmark_training.py update configs/queryis/queryis-s_1xb10-150k_scannet.py
+
+times updates of the weights: with a group for each parameter, with merged groups, as configured.
+
+    python tools/benchmark_training.py amp configs/queryis/queryis-s_demo.py --iterations 300
+
+trains twice on the config's data, in float32 and with the forward pass under autocast to bfloat16,
+and says how far the running means of the losses lie apart.
+"""
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+from demo import ROOT, commit, shown, versions
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+
+import insseg_baselines  # noqa: F401
+import queryis  # noqa: F401
+from insseg3d.apis import load_model
+from insseg3d.apis.machine import command_line, machine
+from insseg3d.apis.training_timing import compare_losses, time_updates, training_losses
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest='command', required=True)
+    update = commands.add_parser('update', help='updates of the weights, by optimiser')
+    update.set_defaults(run=run_update)
+    update.add_argument('--device', default='cpu')
+    update.add_argument('--repeat', type=int, default=20, help='timed updates of each')
+    update.add_argument('--warm-up', type=int, default=5, help='updates before them')
+    amp = commands.add_parser('amp', help='losses in bfloat16 beside those in float32')
+    amp.set_defaults(run=run_amp)
+    amp.add_argument('--iterations', type=int, default=300)
+    amp.add_argument('--window', type=int, default=50, help='iterations that are averaged')
+    for command in (update, amp):
+        command.add_argument('config')
+        command.add_argument('--threads', type=int, default=1)
+        command.add_argument('--json', help='also write the figures to this file')
+    return parser.parse_args(argv)
+
+
+def run_update(args):
+    MMLogger.get_instance('benchmark', log_level='ERROR')  # a line for each parameter
+    model, config = load_model(args.config, None, args.device)
+    kinds = time_updates(model.train(), config, repeat=args.repeat, warm_up=args.warm_up)
+    print(f'{shown(Path(args.config).resolve())}, {args.device}, {torch.get_num_threads()} '
+          f'threads, median of {args.repeat} updates')
+    for name, row in kinds.items():
+        print(f"{name:30s}{row['groups']:5d} groups{1000 * row['seconds']:10.2f} ms an update")
+    return dict(kinds=kinds, device=args.device, threads=torch.get_num_threads(),
+                machine=machine(args.device), command=args.command_line, commit=commit(),
+                versions=versions())
+
+
+def run_amp(args):
+    config, curves, seconds = Config.fromfile(args.config), {}, {}
+    for name, half in (('float32', None), ('bfloat16', torch.bfloat16)):
+        start = time.perf_counter()
+        curves[name] = training_losses(config, iterations=args.iterations, half=half)
+        seconds[name] = time.perf_counter() - start
+    report = compare_losses(curves['float32'], curves['bfloat16'], window=args.window)
+    for name, mean in zip(curves, report['last_means']):
+        print(f'{name:10s}mean loss of the last {report["window"]} of {args.iterations} '
+              f'iterations {mean:.4f}, {seconds[name]:.0f} s')
+    print(f"running means apart by {100 * report['largest']:.2f} % at most, "
+          f"{100 * report['last']:.2f} % at the end")
+    return dict(report, seconds=seconds, threads=torch.get_num_threads(),
+                losses={name: curve.tolist() for name, curve in curves.items()},
+                command=args.command_line, commit=commit(), versions=versions())
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    args.command_line = command_line(
+        ['python', 'tools/benchmark_training.py', *(sys.argv[1:] if argv is None else argv)], ROOT)
+    torch.set_num_threads(args.threads)
+    if args.json:  # now, lest a long measurement end without a place
+        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
+    report = args.run(args)
+    if args.json:
+        Path(args.json).write_text(json.dumps(report, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()
