@@ -158,7 +158,8 @@ def mutated_member(content, drawn, seed):
     note(f'in {chosen}')
     files[chosen] = mutated(files[chosen], drawn)
     if rng.random() < 0.15:  # a file that another one is called
-        files[rng.choice(sorted(files))] = files.pop(chosen)
+        files[rng.choice(sorted(files))] = files[chosen]
+        del files[chosen]
     out = io.BytesIO()
     with zipfile.ZipFile(out, 'w') as archive:
         for name, data in files.items():

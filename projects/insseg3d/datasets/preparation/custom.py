@@ -254,6 +254,8 @@ def read_labels(columns: ScanColumns, path: Path) -> tuple[np.ndarray, np.ndarra
                 path, f'{name} labels such as {wrong[:1].tolist()}', 'integers', 'Number them'
             )
         _check_exact(values, name, path)
+        if values.dtype.kind == 'f':  # all negative numbers mean none, also what int64 has not
+            values = np.maximum(values, -1e6)
         labels.append(values.astype(np.int64))
     return labels[0], labels[1]
 

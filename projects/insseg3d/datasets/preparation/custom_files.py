@@ -53,10 +53,10 @@ def _read(path: Path, names: ColumnNames, ending: str) -> ScanColumns:
         return _from_folder(path, names)
     if ending == '.ply':
         return find_columns(read_ply_vertices(path), path, names)
-    if ending == '.npy':
-        return _from_array(_load(path), path, names)
-    if ending == '.npz':
-        return from_arrays(_load(path), path, names)
+    if ending in ('.npy', '.npz'):  # which of the two, the content tells
+        content = _load(path)
+        read = from_arrays if isinstance(content, dict) else _from_array
+        return read(content, path, names)
     if ending in TEXTS:
         columns, table = read_text_table(path, names.columns)
         return find_columns(_named(columns, table), path, names)

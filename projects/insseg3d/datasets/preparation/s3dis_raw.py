@@ -20,6 +20,7 @@ RELEASES = {'v1.2': 'Stanford3dDataset_v1.2', 'aligned': 'Stanford3dDataset_v1.2
 
 _ROOM = re.compile(r'[A-Za-z]+_[0-9]+')
 _ANNOTATION = re.compile(r'([A-Za-z]+)_[0-9]+\.txt')
+_FARTHEST = 1e6  # metres; what is farther away is no place in a building
 
 
 class RawRelease(NamedTuple):
@@ -180,7 +181,7 @@ def read_annotation(path: Path) -> Annotation:
 
     Raises:
         RawDataError: no points, another number of columns, something that is no finite number,
-            colours that are not whole or not in 0..255.
+            places that no building has, colours that are not whole or not in 0..255.
     """
     text = np.fromfile(path, np.uint8)
     notes = [str(repair) for repair in repair_control_bytes(text, path)]
@@ -197,6 +198,15 @@ def read_annotation(path: Path) -> Annotation:
             path,
             f'line {line_of_row(text, row)} has the colour {table[row, 3:].tolist()}',
             'whole numbers from 0 to 255',
+            DOWNLOAD_AGAIN,
+        )
+    is_near = np.abs(table[:, :3]) < _FARTHEST
+    if not is_near.all():
+        row = int(np.argmin(is_near.all(axis=1)))
+        raise RawDataError(
+            path,
+            f'line {line_of_row(text, row)} has the place {table[row, :3].tolist()}',
+            f'metres below {_FARTHEST:g}',
             DOWNLOAD_AGAIN,
         )
     return Annotation(table[:, :3].copy(), colors, notes)

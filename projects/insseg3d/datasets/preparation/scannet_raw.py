@@ -16,6 +16,7 @@ from .scan_folders import refuse_dead_links
 LABEL_MAP = 'scannetv2-labels.combined.tsv'
 _SEGMENTS = '_vh_clean_2.0.010000.segs.json'
 _SIDE_FOLDERS = ('.', 'meta_data', 'splits', 'tasks', 'Tasks/Benchmark')
+_FARTHEST = 1e6  # metres; what is farther away is no place in a building
 
 
 class SceneFiles(NamedTuple):
@@ -170,7 +171,7 @@ def _colors(stored: np.ndarray, path: Path, notes: list[str]) -> np.ndarray | fl
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         raise RawDataError(
             path, f'no complete JSON ({error}), perhaps cut off', 'a whole file', DOWNLOAD_AGAIN
         ) from None
@@ -267,12 +268,12 @@ def read_axis_alignment(path: Path) -> np.ndarray:
             numbers = np.array([float(word) for word in value.split()])
         except ValueError:
             numbers = np.zeros(0)
-        if len(numbers) == 16 and np.isfinite(numbers).all():
+        if len(numbers) == 16 and np.all(np.abs(numbers) < _FARTHEST):
             return numbers.reshape(4, 4)
         raise RawDataError(
             path,
             f'axisAlignment = {value.strip()[:80]!r}',
-            '16 numbers, row by row',
+            f'16 numbers below {_FARTHEST:g}, row by row',
             DOWNLOAD_AGAIN,
         )
     raise RawDataError(
