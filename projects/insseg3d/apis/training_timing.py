@@ -36,21 +36,21 @@ def time_updates(model: torch.nn.Module, config: Config, *, repeat: int, warm_up
     }
     parameters = [p for p in model.parameters() if p.requires_grad]
     gradients = [1e-3 * torch.randn_like(p) for p in parameters]
-    report = {}
-    for name, options in kinds.items():
-        wrapper = build_optim_wrapper(model, dict(options, type='OptimWrapper'))
-        seconds = []
-        for _ in range(warm_up + repeat):
+    wrappers = {name: build_optim_wrapper(model, dict(options, type='OptimWrapper'))
+                for name, options in kinds.items()}
+    seconds = {name: [] for name in kinds}
+    for _ in range(warm_up + repeat):  # in turn, so that what else the machine does meets all
+        for name, wrapper in wrappers.items():
             for parameter, gradient in zip(parameters, gradients):
                 parameter.grad = gradient.clone()
             _wait(parameters)
             start = time.perf_counter()
             wrapper.step()
             _wait(parameters)
-            seconds.append(time.perf_counter() - start)
-        report[name] = dict(seconds=statistics.median(seconds[warm_up:]),
-                            groups=len(wrapper.optimizer.param_groups))
-    return report
+            seconds[name].append(time.perf_counter() - start)
+    return {name: dict(seconds=statistics.median(seconds[name][warm_up:]),
+                       groups=len(wrapper.optimizer.param_groups))
+            for name, wrapper in wrappers.items()}
 
 
 def _wait(parameters: Sequence[torch.Tensor]) -> None:
