@@ -43,7 +43,7 @@ from insseg3d.apis.inferencer_files import (
 )
 from insseg3d.apis.inferencer_models import choose_model
 from insseg3d.apis.inferencer_tiles import Tiling
-from insseg3d.datasets.preparation.custom import UNITS, UP_AXES
+from insseg3d.datasets.preparation.custom_coords import UNITS, UP_AXES
 from insseg3d.datasets.preparation.errors import visible
 from insseg3d.scans import COLOR_RANGES, ENDINGS, Assumptions
 from insseg3d.visualization import render_views, save_png, write_instance_ply

@@ -13,9 +13,10 @@ from pathlib import Path
 from custom_leaf import describe, write_leaf
 from preparing import new_parser, run
 
-from insseg3d.datasets.preparation.custom import UNITS, UP_AXES, CustomOptions
+from insseg3d.datasets.preparation.custom import CustomOptions
 from insseg3d.datasets.preparation.custom_classes import read_classes
 from insseg3d.datasets.preparation.custom_columns import ColumnNames
+from insseg3d.datasets.preparation.custom_coords import UNITS, UP_AXES
 from insseg3d.datasets.preparation.custom_release import prepare_custom
 
 

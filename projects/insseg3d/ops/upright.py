@@ -23,6 +23,7 @@ DIRECTIONS = ('x', 'y', 'z', '-x', '-y', '-z')
 WEIGHTS = {'open': 1.9, 'ceiling': 18.0, 'tops': 10.0, 'mass': 6.5, 'low': 4.5, 'plumb': 25.0}
 _CLEAR = 1.5  # lead over all others from which on a direction is sure
 _AGAINST_Z = 3.0  # lead over z, which is up in most files, from which on another one is taken
+_LARGEST = 1e100  # numbers that can be squared
 _FEWEST = 50  # points that say anything
 _MOST = 100_000  # points that are looked at
 _PARTS = 4  # of a scan that is much longer than high
@@ -94,6 +95,8 @@ def up_evidence(coords: np.ndarray) -> np.ndarray:
     Args:
         coords: ``(P, 3)`` of any unit, finite.
     """
+    if not len(coords) or np.abs(coords).max() > _LARGEST:
+        return np.zeros((len(DIRECTIONS), len(WEIGHTS)))
     found = [_directions(_surface(part)) for part in _parts(coords) if len(part) >= _FEWEST]
     return np.mean(found, axis=0) if found else np.zeros((len(DIRECTIONS), len(WEIGHTS)))
 
@@ -123,8 +126,10 @@ def _ends(coords: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _surface(coords: np.ndarray) -> _Surface:
     low, high = _ends(coords)
-    step = max(float((high - low).max()) / 100, 1e-9)
-    cells = np.floor((coords - coords.min(axis=0)) / step).astype(np.int64)
+    longest = float((high - low).max())
+    coords = coords[((coords >= low - longest) & (coords <= high + longest)).all(axis=1)]
+    step = max(longest / 100, float(np.spacing(np.abs(coords).max())), 1e-9)
+    cells = np.floor((coords - low + longest) / step).astype(np.int64)
     keys = (cells[:, 0] << 42) + (cells[:, 1] << 21) + cells[:, 2]
     points = coords[np.unique(keys, return_index=True)[1]]
     around = points[cKDTree(points).query(points, k=min(_AROUND, len(points)))[1]]

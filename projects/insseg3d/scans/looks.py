@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..datasets.preparation.custom import UNITS, UP_AXES
 from ..datasets.preparation.custom_columns import no_colors
+from ..datasets.preparation.custom_coords import UNITS, UP_AXES
 from ..datasets.preparation.errors import RawDataError
 from ..ops.color_range import GREY, find_color_range, given_color_range, is_one_color, to_bytes
 from ..ops.coordinate_steps import regular_steps, spacing, type_steps
@@ -111,7 +111,7 @@ def look_at(
         remarks.append(Remark(
             f'coordinates far from the origin; the model sees them from {corner.tolist()} on, the '
             'output keeps them', False))
-    if voxel_size is not None and size.max() * scale / voxel_size > _MOST_VOXELS_ALONG:
+    if voxel_size is not None and size.max() * scale > _MOST_VOXELS_ALONG * voxel_size:
         raise RawDataError(
             scan.name, f'{size.max() * scale:.3g} m from end to end',
             f'at most {_MOST_VOXELS_ALONG} voxels of {voxel_size:g} m',

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insseg3d.datasets.preparation.custom import UNITS, UP_AXES, CustomOptions, convert_coords
+from insseg3d.datasets.preparation.custom_coords import UNITS, UP_AXES, convert_coords
 from insseg3d.datasets.preparation.errors import RawDataError
 
 RANDOM = np.random.default_rng(0)
@@ -36,7 +36,7 @@ ROOM = room()
 
 def convert(coords, **options):
     notes = []
-    return convert_coords(coords, Path('scan.ply'), CustomOptions(**options), notes), notes
+    return convert_coords(coords, Path('scan.ply'), notes, **options), notes
 
 
 def test_a_room_as_it_should_be_has_no_remark():

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insseg3d.datasets.preparation import storage
-from insseg3d.datasets.preparation.custom import UNITS, UP_AXES, CustomOptions, convert_scan
+from insseg3d.datasets.preparation.custom import CustomOptions, convert_scan
 from insseg3d.datasets.preparation.custom_classes import ClassList, read_classes
 from insseg3d.datasets.preparation.custom_columns import ColumnNames
+from insseg3d.datasets.preparation.custom_coords import UNITS, UP_AXES
 from insseg3d.datasets.preparation.custom_release import find_scans, prepare_custom
 from insseg3d.datasets.preparation.errors import RawDataError
 

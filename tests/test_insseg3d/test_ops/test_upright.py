@@ -75,7 +75,7 @@ def test_a_long_floor_of_many_rooms_is_looked_at_in_parts(up):
 
 
 def test_a_few_stray_points_change_nothing():
-    coords = np.concatenate([room(2), [[0, 0, -6.0], [1, 9, 8], [-7, 2, 0]]])
+    coords = np.concatenate([room(2), [[0, 0, -6.0], [1, 9, 8], [-7, 2, 0], [1e30, 0, 0]]])
     assert find_up(coords)[:2] == find_up(room(2))[:2] == ('z', True)
 
 
@@ -83,7 +83,8 @@ def test_a_few_stray_points_change_nothing():
     np.random.default_rng(0).random((3000, 3)),
     np.random.default_rng(0).random((40, 3)) * (4, 3, 9),
     np.zeros((500, 3)), np.zeros((1, 3)), np.arange(900.0).reshape(-1, 1) * (1, 0, 0),
-], ids=['cube of noise', 'few points', 'one place', 'one point', 'line'])
+    np.zeros((0, 3)), 1e305 * np.random.default_rng(0).random((300, 3)) - 5e304,
+], ids=['cube of noise', 'few points', 'one place', 'one point', 'line', 'none', 'huge'])
 def test_what_says_nothing_leaves_z_up_and_unsure(coords):
     found = find_up(coords)
     assert found.up == 'z' and not found.sure

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.datasets.preparation.custom import UNITS, UP_AXES
+from insseg3d.datasets.preparation.custom_coords import UNITS, UP_AXES
 from insseg3d.datasets.preparation.errors import RawDataError
 from insseg3d.ops.coordinate_steps import spacing
 from insseg3d.scans import Assumptions, Scan, look_at
