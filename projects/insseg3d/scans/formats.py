@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Formats that only unlabelled scans come in: .pcd, .las/.laz, .obj, .bin."""
+import io
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -8,6 +9,7 @@ import numpy as np
 
 from ..datasets.preparation.custom_columns import ColumnNames, find_columns, name_positions
 from ..datasets.preparation.errors import RawDataError
+from ..datasets.preparation.text_table import number, plain_holes
 from .extras import optional_module, reader_of_others
 from .scan import Scan
 
@@ -80,8 +82,13 @@ def read_pcd(path: Path, names: ColumnNames) -> Scan:
             path, f'cut off, {path.stat().st_size} bytes', f'at least {announced}',
             'Export it again')
     pypcd4 = optional_module('pypcd4', path)
+    content = path.read_bytes() if words.get('DATA', '').strip() == 'ascii' else b''
+    plain = plain_holes(content)
     with reader_of_others('pypcd4', path):
-        cloud = pypcd4.PointCloud.from_path(path)
+        if plain == content:
+            cloud = pypcd4.PointCloud.from_path(path)
+        else:
+            cloud = pypcd4.PointCloud.from_fileobj(io.BytesIO(plain))
     rows = np.atleast_1d(cloud.pc_data)  # a single line of text comes as a bare record
     if len(rows) != points:
         raise RawDataError(
@@ -164,14 +171,14 @@ def read_obj(path: Path) -> Scan:
     """
     rows = []
     with open(path, 'rb') as file:
-        for number, line in enumerate(file, 1):
+        for row, line in enumerate(file, 1):
             if line.startswith((b'v ', b'v\t')):
                 try:
-                    rows.append([float(word) for word in line.split()[1:]])
+                    rows.append([number(word) for word in line.split()[1:]])
                 except ValueError:
                     text = line[:60].decode('ascii', errors='replace').strip()
                     raise RawDataError(
-                        path, f'line {number} reads {text!r}', 'v and numbers', 'Export it again'
+                        path, f'line {row} reads {text!r}', 'v and numbers', 'Export it again'
                     ) from None
     widths = {len(row) for row in rows}
     if len(widths) != 1 or not widths <= {3, 4, 6, 7}:

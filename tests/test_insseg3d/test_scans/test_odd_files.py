@@ -106,6 +106,28 @@ def test_pcd_with_padding_and_fields_of_a_lidar(tmp_path):
     check(tmp_path / 'apart.pcd')
 
 
+@pytest.mark.parametrize('hole, value', [
+    ('nan', np.nan), ('-nan(ind)', np.nan), ('-1.#IND', np.nan), ('1.#QNAN0', np.nan),
+    ('-1.#INF', -np.inf), ('inf', np.inf)])
+@pytest.mark.parametrize('name', ['scan.pcd', 'scan.obj', 'scan.ply', 'scan.txt', 'scan.csv'])
+def test_holes_are_kept_in_every_format_of_text(tmp_path, name, hole, value):
+    if name == 'scan.pcd':
+        pytest.importorskip('pypcd4')
+    rows = [f'1 2 {hole}', f'{hole} 5 6', '7 8 9']
+    head = {
+        'scan.pcd': '# .PCD v0.7\nVERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\n'
+                    'WIDTH 3\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS 3\nDATA ascii\n',
+        'scan.ply': 'ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\n'
+                    'property float y\nproperty float z\nend_header\n'}.get(name, '')
+    if name == 'scan.obj':
+        rows = [f'v {row}' for row in rows]
+    if name == 'scan.csv':
+        rows = [row.replace(' ', ',') for row in rows]
+    (tmp_path / name).write_text(head + '\n'.join(rows) + '\n')
+    np.testing.assert_array_equal(
+        read_scan(tmp_path / name).coords, [(1, 2, value), (value, 5, 6), (7, 8, 9)])
+
+
 def test_las_without_colours_and_in_centimetres(tmp_path):
     laspy = pytest.importorskip('laspy')
     las = laspy.LasData(laspy.LasHeader(point_format=0, version='1.2'))

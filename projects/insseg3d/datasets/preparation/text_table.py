@@ -15,6 +15,10 @@ from .errors import DOWNLOAD_AGAIN, RawDataError
 _MOST_REPAIRS = 1000  # a text with more control characters is no text
 _HOLE = re.compile(rb'[+-]?(1\.#(qnan|snan|ind|nan)\d*|[qs]?nan(\(\w*\))?)', re.IGNORECASE)
 _INFINITY = re.compile(rb'[+-]?(inf|infinity|1\.#inf\d*)', re.IGNORECASE)
+_ODD_WORD = re.compile(
+    rb'(?<!\S)[+-]?(?:1\.#(?:qnan|snan|ind|nan|inf)\d*|[qs]?nan\(\w*\)|[qs]nan)(?!\S)',
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(rb'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?')
 # Both exact, a quotient of them is the number nearest to the decimal one, which float() gives.
 _MOST_DIGITS = 15
@@ -83,6 +87,11 @@ def number(word: bytes) -> float:
         if _INFINITY.fullmatch(word):
             return -np.inf if word.startswith(b'-') else np.inf
         raise
+
+
+def plain_holes(text: bytes) -> bytes:
+    """Text whose numbers that are none are written as nan and inf, which every reader takes."""
+    return _ODD_WORD.sub(lambda word: str(number(word[0])).encode(), text)
 
 
 def parse_table(
