@@ -67,9 +67,9 @@ def parse_args(argv=None):
     add('--score-thr', type=float, default=0.3, help='least score of an object (%(default)s)')
     add('--strict', action='store_true', help='refuse scans of which something must be guessed')
     add('--units', choices=UNITS, help='of the scans (default: by their extent)')
-    add('--up', choices=UP_AXES, help='upward axis (default: z, or y if it looks so)')
+    add('--up', choices=UP_AXES, help='upward axis (default: by the geometry, z if it says little)')
     add('--color-range', choices=[*COLOR_RANGES, 'none'],
-        help='largest colour there could be; none: pass colours over (default: by the largest)')
+        help='largest colour there could be; none: pass colours over (default: by most of them)')
     add('--columns', type=lambda text: tuple(text.split(',')),
         help='of tables without names, e.g. x,y,z,-,red,green,blue')
     add('--mesh-samples', type=int, default=0,
