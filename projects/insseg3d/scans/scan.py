@@ -98,6 +98,8 @@ def _columns_of(source: Any, name: str) -> dict[str, np.ndarray] | None:
     if keys is None or callable(keys) or not hasattr(source, '__getitem__'):
         return None
     keys = list(keys)
+    if keys == list(range(len(keys))):  # of a frame made of an array: no names, but positions
+        return None
     plain = {plain_name(key) for key in keys if isinstance(key, str)}
     if not all(plain.intersection(NAMES[axis]) for axis in 'xyz'):
         raise RawDataError(

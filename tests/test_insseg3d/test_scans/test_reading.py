@@ -223,8 +223,16 @@ def test_gaps_in_a_frame_are_holes():
     assert np.isnan(scan.coords[0, 0])
 
 
+def test_a_frame_without_names_is_an_array():
+    for table in (TABLE, TABLE[:, :3]):
+        scan, same = scan_of(pandas_frame(table)), scan_of(table)
+        np.testing.assert_array_equal(scan.coords, same.coords)
+        assert (scan.colors is None) == (same.colors is None)
+        assert scan.colors is None or (scan.colors == same.colors).all()
+
+
 @pytest.mark.parametrize(
-    'columns', [range(6), 'abcdef', ['easting', 'northing', 'z', 'r', 'g', 'b']])
+    'columns', [range(1, 7), 'abcdef', ['easting', 'northing', 'z', 'r', 'g', 'b']])
 def test_frames_without_usable_names(columns):
     with pytest.raises(RawDataError, match=r'a data frame with the columns .*frame\.to_numpy') as e:
         scan_of(pandas_frame(TABLE, columns=[*columns]))
