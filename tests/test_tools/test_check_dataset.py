@@ -88,11 +88,11 @@ def test_odd_scenes_are_named_in_every_split_though_the_first_cannot_be_built(
         assert name in text[start:start + 200], words
 
     (own_data / 'scannet_infos_train.pkl').unlink()
-    spoil(own_data, scenes_of(own_data, 'val')[0], lay)
+    spoil(own_data, scenes_of(own_data, 'val')[0], lose)
     result = here('check_dataset', tiny_config, '--out', 'check', '--cfg-options', *data)
     text = ' '.join(result.stdout.split())
     assert result.returncode == 1 and 'ERROR train: the data set cannot be built' in text
-    assert 'val: -z seems to point upwards' in text
+    assert 'val: points lie in planes 0.6 apart along x' in text
 
 
 def test_joined_data_sets_pass(here, tiny_config, tmp_path):
