@@ -9,7 +9,7 @@ import pytest
 from insseg3d.apis.training_timing import compare_losses
 
 ROOT = Path(__file__).parents[2]
-HALF_ITERATIONS = 300
+HALF_ITERATIONS = 100  # later two trainings lie apart that differ by nothing but rounding
 
 
 def test_updates_with_other_groups(here, tiny_config, tmp_path):
