@@ -27,3 +27,21 @@ def test_train_save_test_gives_identical_predictions(tiny_config, tiny_data, tmp
     assert len(trained) > 0
     for key in ('masks', 'labels_3d', 'scores_3d'):
         assert torch.equal(trained[key], loaded[key])
+
+
+def test_a_resumed_training_draws_the_same_voxels(tiny_config, tiny_data, tmp_path, monkeypatch):
+    monkeypatch.setenv('INSSEG3D_DATA', str(tiny_data))
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self._cfg_dict)))
+    weights = []
+    for start in (None, str(tmp_path / 'iter_2.pth')):
+        config = Config.fromfile(tiny_config)
+        config.model.neck = dict(
+            type='RandomVoxelsNeck', in_channels=24, out_channels=16, num_points=4, stride=4)
+        config.train_cfg.max_iters = 4
+        config.update(work_dir=str(tmp_path), resume=start is not None, load_from=start)
+        config.experiment_name = f'resumed_{start is not None}'
+        runner = Runner.from_cfg(config)
+        runner.train()
+        weights.append(runner.model.state_dict())
+    for name, weight in weights[0].items():
+        assert torch.equal(weight, weights[1][name]), name
