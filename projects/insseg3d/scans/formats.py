@@ -105,6 +105,7 @@ def read_las(path: Path) -> Scan:
         if file.read(4) != b'LASF':
             raise RawDataError(path, 'no LAS header', "'LASF' at its beginning", 'Export it again')
     laspy = optional_module('laspy', path)
+    _refuse_records(path)
     with reader_of_others('laspy', path):
         reader = laspy.open(path)
     with reader:
@@ -134,6 +135,24 @@ def read_las(path: Path) -> Scan:
     if not {*channels} <= {*data.point_format.dimension_names}:
         return Scan(str(path), coords, names=tuple(data.point_format.dimension_names))
     return Scan(str(path), coords, np.stack([np.asarray(data[name]) for name in channels], axis=1))
+
+
+def _refuse_records(path: Path) -> None:
+    """Refuse LAS with more records beside the points than fit in the file: laspy walks all.
+
+    Source: the header of LAS 1.0 to 1.4, which is the same as far as it goes.
+    """
+    size = path.stat().st_size
+    with open(path, 'rb') as file:
+        minor = _number(file, 25, '<B')
+        counts = [(_number(file, 100, '<I'), 54)]  # with the bytes that one has at least
+        if minor is not None and minor >= 4:
+            counts.append((_number(file, 243, '<I'), 60))
+    for count, least in counts:
+        if count is not None and count * least > size:
+            raise RawDataError(
+                path, f'{count} records beside the points in {size} bytes', 'a whole file',
+                'Export it again')
 
 
 def _refuse_chunks(path: Path, first: int) -> None:
