@@ -14,8 +14,8 @@ default_hooks = dict(
     scene_images=dict(type='SceneImageHook'),
     # Here, not in custom_hooks: a leaf that sets that list replaces it as a whole.
     consistency=dict(type='ConsistencyHook'),
-    # With several processes: one set of running means and variances before a validation.
-    sync_buffers=dict(type='SyncBuffersHook'))
+    # With several processes: one set of running means and variances, validated and saved.
+    sync_buffers=dict(type='SyncSavedBuffersHook'))
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -78,7 +78,7 @@ class KeepsBuffers(Hook):
 """
 
 
-def test_all_processes_validate_one_model(run_tool, tiny_config, tmp_path, monkeypatch):
+def test_all_processes_validate_and_save_one_model(run_tool, tiny_config, tmp_path, monkeypatch):
     """Each trains on its scenes, with running means and variances of these."""
     (tmp_path / 'keeps_buffers.py').write_text(KEEPS_BUFFERS)
     leaf = tmp_path / 'leaf.py'
@@ -87,9 +87,13 @@ def test_all_processes_validate_one_model(run_tool, tiny_config, tmp_path, monke
                     "custom_hooks = [dict(type='KeepsBuffers')]\n")
     monkeypatch.setenv('PORT', free_port())
     run_tool('dist_train.sh', leaf, 2, '--work-dir', 'two', '--cfg-options',
-             'train_dataloader.batch_size=1', 'train_cfg.val_interval=2')
+             'train_dataloader.batch_size=1', 'train_cfg.val_interval=2',
+             'default_hooks.checkpoint.interval=1')
     first, second = (torch.load(tmp_path / f'validated{rank}.pth') for rank in (0, 1))
     means = [name for name in first if name.endswith('running_mean')]
     assert len(means) > 5 and all(first[name].any() for name in means)
+    saved = torch.load(tmp_path / 'two' / 'iter_2.pth', weights_only=False)['state_dict']
     for name, buffer in first.items():
         torch.testing.assert_close(buffer, second[name])
+        if name in saved:
+            torch.testing.assert_close(buffer, saved[name])

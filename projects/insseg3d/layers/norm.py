@@ -10,9 +10,10 @@ class BatchNorm(nn.BatchNorm1d):
     With fewer than two rows there is no variance to measure: the running statistics are used and
     left as they are. Defaults are those of the PointGroup family.
 
-    With several processes each has running statistics of its own, which ``SyncBuffersHook`` in
-    configs/_base_/default_runtime.py averages before a validation. mmengine's ``sync_bn`` would put
-    another class in this one's place, and with it the rule for few rows would be gone.
+    With several processes each has running statistics of its own, which ``SyncSavedBuffersHook`` in
+    configs/_base_/default_runtime.py averages before a validation and before a checkpoint is
+    saved. mmengine's ``sync_bn`` would put another class in this one's place, and with it the rule
+    for few rows would be gone.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-4, momentum: float = 0.1):
