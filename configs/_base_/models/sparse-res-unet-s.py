@@ -1,6 +1,6 @@
 # The backbone that all methods share, with channel unit 16 (S), and how batches reach it.
 model = dict(
-    data_preprocessor=dict(type='Det3DDataPreprocessor'),
+    data_preprocessor=dict(type='Det3DDataPreprocessor', non_blocking=True),
     backbone=dict(
         type='SparseResUNet',
         in_channels=6,

@@ -10,6 +10,7 @@ from mmengine.structures import BaseDataElement, InstanceData
 
 from ..ops.voxelize import voxel_instance_table, voxelize
 from .instances import consecutive_ids, majority_labels
+from .pinning import PinnableDataSample
 from .scene import from_corner
 
 
@@ -31,6 +32,8 @@ class AddVoxelTables(BaseTransform):
       ``inst_points``, (E,) int64 each;
     * with ground truth, ``gt_instances_3d``: ``labels_3d`` (G,) int64 in [0, K), ``num_points``
       (G,) int64. G = 0 is a scene without objects.
+
+    The sample becomes a ``PinnableDataSample``, so that ``pin_memory=True`` reaches the tables.
 
     Args:
         voxel_size: edge of a voxel, metres. Source: 0.02 in the PointGroup family. Give the same
@@ -66,6 +69,7 @@ class AddVoxelTables(BaseTransform):
         if 'pts_instance_mask' in sample.gt_pts_seg:
             tables.update(self._annotate(sample, grid.point2voxel, len(grid.coors)))
         sample.voxels = BaseDataElement(**{k: torch.from_numpy(v) for k, v in tables.items()})
+        results['data_samples'] = PinnableDataSample.of(sample)
         return results
 
     def _superpoints(self, sample: Det3DDataSample, column: np.ndarray) -> np.ndarray:
