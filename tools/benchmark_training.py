@@ -7,8 +7,10 @@ times updates of the weights: with a group for each parameter, with merged group
 
     python tools/benchmark_training.py amp configs/queryis/queryis-s_demo.py --iterations 300
 
-trains twice on the config's data, in float32 and with the forward pass under autocast to bfloat16,
-and says how far the running means of the losses lie apart.
+trains three times on the config's data: in float32, with the forward pass under autocast to
+bfloat16, and in float32 from first weights that differ by a thousandth. It prints how far the
+running means of the losses are from those of the first: the third shows how far trainings lie apart
+that differ by next to nothing.
 """
 import argparse
 import json
@@ -26,6 +28,9 @@ import queryis  # noqa: F401
 from insseg3d.apis import load_model
 from insseg3d.apis.machine import command_line, machine
 from insseg3d.apis.training_timing import compare_losses, time_updates, training_losses
+
+TRAININGS = {
+    'float32': {}, 'bfloat16': dict(half=torch.bfloat16), 'float32, moved': dict(moved=1e-3)}
 
 
 def parse_args(argv=None):
@@ -63,17 +68,17 @@ def run_update(args):
 
 def run_amp(args):
     config, curves, seconds = Config.fromfile(args.config), {}, {}
-    for name, half in (('float32', None), ('bfloat16', torch.bfloat16)):
+    for name, options in TRAININGS.items():
         start = time.perf_counter()
-        curves[name] = training_losses(config, iterations=args.iterations, half=half)
+        curves[name] = training_losses(config, iterations=args.iterations, **options)
         seconds[name] = time.perf_counter() - start
-    report = compare_losses(curves['float32'], curves['bfloat16'], window=args.window)
-    for name, mean in zip(curves, report['last_means']):
-        print(f'{name:10s}mean loss of the last {report["window"]} of {args.iterations} '
-              f'iterations {mean:.4f}, {seconds[name]:.0f} s')
-    print(f"running means apart by {100 * report['largest']:.2f} % at most, "
-          f"{100 * report['last']:.2f} % at the end")
-    return dict(report, seconds=seconds, threads=torch.get_num_threads(),
+    exact, apart = curves['float32'], {}
+    for name, curve in curves.items():
+        found = apart[name] = compare_losses(exact, curve, window=args.window)
+        print(f'{name:16s}mean loss of the last {found["window"]} of {args.iterations} iterations '
+              f'{found["last_means"][1]:.4f}, {seconds[name]:.0f} s; running means apart by '
+              f'{100 * found["largest"]:.2f} % at most, {100 * found["last"]:.2f} % at the end')
+    return dict(apart=apart, seconds=seconds, threads=torch.get_num_threads(),
                 losses={name: curve.tolist() for name, curve in curves.items()},
                 command=args.command_line, commit=commit(), versions=versions())
 

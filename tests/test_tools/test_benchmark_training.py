@@ -26,9 +26,11 @@ def test_losses_in_half_precision(here, tiny_config, tmp_path):
     out = here('benchmark_training', 'amp', tiny_config, '--iterations', 4, '--window', 2,
                '--json', 'amp.json').stdout
     report = json.loads((tmp_path / 'amp.json').read_text())
-    exact, half = report['losses'].values()
-    assert len(exact) == len(half) == 4 and exact != half
+    exact, half, moved = report['losses'].values()
+    assert len(exact) == len(half) == len(moved) == 4 and exact not in (half, moved)
     assert exact == pytest.approx(half, rel=0.02)
+    assert exact == pytest.approx(moved, rel=0.02)
+    assert report['apart']['float32']['largest'] == 0 < report['apart']['float32, moved']['largest']
     assert 'mean loss of the last 2 of 4 iterations' in out and 'apart by' in out
 
 
@@ -45,8 +47,9 @@ def test_training_in_half_precision_follows_that_in_float32(
          '--iterations', HALF_ITERATIONS, '--json', 'amp.json')
     report = json.loads((tmp_path / 'amp.json').read_text())
     assert len(report['losses']['bfloat16']) == HALF_ITERATIONS
-    assert report['last_means'][0] < 0.9 * report['losses']['float32'][0]  # it learns
-    assert report['largest'] < 0.05
+    found = report['apart']['bfloat16']
+    assert found['last_means'][0] < 0.9 * report['losses']['float32'][0]  # it learns
+    assert found['largest'] < 0.05
 
 
 def test_curves_are_compared_by_their_running_means():

@@ -58,6 +58,20 @@ def _wait(parameters: Sequence[torch.Tensor]) -> None:
         torch.cuda.synchronize()
 
 
+class _Moved(Hook):
+    """Changes each of the first weights by a share of itself, drawn anew in the same way."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def before_train(self, runner: Runner) -> None:
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weights in runner.model.parameters():
+                drawn = torch.randn(weights.shape, generator=generator).to(weights.device)
+                weights.mul_(1 + self.share * drawn)
+
+
 class _Losses(Hook):
     """Keeps the loss of each iteration."""
 
@@ -67,13 +81,22 @@ class _Losses(Hook):
         self.values = []
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        self.values.append(float(outputs['loss']))
+        self.values.append(float(outputs['loss'].detach()))
 
 
-def training_losses(config: Config, *, iterations: int, half: torch.dtype | None) -> np.ndarray:
-    """Losses ``(iterations,)`` of a training, its forward passes under autocast if ``half`` is one.
+def training_losses(config: Config, *, iterations: int, half: torch.dtype | None = None,
+                    moved: float = 0.0) -> np.ndarray:
+    """Train without validation, and keep nothing but the losses.
 
-    Nothing is validated and nothing kept. Data, draws, first weights and schedule are the config's.
+    Args:
+        config: of the training; data, draws, first weights and schedule are those of it.
+        iterations: of the training.
+        half: type to which the forward passes are cast automatically; None: float32.
+        moved: share by which the first weights are changed. It shows how far trainings lie apart
+            that differ by next to nothing.
+
+    Returns:
+        ``(iterations,)``.
     """
     config = config.copy()
     config.train_cfg.max_iters = iterations
@@ -94,6 +117,7 @@ def training_losses(config: Config, *, iterations: int, half: torch.dtype | None
 
         runner.model.forward = under_autocast
         runner.register_hook(losses)
+        runner.register_hook(_Moved(moved))
         runner.train()
     return np.array(losses.values)
 
