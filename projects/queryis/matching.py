@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What the matching of queries and objects takes to the host, and how."""
+"""Match queries and objects on the host, with one copy for all layers and scenes."""
 from collections.abc import Sequence
 
 import torch

@@ -93,7 +93,7 @@ class FlatTopKRanking(ArgmaxRanking):
     Args:
         num_results: Most pairs that come out, before small and weak masks are dropped; None: as
             many as there are queries.
-        min_points: As of :class:`ArgmaxRanking`, as are the others.
+        min_points: See :class:`ArgmaxRanking`, also for the others.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class MatrixNMSRanking(ArgmaxRanking):
         sigma: Of the Gaussian by which scores fall with the overlap, IoU in points; None: they
             fall linearly.
         score_thr: Masks whose lowered score is below are dropped.
-        min_points: As of :class:`ArgmaxRanking`, as are the others. Smaller masks lower no score.
+        min_points: See :class:`ArgmaxRanking`, also for the others. Smaller masks lower no score.
     """
 
     def __init__(

@@ -102,7 +102,7 @@ class QueryISHead(BaseModule):
             'decode_head.loss_cls.class_weight', weights, num_classes, expected=num_classes + 1,
             remedy=f'Set class_weight=[1.0] * {num_classes} + [0.1], or other {num_classes + 1}')
         # On the device, once: a tensor made of a list in each step would wait for a copy. mmdet's
-        # loss makes one, so it is given the weight of each query in place of its list.
+        # loss makes one, so it is given the weight of each query instead of its list.
         self.register_buffer(
             'class_weight', torch.tensor(weights, dtype=torch.float32), persistent=False)
         self.weighs_queries = type(self.loss_cls) is CrossEntropyLoss and not (

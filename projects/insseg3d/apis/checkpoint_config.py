@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What is taken of a config inside a checkpoint: a model and its test pipeline, of known parts.
+"""Take of a config inside a checkpoint a model and its test pipeline, of known parts.
 
 A config is data, but mmengine obeys it: a type may be any function of any module, a scope is
 imported, and parts read the files that their arguments name. So here everything is refused that
@@ -55,7 +55,7 @@ def part_to_run(config: Config, where: str, packages: tuple[str, ...]) -> Config
     """Of a config from anywhere, what makes a model and its test pipeline.
 
     Args:
-        config: as of ``config_of_text``.
+        config: as ``config_of_text`` returns it.
         where: the file that it is from, for messages.
         packages: this project's, which the config may import and of which it may name parts.
 
@@ -159,7 +159,7 @@ def _names_of_classes(dataset: dict, place: str) -> dict:
 def _check(value: Any, place: str, kind: _Kind) -> None:
     """Refuse what is not known to be harmless in a part of a config."""
     if isinstance(value, dict):
-        # The type first: it says what the other keys are for.
+        # The type comes first: the other keys are its arguments.
         for key in sorted(value, key=lambda key: key != 'type'):
             _check_pair(key, value[key], f'{place}.{key}', kind)
     elif isinstance(value, (list, tuple, set)):
@@ -205,7 +205,7 @@ def _check_type(name: Any, place: str, kind: _Kind) -> None:
 
 
 def _registered(name: str, registry: Registry) -> Any:
-    """What mmengine finds by this name before it would import a module; else None."""
+    """Return what mmengine finds by this name before it would import a module, else None."""
     scope, _, name = name.rpartition('.')
     if scope and scope != registry.scope:
         if scope not in _SCOPES:

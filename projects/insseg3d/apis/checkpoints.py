@@ -95,7 +95,7 @@ def _checked_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def _checked_meta(meta: Any) -> dict[str, Any]:
-    """What is told beside the weights, if it is of the kinds that are read from it."""
+    """Return the meta data beside the weights; refuse kinds that nothing here reads."""
     meta = {} if meta is None else meta
     if not isinstance(meta, dict):
         raise ValueError('its meta is no dict')

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Whether a device can be used here, said in one line before anything is loaded."""
+"""Check before anything is loaded whether a device can be used here."""
 import torch
 
 _REMEDY = 'use the device cpu (tools: --device cpu)'
@@ -40,7 +40,7 @@ def _check_cuda(chosen: torch.device, device: str | torch.device) -> None:
     if count == 0:
         raise ValueError(
             f'device {str(device)!r}: torch finds no GPU here; {_REMEDY}, or look at what '
-            'tools/doctor.py says')
+            'tools/doctor.py prints')
     if chosen.index is not None and chosen.index >= count:
         raise ValueError(
             f'device {str(device)!r}: {count} GPUs here; expected cuda:0'

@@ -74,7 +74,7 @@ def _whole_path(scan: Path) -> str:
 
 
 def _key(name: str) -> str:
-    """What names have in common that some file systems take for one; '' if it stands for none."""
+    """Map names that some file systems take for one to the same text; those of folders to ''."""
     return unicodedata.normalize('NFC', name).casefold().rstrip('. ')
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What an update of the weights takes, and what half precision does to a training."""
+"""Time updates of the weights, and compare trainings in half precision and in float32."""
 import statistics
 import tempfile
 import time
@@ -123,7 +123,7 @@ def training_losses(config: Config, *, iterations: int, half: torch.dtype | None
 
 
 def compare_losses(exact: np.ndarray, other: np.ndarray, *, window: int) -> dict:
-    """How far two curves of losses lie apart.
+    """Measure how far two curves of losses lie apart.
 
     Args:
         exact: ``(N,)``.

@@ -55,7 +55,7 @@ def check_info(content: bytes, where: str) -> None:
 
     Args:
         content: of the file.
-        where: the file; its ending says what it is.
+        where: the file; its ending tells pickles from JSON.
 
     Raises:
         ValueError: as :func:`read_info`, or it is neither a pickle nor JSON.
@@ -94,7 +94,7 @@ def check_layout(info: Any, where: str) -> None:
 
 
 class _MoreThanData(pickle.UnpicklingError):
-    """What a pickle names that is no plain data."""
+    """A pickle names something that is no plain data."""
 
 
 class _Unpickler(pickle.Unpickler):

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What depends on the classes: settings with an entry for each, and layers of a checkpoint."""
+"""Check what depends on the classes: settings with an entry for each, layers of checkpoints."""
 from collections.abc import Iterable, Sized
 
 OTHER_CLASSES = (

@@ -14,7 +14,7 @@ _FULL = 16383.0  # 16 bits of a scan that is not dark reach further
 
 
 class ColorRange(NamedTuple):
-    """What colours would be at their brightest.
+    """The range of colours, and how sure it is.
 
     Attributes:
         most: 1, 255, 1023, 4095 or 65535.
@@ -88,13 +88,13 @@ def to_bytes(colors: np.ndarray, most: float) -> np.ndarray:
 
     Args:
         colors: ``(P, 3)``.
-        most: as of :func:`find_color_range`.
+        most: as :func:`find_color_range` returns it.
     """
     return np.round(np.minimum(np.asarray(colors, dtype=np.float64), most) * (255 / most))
 
 
 def is_one_color(colors: np.ndarray) -> bool:
-    """Whether all points have the same colour, which is as good as none.
+    """Tell whether all points have the same colour, which is as good as none.
 
     Args:
         colors: ``(P, 3)``, P > 0.

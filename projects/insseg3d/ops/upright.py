@@ -75,10 +75,10 @@ def up_scores(coords: np.ndarray) -> np.ndarray:
 
 
 def judge_up(scores: np.ndarray) -> UpAxis:
-    """What scores mean.
+    """Judge by scores which way is up.
 
     Args:
-        scores: ``(6,)``, as of :func:`up_scores`, or the mean of several scans.
+        scores: ``(6,)``, as :func:`up_scores` returns them, or the mean of several scans.
     """
     best, z = int(scores.argmax()), DIRECTIONS.index('z')
     if scores[best] - scores[z] < _AGAINST_Z:
@@ -90,7 +90,7 @@ def judge_up(scores: np.ndarray) -> UpAxis:
 
 
 def up_evidence(coords: np.ndarray) -> np.ndarray:
-    """What speaks for each direction, ``(6, F)`` in the order of ``DIRECTIONS`` and ``WEIGHTS``.
+    """Measure what favours each direction, ``(6, F)``, ordered as ``DIRECTIONS``, ``WEIGHTS``.
 
     Args:
         coords: ``(P, 3)`` of any unit, finite.

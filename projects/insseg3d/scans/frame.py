@@ -36,7 +36,7 @@ def guess_units(size: np.ndarray) -> tuple[str, str, bool]:
 
 
 def _is_object_in_mm(size: np.ndarray, longest: float, height: float) -> bool:
-    """Whether it is furniture in millimetres: too high for a room in centimetres, or drawn so."""
+    """Tell whether it is furniture in millimetres: too high for a room in cm, or drawn so."""
     if not (400 <= height <= 2500 and 300 <= longest <= 2500):
         return False
     return height > 700 or bool((size == np.round(size, -2)).all())

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a glTF file needs of its reader, looked at before it is read.
+"""Look before it is read at what a glTF file needs of its reader.
 
 trimesh fills in zeros for what it cannot unpack, takes the numbers of normalised integers as they
 are, and passes over pictures that are not there; all this without an error.
@@ -30,13 +30,13 @@ _HAVE_FACES = (4, 5)
 
 
 class Gltf(NamedTuple):
-    """What was found.
+    """Findings about a file.
 
     Attributes:
         notes: remarks on colours that cannot be had, and on parts that are passed over.
         lost: names of materials whose picture cannot be had.
         with_picture: names of the others that have one.
-        has_extent: whether its vertices lie apart, as it says.
+        has_extent: whether its vertices lie apart, by its own bounds.
         content: the file, changed where trimesh would take it wrongly, and with a name of its own
             for each material.
     """
@@ -49,7 +49,7 @@ class Gltf(NamedTuple):
 
 
 def look_at_gltf(path: Path) -> Gltf:
-    """Read what a ``.glb`` or ``.gltf`` says about itself.
+    """Read the description in a ``.glb`` or ``.gltf``.
 
     Raises:
         RawDataError: not glTF, or it needs what trimesh does not read.

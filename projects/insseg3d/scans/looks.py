@@ -201,7 +201,7 @@ def _colors(scan: Scan, rows, given: Assumptions, remarks: list[Remark]) -> np.n
 
 
 def _look_at_steps(coords, scale: float, voxel_size: float | None, remarks: list[Remark]) -> None:
-    """Whether places have lost digits that the model would see, in their type or before."""
+    """Tell whether places have lost digits that the model would see, in their type or before."""
     limit = (voxel_size or _USUAL_VOXEL) / 2
     by_type, by_values = scale * type_steps(coords), scale * regular_steps(coords)
     steps = np.maximum(by_type, by_values)

@@ -32,7 +32,7 @@ class _Part(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """What a file has; which of its materials have a picture, and lack theirs; remarks."""
+    """The parts of a file, its materials that have or lack a picture, and remarks."""
 
     parts: list[_Part]
     with_picture: Collection
@@ -174,7 +174,7 @@ def _lines(path: Path):
 
 
 class _Look(NamedTuple):
-    """How a part looks: colours (V, 3), of faces (F, 3), a picture at places (V, 2); or None."""
+    """The looks of a part: colours (V, 3), those of faces (F, 3), a picture at uv (V, 2), or None."""
 
     colors: np.ndarray | None = None
     face_colors: np.ndarray | None = None
@@ -183,7 +183,7 @@ class _Look(NamedTuple):
 
 
 def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
-    """How all parts look, and remarks on them."""
+    """Return the looks of all parts, and remarks on them."""
     looks, notes = [], list(found.notes)
     for part in found.parts:
         visual = getattr(part.mesh, 'visual', None)

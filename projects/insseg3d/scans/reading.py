@@ -153,7 +153,7 @@ def _kind(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _has_arrays(path: Path) -> bool:
-    """Whether a zip archive has arrays in it, or may have had before it was damaged."""
+    """Tell whether a zip archive has arrays in it, or may have had before it was damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith('.npy') for name in archive.namelist())

@@ -178,7 +178,7 @@ def accepted(column: str) -> str:
 
 
 def columns_are(names: Sequence[str]) -> str:
-    """What the columns are called, to end a remark with; empty if they have no names."""
+    """List what the columns are called, to end a remark with; empty if they have no names."""
     return f'; the columns are {_listed(names)}' if names else ''
 
 
@@ -197,7 +197,7 @@ def plain_name(name: str) -> str:
 
 
 def _is_scalar_field(name: str) -> bool:
-    """Whether a name is one that CloudCompare gives to a field beside the colours."""
+    """Tell whether a name is one that CloudCompare gives to a field beside the colours."""
     return _spelled(name).startswith('scalar_')
 
 

@@ -167,13 +167,13 @@ def find_scans(
 
 
 def _name_of(scan: Path) -> str:
-    """What a scan is called in the prepared data."""
+    """Return the name of a scan in the prepared data."""
     stem = stem_of(scan)
     return file_name(stem, stem)
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether a path is a folder, or a dead link that may have been one."""
+    """Tell whether a path is a folder, or a dead link that may have been one."""
     return is_there(path, stat.S_ISDIR) or (path.is_symlink() and not is_there(path, stat.S_ISREG))
 
 

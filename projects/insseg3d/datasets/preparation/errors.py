@@ -50,7 +50,7 @@ DOWNLOAD_AGAIN = 'Download the file again'
 
 
 def words_of(error: BaseException) -> str:
-    """What to pass on of an error that somebody else's reader raised, in one line.
+    """Return in one line what to pass on of an error that somebody else's reader raised.
 
     What Python says of a program that trips over a file helps nobody: of those only the name.
     """

@@ -94,7 +94,7 @@ def _bits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _are_whole(values: np.ndarray) -> bool:
-    """Whether numbers are 32 bits as such, as text has them; not all of them holes."""
+    """Tell whether numbers are 32 bits as such, as text has them; not all of them holes."""
     known = values[np.isfinite(values)]
     fits = (known >= -(2**31)) & (known < 2**32) & (known == np.floor(known))
     return len(known) > 0 and bool(fits.all()) and bool((known != 0).any())

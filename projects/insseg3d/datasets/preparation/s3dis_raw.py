@@ -126,7 +126,7 @@ def _rooms_of_area(folder: Path, remarks: list[str]) -> list[str]:
 
 
 def _may_be_folder(path: Path) -> bool:
-    """Whether it is a folder, or a link whose end cannot be reached; that fails as a room."""
+    """Tell whether it is a folder, or a link whose end cannot be reached; that fails as a room."""
     return path.is_dir() if why_out_of_reach(path) is None else path.is_symlink()
 
 

@@ -81,7 +81,7 @@ def refuse_dead_links(*paths: Path) -> None:
 
 
 def is_there(path: Path, kind: Callable[[int], bool]) -> bool:
-    """Whether a path leads to something of a kind, such as ``stat.S_ISDIR``; never an error."""
+    """Tell whether a path leads to a kind of thing, such as ``stat.S_ISDIR``; never an error."""
     try:
         return kind(os.stat(path).st_mode)
     except (OSError, ValueError):
@@ -169,7 +169,7 @@ def scans_in(
 
 
 def is_scan(path: Path, endings: Collection[str]) -> bool:
-    """Whether a file, there or not, is a scan by its name."""
+    """Tell whether a file, there or not, is a scan by its name."""
     ending = path.suffix.lower()
     if not ending:
         return path.is_symlink() and why_out_of_reach(path) is not None
@@ -177,7 +177,7 @@ def is_scan(path: Path, endings: Collection[str]) -> bool:
 
 
 def is_companion(path: Path) -> bool:
-    """Whether a file is an array of colours, normals or labels of a scan in a file an array."""
+    """Tell whether a file is an array of colours, normals or labels beside coordinates."""
     return path.suffix == '.npy' and bool(_COMPANION.fullmatch(path.stem))
 
 

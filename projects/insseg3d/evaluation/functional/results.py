@@ -164,7 +164,7 @@ def _unpacked(name: str, arrays: dict[str, np.ndarray], num_classes: int) -> lis
 
 
 def _can_be(table: dict[str, np.ndarray], num_classes: int) -> bool:
-    """Whether there are masks and objects of which these are the counts."""
+    """Tell whether there are masks and objects of which these are the counts."""
     sizes, shared = table['pred_sizes'], table['intersections']
     counts = (sizes, table['pred_void'], table['gt_sizes'], shared)
     return bool(
