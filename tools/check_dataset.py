@@ -5,7 +5,8 @@
 
 sends every scene of every split through the config's own pipeline and prints what it found: sizes,
 units, density, colours, labels, objects of each class, and what would spoil a training, with the
-remedy. Exit status 1 if something would. Writes into --out: distributions.png and
+remedy. Builds the model as well, which compares its settings per class. Exit status 1 if something
+would. Writes into --out: distributions.png and
 class_statistics.json (points and radius of an object of each class, from the first split, and
 the tables that configs of grouping methods hold).
 """
@@ -15,11 +16,13 @@ import os
 import sys
 from pathlib import Path
 
-from mmdet3d.registry import DATASETS
+from mmdet3d.registry import DATASETS, MODELS
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
+import insseg_baselines  # noqa: F401
+import queryis  # noqa: F401
 from insseg3d.inspection import (
     Expectations,
     Finding,
@@ -86,6 +89,19 @@ def expectations(config: Config, data: ConfigDict, dataset, split: str) -> Expec
         drops_color='DropColor' in values_of(data, 'type'))
 
 
+def model_findings(config: Config) -> list[Finding]:
+    """Report a model that cannot be built."""
+    try:
+        if config.get('model') is not None:
+            MODELS.build(config.model)
+    except Exception as error:  # whatever a part of anybody's raises
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        return [Finding(
+            'error', 'model', f'it cannot be built: {reason}',
+            'The "tables" of class_statistics.json have an entry for each class of these data')]
+    return []
+
+
 def main(argv=None) -> int:
     args = parse_args(argv)
     config = Config.fromfile(args.config)
@@ -93,7 +109,7 @@ def main(argv=None) -> int:
         config.merge_from_dict(args.cfg_options)
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     out = args.out or Path('work_dirs', args.config.stem, 'data')
-    facts, statistics, findings = {}, {}, []
+    facts, statistics, findings = {}, {}, model_findings(config)
     wanted = data_configs(config, args.splits)
     if not wanted:
         print(f'{args.config}: none of {", ".join(args.splits)} has data', file=sys.stderr)

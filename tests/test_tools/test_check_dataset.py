@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def own_data(tiny_data, tmp_path):
@@ -112,3 +114,20 @@ def test_missing_data_are_named(here, tiny_config, tmp_path):
                   f'train_dataloader.dataset.data_root={tmp_path}/none')
     assert result.returncode == 1 and 'scannet_infos_train.pkl: not found' in result.stderr
     assert 'tools/prepare_' in result.stderr
+
+
+def test_a_class_table_of_other_data_is_an_error_beside_the_findings(here, tiny_config, tmp_path):
+    """A leaf of SoftGroup with a table for five classes, as it comes from somewhere else."""
+    leaf = tmp_path / 'softgroup.py'
+    leaf.write_text(
+        f"_base_ = '{ROOT}/configs/softgroup/softgroup-s_demo.py'\n"
+        'model = dict(decode_head=dict(grouping=dict(class_points=[100, 200, 300, 400, 500])))\n')
+    result = here('check_dataset', leaf, '--splits', 'train', '--out', 'check')
+    text = ' '.join(result.stdout.split())
+    assert result.returncode == 1 and '| scenes' in result.stdout
+    assert 'ERROR model: it cannot be built' in text and 'class_points has 5 entries' in text
+    tables = json.loads((tmp_path / 'check' / 'class_statistics.json').read_text())['tables']
+    fitting = here('check_dataset', leaf, '--splits', 'train', '--out', 'check', '--cfg-options',
+                   'model.decode_head.grouping.class_points='
+                   + str(tables['class_points']).replace(' ', ''))
+    assert 'cannot be built' not in fitting.stdout

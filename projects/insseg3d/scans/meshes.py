@@ -174,7 +174,7 @@ def _lines(path: Path):
 
 
 class _Look(NamedTuple):
-    """The looks of a part: colours (V, 3), those of faces (F, 3), a picture at uv (V, 2), or None."""
+    """The looks of a part: colours (V, 3), those of faces (F, 3), a picture at uv (V, 2)."""
 
     colors: np.ndarray | None = None
     face_colors: np.ndarray | None = None
