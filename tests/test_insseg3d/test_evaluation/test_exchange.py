@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Files that other programs read and write: there and back, and every fault by file and line."""
 import io
+import shutil
 import zipfile
 
 import numpy as np
@@ -269,3 +270,62 @@ def test_label_sets_from_a_file(tmp_path):
         path.write_text(text)
         with pytest.raises(ExchangeError, match='labels.txt'):
             LabelSet.read(path)
+
+
+def rewrite(root, name, change):
+    path = root / name
+    path.write_bytes(change(path.read_bytes()))
+
+
+def move_into_a_folder(root):
+    (root / 'top').mkdir()
+    for path in [*root.iterdir()]:
+        if path.name != 'top':
+            path.rename(root / 'top' / path.name)
+
+
+@pytest.mark.parametrize('change', [
+    lambda root: rewrite(root, 'a.txt', lambda text: text.replace(b'\n', b'\r\n')),
+    lambda root: rewrite(root, 'a.txt', lambda text: b'./' + text.replace(b'\n', b'\n./')[:-2]),
+    lambda root: rewrite(
+        root, 'predicted_masks/a_0.txt', lambda text: text.replace(b'\n', b'\r\n')),
+    lambda root: (root / '__MACOSX').mkdir() or (root / '__MACOSX' / '._a.txt').write_bytes(b'\0'),
+], ids=['CRLF', './', 'CRLF in masks', 'companions of a Mac'])
+@pytest.mark.parametrize('form', ['folder', 'zip'])
+def test_what_other_programs_write_is_read(tmp_path, form, change):
+    found = predictions()
+    root = write_folder(tmp_path / 'a', {'a': found})
+    change(root)
+    if form == 'zip':
+        shutil.make_archive(str(tmp_path / 'f'), 'zip', root)
+    source = open_source(tmp_path / 'f.zip' if form == 'zip' else root)
+    again = read_predictions(source, 'a', LABELS, 50)
+    np.testing.assert_array_equal(again.masks, found.masks)
+    np.testing.assert_array_equal(again.labels, found.labels)
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda root: rewrite(root, 'a.txt', lambda text: b'\xef\xbb\xbf' + text), ['a.txt:1']),
+    (lambda root: rewrite(root, 'a.txt', lambda text: text.replace(b'/', b'\\')), ['a.txt:1']),
+    (lambda root: rewrite(root, 'predicted_masks/a_0.txt', lambda text: b''.join(
+        b'%.18e\n' % float(line) for line in text.split())), ['a_0.txt:1', 'integer']),
+    (lambda root: rewrite(root, 'predicted_masks/a_0.txt', lambda text: text[:60]),
+     ['a_0.txt', '30 points', '50']),
+    (move_into_a_folder, ['a']),
+], ids=['byte order mark', 'backslashes', 'floats of numpy.savetxt', 'a thinned cloud', 'a folder'])
+def test_what_is_meant_otherwise_is_a_clear_line(tmp_path, change, words):
+    root = write_folder(tmp_path / 'a', {'a': predictions()})
+    change(root)
+    with pytest.raises(ExchangeError) as error:
+        read_predictions(open_source(root), 'a', LABELS, 50)
+    assert not [word for word in words if word not in str(error.value)], error.value
+    assert '\n' not in str(error.value)
+
+
+def test_truth_of_windows(tmp_path):
+    (tmp_path / 'a.txt').write_bytes(b'3001\r\n0\r\n7002\r\n')
+    truth = read_truth(open_source(tmp_path), 'a', LABELS)
+    (tmp_path / 'a.txt').write_bytes(b'3001\n0\n7002\n')
+    same = read_truth(open_source(tmp_path), 'a', LABELS)
+    np.testing.assert_array_equal(truth.instance, same.instance)
+    np.testing.assert_array_equal(truth.semantic, same.semantic)
