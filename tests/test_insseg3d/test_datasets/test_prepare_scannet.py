@@ -232,6 +232,14 @@ def test_aggregation_under_its_other_name(raw, out):
     assert read(out, 'instance_mask').tolist() == typed.INSTANCE
 
 
+def test_an_object_without_segments_has_no_points(raw, out):
+    text = typed.AGGREGATION.replace('5753', '')
+    typed.write_scene(raw, **{'.aggregation.json': text})
+    prepare_scannet(raw, out)
+    assert len(info_of(out)['data_list'][0]['instances']) == 2
+    assert 1 not in read(out, 'instance_mask')
+
+
 # --- bad input ------------------------------------------------------------------------------------
 
 NAN_VERTEX = (*typed.VERTICES[:3], (np.nan, 0, 0, 1, 2, 3, 255), *typed.VERTICES[4:])
@@ -266,6 +274,10 @@ BAD_FILES = [
     ('.aggregation.json', typed.AGGREGATION.replace('5753', '5754'), 'segments [5754]'),
     ('.aggregation.json', typed.AGGREGATION.replace('couch', 'kouch'), "labels ['kouch']"),
     ('.aggregation.json', typed.AGGREGATION.replace('couch', 'thing without id'), 'labels ['),
+    ('.aggregation.json', typed.AGGREGATION.replace('couch', 'couch '), "labels ['couch ']"),
+    ('.aggregation.json', typed.AGGREGATION.replace('couch', 'Couch'), "labels ['Couch']"),
+    ('.aggregation.json', typed.AGGREGATION.replace('"couch"', 'null'), "labels ['None']"),
+    ('_vh_clean_2.ply', typed.mesh()[:-13], 'cut off'),
     ('.aggregation.json', typed.AGGREGATION.replace('"objectId": 1', '"objectId": 0'), 'object 0'),
     ('.aggregation.json', typed.AGGREGATION.replace('Id": 1', 'Id": -1'), 'number -1'),
     ('.aggregation.json', typed.AGGREGATION.replace('5753', '1e999'), 'infinity'),
