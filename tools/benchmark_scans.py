@@ -26,7 +26,7 @@ import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.apis.machine import command_line, machine
-from insseg3d.apis.scan_variants import VARIANTS, count_found, read_truth, variant_of
+from insseg3d.apis.scan_variants import VARIANTS, count_found, piece_of, read_truth, variant_of
 from insseg3d.datasets.info_files import read_info
 from insseg3d.datasets.preparation.errors import RawDataError
 
@@ -43,6 +43,8 @@ def parse_args(argv=None):
     add('--device', default='cpu')
     add('--split', default='val', help='of the data set (%(default)s)')
     add('--scenes', type=int, help='only the first so many')
+    add('--piece', type=float, default=1.0, metavar='SHARE',
+        help='of each scene only its first so much along x, as if no more was scanned')
     add('--variants', nargs='+', choices=VARIANTS, default=list(VARIANTS), metavar='NAME')
     add('--json', help='also write the figures to this file')
     return parser.parse_args(argv)
@@ -66,13 +68,13 @@ def handed_in(inferencer, name, points, truth):
     return count_found(result, truth), any(remark.guessed for remark in result.remarks)
 
 
-def rows_of(inferencer, data, scenes, wanted):
+def rows_of(inferencer, data, scenes, wanted, piece):
     """A row a variant, and the number of true objects."""
     names = list(dict.fromkeys([*(VARIANTS[name].reference for name in wanted), *wanted]))
     rows = {name: dict.fromkeys(COLUMNS, 0) for name in wanted}
     total = 0
     for scene in tqdm(scenes, unit=' scenes'):
-        points, truth = read_truth(data, scene)
+        points, truth = piece_of(*read_truth(data, scene), piece)
         total += len(truth.labels)
         outcome = {name: handed_in(inferencer, name, points, truth) for name in names}
         for name, row in rows.items():
@@ -91,7 +93,7 @@ def main(argv=None):
     except (OSError, ValueError) as error:
         print(f'benchmark_scans.py: {error}', file=sys.stderr)
         return 1
-    rows, total = rows_of(inferencer, args.data, scenes, args.variants)
+    rows, total = rows_of(inferencer, args.data, scenes, args.variants, args.piece)
     print(f'{len(scenes)} scenes, {total} true objects of 100 points or more')
     print(AsciiTable([
         ['variant', *(name.replace('_', ' ') for name in COLUMNS)],

@@ -103,6 +103,19 @@ def read_truth(root: Path, name: str) -> tuple[np.ndarray, TrueObjects]:
     return points, TrueObjects(number[codes.codes], codes.labels[large])
 
 
+def piece_of(
+        points: np.ndarray, truth: TrueObjects, share: float) -> tuple[np.ndarray, TrueObjects]:
+    """The end of a scene of which somebody scanned no more: its first ``share`` along x."""
+    along = points[:, 0] - points[:, 0].min()
+    kept = along <= share * along.max()
+    instance = truth.instance[kept]
+    sizes = np.bincount(instance[instance >= 0], minlength=len(truth.labels))
+    large = np.flatnonzero(sizes >= _LEAST_POINTS)
+    number = np.full(len(truth.labels) + 1, -1)
+    number[large] = np.arange(len(large))
+    return points[kept], TrueObjects(number[instance], truth.labels[large])
+
+
 def count_found(result: InstanceResult, truth: TrueObjects) -> int:
     """True objects that a result has, of the right class and with an IoU above one half."""
     ious = map_ious(truth.instance, result.instance, num_first=len(truth.labels),

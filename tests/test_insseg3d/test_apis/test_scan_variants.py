@@ -10,6 +10,7 @@ from insseg3d.apis.scan_variants import (
     VARIANTS,
     TrueObjects,
     count_found,
+    piece_of,
     read_truth,
     variant_of,
 )
@@ -58,3 +59,16 @@ def test_truth_has_the_classes_of_the_benchmark_and_objects_of_100_points(tmp_pa
     points, truth = read_truth(tmp_path, 's')
     assert points.shape == (519, 6) and truth.labels.tolist() == [0, 17]
     assert (truth.instance == np.repeat([0, -1, -1, 1], [120, 99, 200, 100])).all()
+
+
+def test_a_piece_has_the_objects_of_which_enough_is_left():
+    points = np.zeros((1000, 6), np.float32)
+    points[:, 0] = np.arange(1000) / 999
+    instance = np.repeat([0, 1, -1, 2], 250)
+    piece, truth = piece_of(points, TrueObjects(instance, np.array([5, 6, 7])), 0.4)
+    assert len(piece) == len(truth.instance) == 400
+    assert truth.labels.tolist() == [5, 6] and np.bincount(truth.instance).tolist() == [250, 150]
+    piece, truth = piece_of(points, TrueObjects(instance, np.array([5, 6, 7])), 0.3)
+    assert truth.labels.tolist() == [5] and (truth.instance[250:] == -1).all()
+    whole, same = piece_of(points, TrueObjects(instance, np.array([5, 6, 7])), 1.0)
+    assert len(whole) == 1000 and (same.instance == instance).all() and len(same.labels) == 3
