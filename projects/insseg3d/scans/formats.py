@@ -205,4 +205,19 @@ def read_obj(path: Path) -> Scan:
             path, f'{len(rows)} vertices of {sorted(widths)} numbers',
             'vertices x y z, or x y z r g b', 'Export it again')
     table = np.array(rows)
-    return Scan(str(path), table[:, :3], table[:, -3:] if table.shape[1] >= 6 else None)
+    if table.shape[1] < 6:
+        return Scan(str(path), table[:, :3])
+    first, notes = (3, ()) if table.shape[1] == 6 else _colors_of_seven(table)
+    return Scan(str(path), table[:, :3], table[:, first : first + 3], notes=notes)
+
+
+def _colors_of_seven(table: np.ndarray) -> tuple[int, tuple[str, ...]]:
+    """The column in which colours begin, (P, 7), and a remark if that is a guess.
+
+    A weight behind the place is 1 in all that is no curve; an opacity at the end mostly is even.
+    """
+    has_weight, has_opacity = (table[:, 3] == 1).all(), (table[:, 6] == table[0, 6]).all()
+    first, meant = (4, 'x y z w r g b') if has_weight else (3, 'x y z r g b and opacity')
+    if has_weight != has_opacity:
+        return first, ()
+    return first, (f'vertices of seven numbers, taken for {meant}',)

@@ -184,7 +184,7 @@ class _Look(NamedTuple):
 
 def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
     """Return the looks of all parts, and remarks on them."""
-    looks, notes = [], list(found.notes)
+    looks, notes, num_lost = [], list(found.notes), 0
     for part in found.parts:
         visual = getattr(part.mesh, 'visual', None)
         if getattr(visual, 'kind', None) != 'texture':
@@ -205,6 +205,10 @@ def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
         is_lost = name in found.lost or name in found.with_picture and picture is None
         colors = _own_colors(part, picture is not None, is_lost)
         looks.append(_Look(colors, uv=visual.uv, picture=picture))
+        num_lost += is_lost
+    plain = sum(look.colors is look.face_colors is look.picture is None for look in looks)
+    if num_lost < plain < len(looks):
+        notes.append(f'parts without colours: {plain - num_lost} of {len(looks)}; grey')
     return looks, tuple(dict.fromkeys(notes))
 
 

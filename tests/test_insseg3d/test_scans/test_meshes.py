@@ -261,7 +261,8 @@ def test_parts_of_a_scene_keep_their_looks(tmp_path, samples):
                 'baseColorTexture': {'index': 0}, 'baseColorFactor': [0, 1, 1, 1]}}])
     scan = read_scan(tmp_path / 'scene.glb', mesh_samples=samples)
     part = (scan.coords[:, 0] // 10).astype(int)
-    assert set(part) == set(range(8)) and scan.notes == () and (scan.units, scan.up) == ('m', 'y')
+    assert set(part) == set(range(8)) and (scan.units, scan.up) == ('m', 'y')
+    assert scan.notes == ('parts without colours: 1 of 8; grey',)
     for k, color in {1: (1, 2, 3), 2: (0, 255, 0), 3: (128, 128, 128), 4: (20, 30, 40),
                      5: (51, 51, 51), 6: (20, 30, 40)}.items():
         assert (scan.colors[part == k] == color).all(), k

@@ -209,3 +209,27 @@ def test_names_in_capitals_and_other_folders(tmp_path):
 def test_glb_of_version_one(tmp_path):
     pytest.importorskip('trimesh')
     refused(tmp_path / 'scan.glb', b'glTF' + struct.pack('<4I', 1, 20, 0, 0), 'glTF 1; expected')
+
+
+@pytest.mark.parametrize('columns, note', [
+    (np.c_[XYZ, RGB, np.ones(20)], None),
+    (np.c_[XYZ, RGB, np.full(20, 255)], None),
+    (np.c_[XYZ, RGB, np.arange(20)], 'and opacity'),
+    (np.c_[XYZ, np.ones(20), RGB], None),
+    (np.c_[XYZ, np.ones(20), RGB[:, :2], np.ones(20)], 'w r g b'),
+])
+def test_seventh_number_of_an_obj_is_weight_or_opacity(tmp_path, columns, note):
+    lines = ['v ' + ' '.join(f'{value:.12g}' for value in row) for row in columns]
+    (tmp_path / 'made.obj').write_text('\n'.join(lines))
+    check(tmp_path / 'made.obj', columns[:, 4:] if (columns[:, 3] == 1).all() else RGB)
+    notes = read_scan(tmp_path / 'made.obj').notes
+    assert not notes if note is None else note in notes[0]
+
+
+def test_a_comment_does_not_end_the_header_of_a_ply(tmp_path):
+    write_ply(tmp_path / 'made.ply', TABLE)
+    content = (tmp_path / 'made.ply').read_bytes()
+    odd = content.replace(b'element', b'comment no end_header yet\nelement', 1)
+    assert odd != content
+    (tmp_path / 'made.ply').write_bytes(odd)
+    check(tmp_path / 'made.ply')

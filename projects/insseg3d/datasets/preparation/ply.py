@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Reading PLY files: ascii and binary, either byte order, any properties, lists of any length."""
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ _TYPES = {
     'int32': 'i4', 'uint32': 'u4', 'float32': 'f4', 'float64': 'f8',
 }  # fmt: skip
 _COUNT_TYPES = {name: kind for name, kind in _TYPES.items() if kind[0] != 'f'}
+_END = re.compile(rb'^(?!\s*(?:comment|obj_info)\b).*?(end_header)', re.MULTILINE)
 _BYTE_ORDERS = {'ascii': '', 'binary_little_endian': '<', 'binary_big_endian': '>'}
 
 
@@ -76,7 +78,8 @@ def read_header(content: bytes, path: Path) -> Header:
     Raises:
         RawDataError: no PLY file, or a header that is cut off or not understood.
     """
-    end = content.find(b'end_header')
+    end = _END.search(content)
+    end = end.start(1) if end else -1
     if end >= 0 and b'\n' not in content[:end] and b'\r' in content[:end]:
         raise RawDataError(
             path, "a header whose lines end with '\\r' alone, as on Macs of old",
