@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from mmdet3d.models.layers.pointnet_modules.builder import SA_MODULES
 from mmdet3d.registry import DATASETS, MODELS, TASK_UTILS, TRANSFORMS
 from mmengine.config import Config
-from mmengine.registry import Registry
+from mmengine.registry import WEIGHT_INITIALIZERS, Registry
 
 _SCOPE = 'mmdet3d'
 _SCOPES = ('mmdet3d', 'mmdet', 'mmengine')
@@ -27,15 +27,19 @@ _MODEL_MODULES = (
     'mmdet.models.task_modules.coders', 'mmdet.models.task_modules.prior_generators',
     'mmdet.models.task_modules.samplers', 'mmcv.cnn.bricks', 'mmcv.ops', 'mmengine.model',
     'mmengine.utils.dl_utils', 'spconv.pytorch', 'torch.nn.modules')
-# Of mmdetection3d's transforms those that have a use in a test and take no file from the config.
+# Of the frameworks' transforms those that have a use in a test and take no file from the config.
 _TRANSFORMS = frozenset((
-    'GlobalAlignment', 'GlobalRotScaleTrans', 'IndoorPointSample', 'LoadAnnotations3D',
+    'Compose', 'GlobalAlignment', 'GlobalRotScaleTrans', 'IndoorPointSample', 'LoadAnnotations3D',
     'LoadPointsFromDict', 'LoadPointsFromFile', 'MultiScaleFlipAug3D', 'NormalizePointsColor',
     'Pack3DDetInputs', 'PointSample', 'PointSegClassMapping', 'PointShuffle', 'PointsRangeFilter',
     'RandomFlip3D'))
+_INITIALIZERS = frozenset((  # all but PretrainedInit, which reads a file
+    'Caffe2XavierInit', 'ConstantInit', 'KaimingInit', 'NormalInit', 'TruncNormalInit',
+    'UniformInit', 'XavierInit'))
+_NAMED_MODULES = ('mmdet3d.', 'mmcv.transforms.wrappers.', 'mmengine.model.weight_init.')
 _LOCAL = (None, {}, {'backend': 'local'}, {'backend': 'mmap'})
 
-_NEVER = frozenset(('init_cfg', 'load_from', 'pretrained', 'file_client_args'))
+_NEVER = frozenset(('load_from', 'pretrained', 'file_client_args'))
 _NAMES_A_FILE = re.compile(
     r'(.*_)?(files?|filenames?|paths?|dirs?|folders?|roots?|urls?|uri|checkpoints?|ckpt)'
     r'(_.*)?', re.IGNORECASE)
@@ -179,6 +183,8 @@ def _check_pair(key: Any, value: Any, place: str, kind: _Kind) -> None:
     elif key == 'backend_args':
         if value not in _LOCAL:
             raise _refusal(place, value, "expected no backend but 'local' or 'mmap'")
+    elif key == 'init_cfg':
+        _check(value, place, _Kind((WEIGHT_INITIALIZERS,), (), _INITIALIZERS))
     elif isinstance(key, str) and key.startswith('_'):
         raise _refusal(place, value, "expected no key of mmengine's own")
     elif key in _NEVER and value is not None and value is not False:
@@ -199,7 +205,7 @@ def _check_type(name: Any, place: str, kind: _Kind) -> None:
         raise _refusal(place, name, f'expected a name that is registered as {names}')
     module = f'{getattr(part, "__module__", "")}.'
     harmless = any(module.startswith(f'{known}.') for known in kind.modules) or (
-        module.startswith('mmdet3d.') and part.__name__ in kind.names)
+        module.startswith(_NAMED_MODULES) and part.__name__ in kind.names)
     if not (inspect.isclass(part) and harmless):
         raise _refusal(place, name, f'{module[:-1]} may read files or addresses')
 

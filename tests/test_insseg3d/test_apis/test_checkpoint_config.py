@@ -165,6 +165,23 @@ def test_what_is_missing_is_named(demo, place, found):
     assert found in refusal_of(demo)
 
 
+def test_transforms_in_others_and_initial_weights_are_harmless(demo):
+    demo['model']['backbone']['init_cfg'] = [
+        dict(type='Kaiming', layer=['Conv1d', 'Linear'],
+             override=dict(type='Normal', name='stem', std=0.01, bias_prob=0.01))]
+    demo['model']['decode_head']['init_cfg'] = dict(type='Constant', layer='Linear', val=0.5)
+    pipeline = demo['test_dataloader']['dataset']['pipeline']
+    pipeline[2:] = [dict(type='Compose', transforms=pipeline[2:])]
+    found = part_to_run(Config(demo), 'good.pth', PACKAGES)
+    assert found.model == demo['model']
+    assert found.test_dataloader.dataset.pipeline == pipeline
+    pipeline[2]['transforms'].append(dict(type='LoadImageFromFile'))
+    assert 'pipeline[2].transforms[4].type' in refusal_of(demo)
+    pipeline[2]['transforms'].pop()
+    demo['model']['backbone']['init_cfg'][0]['override']['type'] = 'Pretrained'
+    assert 'init_cfg[0].override.type' in refusal_of(demo)
+
+
 @pytest.mark.parametrize('leaf', LEAVES, ids=NAMES)
 def test_the_config_of_every_leaf_is_taken_whole(leaf):
     config = Config.fromfile(leaf)
