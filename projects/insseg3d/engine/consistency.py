@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from .sampler import DrawSampler
 
+_ENDLESS = (DrawSampler, InfiniteSampler)
 _WAIT_FOR_THE_END = (EpochBasedTrainLoop, ValLoop, TestLoop)  # others count iterations themselves
 
 
@@ -102,17 +104,17 @@ def inner_datasets(place: str, dataset: Any) -> Iterator[tuple[str, Any]]:
 
 
 def check_sampler(split: str, loader: DataLoader, loop: Any) -> None:
-    """Refuse ``DrawSampler`` in a loop that runs until the sampler ends: it never does.
+    """Refuse a sampler that never ends in a loop that runs until it does.
 
     Raises:
         ValueError: naming both.
     """
-    if isinstance(loader.sampler, DrawSampler) and isinstance(loop, _WAIT_FOR_THE_END):
+    if isinstance(loader.sampler, _ENDLESS) and isinstance(loop, _WAIT_FOR_THE_END):
         name = type(loop).__name__
         other = ', or train by iterations: train_cfg=dict(type="DrawBasedTrainLoop", max_iters=…)'
         raise ValueError(
-            f'{split}_dataloader.sampler is DrawSampler, which never ends, but {name} waits for '
-            f'its end. Set {split}_dataloader.sampler=dict(type="DefaultSampler", '
+            f'{split}_dataloader.sampler is {type(loader.sampler).__name__}, which never ends, but '
+            f'{name} waits for its end. Set {split}_dataloader.sampler=dict(type="DefaultSampler", '
             f'shuffle={split == "train"}){other if split == "train" else ""}')
 
 

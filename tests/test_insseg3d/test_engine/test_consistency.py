@@ -95,11 +95,14 @@ def test_what_nobody_tells_is_not_compared(head, classes):
     check_loader('train', SimpleNamespace(dataset=dataset), model)
 
 
-def test_epochs_over_an_endless_sampler_are_refused_and_the_remedy_trains(config, monkeypatch):
+@pytest.mark.parametrize('sampler', ['DrawSampler', 'InfiniteSampler'])
+def test_epochs_over_an_endless_sampler_are_refused_and_the_remedy_trains(
+        config, sampler, monkeypatch):
+    config.train_dataloader.sampler = dict(type=sampler)
     config.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
     config.default_hooks.checkpoint.interval = 1000
     with monkeypatch.context() as patch, pytest.raises(ValueError, match=(
-            r'train_dataloader.sampler is DrawSampler, which never ends, but EpochBasedTrainLoop '
+            rf'train_dataloader.sampler is {sampler}, which never ends, but EpochBasedTrainLoop '
             r'waits .*type="DefaultSampler", shuffle=True\), .*max_iters')):
         read_nothing(config, patch).train()
     config.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
