@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+import numpy as np
+
 from ..datasets.preparation.errors import RawDataError
 from .surfaces import picture_of
 
@@ -25,7 +27,8 @@ _DECODERS = {'KHR_draco_mesh_compression': 'DracoPy'}
 _COMPRESSION = 'Export it without compression'
 _JSON = 0x4E4F534A
 _READ_MODES = (0, 1, 4, 5)  # points, lines, triangles, strips
-_FLOAT, _UNSIGNED_SHORT = 5126, 5123
+_FLOAT, _UNSIGNED_SHORT, _UNSIGNED_BYTE = 5126, 5123, 5121
+_CHUNK = 8  # bytes in front of the binary part: its length and its kind
 _HAVE_FACES = (4, 5)
 
 
@@ -71,7 +74,8 @@ def look_at_gltf(path: Path) -> Gltf:
         if others:
             notes.append(f'{others} of {len(modes)} parts are fans or chains; they are passed over')
         has_extent = any(place.get('min') != place.get('max') for place in places)
-        if _spare_colors(tree):
+        binary, is_lost = _spare_colors(tree, binary)
+        if is_lost:
             notes.append('colours of 16 bits on points are not read; grey')
         return Gltf(
             tuple(notes), frozenset(lost), frozenset(with_picture - lost), has_extent,
@@ -117,13 +121,14 @@ def _content(tree: dict, binary: bytes | None) -> bytes:
         '<4s4I', b'glTF', 2, 20 + len(text) + len(binary), len(text), _JSON) + text + binary
 
 
-def _spare_colors(tree: dict) -> bool:
+def _spare_colors(tree: dict, binary: bytes | None) -> tuple[bytes | None, bool]:
     """Keep trimesh from cutting colours of 16 bits down to the lower 8.
 
-    It leaves those of faces with a material alone, so that they get one.
+    It leaves those of faces with a material alone, so that they get one. Those of points get a copy
+    of 8 bits, where the file holds them itself.
 
     Returns:
-        Whether colours of points had to be taken out.
+        The binary part, perhaps with copies, and whether colours of points had to be taken out.
     """
     is_lost = False
     for primitive in _primitives(tree):
@@ -134,10 +139,41 @@ def _spare_colors(tree: dict) -> bool:
             if primitive.get('mode', 4) in _HAVE_FACES:
                 primitive['material'] = len(tree.setdefault('materials', []))
                 tree['materials'].append({'name': 'colours of 16 bits'})
-            else:
+            elif (colors := _in_8_bits(tree, attributes['COLOR_0'], binary)) is None:
                 del attributes['COLOR_0']
                 is_lost = True
-    return is_lost
+            else:
+                attributes['COLOR_0'] = len(tree['accessors'])
+                binary = _append(tree, binary, colors)
+    return binary, is_lost
+
+
+def _in_8_bits(tree: dict, number: int, binary: bytes | None) -> np.ndarray | None:
+    """Colours of 16 bits in the binary part of a ``.glb``, (P, 3 or 4) uint8; else None."""
+    accessor = tree['accessors'][number]
+    view = tree['bufferViews'][accessor['bufferView']]
+    if binary is None or view['buffer'] != 0 or 'uri' in tree['buffers'][0]:
+        return None
+    channels = {'VEC3': 3, 'VEC4': 4}[accessor['type']]
+    start = _CHUNK + view.get('byteOffset', 0) + accessor.get('byteOffset', 0)
+    stride = view.get('byteStride', 2 * channels)
+    if (len(binary) - start) // max(stride, 1) + 1 < accessor['count'] or stride < 2 * channels:
+        raise ValueError('fewer colours than it has')
+    values = np.ndarray(
+        (accessor['count'], channels), '<u2', binary, start, (stride, 2))  # refuses what is short
+    return np.round(values / 257).astype(np.uint8)
+
+
+def _append(tree: dict, binary: bytes, colors: np.ndarray) -> bytes:
+    """Add an accessor of colours, and what it reads."""
+    data, length = colors.tobytes(), len(binary) - _CHUNK
+    tree['bufferViews'].append(dict(buffer=0, byteOffset=length, byteLength=len(data)))
+    tree['accessors'].append(dict(
+        bufferView=len(tree['bufferViews']) - 1, componentType=_UNSIGNED_BYTE, normalized=True,
+        count=len(colors), type=f'VEC{colors.shape[1]}'))
+    content = binary[_CHUNK:] + data + bytes(-len(data) % 4)
+    tree['buffers'][0]['byteLength'] = len(content)
+    return struct.pack('<I', len(content)) + binary[4:_CHUNK] + content
 
 
 def _primitives(tree: dict) -> Iterator[dict]:

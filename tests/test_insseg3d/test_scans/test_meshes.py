@@ -238,6 +238,17 @@ def test_faces_without_an_area(tmp_path):
         read_scan(tmp_path / 'mesh.ply', mesh_samples=5)
 
 
+@pytest.mark.parametrize('channels', [3, 4])
+@pytest.mark.parametrize('values', [(20 * 257, 30 * 257, 40 * 257), (5200, 7700, 10300)])
+def test_colours_of_16_bits_on_points(tmp_path, channels, values):
+    """trimesh keeps the lower 8 bits, right for the first ones by chance."""
+    colors = np.tile(np.uint16([[*values, 65535]]), (4, 1))[:, :channels]
+    part = dict(POSITION=SQUARE, COLOR_0=np.ascontiguousarray(colors), mode=0)
+    gltf(tmp_path / 'points.glb', part, dict(part, matrix=moved(10)))
+    scan = read_scan(tmp_path / 'points.glb')
+    assert scan.notes == () and (scan.colors == (20, 30, 40)).all() and len(scan.coords) == 8
+
+
 def moved(x):
     return [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, x, 0, 0, 1]
 
