@@ -8,6 +8,7 @@ OpenMMLab's tools look for them.
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.fileio import load
@@ -118,8 +119,19 @@ def own_packages() -> tuple[str, ...]:
 
 def voxel_size_of(config: Config) -> float | None:
     """Metres, of the test pipeline; None if it has no voxels."""
-    pipeline = config.test_dataloader.dataset.pipeline
-    return next((part['voxel_size'] for part in pipeline if 'voxel_size' in part), None)
+    return next(_values_of(config.test_dataloader.dataset.pipeline, 'voxel_size'), None)
+
+
+def _values_of(config: Any, key: str) -> Iterator[Any]:
+    """Every value of a key, also in transforms that hold others."""
+    if isinstance(config, dict):
+        if key in config:
+            yield config[key]
+        config = config.values()
+    elif not isinstance(config, (list, tuple)):
+        return
+    for part in config:
+        yield from _values_of(part, key)
 
 
 def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:

@@ -56,8 +56,8 @@ def find_color_range(colors: np.ndarray) -> ColorRange | None:
     if colors.dtype.kind == 'f' and _are_fractions(colors, largest):
         above = int(np.count_nonzero(colors > 1 + _ROUNDING))
         return ColorRange(1.0, above == 0, above, largest)
-    if largest <= 255:
-        return ColorRange(255.0, True, 0, largest)
+    if largest <= 255:  # 0 and 1 alone: fractions that somebody cast to whole numbers
+        return ColorRange(255.0, largest > 1, 0, largest)
     for most in _BITS:
         above = int(np.count_nonzero(colors > most))
         if above <= _MOST_ABOVE * np.count_nonzero((colors > 0) & (colors <= most)):

@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from insseg3d.apis import inferencer_models
-from insseg3d.apis.inferencer_models import find_config, index_folder, models
+from insseg3d.apis.inferencer_models import find_config, index_folder, models, voxel_size_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -49,3 +49,12 @@ def test_aliases_are_names(tmp_path, monkeypatch):
         'Models: [{Name: One, Alias: [Two, three], Config: configs/a.py}]')
     monkeypatch.setattr(inferencer_models, '_PACKAGE', tmp_path)
     assert models().keys() == {'one', 'two', 'three', 'a'}
+
+
+def test_the_size_of_voxels_is_found_in_transforms_that_hold_others():
+    voxels = dict(type='AddVoxelTables', voxel_size=0.05)
+    for pipeline in ([voxels], [dict(type='Compose', transforms=[voxels])], [dict(
+            type='MultiScaleFlipAug3D', transforms=[dict(type='Compose', transforms=[voxels])])]):
+        config = Config(dict(test_dataloader=dict(dataset=dict(pipeline=pipeline))))
+        assert voxel_size_of(config) == 0.05
+    assert voxel_size_of(Config(dict(test_dataloader=dict(dataset=dict(pipeline=[]))))) is None

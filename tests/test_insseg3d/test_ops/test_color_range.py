@@ -65,6 +65,14 @@ def test_a_few_larger_values_are_clipped_and_make_it_unsure(colors, most, above)
     np.testing.assert_allclose(scaled[usual], colors[usual].astype(float) * 255 / most, atol=0.5)
 
 
+def test_whole_numbers_of_0_and_1_are_no_sure_range():
+    """Fractions that somebody cast to bytes."""
+    colors = np.random.default_rng(0).integers(0, 2, (100, 3)).astype(np.uint8)
+    assert find_color_range(colors)[:2] == (255, False)
+    colors[7, 1] = 2
+    assert find_color_range(colors)[:2] == (255, True)
+
+
 def test_highlights_brighter_than_white_leave_fractions_fractions():
     colors = stored(1 / 255)
     colors[::20] *= 3
