@@ -27,7 +27,7 @@ def tensors_in(value):
     if isinstance(value, torch.Tensor):
         return [value]
     if isinstance(value, BaseDataElement):
-        value = dict(value.items())
+        value = dict(sorted(value.items()))  # its fields are a set, without an order
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [tensor for part in parts for tensor in tensors_in(part)]
 
