@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
+from insseg3d.apis.config_text import values_of
 from insseg3d.inspection import (
     Expectations,
     Finding,
@@ -61,24 +62,14 @@ def data_configs(config: Config, splits: list[str]) -> dict[str, ConfigDict]:
     return found
 
 
-def values_of(config, key: str) -> list:
-    """Every value of a key, however deep it lies."""
-    if isinstance(config, dict):
-        return [value for k, v in config.items() for value in
-                ([v] if k == key else []) + values_of(v, key)]
-    if isinstance(config, (list, tuple)):
-        return [value for entry in config for value in values_of(entry, key)]
-    return []
-
-
 def expectations(config: Config, data: ConfigDict, dataset, split: str) -> Expectations:
     """What the config's model and pipeline expect of a split."""
     while hasattr(dataset, 'dataset'):
         dataset = dataset.dataset
     ids = dataset.metainfo.get('seg_all_class_ids')
-    queries = values_of(config.get('model'), 'num_queries')
-    classes = values_of(config.get('model'), 'num_classes')
-    voxels = values_of(data, 'voxel_size')
+    queries = list(values_of(config.get('model'), 'num_queries'))
+    classes = list(values_of(config.get('model'), 'num_classes'))
+    voxels = list(values_of(data, 'voxel_size'))
     return Expectations(
         classes=dataset.metainfo['classes'],
         class_ids=None if ids is None else frozenset(ids),

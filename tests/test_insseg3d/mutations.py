@@ -136,7 +136,7 @@ _NAMES = ['number'] * 5 + ['word'] * 3 + ['flip bits'] * 2 + ['binary number'] *
 
 
 def changes(most=2):
-    """What happens to a file: names of ``CHANGES``, each with the seed of where and how."""
+    """Draw what happens to a file: names of ``CHANGES``, and a seed for each."""
     return st.lists(st.tuples(st.sampled_from(_NAMES), st.integers(0, 2**32 - 1)),
                     min_size=1, max_size=most)
 

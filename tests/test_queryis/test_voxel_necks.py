@@ -15,7 +15,7 @@ KINDS = ('AllVoxelsNeck', 'RandomVoxelsNeck', 'FPSNeck')
 
 @pytest.fixture(autouse=True)
 def hub():
-    """Where a runner says its seed and iteration; without a word of the trainings before."""
+    """Put a fresh hub, where runners store seed and iteration, in front of those of other tests."""
     return MessageHub.get_instance(f'hub{uuid.uuid4()}')
 
 

@@ -38,8 +38,8 @@ def config_of_text(text: str, where: str) -> Config:
         raise ValueError(
             f'{where}: the config inside cannot be read ({error}); expected names, numbers, '
             'strings, lists and dicts only. Give the config by hand: --config FILE.') from None
-    for kind in _types(values):
-        if not _TYPE.fullmatch(kind):
+    for kind in values_of(values, 'type'):
+        if isinstance(kind, str) and not _TYPE.fullmatch(kind):
             raise ValueError(
                 f'{where}: the config inside has the type {kind!r}; expected the name of a '
                 'registered part. If you trust it, give the config by hand: --config FILE.')
@@ -61,12 +61,13 @@ def _value(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _types(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get('type'), str):
-            yield value['type']
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return
-    for part in value:
-        yield from _types(part)
+def values_of(config: Any, key: str) -> Iterator[Any]:
+    """Every value of a key, however deep it lies in dicts, lists and tuples, in their order."""
+    if isinstance(config, dict):
+        for name, value in config.items():
+            if name == key:
+                yield value
+            yield from values_of(value, key)
+    elif isinstance(config, (list, tuple)):
+        for part in config:
+            yield from values_of(part, key)

@@ -8,7 +8,6 @@ OpenMMLab's tools look for them.
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.fileio import load
@@ -16,7 +15,7 @@ from mmengine.fileio import load
 from ..scans import Remark
 from .checkpoint_config import part_to_run
 from .checkpoints import Checkpoint, read_checkpoint
-from .config_text import config_of_text
+from .config_text import config_of_text, values_of
 from .inference import class_names
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -119,19 +118,7 @@ def own_packages() -> tuple[str, ...]:
 
 def voxel_size_of(config: Config) -> float | None:
     """Metres, of the test pipeline; None if it has no voxels."""
-    return next(_values_of(config.test_dataloader.dataset.pipeline, 'voxel_size'), None)
-
-
-def _values_of(config: Any, key: str) -> Iterator[Any]:
-    """Every value of a key, also in transforms that hold others."""
-    if isinstance(config, dict):
-        if key in config:
-            yield config[key]
-        config = config.values()
-    elif not isinstance(config, (list, tuple)):
-        return
-    for part in config:
-        yield from _values_of(part, key)
+    return next(values_of(config.test_dataloader.dataset.pipeline, 'voxel_size'), None)
 
 
 def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:

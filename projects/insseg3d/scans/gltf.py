@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from ..datasets.preparation.errors import RawDataError
+from ..ops.color_range import to_bytes
 from .surfaces import picture_of
 
 _HARMLESS = (
@@ -161,7 +162,7 @@ def _in_8_bits(tree: dict, number: int, binary: bytes | None) -> np.ndarray | No
         raise ValueError('fewer colours than it has')
     values = np.ndarray(
         (accessor['count'], channels), '<u2', binary, start, (stride, 2))  # refuses what is short
-    return np.round(values / 257).astype(np.uint8)
+    return to_bytes(values, 65535).astype(np.uint8)
 
 
 def _append(tree: dict, binary: bytes, colors: np.ndarray) -> bytes:

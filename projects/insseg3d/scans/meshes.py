@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..datasets.preparation.errors import RawDataError
+from ..ops.color_range import to_bytes
 from .extras import optional_module, reader_of_others
 from .gltf import look_at_gltf
 from .ply_surfaces import read_ply_surfaces
@@ -236,7 +237,7 @@ def _own_colors(part: _Part, has_picture: bool, is_lost: bool) -> np.ndarray | N
 
 def _eight_bits(colors: np.ndarray) -> np.ndarray:
     if colors.dtype == np.uint16:
-        return np.round(colors / 257).astype(np.uint8)
+        return to_bytes(colors, 65535).astype(np.uint8)
     if colors.dtype.kind == 'f':
         return np.round(colors.clip(0, 1) * 255).astype(np.uint8)
     return colors

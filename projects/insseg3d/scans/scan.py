@@ -105,7 +105,7 @@ def _columns_of(source: Any, name: str) -> dict[str, np.ndarray] | None:
         raise RawDataError(
             name, f'a data frame with the columns {" ".join(map(str, keys[:20]))}',
             'x y z among them, and red green blue',
-            'Name them, or give frame.to_numpy() if they stand in that order')
+            'Name them, or give frame.to_numpy() if they are in that order')
     twice = sorted({str(key) for key in keys if keys.count(key) > 1})
     if twice:
         raise RawDataError(name, f'columns {twice} twice', 'every name once', 'Rename them')

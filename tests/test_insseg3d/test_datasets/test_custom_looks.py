@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What the conversion of own scans sees in places: lost digits, and which way is up."""
+"""The conversion of own scans sees lost digits, and which way is up."""
 from pathlib import Path
 
 import numpy as np

@@ -152,7 +152,7 @@ def test_colours_that_text_has_lost(tmp_path, name):
 
 
 def test_nan_of_binary_files_have_their_colours():
-    """Of 0xff800000 and above; but for what stands for any NaN."""
+    """Test bits of 0xff800000 and above, without those that every NaN has."""
     values = packed().view(np.float32)
     found = find(rgb=values)
     np.testing.assert_array_equal(found.colors, RGB)

@@ -262,7 +262,7 @@ def test_bfloat16_is_not_made_float16(device, monkeypatch):
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('half', [torch.float16, torch.bfloat16], ids=str)
 def test_autocast_gives_the_same_dtype_on_both_backends(device, half, training):
-    """Whether a graph is made or not: what follows the backbone then has one dtype too."""
+    """With a graph and without one: the layers behind the backbone then get one dtype."""
     coors = random_voxels(300, (9, 9, 9)).to(device)
     features = torch.randn(len(coors), 8, device=device)
     for backend in ('torch', 'spconv'):

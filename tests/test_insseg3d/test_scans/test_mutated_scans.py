@@ -28,7 +28,7 @@ def write_named(path, table):
 
 FORMS = {**WRITERS, 'scene.glb': write_glb, 'named.csv': write_named}
 MOST_FOLD = {'.npz': 1100, '.laz': 1100, '.pcd': 100}
-"""How many bytes a byte may unpack to; elsewhere a point takes three bytes or more."""
+"""A byte of these unpacks to so many at most; elsewhere a point takes three bytes or more."""
 
 
 def whole(form, tmp_path):

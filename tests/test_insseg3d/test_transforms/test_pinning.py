@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What DataLoader(pin_memory=True) reaches; without a GPU nothing can be pinned in earnest."""
+"""DataLoader(pin_memory=True) reaches all tensors; nothing is really pinned without a GPU."""
 import pickle
 
 import numpy as np
