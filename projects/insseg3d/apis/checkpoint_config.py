@@ -197,17 +197,18 @@ def _check_pair(key: Any, value: Any, place: str, kind: _Kind) -> None:
 
 def _check_type(name: Any, place: str, kind: _Kind) -> None:
     """Refuse a type that is no registered class of a known module."""
-    part = None
+    parts = []  # of all registries: which one a part is built from, the model decides
     if isinstance(name, str) and _TYPE.fullmatch(name):
-        part = next(filter(None, (_registered(name, node) for node in kind.registries)), None)
-    if part is None:
+        parts = [part for node in kind.registries if (part := _registered(name, node)) is not None]
+    if not parts:
         names = ' or '.join(dict.fromkeys(node.name for node in kind.registries))
         raise _refusal(place, name, f'expected a name that is registered as {names}')
-    module = f'{getattr(part, "__module__", "")}.'
-    harmless = any(module.startswith(f'{known}.') for known in kind.modules) or (
-        module.startswith(_NAMED_MODULES) and part.__name__ in kind.names)
-    if not (inspect.isclass(part) and harmless):
-        raise _refusal(place, name, f'{module[:-1]} may read files or addresses')
+    for part in parts:
+        module = f'{getattr(part, "__module__", "")}.'
+        harmless = any(module.startswith(f'{known}.') for known in kind.modules) or (
+            module.startswith(_NAMED_MODULES) and part.__name__ in kind.names)
+        if not (inspect.isclass(part) and harmless):
+            raise _refusal(place, name, f'{module[:-1]} may read files or addresses')
 
 
 def _registered(name: str, registry: Registry) -> Any:

@@ -8,6 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
+from torch import Tensor
 
 
 @HOOKS.register_module()
@@ -49,9 +50,11 @@ class NewClassesHook(Hook):
         print_log(
             'New classes: not loaded from the checkpoint but trained from the start: '
             f'{", ".join(layer[:-1] for layer in layers)}', logger='current')
-        shapes = {name.removeprefix('module.'): weight.shape for name, weight in state.items()}
+        # What is no tensor, such as a module's extra state, has no shape to compare.
+        shapes = {name.removeprefix('module.'): getattr(weight, 'shape', None)
+                  for name, weight in state.items()}
         own = {name: weight.shape for name, weight in model.state_dict().items()
-               if not name.startswith(layers)}
+               if not name.startswith(layers) and isinstance(weight, Tensor)}
         strange = [name for name, shape in own.items() if shapes.get(name) != shape]
         if strange:
             print_log(

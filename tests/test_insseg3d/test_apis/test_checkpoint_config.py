@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from mmdet3d.registry import TASK_UTILS
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
@@ -89,6 +90,13 @@ def test_a_type_is_the_name_of_a_registered_part(demo, place, kind, marker):
     message = refusal_of(demo)
     assert f'.type = {kind!r}' in message
     assert not marker.exists()
+
+
+def test_a_name_is_harmless_in_every_registry_or_refused(demo, monkeypatch):
+    """The model decides which registry a part is built from."""
+    name = demo['model']['backbone']['type']
+    monkeypatch.setitem(TASK_UTILS.module_dict, name, os.system)
+    assert f'model.backbone.type = {name!r}' in refusal_of(demo)
 
 
 @pytest.mark.parametrize('address', [False, True])
