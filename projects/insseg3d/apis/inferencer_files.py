@@ -33,8 +33,8 @@ ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr))
 li { border: 1px solid color-mix(in srgb, currentColor 25%, transparent); border-radius: .6rem;
   overflow: hidden }
 img { width: 100%; display: block }
-div { padding: .6rem .9rem .8rem }
-h2 { font-size: 1rem; margin: 0 0 .2rem; overflow-wrap: anywhere }
+div { padding: .6rem .9rem .8rem; overflow-wrap: anywhere }
+h2 { font-size: 1rem; margin: 0 0 .2rem }
 p { margin: .2rem 0; font-size: .9rem }
 .failed { border-left: .4rem solid #d55e00 }
 """
