@@ -11,7 +11,7 @@ import numpy as np
 
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.scans import Assumptions
-from insseg3d.synthesis import make_points
+from made_rooms import make_points
 
 
 def sensor(frames):

@@ -63,14 +63,9 @@ def tiny_data(tmp_path_factory):
 
     Also with one of S3DIS in each area.
     """
-    from insseg3d.datasets.preparation.s3dis_release import prepare_s3dis
-    from insseg3d.datasets.preparation.scannet_release import prepare_scannet
-    from insseg3d.synthesis import (
-        S3DIS_OPTIONS,
-        RoomOptions,
-        synthesize_s3dis,
-        synthesize_scannet,
-    )
+    from insseg_preparation.s3dis.release import prepare_s3dis
+    from insseg_preparation.scannet.release import prepare_scannet
+    from made_rooms import S3DIS_OPTIONS, RoomOptions, synthesize_s3dis, synthesize_scannet
     root = tmp_path_factory.mktemp('data')
     options = RoomOptions(spacing=0.09, area=(6.0, 8.0), objects=(3, 5), clutter=(0, 2),
                           vertices=(0, 240_000))

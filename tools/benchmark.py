@@ -47,21 +47,14 @@ from mmengine.logging import MMLogger
 
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
-from insseg3d.apis import (
-    InstanceSeg3DInferencer,
-    StageTimer,
-    build_pipeline,
-    find_scans,
-    load_model,
-    loader_throughput,
-    measure,
-    run_pipeline,
-    write_scan,
-)
-from insseg3d.apis.machine import command_line, machine
-from insseg3d.apis.speed_report import component_table, draw_speed, speed_table
-from insseg3d.synthesis import KINDS
-from insseg3d.synthesis.large import make_large_points
+from insseg3d.apis import InstanceSeg3DInferencer, load_model
+from insseg_lab.provenance import command_line, machine
+from insseg_lab.speed.measure import find_scans, measure
+from insseg_lab.speed.pipelines import build_pipeline, loader_throughput, run_pipeline, write_scan
+from insseg_lab.speed.report import component_table, draw_speed, speed_table
+from insseg_lab.speed.stages import StageTimer
+from made_rooms import KINDS
+from made_rooms.large import make_large_points
 
 CURVE = (25_000, 50_000, 100_000, 200_000, 400_000, 700_000, 1_000_000)
 CURVE_ON_CPU = CURVE[:5]
@@ -268,7 +261,7 @@ def run_data(args):
 
 
 def run_infer(args):
-    from insseg3d.apis.inference_timing import time_inference, write_ply
+    from insseg_lab.speed.inference import time_inference, write_ply
     start = time.perf_counter()
     inferencer = InstanceSeg3DInferencer(args.model, args.weights, args.device)
     loading = time.perf_counter() - start
@@ -291,7 +284,7 @@ def run_infer(args):
 
 def run_eval(args):
     # Seconds to import: not before the other commands.
-    from insseg3d.apis.metric_timing import time_here, time_mmdet3d
+    from insseg_lab.speed.metric import time_here, time_mmdet3d
     MMLogger.get_instance('benchmark', log_level='ERROR')  # the table of made classes
     size = args.masks, args.points
     ours = time_here(args.scenes, *size)
@@ -313,7 +306,7 @@ def run_eval(args):
 
 
 def run_view(args):
-    from insseg3d.apis.view_timing import time_view  # asks for more than the other commands do
+    from insseg_lab.speed.page import time_view  # asks for more than the other commands do
     report = time_view(args.points, seconds=args.seconds, seed=args.seed)
     print(f"{args.points} points, {' × '.join(map(str, report['size']))} pixels, "
           f"{report['renderer']}")

@@ -25,10 +25,10 @@ from tqdm import tqdm
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
-from insseg3d.apis.machine import command_line, machine
-from insseg3d.apis.scan_variants import VARIANTS, count_found, piece_of, read_truth, variant_of
 from insseg3d.datasets.info_files import read_info
-from insseg3d.datasets.preparation.errors import RawDataError
+from insseg3d.scans.errors import RawDataError
+from insseg_lab.provenance import command_line, machine
+from insseg_lab.scan_variants import VARIANTS, count_found, piece_of, read_truth, variant_of
 
 COLUMNS = ('found', 'as_reference', 'refused_if_strict', 'wrong_in_silence')
 

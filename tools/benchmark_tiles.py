@@ -34,10 +34,10 @@ from demo import ROOT, commit, shown, versions
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer, Tiling
-from insseg3d.apis.inferencer_files import write_files
-from insseg3d.apis.machine import command_line, machine
-from insseg3d.apis.speed import forget_peak_memory, peak_memory_mb
-from insseg3d.apis.tile_agreement import (
+from insseg3d.apis.files import write_files
+from insseg_lab.provenance import command_line, machine
+from insseg_lab.speed.measure import forget_peak_memory, peak_memory_mb
+from insseg_lab.tile_agreement import (
     FOUND,
     SAME,
     compare_tilings,

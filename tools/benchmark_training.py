@@ -26,8 +26,8 @@ from mmengine.logging import MMLogger
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis import load_model
-from insseg3d.apis.machine import command_line, machine
-from insseg3d.apis.training_timing import compare_losses, time_updates, training_losses
+from insseg_lab.provenance import command_line, machine
+from insseg_lab.speed.training import compare_losses, time_updates, training_losses
 
 TRAININGS = {
     'float32': {}, 'bfloat16': dict(half=torch.bfloat16), 'float32, moved': dict(moved=1e-3)}

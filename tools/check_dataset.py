@@ -24,7 +24,7 @@ from tqdm import tqdm
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis.config_text import values_of
-from insseg3d.inspection import (
+from insseg_analysis.dataset import (
     Expectations,
     Finding,
     class_statistics,
@@ -35,7 +35,7 @@ from insseg3d.inspection import (
     gather_facts,
     summary_table,
 )
-from insseg3d.inspection.plots import save_distributions
+from insseg_analysis.dataset.plots import save_distributions
 
 SPLITS = ('train', 'val', 'test')
 

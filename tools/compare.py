@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from insseg3d.evaluation.functional import load_results
-from insseg3d.evaluation.report import compare_runs, comparison_table
+from insseg_analysis.run import compare_runs, comparison_table
 
 
 def read(path):

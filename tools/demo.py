@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from insseg3d.synthesis import COMMON_KINDS
+from made_rooms import COMMON_KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py'

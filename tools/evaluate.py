@@ -14,7 +14,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from insseg3d.apis.label_sets import class_groups, label_set
 from insseg3d.evaluation.exchange import ExchangeError, open_source, read_predictions, scene_names
 from insseg3d.evaluation.exchange.truth import read_truth
 from insseg3d.evaluation.functional import (
@@ -27,6 +26,7 @@ from insseg3d.evaluation.functional import (
     scene_table,
 )
 from insseg3d.evaluation.metrics import coverage_report, format_table, group_means
+from insseg_analysis.label_sets import class_groups, label_set
 
 
 def parse_args(argv=None):

@@ -14,8 +14,8 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
-from insseg3d.apis.label_sets import label_set_of
 from insseg3d.evaluation.exchange import truth_ids, write_truth
+from insseg_analysis.label_sets import label_set_of
 
 
 def main(argv=None) -> int:

@@ -22,12 +22,13 @@ from mmengine.registry import init_default_scope
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis import load_model
-from insseg3d.apis.figure_scenes import read_scene, result_of_files, result_of_model
-from insseg3d.apis.inferencer_batch import one_line
-from insseg3d.apis.inferencer_models import choose_model, find_config
-from insseg3d.apis.label_sets import label_set_of
+from insseg3d.apis.batch import one_line
+from insseg3d.apis.model_index import choose_model, find_config
 from insseg3d.evaluation.exchange import open_source
-from insseg3d.visualization import draw_figure, save_png
+from insseg3d.visualization import save_png
+from insseg_analysis.figure import draw_figure
+from insseg_analysis.figure_scenes import read_scene, result_of_files, result_of_model
+from insseg_analysis.label_sets import label_set_of
 
 
 class InOrder(argparse.Action):

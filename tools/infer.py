@@ -22,8 +22,7 @@ from tqdm import tqdm
 
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
-from insseg3d.apis.inferencer import InstanceSeg3DInferencer
-from insseg3d.apis.inferencer_batch import (
+from insseg3d.apis.batch import (
     INDEX,
     folder_names,
     gather,
@@ -34,18 +33,13 @@ from insseg3d.apis.inferencer_batch import (
     share_of,
     taken_in,
 )
-from insseg3d.apis.inferencer_files import (
-    Outcome,
-    original_scene,
-    summary,
-    upright_scene,
-    write_index,
-)
-from insseg3d.apis.inferencer_models import choose_model
-from insseg3d.apis.inferencer_tiles import Tiling
-from insseg3d.datasets.preparation.custom_coords import UNITS, UP_AXES
-from insseg3d.datasets.preparation.errors import visible
+from insseg3d.apis.files import Outcome, original_scene, summary, upright_scene, write_index
+from insseg3d.apis.inferencer import InstanceSeg3DInferencer
+from insseg3d.apis.model_index import choose_model
+from insseg3d.apis.tiling import Tiling
 from insseg3d.scans import COLOR_RANGES, ENDINGS, Assumptions
+from insseg3d.scans.errors import visible
+from insseg3d.scans.units import UNITS, UP_AXES
 from insseg3d.visualization import render_views, save_png, write_instance_ply
 
 

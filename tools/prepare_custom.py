@@ -10,14 +10,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from custom_leaf import describe, write_leaf
-from preparing import new_parser, run
-
-from insseg3d.datasets.preparation.custom import CustomOptions
-from insseg3d.datasets.preparation.custom_classes import read_classes
-from insseg3d.datasets.preparation.custom_columns import ColumnNames
-from insseg3d.datasets.preparation.custom_coords import UNITS, UP_AXES
-from insseg3d.datasets.preparation.custom_release import prepare_custom
+from insseg3d.scans.columns import ColumnNames
+from insseg3d.scans.units import UNITS, UP_AXES
+from insseg_preparation.command import new_parser, run
+from insseg_preparation.custom.classes import read_classes
+from insseg_preparation.custom.leaf import describe, write_leaf
+from insseg_preparation.custom.release import prepare_custom
+from insseg_preparation.custom.scan import CustomOptions
 
 
 def parse_args():

@@ -7,11 +7,10 @@ The points of a room are those of its annotations, one file after the other, sor
 import sys
 from functools import partial
 
-from preparing import new_parser, run
-
-from insseg3d.datasets.preparation.s3dis_raw import RELEASES
-from insseg3d.datasets.preparation.s3dis_release import prepare_s3dis
 from insseg3d.datasets.s3dis import AREAS
+from insseg_preparation.command import new_parser, run
+from insseg_preparation.s3dis.raw import RELEASES
+from insseg_preparation.s3dis.release import prepare_s3dis
 
 
 def main() -> int:

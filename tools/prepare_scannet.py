@@ -4,10 +4,9 @@
 import sys
 from functools import partial
 
-from preparing import new_parser, run
-
-from insseg3d.datasets.preparation.scannet_labels import LABEL_SETS
-from insseg3d.datasets.preparation.scannet_release import SPLITS, prepare_scannet
+from insseg_preparation.command import new_parser, run
+from insseg_preparation.scannet.labels import LABEL_SETS
+from insseg_preparation.scannet.release import SPLITS, prepare_scannet
 
 
 def main() -> int:

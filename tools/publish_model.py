@@ -16,9 +16,9 @@ from pathlib import Path
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 from insseg3d.apis import load_model
+from insseg3d.apis.batch import one_line
 from insseg3d.apis.checkpoints import published, write_published
-from insseg3d.apis.inferencer_batch import one_line
-from insseg3d.apis.inferencer_models import choose_model
+from insseg3d.apis.model_index import choose_model
 
 
 def parse_args(argv=None):

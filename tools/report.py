@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from insseg3d.evaluation.functional import load_results
-from insseg3d.evaluation.report import write_report
+from insseg_analysis.run import write_report
 
 
 def main(argv=None):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from demo import ROOT
 
-from insseg3d.apis.run_tables import (
+from insseg_lab.experiments.tables import (
     NUMBERED,
     SCORES,
     by_leaf,
@@ -26,7 +26,7 @@ from insseg3d.apis.run_tables import (
     percent,
     read_runs,
 )
-from insseg3d.apis.speed_report import components, draw_speed
+from insseg_lab.speed.report import components, draw_speed
 
 NOT_YET = 'not trained yet'
 INTRODUCTION = """\

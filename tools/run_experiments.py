@@ -20,9 +20,9 @@ from pathlib import Path
 from demo import ROOMS, ROOT, commit, versions
 
 import insseg3d  # noqa: F401  (first: its cures let mmdet3d import with mmcv-lite)
-from insseg3d.apis.budgets import BUDGETS
-from insseg3d.apis.experiments import Experiments
-from insseg3d.apis.machine import command_line, machine
+from insseg_lab.experiments.budgets import BUDGETS
+from insseg_lab.experiments.runs import Experiments
+from insseg_lab.provenance import command_line, machine
 
 
 def parse_args(argv=None):

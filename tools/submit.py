@@ -19,8 +19,8 @@ from mmengine.runner import Runner
 
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
-from insseg3d.apis.label_sets import label_set_of
 from insseg3d.evaluation.exchange import ExchangeError, check_predictions, open_source
+from insseg_analysis.label_sets import label_set_of
 
 
 def parse_args(argv=None):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'projects'))
 
-from insseg3d.synthesis import (  # noqa: E402
+from made_rooms import (
     FAULTS,
     KINDS,
     RELEASES,

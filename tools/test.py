@@ -12,7 +12,7 @@ import sys
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
 
-from stock import run_stock
+from insseg3d.engine.stock_tools import run_stock
 
 if __name__ == '__main__':
     if any(arg.startswith('--show') for arg in sys.argv) \

@@ -8,7 +8,7 @@ name its own modules has replaced the list that names them.
 import insseg3d  # noqa: F401, I001  (before anything of mmdet3d)
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401
-from stock import run_stock
+from insseg3d.engine.stock_tools import run_stock
 
 if __name__ == '__main__':
     run_stock('train.py')

@@ -3,11 +3,9 @@
 from . import compat  # noqa: F401, I001  (first: mmcv must be importable before the parts are)
 from . import (  # noqa: F401
     backbones,
-    data_preprocessors,
     datasets,
     engine,
     evaluation,
-    fileio,
     heads,
     segmentors,
     transforms,

@@ -19,7 +19,7 @@ from insseg3d.heads import (
     best_object,
     object_iou,
 )
-from insseg3d.ops.clusters import (
+from insseg3d.ops.grouping.clusters import (
     Proposals,
     join_proposals,
     keep_members,

@@ -17,7 +17,7 @@ from insseg3d.heads import (
     best_object,
     object_iou,
 )
-from insseg3d.ops.clusters import Proposals, join_proposals, radius_clusters
+from insseg3d.ops.grouping.clusters import Proposals, join_proposals, radius_clusters
 
 
 @TASK_UTILS.register_module()

@@ -7,8 +7,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from insseg3d.heads import label_map
+from insseg3d.ops.grouping.proposals import matrix_nms
 from insseg3d.ops.masks import BinaryMasks, mask_iou
-from insseg3d.ops.proposals import matrix_nms
 
 
 @TASK_UTILS.register_module()

@@ -9,8 +9,8 @@ import pytest
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.apis.checkpoints import published, read_checkpoint, write_published
-from insseg3d.apis.inference import dataset_meta
-from insseg3d.apis.inferencer_models import choose_model
+from insseg3d.apis.model import dataset_meta
+from insseg3d.apis.model_index import choose_model
 
 EXAMPLES = Path(__file__).parents[2] / 'examples'
 

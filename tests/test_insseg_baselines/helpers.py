@@ -6,8 +6,8 @@ from mmdet3d.registry import MODELS
 
 import insseg_baselines  # noqa: F401
 from insseg3d.heads import GroupingInput, PackedPoints, PackedTargets, ProposalVoxels
-from insseg3d.ops.clusters import Proposals
-from insseg3d.ops.proposals import ProposalGrid
+from insseg3d.ops.grouping.clusters import Proposals
+from insseg3d.ops.grouping.proposals import ProposalGrid
 from insseg3d.structures import PointTargets, SceneRows
 
 NUM_CLASSES, NUM_STUFF, CHANNELS = 4, 2, 6

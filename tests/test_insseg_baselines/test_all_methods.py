@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from insseg3d.apis.speed import forget_peak_memory, peak_memory_mb
 from insseg3d.structures import PointTargets, SceneRows
+from insseg_lab.speed.measure import forget_peak_memory, peak_memory_mb
 
 from .helpers import CHANNELS, METHODS, NUM_CLASSES, NUM_STUFF, build_head, make_scene
 

@@ -7,7 +7,7 @@ from mmdet3d.structures import Det3DDataSample, PointData
 from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement, InstanceData
 
-from insseg3d.ops.radius_graph import radius_components
+from insseg3d.ops.grouping.radius_graph import radius_components
 
 from .helpers import CHANNELS, METHODS, NUM_CLASSES, head_config
 from .test_all_methods import certain

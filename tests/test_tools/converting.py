@@ -13,7 +13,7 @@ TOOLS = ROOT / 'tools'
 
 def load_typed(name):
     """The module with raw files typed by hand."""
-    path = ROOT / 'tests/test_insseg3d/test_datasets' / f'{name}.py'
+    path = ROOT / 'tests/test_insseg_preparation' / f'{name}.py'
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -27,7 +27,7 @@ def contents(folder):
 # Stands still in the middle of the second scene, with half a file written, until it is killed.
 STANDS_STILL = """
 import os, runpy, sys, time
-import insseg3d.datasets.preparation.storage as storage
+import insseg_preparation.storage as storage
 calls = []
 def still(descriptor):
     calls.append(descriptor)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from insseg3d.apis import load_model
-from insseg3d.apis.browser import can_browse
+from insseg_lab.browser import can_browse
 
 ROOT = Path(__file__).parents[2]
 

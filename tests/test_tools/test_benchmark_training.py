@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insseg3d.apis.training_timing import compare_losses
+from insseg_lab.speed.training import compare_losses
 
 ROOT = Path(__file__).parents[2]
 HALF_ITERATIONS = 100  # later two trainings lie apart that differ by nothing but rounding

@@ -71,7 +71,7 @@ def test_perfect_predictions_score_one_everywhere(here, tmp_path):
 
 
 def test_groups_of_scannet200(here, tmp_path):
-    from insseg3d.apis.label_sets import class_groups, label_set
+    from insseg_analysis.label_sets import class_groups, label_set
     labels, groups = label_set('scannet200'), class_groups('scannet200')
     some = [next(k for k, name in enumerate(labels.names) if groups[name] == group)
             for group in ('head', 'common', 'tail')]

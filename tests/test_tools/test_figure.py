@@ -12,10 +12,10 @@ from PIL import Image
 
 import queryis  # noqa: F401
 from insseg3d.apis import load_model
-from insseg3d.apis.figure_scenes import read_scene, result_of_files, result_of_model
-from insseg3d.apis.label_sets import label_set_of
 from insseg3d.evaluation.exchange import LabelSet, open_source
 from insseg3d.evaluation.exchange.predictions import Predictions, write_predictions
+from insseg_analysis.figure_scenes import read_scene, result_of_files, result_of_model
+from insseg_analysis.label_sets import label_set_of
 
 SCENE = 'scene0004_00'
 

@@ -21,12 +21,16 @@ import queryis  # noqa: F401
 from insseg3d.apis import (
     InstanceSeg3DInferencer,
     Tiling,
-    inferencer_batch,
-    inferencer_models,
     load_model,
     predict_points,
 )
-from insseg3d.apis.inferencer_batch import folder_names, share_of
+from insseg3d.apis import (
+    batch as inferencer_batch,
+)
+from insseg3d.apis import (
+    model_index as inferencer_models,
+)
+from insseg3d.apis.batch import folder_names, share_of
 
 from .test_distributed import free_port
 

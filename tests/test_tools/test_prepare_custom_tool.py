@@ -8,8 +8,9 @@ import pytest
 from mmengine.config import Config
 
 from insseg3d.apis import class_names
-from insseg3d.datasets.preparation.custom_columns import NAMES, POSITIONS
-from insseg3d.datasets.preparation.custom_files import ENDINGS
+from insseg3d.scans.columns import NAMES, POSITIONS
+from insseg3d.scans.points.tables import ENDINGS
+from insseg_preparation.custom.leaf import write_leaf
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -196,13 +197,12 @@ def test_no_leaf_without_scans_to_train_on(run):
 
 def test_leaf_within_the_repository_names_its_bases_relatively(tmp_path, run, monkeypatch):
     run()
-    import custom_leaf  # beside the tool, whose folder run_here puts into the path
-
     (tmp_path / 'repository').mkdir()
     (tmp_path / 'repository' / 'configs').symlink_to(ROOT / 'configs')
-    monkeypatch.setattr(custom_leaf, 'CONFIGS', tmp_path / 'repository' / 'configs')
+    configs = tmp_path / 'repository' / 'configs'
+    monkeypatch.setattr('insseg_preparation.custom.leaf.CONFIGS', configs)
     leaf = tmp_path / 'repository' / 'mine' / 'leaf.py'
-    assert custom_leaf.write_leaf(leaf, tmp_path / 'data')
+    assert write_leaf(leaf, tmp_path / 'data')
     assert "'../configs/_base_/models/queryis-s.py'" in leaf.read_text()
     load(leaf)
 

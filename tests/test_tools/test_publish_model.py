@@ -9,8 +9,8 @@ import torch
 
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
-from insseg3d.datasets.preparation.errors import RawDataError
 from insseg3d.scans import Assumptions
+from insseg3d.scans.errors import RawDataError
 
 ROOT = Path(__file__).parents[2]
 LENIENT = dict(score_thr=0.05, min_voxels=10)

@@ -17,7 +17,7 @@ from insseg3d.evaluation.functional import (
     save_results,
     scene_table,
 )
-from insseg3d.evaluation.report import compare_runs
+from insseg_analysis.run import compare_runs
 
 CLASSES = ('chair', 'table', 'sofa & bed')
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from insseg3d.apis.machine import command_line
+from insseg_lab.provenance import command_line
 
 ROOT = Path(__file__).parents[2]
 LISTS = sorted((ROOT / 'configs' / 'experiments').glob('*.txt'))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from insseg3d.synthesis import scannet_writer
+from made_rooms.writers import scannet as scannet_writer
 
 PATH = Path(__file__).parents[2] / 'tools' / 'synthesize.py'
 TINY = ['--spacing', '0.08', '--area', '6', '8', '--objects', '2', '4', '--clutter', '0', '2']

@@ -1,6 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """mmdetection3d's own train.py and test.py run this project, from any folder."""
-import importlib.util
 import os
 import subprocess
 import sys
@@ -9,49 +8,43 @@ from pathlib import Path
 import pytest
 import torch
 
+from insseg3d.engine import stock_tools
+
 TOOLS = Path(__file__).parents[2] / 'tools'
 
 
-@pytest.fixture
-def stock(monkeypatch):
-    monkeypatch.syspath_prepend(TOOLS)
-    monkeypatch.delitem(sys.modules, 'stock', raising=False)
-    return importlib.import_module('stock')
-
-
-def test_the_stock_files_are_those_that_mmdet3d_carries(stock):
+def test_the_stock_files_are_those_that_mmdet3d_carries():
     for name in ('train.py', 'test.py'):
-        main = stock.stock_main(name)
+        main = stock_tools.stock_main(name)
         path = Path(main.__code__.co_filename)
         assert path.name == name and path.parent.name == 'tools'
         assert 'insseg3d' not in path.read_text()
 
 
-def test_a_missing_stock_file_is_named(stock):
+def test_a_missing_stock_file_is_named():
     with pytest.raises(FileNotFoundError, match='no tools/fly.py'):
-        stock.stock_main('fly.py')
+        stock_tools.stock_main('fly.py')
 
 
 ONE_OF_SEVERAL = """
 import atexit, sys
 import torch.distributed as dist
-sys.path.insert(0, sys.argv[1])
-import stock
+from insseg3d.engine import stock_tools
 
 def main():
-    dist.init_process_group('gloo', init_method='file://' + sys.argv[2], rank=0, world_size=1)
+    dist.init_process_group('gloo', init_method='file://' + sys.argv[1], rank=0, world_size=1)
     atexit.register(lambda: print('left', not dist.is_initialized()))
     print('ran')
-    assert sys.argv[3] == 'well'
+    assert sys.argv[2] == 'well'
 
-stock.stock_main = lambda name: main
-stock.run_stock('test.py')
+stock_tools.stock_main = lambda name: main
+stock_tools.run_stock('test.py')
 """
 
 
 @pytest.mark.parametrize('how', ['well', 'badly'])
 def test_one_of_several_processes_tidies_up_after_a_good_run_only(tmp_path, how):
-    result = subprocess.run([sys.executable, '-c', ONE_OF_SEVERAL, TOOLS, tmp_path / 'store', how],
+    result = subprocess.run([sys.executable, '-c', ONE_OF_SEVERAL, tmp_path / 'store', how],
                             text=True, capture_output=True)
     assert result.returncode == (how == 'badly')
     assert result.stdout.split('\n')[:2] == ['ran', f'left {how == "well"}']

@@ -16,8 +16,6 @@ from mmdet3d.structures.points import get_points_type
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 
-from ..datasets.preparation.errors import RawDataError
-from ..ops.tiles import Tile, check_tiling, tiles_of
 from ..scans import (
     NOTHING_KNOWN,
     Assumptions,
@@ -29,14 +27,16 @@ from ..scans import (
     read_scan,
     scan_of,
 )
+from ..scans.errors import RawDataError
 from ..transforms.scene import set_grid_coords
 from .checkpoints import Checkpoint
 from .devices import check_device
-from .inference import load_model
-from .inferencer_models import choose_model, disagreements, voxel_size_of
-from .inferencer_painting import Limits, Painting, paint
-from .inferencer_result import InstanceResult, result_of
-from .inferencer_tiles import TilePoints, Tiling, find_in_tiles, model_order, points_of_tiles
+from .model import load_model
+from .model_index import choose_model, disagreements, voxel_size_of
+from .painting import Limits, Painting, paint
+from .result import InstanceResult, result_of
+from .tiles import Tile, check_tiling, tiles_of
+from .tiling import TilePoints, Tiling, find_in_tiles, model_order, points_of_tiles
 
 # Registries and scopes of mmengine are shared by all threads; building goes one at a time.
 _BUILDING = threading.Lock()

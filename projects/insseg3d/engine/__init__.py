@@ -3,6 +3,7 @@
 
 from .consistency import ConsistencyHook
 from .loops import DrawBasedTrainLoop
+from .mmap_backend import MmapBackend
 from .new_classes import NewClassesHook
 from .parameter_groups import MergedGroupsConstructor
 from .progress import current_iteration, iteration_generator
@@ -12,7 +13,18 @@ from .saved_buffers import SyncSavedBuffersHook
 from .weights_only_files import load_from_http, load_from_local
 
 __all__ = [
-    'ConsistencyHook', 'DrawBasedTrainLoop', 'DrawIndex', 'DrawSampler', 'MergedGroupsConstructor',
-    'NewClassesHook', 'SyncSavedBuffersHook', 'current_iteration', 'iteration_generator',
-    'load_from_http', 'load_from_local', 'load_from_safetensors', 'safetensors_bytes',
+    'ConsistencyHook',
+    'DrawBasedTrainLoop',
+    'DrawIndex',
+    'DrawSampler',
+    'MergedGroupsConstructor',
+    'MmapBackend',
+    'NewClassesHook',
+    'SyncSavedBuffersHook',
+    'current_iteration',
+    'iteration_generator',
+    'load_from_http',
+    'load_from_local',
+    'load_from_safetensors',
+    'safetensors_bytes',
 ]

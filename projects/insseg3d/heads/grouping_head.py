@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..ops.clusters import Proposals, choose_at_random, join_proposals, no_proposals
+from ..ops.grouping.clusters import Proposals, choose_at_random, join_proposals, no_proposals
 from ..structures import PointTargets, SceneRows
 from .class_settings import OTHER_CLASSES, check_class_numbers, check_class_table
 from .pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs

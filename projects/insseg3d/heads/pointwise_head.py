@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..layers import BatchNorm
-from ..ops.pointwise import (
+from ..ops.grouping.pointwise import (
     instance_centers,
     offset_direction_loss,
     offset_l1_loss,

@@ -8,9 +8,9 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ..ops.clusters import Proposals
+from ..ops.grouping.clusters import Proposals
+from ..ops.grouping.proposals import ProposalGrid, grid_features, proposal_iou, voxelize_proposals
 from ..ops.precision import refuse_half
-from ..ops.proposals import ProposalGrid, grid_features, proposal_iou, voxelize_proposals
 from ..ops.segment import segment_max, segment_mean
 from .pointwise_head import PackedPoints, PackedTargets
 

@@ -6,9 +6,9 @@ from mmdet3d.structures import PointData
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..ops.clusters import Proposals, proposal_masks, repeat_proposals
+from ..ops.grouping.clusters import Proposals, proposal_masks, repeat_proposals
+from ..ops.grouping.proposals import mask_nms, pairwise_iou
 from ..ops.masks import resolve_overlaps
-from ..ops.proposals import mask_nms, pairwise_iou
 
 _MOST_FOR_NMS = 2000  # a table of so many by as many is made
 

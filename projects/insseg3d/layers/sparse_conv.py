@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..ops.sparse_conv import sparse_conv
+from ..ops.sparse.conv import sparse_conv
 from .sparse_tensor import SparseTensor
 
 BACKENDS = ('auto', 'torch', 'spconv')

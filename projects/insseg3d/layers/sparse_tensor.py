@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..ops.neighbors import PairTable, sort_voxels, strided_pairs, submanifold_pairs
+from ..ops.sparse.neighbors import PairTable, sort_voxels, strided_pairs, submanifold_pairs
 
 
 class VoxelGrid:

@@ -8,8 +8,8 @@ import torch
 from spconv.pytorch import ops as spconv_ops
 from torch import Tensor
 
-from ..ops.neighbors import voxel_keys
-from ..ops.sparse_conv import autocast_dtype
+from ..ops.sparse.conv import autocast_dtype
+from ..ops.sparse.neighbors import voxel_keys
 from .sparse_tensor import Reorder, SparseTensor, inverse_order
 
 HALF_DEVICES = ('cuda',)

@@ -18,8 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from insseg3d.structures import SceneTargets
-
+from ..structures import SceneTargets
 from .precision import long_sums, refuse_half, without_autocast
 from .segment import segment_sum
 

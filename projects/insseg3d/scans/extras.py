@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from ..datasets.preparation.errors import RawDataError, words_of
+from .errors import RawDataError, words_of
 
 EXTRAS = {'laspy': 'las', 'lazrs': 'las', 'pypcd4': 'pcd', 'trimesh': 'mesh', 'pandas': 'pandas',
           'selenium': 'test'}

@@ -2,7 +2,7 @@
 """Guessing the units of a scan of a room, a floor, a building or a single object."""
 import numpy as np
 
-from ..datasets.preparation.custom_coords import UNITS
+from .units import UNITS
 
 
 def guess_units(size: np.ndarray) -> tuple[str, str, bool]:

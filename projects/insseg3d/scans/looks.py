@@ -4,14 +4,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..datasets.preparation.custom_columns import no_colors
-from ..datasets.preparation.custom_coords import UNITS, UP_AXES
-from ..datasets.preparation.errors import RawDataError
 from ..ops.color_range import GREY, find_color_range, given_color_range, is_one_color, to_bytes
 from ..ops.coordinate_steps import regular_steps, spacing, type_steps
 from ..ops.upright import find_up
+from .columns import no_colors
+from .errors import RawDataError
 from .frame import guess_units
 from .scan import Scan
+from .units import UNITS, UP_AXES
 
 COLOR_RANGES = {'1': 1.0, '255': 255.0, '1023': 1023.0, '4095': 4095.0, '65535': 65535.0}
 _FAR = 1000.0  # metres from the origin, where float32 begins to lose tenths of millimetres

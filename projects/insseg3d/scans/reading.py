@@ -11,20 +11,13 @@ import zlib
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..datasets.preparation.custom_columns import ColumnNames
-from ..datasets.preparation.custom_files import ENDINGS as TABLE_ENDINGS
-from ..datasets.preparation.custom_files import read_scan as read_table
-from ..datasets.preparation.errors import RawDataError, words_of
-from ..datasets.preparation.scan_folders import (
-    ARRAY_FOLDERS,
-    arrays_in,
-    is_companion,
-    is_scan,
-    scans_in,
-    why_out_of_reach,
-)
-from .formats import read_bin, read_las, read_obj, read_pcd, refuse_bomb
-from .meshes import read_gltf, sample_mesh
+from .columns import ColumnNames
+from .errors import RawDataError, words_of
+from .folders import ARRAY_FOLDERS, arrays_in, is_companion, is_scan, scans_in, why_out_of_reach
+from .meshes.reading import read_gltf, sample_mesh
+from .points.formats import read_bin, read_las, read_obj, read_pcd, refuse_bomb
+from .points.tables import ENDINGS as TABLE_ENDINGS
+from .points.tables import read_scan as read_table
 from .scan import Scan
 
 MESHES = ('.obj', '.glb', '.gltf')

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.preparation.custom_columns import NAMES, ColumnNames, plain_name
-from ..datasets.preparation.custom_files import from_arrays
-from ..datasets.preparation.errors import RawDataError
+from .columns import NAMES, ColumnNames, plain_name
+from .errors import RawDataError
+from .points.tables import from_arrays
 
 
 @dataclass(frozen=True)

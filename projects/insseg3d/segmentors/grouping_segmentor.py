@@ -7,9 +7,8 @@ from mmdet3d.structures import Det3DDataSample, PointData
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from insseg3d.engine import current_iteration
-from insseg3d.structures import PointTargets, SceneRows
-
+from ..engine import current_iteration
+from ..structures import PointTargets, SceneRows
 from .voxel_segmentor import VoxelSegmentor3D, check_annotated, voxels_of
 
 

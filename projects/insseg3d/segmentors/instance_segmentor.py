@@ -7,8 +7,7 @@ from mmdet3d.structures import Det3DDataSample, PointData
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from insseg3d.structures import SceneTargets, VoxelLevel
-
+from ..structures import SceneTargets, VoxelLevel
 from .voxel_segmentor import VoxelSegmentor3D, check_annotated, voxels_of
 
 

@@ -13,7 +13,7 @@ from mmdet3d.registry import TASK_UTILS
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from insseg3d.structures import SceneRows
+from ..structures import SceneRows
 
 
 class ScenePart(NamedTuple):

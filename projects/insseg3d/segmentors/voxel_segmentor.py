@@ -9,9 +9,8 @@ from mmdet3d.structures import Det3DDataSample
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from insseg3d.ops.segment import segment_mean
-from insseg3d.structures import SceneRows, VoxelLevel
-
+from ..ops.segment import segment_mean
+from ..structures import SceneRows, VoxelLevel
 from .strategies import ScenePart, VoxelFull
 
 

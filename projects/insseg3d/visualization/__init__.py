@@ -1,6 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pictures of scans and their objects: PLY files, PNG views and a page for the browser."""
-from .figure import MethodResult, draw_figure
 from .image_hook import SceneImageHook
 from .page_hook import ScenePageHook
 from .palette import instance_palette
@@ -12,12 +11,10 @@ from .scene_page import write_scene_page
 __all__ = [
     'Comparison',
     'InstanceMap',
-    'MethodResult',
     'Scene',
     'SceneImageHook',
     'ScenePageHook',
     'compare',
-    'draw_figure',
     'instance_palette',
     'render_views',
     'save_png',

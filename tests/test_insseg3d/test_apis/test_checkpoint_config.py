@@ -18,12 +18,7 @@ import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer, load_model
 from insseg3d.apis.checkpoint_config import part_to_run
 from insseg3d.apis.checkpoints import Checkpoint, published, read_checkpoint
-from insseg3d.apis.inferencer_models import (
-    choose_model,
-    config_inside,
-    index_folder,
-    own_packages,
-)
+from insseg3d.apis.model_index import choose_model, config_inside, index_folder, own_packages
 from insseg3d.engine import safetensors_bytes, weights_only_files
 
 LEAVES = sorted((index_folder() / 'configs').rglob('*.py'))

@@ -11,7 +11,8 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 import queryis  # noqa: F401
-from insseg3d.apis import inferencer_models, load_model
+from insseg3d.apis import load_model
+from insseg3d.apis import model_index as inferencer_models
 from insseg3d.apis.checkpoints import (
     Checkpoint,
     load_weights,
@@ -20,7 +21,7 @@ from insseg3d.apis.checkpoints import (
     write_published,
 )
 from insseg3d.apis.config_text import config_of_text
-from insseg3d.apis.inferencer_models import choose_model, find_weights
+from insseg3d.apis.model_index import choose_model, find_weights
 
 CLASSES, PALETTE = ('chair', 'table'), [[1, 2, 3], [4, 5, 6]]
 

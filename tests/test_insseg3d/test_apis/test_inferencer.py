@@ -15,9 +15,9 @@ from mmengine.config import Config
 
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
-from insseg3d.datasets.preparation.errors import RawDataError
 from insseg3d.ops import masks
 from insseg3d.scans import Assumptions, Scan, look_at
+from insseg3d.scans.errors import RawDataError
 
 from ..test_scans.writers import WRITERS
 

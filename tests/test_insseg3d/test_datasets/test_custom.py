@@ -7,12 +7,12 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.registry import init_default_scope
 
 from insseg3d.datasets import CustomInsSegDataset
-from insseg3d.datasets.preparation.custom_classes import ClassList
-from insseg3d.datasets.preparation.custom_release import prepare_custom
 from insseg3d.engine import DrawIndex
+from insseg_preparation.custom.classes import ClassList
+from insseg_preparation.custom.release import prepare_custom
 
+from ...test_insseg_preparation.custom_scans import POINTS, write_npy
 from .config import ROOT
-from .custom_scans import POINTS, write_npy
 
 CLASSES = ['chair', 'table']
 

@@ -8,9 +8,9 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import init_default_scope
 
 from insseg3d.datasets import S3DISInstanceSegDataset
-from insseg3d.datasets.preparation.s3dis_release import prepare_s3dis
+from insseg_preparation.s3dis.release import prepare_s3dis
 
-from . import raw_s3dis as typed
+from ...test_insseg_preparation import raw_s3dis as typed
 from .config import FRAGMENT, ROOT, load_config
 
 META = S3DISInstanceSegDataset.METAINFO

@@ -11,9 +11,9 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.registry import init_default_scope
 
 from insseg3d.datasets import ScanNetInsSegDataset
-from insseg3d.datasets.preparation.scannet_release import prepare_scannet
+from insseg_preparation.scannet.release import prepare_scannet
 
-from . import raw_scannet as typed
+from ...test_insseg_preparation import raw_scannet as typed
 from .config import load_config
 
 

@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from insseg3d.datasets import ScanNet200InsSegDataset, ScanNetInsSegDataset
-from insseg3d.datasets.preparation.scannet_release import prepare_scannet
 from insseg3d.datasets.scannet200 import CATEGORIES
+from insseg_preparation.scannet.release import prepare_scannet
 
-from . import raw_scannet as typed
+from ...test_insseg_preparation import raw_scannet as typed
 from .config import ROOT
 
 META = ScanNet200InsSegDataset.METAINFO

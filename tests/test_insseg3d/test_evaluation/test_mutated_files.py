@@ -30,7 +30,7 @@ from insseg3d.evaluation.functional import (
 )
 
 from ..mutations import FEW, MANY, changes, mutated, mutated_member, right_or_refused
-from .made_rooms import CLASSES, made_room
+from .rooms import CLASSES, made_room
 
 LABELS = LabelSet(('chair', 'table', 'sofa'), (3, 5, 11))
 POINTS = 20

@@ -19,7 +19,7 @@ from insseg3d.evaluation.functional import (
 )
 from insseg3d.evaluation.metrics import group_means
 
-from .made_rooms import CLASSES, made_room, sample_of
+from .rooms import CLASSES, made_room, sample_of
 
 
 def made_run(seeds, with_parts=True):

@@ -4,7 +4,7 @@ import torch
 
 from insseg3d.heads import ProposalRanking
 from insseg3d.heads import ranking as module
-from insseg3d.ops.clusters import Proposals
+from insseg3d.ops.grouping.clusters import Proposals
 
 
 def packed(*sets):

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from insseg3d.layers import SparseConv3d, SparseInverseConv3d, SparseTensor, SubMConv3d
-from insseg3d.ops import sparse_conv, sparse_cpu
+from insseg3d.ops.sparse import conv as sparse_conv
+from insseg3d.ops.sparse import cpu as sparse_cpu
 
 from .sparse_reference import dense_inverse, dense_strided, dense_submanifold, random_voxels
 
@@ -281,7 +282,7 @@ def test_empty_tensor_keeps_the_graph():
 
 def test_kernels_are_compiled_once(tmp_path):
     """A second process finds every kernel on disk and leaves no other copy there."""
-    code = ('import torch, insseg3d.ops.sparse_cpu as cpu, insseg3d.ops.neighbors as near\n'
+    code = ('import torch, insseg3d.ops.sparse.cpu as cpu, insseg3d.ops.sparse.neighbors as near\n'
             'assert near._kernels() and all(map(cpu._kernels, (torch.float32, torch.float64)))')
     files = []
     for _ in range(2):

@@ -20,7 +20,7 @@ from insseg3d.layers import (
     SubMConv3d,
     choose_backend,
 )
-from insseg3d.ops.sparse_conv import autocast_dtype
+from insseg3d.ops.sparse.conv import autocast_dtype
 
 from .sparse_reference import random_voxels
 

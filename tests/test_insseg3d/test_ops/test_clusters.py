@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.ops.clusters import (
+from insseg3d.ops.grouping.clusters import (
     Proposals,
     choose_at_random,
     join_proposals,
@@ -17,7 +17,7 @@ from insseg3d.ops.clusters import (
     radius_clusters,
     repeat_proposals,
 )
-from insseg3d.ops.radius_graph import radius_components
+from insseg3d.ops.grouping.radius_graph import radius_components
 
 
 def packed(sets):

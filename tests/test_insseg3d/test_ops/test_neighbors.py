@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.ops import neighbors
+from insseg3d.ops.sparse import neighbors
 
 OFFSETS = list(itertools.product((-1, 0, 1), repeat=3))
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from insseg3d.ops.pointwise import (
+from insseg3d.ops.grouping.pointwise import (
     instance_centers,
     offset_direction_loss,
     offset_l1_loss,

@@ -3,18 +3,18 @@
 import pytest
 import torch
 
+from insseg3d.ops.grouping.pointwise import (
+    instance_centers,
+    offset_direction_loss,
+    offset_l1_loss,
+    point_cross_entropy,
+)
 from insseg3d.ops.masks import (
     binary_masks,
     mask_bce_loss,
     mask_dice_loss,
     mask_sums,
     object_points,
-)
-from insseg3d.ops.pointwise import (
-    instance_centers,
-    offset_direction_loss,
-    offset_l1_loss,
-    point_cross_entropy,
 )
 from insseg3d.ops.precision import HALVES
 from insseg3d.ops.segment import segment_mean, segment_sum

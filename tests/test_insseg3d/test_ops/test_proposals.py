@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.ops.proposals import (
+from insseg3d.ops.grouping.proposals import (
     grid_features,
     mask_nms,
     matrix_nms,

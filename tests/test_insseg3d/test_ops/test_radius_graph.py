@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from insseg3d.ops import radius_graph
-from insseg3d.ops.radius_graph import radius_components
+from insseg3d.ops.grouping import radius_graph
+from insseg3d.ops.grouping.radius_graph import radius_components
 
 
 def all_pairs(coords, groups, radius):

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insseg3d.datasets.preparation.errors import RawDataError
 from insseg3d.scans import Assumptions, look_at, read_scan, reading
+from insseg3d.scans.errors import RawDataError
 
 RANDOM = np.random.default_rng(0)
 ROOM = np.c_[RANDOM.random((200, 3)) * (4, 5, 2.5), RANDOM.integers(0, 256, (200, 3))]

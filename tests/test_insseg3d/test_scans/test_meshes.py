@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from insseg3d.datasets.preparation.errors import RawDataError
 from insseg3d.scans import read_scan
+from insseg3d.scans.errors import RawDataError
 
 trimesh = pytest.importorskip('trimesh')
 RANDOM = np.random.default_rng(0)

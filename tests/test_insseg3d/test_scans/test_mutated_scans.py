@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insseg3d.datasets.preparation.errors import RawDataError
 from insseg3d.scans import ENDINGS, look_at, read_scan
+from insseg3d.scans.errors import RawDataError
 
 from ..mutations import FEW, MANY, changes, mutated, mutated_member, right_or_refused
 from .writers import WRITERS

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from insseg3d.datasets.preparation.errors import RawDataError
 from insseg3d.scans import extras, find_scans, read_scan, scan_of
+from insseg3d.scans.errors import RawDataError
 
 from .writers import WRITERS, write_las, write_ply
 

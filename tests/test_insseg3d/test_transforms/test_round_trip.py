@@ -6,10 +6,10 @@ import pytest
 from mmdet3d.registry import DATASETS
 from mmengine.registry import init_default_scope
 
-from insseg3d.datasets.preparation.scannet_release import prepare_scannet
-from insseg3d.synthesis import RoomOptions, make_room
-from insseg3d.synthesis.categories import CATEGORIES
-from insseg3d.synthesis.scannet_writer import write_scene, write_tables
+from insseg_preparation.scannet.release import prepare_scannet
+from made_rooms import RoomOptions, make_room
+from made_rooms.labels.categories import CATEGORIES
+from made_rooms.writers.scannet import write_scene, write_tables
 
 from ..test_datasets.config import load_config
 

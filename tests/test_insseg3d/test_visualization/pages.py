@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from insseg3d.apis.browser import console, load_page, mouse
+from insseg_lab.browser import console, load_page, mouse
 
 
 class Page:

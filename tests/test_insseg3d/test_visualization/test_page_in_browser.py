@@ -5,8 +5,8 @@ import importlib
 import numpy as np
 import pytest
 
-from insseg3d.apis.browser import can_browse, open_browser, orbit
 from insseg3d.visualization import InstanceMap, Scene, write_scene_page
+from insseg_lab.browser import can_browse, open_browser, orbit
 
 from .pages import Page, inside, tone_of
 

@@ -1,0 +1,178 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The names of this project's models, and the configs behind them.
+
+In a checkout they lie in ``model-index.yml`` and ``configs/``. An installed package carries the
+same files in ``insseg3d/.mim``, a folder of links in the checkout and of files in a wheel, where
+OpenMMLab's tools look for them.
+"""
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.fileio import load
+
+from ..scans import Remark
+from .checkpoint_config import part_to_run
+from .checkpoints import Checkpoint, read_checkpoint
+from .config_text import config_of_text, values_of
+from .model import class_names
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_CHECKOUT = _PACKAGE.parents[1]
+
+
+def index_folder() -> Path:
+    """The folder with ``model-index.yml`` and ``configs``.
+
+    Raises:
+        FileNotFoundError: the package is not whole.
+    """
+    folders = (_PACKAGE / '.mim', _PACKAGE.parents[1])  # the second where links are not to be had
+    for folder in folders:
+        if (folder / 'model-index.yml').is_file() and (folder / 'configs').is_dir():
+            return folder
+    raise FileNotFoundError(
+        f'{_PACKAGE}: neither .mim nor a checkout around it holds model-index.yml and configs; '
+        'install the package again.')
+
+
+def models() -> dict[str, Path]:
+    """Name → config: of the index with its aliases, then of the other leaves beside those."""
+    folder, found = index_folder(), {}
+    for names, config in _indexed(folder):
+        for name in names:
+            found.setdefault(name.lower(), config)
+    for beside in sorted({config.parent for config in found.values()}):
+        for leaf in sorted(beside.glob('*.py')):
+            found.setdefault(leaf.stem.lower(), leaf)
+    return found
+
+
+def find_config(model: str | Path) -> Path:
+    """The config that a path or a name means.
+
+    Args:
+        model: path of a config; or a name of :func:`models`, in small or large letters.
+
+    Raises:
+        ValueError: neither; the message lists the names.
+    """
+    if Path(model).is_file():
+        return Path(model)
+    known = models()
+    if str(model).lower() in known:
+        return known[str(model).lower()]
+    raise ValueError(
+        f'{model}: neither the path of a config nor a known model; expected one of '
+        f'{", ".join(sorted(known))}, or a path.')
+
+
+def choose_model(
+        model: str | Path | Config | None, weights: str | Path | Checkpoint | None
+) -> tuple[Config, Checkpoint]:
+    """Config and checkpoint of a model, whichever of them is given.
+
+    Args:
+        model: as of :func:`find_config`, or a config; None: that inside the checkpoint.
+        weights: checkpoint, or its path; None: as of :func:`find_weights`.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        ValueError: an unknown model, or no config in the checkpoint, or one that could run code.
+    """
+    if weights is None:
+        if model is None or isinstance(model, Config):
+            raise ValueError(
+                'no weights; expected a checkpoint, or the name of a model that was trained here')
+        weights = find_weights(model)
+    checkpoint = weights if isinstance(weights, Checkpoint) else read_checkpoint(weights)
+    if isinstance(model, Config):
+        return model, checkpoint
+    if model is not None:
+        return Config.fromfile(find_config(model)), checkpoint
+    if 'cfg' not in checkpoint.meta:
+        raise ValueError(
+            f'{checkpoint.path}: no config inside; say the model as well, by name or config')
+    return config_inside(checkpoint), checkpoint
+
+
+def config_inside(checkpoint: Checkpoint) -> Config:
+    """Of the config inside a checkpoint what makes a model and its test pipeline.
+
+    Raises:
+        ValueError: it has parts that are not known to be harmless; names the key.
+    """
+    config = config_of_text(checkpoint.meta['cfg'], checkpoint.path)
+    return part_to_run(config, checkpoint.path, own_packages())
+
+
+def own_packages() -> tuple[str, ...]:
+    """The packages that this project's configs import; imported here, so that parts are there."""
+    runtime = Config.fromfile(index_folder() / 'configs' / '_base_' / 'default_runtime.py')
+    packages = tuple(runtime.custom_imports['imports'])
+    for name in packages:
+        importlib.import_module(name)
+    return packages
+
+
+def voxel_size_of(config: Config) -> float | None:
+    """Metres, of the test pipeline; None if it has no voxels."""
+    return next(values_of(config.test_dataloader.dataset.pipeline, 'voxel_size'), None)
+
+
+def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:
+    """Where a config and the weights that it is used with differ, though they fit each other."""
+    remarks = []
+    names = checkpoint.dataset_meta.get('classes')
+    if names is not None and tuple(names) != class_names(config):
+        remarks.append(Remark("class names are the checkpoint's; the config has others", False))
+    try:
+        trained = voxel_size_of(config_of_text(checkpoint.meta['cfg'], checkpoint.path))
+    except (KeyError, ValueError, AttributeError, TypeError):  # nothing is known of the training
+        return tuple(remarks)
+    if trained != voxel_size_of(config):
+        remarks.append(Remark(
+            f'voxels of {voxel_size_of(config)} m, as the config says; the checkpoint was trained '
+            f'with {trained} m', True))
+    return tuple(remarks)
+
+
+def find_weights(model: str | Path) -> Path:
+    """The last checkpoint that was trained of a model, where tools leave it.
+
+    ``work_dirs/NAME/last_checkpoint`` names it, NAME being the name that was asked for, the
+    config's, or another of its names; in the current folder, then in the checkout.
+
+    Raises:
+        FileNotFoundError: there is none; says how to train one.
+        ValueError: an unknown model.
+    """
+    config = find_config(model)
+    names = [Path(model).stem, config.stem, *(
+        name for name, path in models().items() if path.samefile(config))]
+    roots = dict.fromkeys((Path.cwd(), _CHECKOUT))
+    folders = [Path('work_dirs') / name for name in dict.fromkeys(names)]
+    for folder in (root / folder for root in roots for folder in folders):
+        try:
+            named = Path((folder / 'last_checkpoint').read_text().strip())
+        except OSError:
+            continue
+        for path in (named, folder / named.name):  # the second if the folder was moved
+            if path.is_file():
+                return path
+    config = config.resolve()
+    if config.is_relative_to(Path.cwd()):
+        config = config.relative_to(Path.cwd())
+    raise FileNotFoundError(
+        f'{model}: no checkpoint of it in {" or ".join(map(str, folders))}. Give one (--weights), '
+        f'or train one: `make demo` a small one in minutes, then used as demo; for this model: '
+        f'python tools/train.py {config}')
+
+
+def _indexed(folder: Path) -> Iterator[tuple[list[str], Path]]:
+    for part in load(folder / 'model-index.yml')['Import']:
+        for model in load(folder / part).get('Models', ()):
+            aliases = model.get('Alias', [])
+            aliases = [aliases] if isinstance(aliases, str) else aliases
+            yield [model['Name'], *aliases], folder / model['Config']

@@ -1,0 +1,93 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Sparse convolution as a differentiable function of a pair table.
+
+On CPU compiled kernels do the work (:mod:`sparse_cpu`); the plain torch operators below serve every
+other device, and where the kernels cannot be compiled.
+"""
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from . import cpu as sparse_cpu
+from .neighbors import PairTable
+
+
+def sparse_conv(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+    """Sum over kernel offsets d and pairs (q -> p) of d: ``out[p] += weight[:, d] @ features[q]``.
+
+    Args:
+        features: ``(V_in, C_in)`` floating point.
+        weight: ``(C_out, k, k, k, C_in)``.
+        table: the pairs.
+
+    Returns:
+        ``(V_out, C_out)``, of the features' dtype (under autocast, autocast's).
+    """
+    if features.shape != (table.num_in, weight.shape[-1]):
+        raise ValueError(f'features have shape {tuple(features.shape)}, expected '
+                         f'{(table.num_in, weight.shape[-1])} (voxels, input channels)')
+    features = features.to(autocast_dtype(features.device.type) or features.dtype)
+    return _SparseConv.apply(features, weight.to(features.dtype), table)
+
+
+def autocast_dtype(kind: str) -> torch.dtype | None:
+    """What autocast computes with on a type of device, 'cpu' or 'cuda'; None where it is off."""
+    if hasattr(torch, 'get_autocast_dtype'):
+        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+    # torch < 2.4 asks for each type by another function.
+    if kind == 'cpu':
+        return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
+    return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
+
+
+class _SparseConv(torch.autograd.Function):
+
+    @staticmethod
+    def forward(ctx, features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+        ctx.save_for_backward(features, weight)
+        ctx.table = table
+        return _convolve(features, weight.flatten(1, 3).permute(1, 2, 0), table)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        features, weight = ctx.saved_tensors
+        grad = grad.contiguous()
+        grad_features = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            grad_features = _convolve(grad, weight.flatten(1, 3).transpose(0, 1),
+                                      ctx.table.transposed())
+        if ctx.needs_input_grad[1]:
+            grad_weight = _weight_gradient(features, grad, weight, ctx.table)
+        return grad_features, grad_weight, None
+
+
+def _convolve(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+    """weight: (offset, in, out)."""
+    if sparse_cpu.usable(features):
+        return sparse_cpu.convolve(features, weight, table)
+    if table.identity >= 0:
+        out = features @ weight[table.identity]
+    else:
+        out = features.new_zeros(table.num_out, weight.shape[2])
+    for offset in range(len(table.count)):
+        if offset == table.identity or table.count[offset] == 0:
+            continue
+        # A row occurs once in an offset's list, so that the order of adding is fixed.
+        out.index_add_(0, table.out_rows(offset),
+                       features.index_select(0, table.in_rows(offset)) @ weight[offset])
+    return out
+
+
+def _weight_gradient(features: Tensor, grad: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+    if sparse_cpu.usable(features):
+        return sparse_cpu.correlate(features, grad, table).view(weight.shape)
+    out = torch.zeros_like(weight, memory_format=torch.contiguous_format)
+    flat = out.view(out.shape[0], -1, out.shape[-1])
+    for offset in range(len(table.count)):
+        if offset == table.identity:
+            flat[:, offset] = grad.t() @ features
+        elif table.count[offset]:
+            flat[:, offset] = (grad.index_select(0, table.out_rows(offset)).t()
+                               @ features.index_select(0, table.in_rows(offset)))
+    return out

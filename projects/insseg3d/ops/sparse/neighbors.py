@@ -1,0 +1,310 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Which voxel feeds which: the pair tables of sparse convolutions.
+
+Voxels are named by one int64 key each, so that the order of the keys is the order of
+(batch, x, y, z). Everything here rests on two facts about sorted keys: adding a constant keeps
+their order, so that the neighbours in one direction come in ascending rows; and the three
+neighbours of one (dx, dy) column have consecutive keys, so that one search finds all three.
+"""
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..native import compile_kernels, run
+
+# Offsets (dx, dy, dz) of a 3x3x3 kernel have the index (dx + 1) * 9 + (dy + 1) * 3 + (dz + 1).
+CENTRE = 13
+# One search serves the three dz of a column; the mirrored columns need none.
+_COLUMNS = ((0, 1), (1, -1), (1, 0), (1, 1))
+
+
+@dataclass
+class PairTable:
+    """For every kernel offset, the rows that it reads and the rows that it adds to.
+
+    Attributes:
+        rows: 1-D int32 buffer that holds the row lists of all offsets, each list ascending.
+        in_start: ``(K,)`` int64 numpy, where the input rows of each offset start in ``rows``.
+        out_start: ``(K,)`` int64 numpy, the same for the output rows.
+        count: ``(K,)`` int64 numpy, pairs of each offset. Rows occur once in a list at most.
+        num_in: number of input rows.
+        num_out: number of output rows.
+        identity: the offset that maps every row to itself, or -1.
+        cache: what an implementation derives from the table and wants to keep with it.
+    """
+
+    rows: Tensor
+    in_start: np.ndarray
+    out_start: np.ndarray
+    count: np.ndarray
+    num_in: int
+    num_out: int
+    identity: int = -1
+    cache: dict = field(default_factory=dict, repr=False)
+
+    def in_rows(self, offset: int) -> Tensor:
+        start = int(self.in_start[offset])
+        return self.rows[start:start + int(self.count[offset])]
+
+    def out_rows(self, offset: int) -> Tensor:
+        start = int(self.out_start[offset])
+        return self.rows[start:start + int(self.count[offset])]
+
+    @property
+    def num_pairs(self) -> int:
+        return int(self.count.sum())
+
+    def transposed(self) -> 'PairTable':
+        """The same pairs with input and output exchanged."""
+        if 'transposed' not in self.cache:
+            other = PairTable(self.rows, self.out_start, self.in_start, self.count, self.num_out,
+                              self.num_in, self.identity)
+            self.cache['transposed'] = other
+        return self.cache['transposed']
+
+
+class SortedVoxels(NamedTuple):
+    """Voxels in the order of their keys.
+
+    Attributes:
+        coors: ``(V, 4)`` int32 (batch, x, y, z), ascending.
+        keys: ``(V,)`` int64, strictly ascending.
+        order: ``(V,)`` int64, the input row of every sorted row; None if the input was sorted.
+    """
+
+    coors: Tensor
+    keys: Tensor
+    order: Tensor | None
+
+
+def key_strides(spatial_shape: Sequence[int]) -> tuple[int, int, int]:
+    """Weights of (batch, x, y) in a key; z weighs 1. One cell of margin on each side."""
+    x, y, z = (int(extent) + 2 for extent in spatial_shape)
+    return x * y * z, y * z, z
+
+
+def voxel_keys(coors: Tensor, spatial_shape: Sequence[int]) -> Tensor:
+    """One int64 per voxel, ordered like (batch, x, y, z).
+
+    Args:
+        coors: ``(V, 4)`` integers (batch, x, y, z).
+        spatial_shape: exclusive upper bounds of x, y and z.
+    """
+    strides = key_strides(spatial_shape)
+    coors = coors.long()
+    keys = coors[:, 3] + (1 + strides[1] + strides[2])
+    for column, stride in enumerate(strides):
+        keys = keys + coors[:, column] * stride
+    return keys
+
+
+def sort_voxels(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) -> SortedVoxels:
+    """Sort voxels by (batch, x, y, z) and check that they form a set inside the grid.
+
+    Args:
+        coors: ``(V, 4)`` integers (batch, x, y, z), rows in any order.
+        spatial_shape: exclusive upper bounds of x, y and z.
+        batch_size: exclusive upper bound of the batch index.
+
+    Raises:
+        ValueError: a coordinate is negative or too large, or two rows are equal.
+    """
+    check_range(coors, spatial_shape, batch_size)
+    if batch_size * key_strides(spatial_shape)[0] >= 2**63 or max(spatial_shape) >= 2**31:
+        raise ValueError(f'the grid {tuple(spatial_shape)} x {batch_size} scenes has too many '
+                         'cells for 64-bit keys: enlarge the voxels or clip far-away points')
+    coors = coors.int()
+    keys = voxel_keys(coors, spatial_shape)
+    order = None
+    if keys.numel() > 1 and not bool((keys[1:] > keys[:-1]).all()):
+        keys, order = _argsort(keys)
+        coors = coors[order]
+        equal = keys[1:] == keys[:-1]
+        if bool(equal.any()):
+            row = int(equal.nonzero()[0])
+            rows = sorted((int(order[row]), int(order[row + 1])))
+            raise ValueError(f'duplicate voxel {coors[row].tolist()} (batch, x, y, z) in rows '
+                             f'{rows[0]} and {rows[1]}, {int(equal.sum())} duplicates in all: '
+                             'voxels must be unique, merge the points of a voxel first')
+    return SortedVoxels(coors, keys, order)
+
+
+def check_range(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) -> None:
+    """Raise ValueError naming the first coordinate outside its range."""
+    if coors.ndim != 2 or coors.shape[1] != 4 or coors.is_floating_point():
+        raise ValueError('coors must be integers of shape (V, 4), columns (batch, x, y, z); got '
+                         f'{coors.dtype} of shape {tuple(coors.shape)}')
+    if coors.shape[0] == 0:
+        return
+    limits = (batch_size, *spatial_shape)
+    least, most = torch.aminmax(coors, dim=0)
+    for name, low, high, limit, column in zip(('batch', 'x', 'y', 'z'), least.tolist(),
+                                              most.tolist(), limits, range(4)):
+        if low < 0 or high >= limit:
+            wrong = (coors[:, column] < 0) | (coors[:, column] >= limit)
+            row = int(wrong.nonzero()[0])
+            kind = 'negative' if int(coors[row, column]) < 0 else 'too large'
+            raise ValueError(f'{name} = {int(coors[row, column])} of voxel row {row} is {kind}: '
+                             f'expected 0 <= {name} < {limit}; {int(wrong.sum())} rows are '
+                             'outside. Shift the scene minimum to 0 before voxelising')
+
+
+def submanifold_pairs(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable:
+    """Pairs of a 3x3x3 convolution whose output voxels are its input voxels.
+
+    Output row p reads input row q at offset d when voxel q = voxel p + d.
+
+    Args:
+        keys: ``(V,)`` int64, strictly ascending, from :func:`voxel_keys` of the same grid.
+        spatial_shape: exclusive upper bounds of x, y and z.
+    """
+    num_voxels = keys.shape[0]
+    if _native(keys):
+        return _submanifold_native(keys, spatial_shape)
+    _, stride_x, stride_y = key_strides(spatial_shape)
+    here = torch.arange(num_voxels, device=keys.device)
+    lists = {(0, 0, 1): _matches(keys, keys + 1, here + 1)}
+    for dx, dy in _COLUMNS:
+        target = keys + (dx * stride_x + dy * stride_y - 1)
+        there = torch.searchsorted(keys, target)
+        for dz in (-1, 0, 1):
+            found, hit = _lookup(keys, target, there)
+            lists[dx, dy, dz] = (found.nonzero().squeeze(1), there[found])
+            target, there = target + 1, there + hit
+    parts, start = [here.int()], num_voxels
+    in_start, out_start, count = (np.zeros(27, np.int64) for _ in range(3))
+    count[CENTRE] = num_voxels
+    for (dx, dy, dz), (out_rows, in_rows) in lists.items():
+        offset, length = (dx + 1) * 9 + (dy + 1) * 3 + dz + 1, out_rows.numel()
+        parts += [out_rows.int(), in_rows.int()]
+        count[offset] = count[26 - offset] = length
+        out_start[offset] = in_start[26 - offset] = start
+        in_start[offset] = out_start[26 - offset] = start + length
+        start += 2 * length
+    return PairTable(torch.cat(parts), in_start, out_start, count, num_voxels, num_voxels, CENTRE)
+
+
+class Coarsened(NamedTuple):
+    """A grid at half the resolution.
+
+    Attributes:
+        coors: ``(V', 4)`` int32, ascending.
+        keys: ``(V',)`` int64, ascending.
+        table: pairs of the kernel-2 stride-2 convolution, child rows to parent rows, offset
+            index (x % 2) * 4 + (y % 2) * 2 + (z % 2).
+    """
+
+    coors: Tensor
+    keys: Tensor
+    table: PairTable
+
+
+def strided_pairs(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
+    """Parents and pairs of a convolution with kernel 2 and stride 2.
+
+    Args:
+        coors: ``(V, 4)`` int32 sorted by (batch, x, y, z).
+        spatial_shape: even exclusive upper bounds of x, y and z (odd ones would lose voxels).
+    """
+    if any(extent % 2 for extent in spatial_shape):
+        raise ValueError(f'spatial shape {tuple(spatial_shape)} is odd: round every axis up to a '
+                         'multiple of 2 before a stride, border voxels would have no parent')
+    num_voxels = coors.shape[0]
+    if _native(coors):
+        return _strided_native(coors.contiguous(), spatial_shape)
+    parents = coors.clone()
+    parents[:, 1:] >>= 1
+    keys, order = _argsort(voxel_keys(parents, [extent // 2 for extent in spatial_shape]))
+    first = torch.ones_like(keys, dtype=torch.bool)
+    first[1:] = keys[1:] != keys[:-1]
+    parent_row = torch.empty_like(order)
+    parent_row[order] = torch.cumsum(first, 0) - 1
+    corner = ((coors[:, 1] & 1) << 2) | ((coors[:, 2] & 1) << 1) | (coors[:, 3] & 1)
+    _, child_row = torch.sort(corner, stable=True)
+    count = torch.bincount(corner, minlength=8).cpu().numpy()
+    in_start = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int64)
+    rows = torch.cat([child_row, parent_row[child_row]]).int()
+    table = PairTable(rows, in_start, in_start + num_voxels, count, num_voxels,
+                      int(first.sum()))
+    return Coarsened(parents[order[first]], keys[first], table)
+
+
+def _argsort(keys: Tensor) -> tuple[Tensor, Tensor]:
+    if keys.device.type == 'cpu':
+        order = torch.from_numpy(np.argsort(keys.numpy(), kind='stable'))
+        return keys[order], order
+    return torch.sort(keys, stable=True)
+
+
+def _lookup(keys: Tensor, target: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    inside = there < keys.shape[0]
+    found = inside & (keys[there.clamp(max=max(keys.shape[0] - 1, 0))] == target)
+    return found, found.long()
+
+
+def _matches(keys: Tensor, target: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    found, _ = _lookup(keys, target, there)
+    return found.nonzero().squeeze(1), there[found]
+
+
+@functools.lru_cache(None)
+def _kernels():
+
+    def load():
+        from . import neighbor_kernels as kernels
+        return kernels.find_neighbors, kernels.coarsen, kernels.find_bounds
+
+    return compile_kernels(load)
+
+
+def _native(tensor: Tensor) -> bool:
+    return tensor.device.type == 'cpu' and tensor.shape[0] > 0 and _kernels() is not None
+
+
+def _submanifold_native(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable:
+    num_voxels = keys.shape[0]
+    _, stride_x, stride_y = key_strides(spatial_shape)
+    shifts = np.array([0] + [dx * stride_x + dy * stride_y - 1 for dx, dy in _COLUMNS], np.int64)
+    # One list of all rows for the centre, then an output and an input list for each offset; a
+    # list's unused end is never touched and takes no memory.
+    rows = torch.empty(27 * num_voxels, dtype=torch.int32)
+    torch.arange(num_voxels, out=rows[:num_voxels])
+    found = np.zeros(13, np.int64)
+    run(_kernels()[0], [num_voxels, keys.data_ptr(), shifts.ctypes.data,
+                        rows.data_ptr() + 4 * num_voxels, found.ctypes.data], 5)
+    half = np.arange(13)
+    in_start, out_start, count = (np.zeros(27, np.int64) for _ in range(3))
+    for start, mirrored, place in ((out_start, in_start, 1), (in_start, out_start, 2)):
+        start[14:] = mirrored[12::-1] = (2 * half + place) * num_voxels
+    count[14:], count[CENTRE], count[12::-1] = found, num_voxels, found
+    return PairTable(rows, in_start, out_start, count, num_voxels, num_voxels, CENTRE)
+
+
+def _strided_native(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
+    num_voxels = coors.shape[0]
+    strides = key_strides([extent // 2 for extent in spatial_shape])
+    rows = torch.empty(16 * num_voxels, dtype=torch.int32)
+    count = np.zeros(8 + 1 + 16, np.int64)
+    child_keys, keys = torch.empty(2, num_voxels, dtype=torch.int64)
+    parents = torch.empty(num_voxels, 4, dtype=torch.int32)
+    run(_kernels()[1], [num_voxels, coors.data_ptr(), *strides, 1 + strides[1] + strides[2],
+                        rows.data_ptr(), count.ctypes.data, child_keys.data_ptr(),
+                        parents.data_ptr(), keys.data_ptr()], 1)
+    num_parents, start = int(count[8]), np.arange(8, dtype=np.int64) * num_voxels
+    table = PairTable(rows, start, start + 8 * num_voxels, count[:8].copy(), num_voxels,
+                      num_parents)
+    return Coarsened(parents[:num_parents].clone(), keys[:num_parents].clone(), table)
+
+
+def block_bounds(table: PairTable, block: int, blocks: int) -> np.ndarray:
+    """``(blocks + 1, K)`` int32: where each block of output rows begins in each offset's list."""
+    bounds = np.zeros((blocks + 1, len(table.count)), np.int32)
+    run(_kernels()[2], [len(table.count), table.rows.data_ptr(), table.out_start.ctypes.data,
+                        table.count.ctypes.data, block, blocks, bounds.ctypes.data],
+        len(table.count))
+    return bounds

@@ -1,0 +1,95 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Scenes of a data set and what methods found in them, from checkpoints or from files."""
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmdet3d.datasets import Seg3DDataset
+from mmengine.config import Config
+
+from insseg3d.apis.model import predict_points
+from insseg3d.evaluation.exchange import LabelSet, Source, read_predictions
+from insseg3d.evaluation.functional import paint_masks
+from insseg3d.visualization import InstanceMap, Scene
+
+from .figure import MethodResult
+
+
+class StoredScene(NamedTuple):
+    """A scene with its ground truth.
+
+    Attributes:
+        scene: to be shown.
+        points: ``(P, 6)`` float32 as stored, for a model.
+    """
+
+    scene: Scene
+    points: np.ndarray
+
+
+def read_scene(dataset: Seg3DDataset, name: str) -> StoredScene:
+    """Read a scene of a data set.
+
+    Args:
+        dataset: a test set.
+        name: of the scene: that of its file without ending.
+
+    Raises:
+        ValueError: no such scene; names some.
+    """
+    names = [Path(dataset.get_data_info(number)['lidar_points']['lidar_path']).stem
+             for number in range(len(dataset))]
+    if name not in names:
+        raise ValueError(
+            f'{name}: no scene of {dataset.ann_file}; expected one of its {len(names)}: '
+            f'{", ".join(names[:5])}, …')
+    sample = dataset[names.index(name)]['data_samples']
+    points = np.fromfile(sample.lidar_path, np.float32).reshape(-1, sample.num_pts_feats)
+    truth = sample.get('eval_ann_info')
+    if truth:
+        truth = InstanceMap.from_annotation(
+            truth['pts_instance_mask'], truth['pts_semantic_mask'],
+            num_classes=len(dataset.metainfo['classes']))
+    return StoredScene(Scene.of(name, points[:, :6], truth=truth or None), points[:, :6])
+
+
+def result_of_model(
+        name: str, model: torch.nn.Module, config: Config, points: np.ndarray) -> MethodResult:
+    """Let a model segment a scene.
+
+    Args:
+        name: caption.
+        model: as of ``load_model``, as is ``config``.
+        points: ``(P, 6)``.
+    """
+    found = predict_points(model, config, points).pred_pts_seg
+    semantic = found.get('pts_semantic_mask')
+    return MethodResult(
+        name,
+        InstanceMap.of(found.pts_instance_mask, found.instance_labels, found.instance_scores),
+        None if semantic is None else torch.as_tensor(semantic).cpu().numpy().astype(np.int64))
+
+
+def result_of_files(
+        name: str, source: Source, scene: str, label_set: LabelSet, *, num_points: int,
+        score_thr: float) -> MethodResult:
+    """Read a method's prediction of a scene; the best of overlapping masks has the points.
+
+    Args:
+        name: caption.
+        source: folder or archive in a format of ``tools/evaluate.py``.
+        scene: its name.
+        label_set: ids of the classes.
+        num_points: of the scene.
+        score_thr: masks of a lower score are left out.
+
+    Raises:
+        ExchangeError: naming file and line of what cannot be used.
+    """
+    masks, labels, scores = read_predictions(source, scene, label_set, num_points)
+    sure = scores >= score_thr
+    masks, labels, scores = masks[sure], labels[sure], scores[sure]
+    parts = paint_masks(masks, scores, min_points=1)
+    return MethodResult(
+        name, InstanceMap(parts.owner, labels[parts.index], scores[parts.index]))

@@ -1,0 +1,116 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Where the time goes from a scan's file to the files of its objects."""
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from plyfile import PlyData, PlyElement
+
+from insseg3d.apis import files
+from insseg3d.apis import inferencer as calls
+from insseg3d.apis.inferencer import InstanceSeg3DInferencer
+
+from .measure import forget_peak_memory, peak_memory_mb
+
+# Stage → module and name of the function that does it.
+_FUNCTIONS = {
+    'read': (calls, 'read_scan'),
+    'look': (calls, 'look_at'),
+    'labelled.ply': (files, 'write_instance_ply'),
+    'masks.npz': (files, 'write_masks'),
+    'view.html': (files, 'write_scene_page'),
+    'thumbnail: draw': (files, 'render_views'),
+    'thumbnail: save': (files, 'save_png'),
+}
+_METHODS = {'voxelise': 'pipeline', 'model': 'forward', 'objects': 'postprocess'}
+STAGES = ('read', 'look', 'voxelise', 'model', 'objects', 'labelled.ply', 'masks.npz', 'view.html',
+          'thumbnail: draw', 'thumbnail: save', 'rest')
+
+
+def write_ply(path: Path, points: np.ndarray) -> None:
+    """Write a scan without labels, as scanners' programs do: binary, floats and bytes.
+
+    Args:
+        path: the file.
+        points: ``(P, 6)`` x y z in metres, r g b in 0..255.
+    """
+    names = ('x', 'y', 'z', 'red', 'green', 'blue')
+    vertex = np.empty(len(points), dtype=list(zip(names, ['f4'] * 3 + ['u1'] * 3)))
+    for column, name in enumerate(names):
+        vertex[name] = points[:, column]
+    PlyData([PlyElement.describe(vertex, 'vertex')], byte_order='<').write(str(path))
+
+
+def time_inference(
+        inferencer: InstanceSeg3DInferencer, scan: Path, folder: Path, *,
+        repeat: int) -> dict[str, Any]:
+    """Find the objects of a scan and write all files, several times over.
+
+    Args:
+        inferencer: already loaded.
+        scan: the file.
+        folder: of the results.
+        repeat: how often, after a first time, which also loads and compiles what is needed once.
+
+    Returns:
+        ``points``, ``objects``; ``first_seconds``; ``seconds`` of each of ``STAGES`` and of the
+        ``whole``, medians; ``peak_memory_mb``, of the process on a CPU, of tensors on a GPU.
+    """
+    device = next(inferencer.model.parameters()).device
+    forget_peak_memory(device)
+    runs = [_timed_run(inferencer, scan, folder, device) for _ in range(1 + repeat)]
+    result = runs[0][1]
+    rows = [seconds for seconds, _ in runs[1:] or runs]
+    return dict(
+        points=len(result.coords), objects=len(result), first_seconds=runs[0][0]['whole'],
+        seconds={name: float(np.median([row[name] for row in rows])) for name in rows[0]},
+        peak_memory_mb=peak_memory_mb(device))
+
+
+def _timed_run(inferencer, scan, folder, device):
+    """Seconds of a run, and its result."""
+    seconds = dict.fromkeys(STAGES, 0.0)
+    start = time.perf_counter()
+    with _watched(inferencer, seconds, device):
+        result = inferencer(scan)
+        files.write_files(folder, result, {})
+    whole = time.perf_counter() - start
+    seconds['rest'] = whole - sum(seconds.values())
+    return {**seconds, 'whole': whole}, result
+
+
+@contextlib.contextmanager
+def _watched(
+        inferencer: InstanceSeg3DInferencer, seconds: dict[str, float],
+        device: torch.device) -> Iterator[None]:
+    """Let the functions of all stages add their time to ``seconds``."""
+    places: Mapping[str, tuple[Any, str]] = {
+        **_FUNCTIONS, **{stage: (inferencer, name) for stage, name in _METHODS.items()}}
+    with contextlib.ExitStack() as stack:
+        for stage, (owner, name) in places.items():
+            original, own = getattr(owner, name), name in vars(owner)
+            setattr(owner, name, _timed(original, seconds, stage, device))
+            if own:
+                stack.callback(setattr, owner, name, original)
+            else:  # a method of the class, which the attribute hid
+                stack.callback(delattr, owner, name)
+        yield
+
+
+def _timed(
+        function: Callable, seconds: dict[str, float], stage: str,
+        device: torch.device) -> Callable:
+    def timed(*args, **kwargs):
+        start = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            if device.type == 'cuda':
+                torch.cuda.synchronize(device)
+            seconds[stage] += time.perf_counter() - start
+
+    return timed

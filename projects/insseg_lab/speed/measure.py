@@ -1,0 +1,198 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Seconds, memory and operations of a model's predictions, over scans and over their size."""
+import functools
+import resource
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+from made_rooms import KINDS, make_points
+
+from .operations import count_operations
+from .stages import StageTimer
+
+ROOM = 150_000
+"""Points of the made room that the scenes of a scaling curve are cut from."""
+
+
+def find_scans(folder: str | Path) -> list[Path]:
+    """The scans of a folder: its ``.bin`` files, or those in its folder ``points``.
+
+    Raises:
+        FileNotFoundError: If there are none.
+    """
+    folder = Path(folder)
+    for place in (folder, folder / 'points'):
+        scans = sorted(place.glob('*.bin'))
+        if scans:
+            return scans
+    raise FileNotFoundError(
+        f'{folder}: no scans; expected .bin files (float32 x y z r g b) in it or in its folder '
+        'points, as the prepare tools write them.')
+
+
+def scene_of_rooms(
+        num_points: int, *, seed: int = 0,
+        kinds: frozenset[str] = frozenset(KINDS)) -> np.ndarray:
+    """Points of a scene of any size at the density of a single scan.
+
+    Copies of a made room stand in a row; the scene is what a plane across the row cuts off. So
+    size is all that differs between the scenes of a scaling curve.
+
+    Args:
+        num_points: how many.
+        seed: which made room.
+        kinds: kinds of objects in it.
+
+    Returns:
+        ``(num_points, 6)`` float32: x, y, z in metres, r, g, b from 0 to 255.
+    """
+    room = _room(seed, kinds)
+    extent = np.ptp(room[:, 0]) + 0.1
+    copies = -(-num_points // ROOM)
+    points = np.tile(room, (copies, 1))
+    points[:, 0] += np.arange(copies).repeat(ROOM) * extent
+    return points[:num_points]
+
+
+@functools.lru_cache(1)
+def _room(seed: int, kinds: frozenset[str]) -> np.ndarray:
+    room = make_points(seed=seed, num_points=ROOM, kinds=kinds)
+    return room[np.argsort(room[:, 0], kind='stable')]
+
+
+def time_scans(
+        timer: StageTimer, scans: Sequence[Path], *, repeat: int,
+        warm_up: int) -> list[dict[str, float]]:
+    """Time scans one after the other, ``repeat`` times over.
+
+    Args:
+        timer: Of the model.
+        scans: Their files.
+        repeat: How often each scan is timed.
+        warm_up: Predictions before, which are not kept.
+
+    Returns:
+        As of ``StageTimer``, one entry a prediction.
+    """
+    for number in range(warm_up):
+        timer(scans[number % len(scans)])
+    return [timer(scan) for _ in range(repeat) for scan in scans]
+
+
+def summarize(rows: Sequence[dict[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Medians and interquartile ranges, in milliseconds, of seconds by stage."""
+    table = {stage: 1000 * np.array([row[stage] for row in rows]) for stage in rows[0]}
+    quarters = {stage: np.percentile(values, (25, 50, 75)) for stage, values in table.items()}
+    return ({stage: float(middle) for stage, (_, middle, _) in quarters.items()},
+            {stage: float(high - low) for stage, (low, _, high) in quarters.items()})
+
+
+def scaling_curve(
+        timer: StageTimer, sizes: Sequence[int], *, repeat: int, seed: int = 0,
+        kinds: frozenset[str] = frozenset(KINDS)) -> list[tuple[int, float]]:
+    """Milliseconds of ``total`` for scenes of several sizes.
+
+    Args:
+        timer: Of the model.
+        sizes: Points of each scene.
+        repeat: Timed predictions of each size, after one that is not; their median counts.
+        seed: Which made room.
+        kinds: Kinds of objects in it.
+    """
+    curve = []
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            path = Path(folder) / f'{size}.bin'
+            scene_of_rooms(size, seed=seed, kinds=kinds).tofile(path)
+            rows = time_scans(timer, [path], repeat=repeat, warm_up=1)
+            curve.append((int(size), summarize(rows)[0]['total']))
+    return curve
+
+
+def fitted_exponent(curve: Sequence[tuple[int, float]]) -> float | None:
+    """The exponent e of time ~ points^e, by least squares of the logarithms; None below two."""
+    if len({size for size, _ in curve}) < 2:
+        return None
+    sizes, times = np.log(np.array(curve, dtype=np.float64)).T
+    return float(np.polyfit(sizes, times, 1)[0])
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Let the peak begin anew, where the system can: on a GPU, and under Linux."""
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path('/proc/self/clear_refs').write_text('5')
+    except OSError:
+        pass  # then the peak is that of the process so far
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Megabytes at most: of tensors on a GPU, of the whole process on a CPU."""
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        lines = Path('/proc/self/status').read_text().splitlines()
+        (peak,) = [line.split()[1] for line in lines if line.startswith('VmHWM')]
+    except (OSError, ValueError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) * 1024 / 1e6
+
+
+def measure(
+        model: torch.nn.Module, config: Config, scans: Sequence[Path], *, repeat: int = 5,
+        warm_up: int = 2, amp: bool = False, sizes: Sequence[int] = (),
+        seed: int = 0, kinds: frozenset[str] = frozenset(KINDS)) -> tuple[dict, dict]:
+    """All figures of one model.
+
+    Args:
+        model: As of ``load_model``.
+        config: Its config.
+        scans: Files of float32 x y z r g b.
+        repeat: Timed predictions of each scan.
+        warm_up: Predictions before them.
+        amp: Whether the model runs under autocast.
+        sizes: Points of the scenes of the scaling curve; none: no curve.
+        seed: Which made room the curve is measured on.
+        kinds: Kinds of objects in it.
+
+    Returns:
+        ``scans`` (how many), ``points`` and ``voxels`` (medians), ``stages_ms``, ``peak_memory_mb``
+        without the curve, ``parameters``, ``exponent``; and what stands beside them:
+        ``spread_ms`` (interquartile range), ``operations`` of the first scan by kind and
+        ``scaling``, pairs of points and milliseconds.
+    """
+    timer = StageTimer(model, config, amp=amp)
+    forget_peak_memory(timer.device)
+    rows = time_scans(timer, scans, repeat=repeat, warm_up=warm_up)
+    memory = peak_memory_mb(timer.device)
+    stages, spread = summarize(rows)
+    packed = [timer.pack(scan)['data_samples'][0].voxels for scan in scans]
+    curve = scaling_curve(timer, sizes, repeat=min(repeat, 3), seed=seed, kinds=kinds)
+    try:
+        operations = operations_of(timer, scans[0])
+    except ValueError:
+        operations = None  # sparse layers of another library
+    return dict(
+        scans=len(scans),
+        points=int(np.median([len(voxels.point2voxel) for voxels in packed])),
+        voxels=int(np.median([len(voxels.coors) for voxels in packed])),
+        stages_ms=stages,
+        peak_memory_mb=memory,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        exponent=fitted_exponent(curve),
+    ), dict(spread_ms=spread, operations=operations, scaling=curve)
+
+
+def operations_of(timer: StageTimer, scan: Path) -> dict[str, int]:
+    """Operations of one prediction, without reading and voxelising; as of count_operations."""
+    model = timer.model
+    data = model.data_preprocessor(timer.pack(scan), False)
+    return count_operations(
+        model, lambda: model.predict(data['inputs'], data['data_samples']))

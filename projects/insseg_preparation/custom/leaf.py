@@ -1,0 +1,121 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""What prepare_custom.py says about a prepared data set, and the config that it writes for it."""
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from insseg3d.datasets.info_files import read_info
+
+CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
+BASES = ('models/queryis-s.py', 'datasets/custom.py', 'schedules/adamw-poly_150k.py',
+         'default_runtime.py')
+QUERIES = 100  # of the model that the leaf inherits
+LEAF = """\
+# 3D-QueryIS-S on own scans with a short schedule; written by tools/prepare_custom.py.
+_base_ = [
+    {bases}
+]
+data = dict(data_root={root!r},
+            classes={classes!r})
+train_dataloader = dict(batch_size=4, num_workers=2, dataset={train})
+val_dataloader = dict(dataset={val})
+test_dataloader = val_dataloader
+model = dict(decode_head=dict(
+    num_classes={num_classes}, ranking=dict(min_points=30),
+    loss_cls=dict(class_weight=[1.0] * {num_classes} + [0.1]){decoder}))
+val_evaluator = dict(min_points=30)  # 100 on ScanNet; sparse scans have smaller objects
+test_evaluator = val_evaluator
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=500),
+    dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=20000)]
+train_cfg = dict(max_iters=20000, val_interval=2000)
+"""
+
+
+def read_infos(out: Path) -> dict[str, dict]:
+    """Split → content of its info file."""
+    paths = {split: out / f'custom_infos_{split}.pkl' for split in ('train', 'val', 'test')}
+    return {split: read_info(p.read_bytes(), str(p)) for split, p in paths.items() if p.is_file()}
+
+
+def describe(out: Path, classes: Sequence[str]) -> str:
+    """A table of scans and objects, and what to think about before training."""
+    infos = read_infos(out)
+    counts = {split: Counter(
+        classes[box['bbox_label_3d']] for scene in info['data_list'] for box in scene['instances'])
+        for split, info in infos.items()}
+    width = max(len('scans'), *map(len, classes))
+    lines = [' ' * width + ''.join(f'{split:>8}' for split in infos)]
+    lines += [f'{"scans":{width}}' + ''.join(f'{len(i["data_list"]):8}' for i in infos.values())]
+    lines += [f'{name:{width}}' + ''.join(f'{counts[split][name]:8}' for split in infos)
+              for name in classes]
+    for split in counts.keys() & {'train', 'val'}:
+        lines += [f'No {name} in {split}' for name in classes if not counts[split][name]]
+    most = most_objects(infos)
+    if most > QUERIES:
+        lines.append(f'A scan has {most} objects: a config needs more than {QUERIES} queries')
+    return '\n'.join(lines)
+
+
+def most_objects(infos: dict[str, dict]) -> int:
+    """Objects of the scan that has most."""
+    return max(len(s['instances']) for info in infos.values() for s in info['data_list'])
+
+
+def dataset(split: str, infos: dict[str, dict], voxel_size: float | None) -> str:
+    """A split's data set in the leaf: ``data``, with what has to differ from the base."""
+    parts = ['data']
+    if split not in infos:
+        parts.append("ann_file='custom_infos_train.pkl'")
+    without_color = infos['train']['metainfo']['without_color']
+    if without_color == len(infos['train']['data_list']):
+        drop = "dict(type='DropColor', prob=1.0), "
+    else:
+        drop = "dict(type='DropColor', prob=0.5), " if without_color and split == 'train' else ''
+    if drop or voxel_size:
+        base = f'_base_.{"train" if split == "train" else "test"}_pipeline'
+        voxels = f'{base}[-1]'
+        if voxel_size:
+            voxels = f"dict(type='AddVoxelTables', voxel_size={voxel_size:g})"
+        # Colours go last of all, before packing and voxels.
+        parts.append(f'pipeline=[\n    *{base}[:-2], {drop}{base}[-2],\n    {voxels}]')
+    return f'dict({", ".join(parts)})' if len(parts) > 1 else 'data'
+
+
+def write_leaf(path: Path, out: Path, *, voxel_size: float | None = None) -> bool:
+    """Write a config that trains on prepared data, unless there is another one already.
+
+    Args:
+        path: the config.
+        out: folder of the prepared data.
+        voxel_size: metres; None: that of the base.
+
+    Returns:
+        Whether it is there now.
+
+    Raises:
+        ValueError: there are no scans of train.
+    """
+    infos = read_infos(out)
+    if 'train' not in infos:
+        raise ValueError(
+            f'{path} was not written: found scans of {", ".join(infos)} only; expected some of '
+            'train. Put labelled scans into --raw itself, or into its folder train')
+    classes = list(infos['train']['metainfo']['categories'])
+    folder = path.resolve().parent
+    configs = CONFIGS  # as it is seen from the leaf, if that lies in the same repository
+    if folder.is_relative_to(CONFIGS.parent):
+        configs = Path(os.path.relpath(CONFIGS, folder))
+    queries = -(-3 * most_objects(infos) // 100) * 50  # half as many again as objects, in fifties
+    decoder = f',\n    decoder=dict(queries=dict(num_queries={queries}))'
+    leaf = LEAF.format(
+        bases='\n    '.join(f'{str(configs / "_base_" / base)!r},' for base in BASES),
+        root=str(out.resolve()), classes=classes, num_classes=len(classes),
+        train=dataset('train', infos, voxel_size), val=dataset('val', infos, voxel_size),
+        decoder=decoder if most_objects(infos) > QUERIES else '')
+    if path.exists() and path.read_text() != leaf:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(leaf)
+    return True

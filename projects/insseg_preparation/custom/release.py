@@ -1,0 +1,273 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""A folder of people's own scans into the prepared format.
+
+Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a scan) and
+``custom_infos_{train,val,test}.pkl``. Can be stopped and started again at any time.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from insseg3d.datasets.info_files import read_info
+from insseg3d.scans.errors import RawDataError, visible
+from insseg3d.scans.folders import (
+    ARRAY_FOLDERS,
+    file_name,
+    files_of,
+    is_there,
+    scans_in,
+    stem_of,
+    why_out_of_reach,
+)
+from insseg3d.scans.points.tables import ENDINGS
+
+from ..conversion import (
+    Converted,
+    Report,
+    SceneOutcome,
+    convert_release,
+    convert_unless_done,
+    write_info_file,
+)
+from .classes import ClassList
+from .scan import CustomOptions, convert_scan
+
+SPLITS = ('train', 'val', 'test')
+
+
+def prepare_custom(
+    raw: Path,
+    out: Path,
+    classes: ClassList,
+    *,
+    val_share: float = 0.2,
+    options: CustomOptions | None = None,
+    leave_out: Sequence[Path] = (),
+    workers: int = 1,
+    on_start: Callable[[int], None] = lambda num_scenes: None,
+    on_scene: Callable[[SceneOutcome], None] = lambda outcome: None,
+    on_remark: Callable[[str], None] = lambda remark: None,
+) -> Report:
+    """Convert a folder of scans, or what of it is not converted yet.
+
+    Info files of an earlier run whose scans are in other splits now are removed, which
+    ``on_remark`` is told.
+
+    Args:
+        raw: folder of the scans, or with the folders ``train``, ``val`` and ``test`` of them, or
+            some of these; or with scans and the folder ``test``. Scans in ``test`` may do without
+            labels, others not.
+        out: folder of the prepared data.
+        classes: the class list.
+        val_share: of the scans outside such folders that go to val.
+        options: how to read the scans.
+        leave_out: files that are no scans, such as the class list.
+        workers: processes.
+        on_start: called with the number of scans.
+        on_scene: called after every scan.
+        on_remark: called before with what is unusual about the folder as a whole.
+
+    Returns:
+        The report. Scans that failed do not stop the others; one that cannot be reached, such as a
+        dead link, is a scan that failed, and so is a folder train, val or test.
+
+    Raises:
+        RawDataError: no scans, two of a name, a split without a single object, or ``out`` in
+            ``raw``.
+        OSError: the target cannot be written, or the disk is full. What was converted stays.
+    """
+    files = find_scans(raw, val_share=val_share, leave_out=leave_out, on_remark=on_remark)
+    if raw.resolve() in (out.resolve(), *out.resolve().parents):
+        raise RawDataError(
+            out, 'the target lies in the folder of the scans', 'another folder', 'Change --out'
+        )
+    _remove_stale_infos(out, files, on_remark)
+    return convert_release(
+        out,
+        {split: list(scans) for split, scans in files.items()},
+        partial(_prepare_scan, files, out, classes, options or CustomOptions()),
+        partial(_write_info, out, classes),
+        workers=workers,
+        on_start=on_start,
+        on_scene=on_scene,
+    )
+
+
+def _remove_stale_infos(
+    out: Path, files: dict[str, dict[str, Path]], on_remark: Callable[[str], None]
+) -> None:
+    """Remove info files of splits of an earlier run whose scans are in other splits now."""
+    now = {scene for scans in files.values() for scene in scans}
+    for split in set(SPLITS) - files.keys():
+        path = out / f'custom_infos_{split}.pkl'
+        if not path.is_file():
+            continue
+        scenes = {
+            Path(info['lidar_points']['lidar_path']).stem
+            for info in read_info(path.read_bytes(), str(path))['data_list']
+        }
+        if scenes & now:
+            path.unlink()
+            on_remark(f'{path}: removed; of an earlier run; its scans are not {split} now')
+
+
+def find_scans(
+    raw: Path,
+    *,
+    val_share: float = 0.2,
+    leave_out: Sequence[Path] = (),
+    on_remark: Callable[[str], None] = lambda remark: None,
+) -> dict[str, dict[str, Path]]:
+    """Split → name → file of the scans in a folder.
+
+    Without the folders train and val, the names decide: those whose SHA-256 is lowest go to val. A
+    scan that is added later changes little of it, and renaming aside nothing depends on chance.
+    Scans that cannot be reached count. A split's folder that cannot is its only scan.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        RawDataError: no scans, or two of a name.
+        ValueError: a share that is none.
+    """
+    if not raw.is_dir():
+        reason = why_out_of_reach(raw, absent='no such folder') or 'no folder'
+        raise FileNotFoundError(f'{raw}: {reason}; expected a folder of scans. Correct --raw')
+    if not 0 <= val_share < 1:
+        raise ValueError(f'--val-share {val_share:g}: expected at least 0 and less than 1')
+    skipped = {os.path.realpath(path) for path in leave_out}
+    folders = {split: raw / split for split in SPLITS if _is_folder(raw / split)}
+    found = {split: _split_folder(path, skipped, on_remark) for split, path in folders.items()}
+    loose = _scans_in(raw, skipped, on_remark)
+    if loose and folders.keys() & {'train', 'val'}:
+        on_remark(
+            f'{raw}: passed over {len(loose)} files beside the folders {", ".join(folders)}: '
+            f'{[path.name for path in loose[:5]]}; scans belong into train, val or test'
+        )
+        loose = []
+    found = {split: paths for split, paths in found.items() if paths}
+    if not found and not loose:
+        raise RawDataError(
+            raw, 'no scans', f'files that end in {", ".join(ENDINGS)}, or {ARRAY_FOLDERS}, in it '
+            'or in its folders train, val, test',
+            'Export the scans as .ply, e.g. with CloudCompare',
+        )  # fmt: skip
+    home: dict[str, Path] = {}
+    for path in (path for paths in (*found.values(), loose) for path in paths):
+        if home.setdefault(_name_of(path), path) != path:
+            raise RawDataError(
+                path, f'also {home[_name_of(path)]}', 'every scan once, by its name without ending',
+                'Rename or remove one of them',
+            )  # fmt: skip
+    found = {**_split(loose, val_share), **found}
+    return {split: {_name_of(path): path for path in paths} for split, paths in found.items()}
+
+
+def _name_of(scan: Path) -> str:
+    """Return the name of a scan in the prepared data."""
+    stem = stem_of(scan)
+    return file_name(stem, stem)
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder, or a dead link that may have been one."""
+    return is_there(path, stat.S_ISDIR) or (path.is_symlink() and not is_there(path, stat.S_ISREG))
+
+
+def _split_folder(
+    folder: Path, skipped: set[str], on_remark: Callable[[str], None]
+) -> list[Path]:
+    """The scans of a split's folder; the folder alone if it cannot be read, which fails later."""
+    try:
+        return _scans_in(folder, skipped, on_remark)
+    except OSError:
+        return [folder]
+
+
+def _scans_in(
+    folder: Path, skipped: set[str], on_remark: Callable[[str], None]
+) -> list[Path]:
+    """The scans that lie in a folder itself, by name, without the folders of splits."""
+    scans, others = scans_in(folder, ENDINGS, skipped)
+    if others:
+        names = [visible(path.name) for path in others[:5]]
+        on_remark(f'{folder}: passed over {len(others)} files that are no scans: {names}')
+    return [path for path in scans if not (path.name in SPLITS and path.parent == folder)]
+
+
+def _split(paths: list[Path], val_share: float) -> dict[str, list[Path]]:
+    """Into train and val; at least one in each, if there are two and val is wanted."""
+    num_val = 0
+    if val_share and len(paths) > 1:
+        num_val = min(max(round(val_share * len(paths)), 1), len(paths) - 1)
+    drawn = sorted(paths, key=_draw)[:num_val]
+    splits = {'train': [path for path in paths if path not in drawn], 'val': sorted(drawn)}
+    return {split: scans for split, scans in splits.items() if scans}
+
+
+def _draw(scan: Path) -> bytes:
+    """A number that depends on a scan's name only."""
+    return hashlib.sha256(os.fsencode(stem_of(scan))).digest()
+
+
+def _prepare_scan(
+    files: dict[str, dict[str, Path]],
+    out: Path,
+    classes: ClassList,
+    options: CustomOptions,
+    job: tuple[str, str],
+) -> SceneOutcome:
+    """Convert one scan unless it is done."""
+    split, scene = job
+    path = files[split][scene]
+    needs_labels = split != 'test'
+
+    def convert() -> Converted:
+        scan = convert_scan(path, classes, options, needs_labels=needs_labels)
+        file_name = f'{scene}.bin'
+        outputs = {f'points/{file_name}': scan.points}
+        info = {'lidar_points': {'num_pts_feats': 6, 'lidar_path': file_name}}
+        info['instances'] = scan.boxes
+        if scan.semantic is not None:
+            outputs[f'instance_mask/{file_name}'] = scan.instance
+            outputs[f'semantic_mask/{file_name}'] = scan.semantic
+            info['pts_semantic_mask_path'] = info['pts_instance_mask_path'] = file_name
+        return Converted(outputs, {'info': info, 'has_color': scan.has_color}, scan.notes)
+
+    settings = {
+        'classes': classes._asdict(),
+        'needs_labels': needs_labels,
+        **options._asdict(),
+        'names': options.names._asdict(),
+    }
+    return convert_unless_done(
+        out, scene, lambda: files_of(path), convert, settings=as_json(settings))
+
+
+def as_json(settings: dict) -> dict:
+    """Tuples as lists, as they are after reading JSON, or the settings would seem changed."""
+    return json.loads(json.dumps(settings))
+
+
+def _write_info(out: Path, classes: ClassList, split: str, records: list[dict]) -> Path:
+    """Write a split's info file."""
+    infos = [record['info'] for record in records]
+    if split == 'train' and not any(info['instances'] for info in infos):
+        raise RawDataError(
+            out, 'no object of any class in all scans of train', 'objects to learn from',
+            'Are the ids of the class list those of the scans? The remarks on each scan tell '
+            'which ids they have',
+        )  # fmt: skip
+    return write_info_file(
+        out / f'custom_infos_{split}.pkl',
+        {
+            'categories': {name: label for label, name in enumerate(classes.names)},
+            'dataset': 'custom',
+            'without_color': sum(not record['has_color'] for record in records),
+        },
+        infos,
+    )

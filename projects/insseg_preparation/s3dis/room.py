@@ -1,0 +1,93 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""One raw room of S3DIS into what mmdetection3d 1.4's converter writes for it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from insseg3d.datasets.s3dis import S3DISInstanceSegDataset
+from insseg3d.ops.color_range import GREY, is_one_color
+
+from .raw import class_name, find_annotations, read_annotation
+
+CLASSES = S3DISInstanceSegDataset.METAINFO['classes']
+BOX_CLASSES = ('table', 'chair', 'sofa', 'bookcase', 'board')
+"""The classes that have boxes in the info file, as mmdetection3d's detectors use them."""
+
+
+class ConvertedRoom(NamedTuple):
+    """What is written for a room.
+
+    Attributes:
+        points: ``(P, 6)`` float32, x, y, z, r, g, b; the lowest x, y and z are 0.
+        semantic: ``(P,)`` int64, 0..12.
+        instance: ``(P,)`` int64, number of the annotation's file from 1.
+        boxes: ``(bbox_3d, bbox_label_3d)`` of the objects of ``BOX_CLASSES``.
+        notes: what was unusual, each repaired byte too.
+    """
+
+    points: np.ndarray
+    semantic: np.ndarray
+    instance: np.ndarray
+    boxes: list[dict]
+    notes: list[str]
+
+
+def convert_room(folder: Path) -> ConvertedRoom:
+    """Read and convert one room: its annotations one after the other, sorted by name.
+
+    Args:
+        folder: of the room, with ``Annotations``.
+
+    Raises:
+        RawDataError: a file cannot be used.
+
+    Deviation: mmdetection3d takes the files in whatever order the file system lists them.
+    """
+    notes: list[str] = []
+    files = find_annotations(folder, notes)
+    names = [class_name(path) for path in files]
+    labels = [CLASSES.index(name) if name in CLASSES else len(CLASSES) - 1 for name in names]
+    notes += [
+        f'{path.name} counts as clutter'
+        for path, name in zip(files, names)
+        if name not in CLASSES
+    ]  # fmt: skip
+    coords, colors, sizes = [], [], []
+    for path in files:
+        annotation = read_annotation(path)
+        coords.append(annotation.coords)
+        colors.append(annotation.colors)
+        sizes.append(len(annotation.coords))
+        notes += [f'Annotations/{path.name}, {note}' for note in annotation.notes]
+    points = np.empty((sum(sizes), 6), dtype=np.float32)
+    low = np.min([part.min(axis=0) for part in coords], axis=0)
+    boxes, start = [], 0
+    for part, color, label in zip(coords, colors, labels):
+        rows = points[start : start + len(part)]
+        # In float64, as a coordinate in a large building has no digits to spare in float32.
+        rows[:, :3] = part - low
+        rows[:, 3:] = color
+        if CLASSES[label] in BOX_CLASSES:
+            boxes.append(_box(rows[:, :3], label))
+        start += len(part)
+    if is_one_color(points[:, 3:]):
+        notes.append(f'all points have the colour {points[0, 3:].tolist()}; stored as grey')
+        points[:, 3:] = GREY
+    return ConvertedRoom(
+        points,
+        np.repeat(np.array(labels, dtype=np.int64), sizes),
+        np.repeat(np.arange(1, len(files) + 1), sizes),
+        boxes,
+        notes,
+    )
+
+
+def _box(coords: np.ndarray, label: int) -> dict:
+    """Centre and size of the box parallel to the axes, computed in float32 as the stock one."""
+    low, high = coords.min(axis=0), coords.max(axis=0)
+    return {
+        'bbox_3d': [*((low + high) / 2).tolist(), *(high - low).tolist()],
+        'bbox_label_3d': BOX_CLASSES.index(CLASSES[label]),
+    }

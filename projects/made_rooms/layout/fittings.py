@@ -1,0 +1,79 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Columns, beams and boards: parts of a building that offices have and homes mostly lack."""
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..furniture import Furniture
+from ..shapes.materials import draw_material
+from ..shapes.surfaces import Surface, box, rectangle
+from .layout import Layout, Placed
+
+FITTINGS = ('column', 'beam', 'board')
+
+
+def build_in(layout: Layout, fittings: Sequence[str]) -> None:
+    """Build columns and beams into an empty room; furniture will stand around them."""
+    rng = layout.rng
+    if 'column' in fittings and rng.random() < 0.6:
+        for _ in range(int(rng.integers(1, 3))):
+            _add_column(layout)
+    if 'beam' in fittings and rng.random() < 0.6:
+        _add_beams(layout, int(rng.integers(1, 3)))
+
+
+def hang(layout: Layout, fittings: Sequence[str]) -> None:
+    """Hang boards where a furnished room has bare wall."""
+    rng = layout.rng
+    if 'board' in fittings and rng.random() < 0.75:
+        for wide in (rng.uniform(1.2, 2.4), rng.uniform(0.6, 1.2)):
+            if layout.at_wall(_board(rng, wide), None, gap=0.0, tries=32):
+                return
+
+
+def _block(layout: Layout, label: str, low: Sequence[float], high: Sequence[float],
+           surfaces: list[Surface]) -> None:
+    """Put a block between two corners into the room, unless something is there."""
+    corners = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]],
+                        [low[0], high[1]]])
+    if layout.is_free(corners, low[2], high[2]):
+        layout.placed.append(Placed(label, None, surfaces, [], 0.0, np.zeros(3), corners,
+                                    (low[2], high[2])))
+
+
+def _add_column(layout: Layout) -> None:
+    """A column in a corner, or in the open where the room is wide enough."""
+    rng, (width, depth, height) = layout.rng, layout.size
+    size = rng.uniform(0.22, 0.4, 2)
+    spare = np.array([width, depth]) - size
+    at = spare * rng.integers(0, 2, 2)
+    if spare.min() > 2.6 and rng.random() < 0.6:
+        at = rng.uniform(1.1, spare - 1.1)
+    low, high = (*at, 0.0), (*(at + size), height)
+    _block(layout, 'column', low, high,
+           box(low, high, draw_material(rng, 'wall', 'white', 'stone'), top=False))
+
+
+def _add_beams(layout: Layout, count: int) -> None:
+    """Beams under the ceiling, side by side, from wall to wall."""
+    rng, (width, depth, height) = layout.rng, layout.size
+    wide, drop = rng.uniform(0.18, 0.4), rng.uniform(0.15, 0.3)
+    material = draw_material(rng, 'wall', 'white', 'wood')
+    along_x = rng.random() < 0.5
+    for place in (np.arange(count) + rng.uniform(0.3, 0.7)) / count:
+        a = place * ((depth if along_x else width) - wide)
+        low = (0.0, a, height - drop) if along_x else (a, 0.0, height - drop)
+        high = (width, a + wide, height) if along_x else (a + wide, depth, height)
+        _block(layout, 'beam', low, high, box(low, high, material, bottom=True, top=False))
+
+
+def _board(rng: np.random.Generator, wide: float) -> Furniture:
+    """A white or black board with its frame and, below it, a ledge."""
+    low, high = rng.uniform(0.75, 0.95), rng.uniform(1.75, 2.0)
+    frame = draw_material(rng, 'metal', 'wood', 'white')
+    face = draw_material(rng, 'ceramic', 'ceramic', 'dark')
+    parts = box((-wide / 2, 0, low), (wide / 2, 0.02, high), frame, bottom=True)
+    parts.append(rectangle((wide / 2 - 0.03, 0.026, low + 0.03), (0.06 - wide, 0, 0),
+                           (0, 0, high - low - 0.06), face))
+    parts += box((-0.4 * wide, 0.026, low), (0.4 * wide, 0.08, low + 0.02), frame, bottom=True)
+    return Furniture('board', parts)

@@ -1,0 +1,164 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Whole data sets of made rooms, by several processes."""
+import dataclasses
+import multiprocessing
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..corridor import CorridorOptions, make_corridor
+from ..room import RoomOptions, make_room
+from .s3dis import RELEASES, write_angles, write_room
+from .s3dis_room import ROOM_NAMES, make_s3dis_room
+from .scannet import write_scene, write_tables
+
+SPLITS = ('train', 'val', 'test')
+# Types of rooms, as they take turns: seven, so that all of them come to each of six areas.
+_S3DIS_TURNS = ('Office', 'Living room / Lounge', 'Office', 'Bookstore / Library', 'Kitchen',
+                'Office', 'Bathroom')
+
+
+def plan_scenes(splits: dict[str, int]) -> dict[str, list[str]]:
+    """Names of the scenes of each split: no room is in two of them."""
+    names, first = {}, 0
+    for split in SPLITS:
+        count = splits.get(split, 0)
+        names[split] = [f'scene{first + k:04d}_00' for k in range(count)]
+        first += count
+    return names
+
+
+def synthesize_scannet(out: Path, splits: dict[str, int], *, seed: int,
+                       options: RoomOptions | CorridorOptions, workers: int = 1,
+                       overwrite: bool = False) -> dict[str, list[str]]:
+    """Write made rooms, or whole floors, as raw ScanNet v2 folders.
+
+    Args:
+        out: Root folder; receives ``scans``, ``scans_test``, the label table and the lists.
+        splits: Number of rooms for train, val and test; test rooms carry no labels.
+        seed: The same seed, splits and options give the same bytes, whatever ``workers`` is.
+        options: What rooms, or floors, are like.
+        workers: Processes.
+        overwrite: Whether to replace scenes that exist already.
+
+    Returns:
+        Names of the scenes of each split.
+
+    Raises:
+        FileExistsError: If a scene exists already and ``overwrite`` is False.
+        OSError: If the disk is full or ``out`` cannot be written; scenes that exist are whole.
+    """
+    names = plan_scenes(splits)
+    jobs = []
+    for split in SPLITS:
+        for name in names[split]:
+            jobs.append((len(jobs), out / ('scans_test' if split == 'test' else 'scans') / name))
+    work = partial(_one_scene, seed=seed, options=options)
+    _make_all(out, work, jobs, workers, overwrite)
+    write_tables(out, names)
+    return names
+
+
+def plan_rooms(count: int, programs: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Area, name and type of each room: areas in turn, offices more often than other rooms."""
+    wanted = [p for p in _S3DIS_TURNS if p in programs]
+    if not wanted:
+        raise ValueError(f'programs: found {programs}, expected some of {sorted(ROOM_NAMES)}')
+    rooms, so_far = [], Counter()
+    for index in range(count):
+        area, program = f'Area_{index % 6 + 1}', wanted[index % len(wanted)]
+        name = ROOM_NAMES[program]
+        so_far[area, name] += 1
+        rooms.append((area, f'{name}_{so_far[area, name]}', program))
+    return rooms
+
+
+def synthesize_s3dis(out: Path, rooms: int, *, seed: int, options: RoomOptions,
+                     release: str = 'aligned', faults: Sequence[str] = (), workers: int = 1,
+                     overwrite: bool = False) -> dict[str, list[str]]:
+    """Write made rooms as raw S3DIS folders, in six areas.
+
+    Args:
+        out: Root folder; receives ``Area_1`` … ``Area_6``.
+        rooms: Number of rooms, in the areas by turns.
+        seed: The same seed, rooms and options give the same bytes, whatever ``workers`` is.
+        options: What rooms are like.
+        release: 'v1.2' or 'aligned'.
+        faults: What to do wrong, among ``FAULTS``, each in one room, starting with the first.
+        workers: Processes.
+        overwrite: Whether to replace rooms that exist already.
+
+    Returns:
+        Names of the rooms of each area.
+
+    Raises:
+        ValueError: If no type of room remains, or the release is unknown.
+        FileExistsError: If a room exists already and ``overwrite`` is False.
+        OSError: If the disk is full or ``out`` cannot be written; rooms that exist are whole.
+    """
+    if release not in RELEASES:
+        raise ValueError(f'release: found {release!r}, expected one of {RELEASES}')
+    planned = plan_rooms(rooms, options.programs)
+    jobs = []
+    for index, (area, name, program) in enumerate(planned):
+        own = tuple(fault for k, fault in enumerate(faults) if k % rooms == index)
+        jobs.append((index, out / area / name, program, own))
+    work = partial(_one_room, seed=seed, options=options, release=release)
+    made = dict(_make_all(out, work, jobs, workers, overwrite))
+    names: dict[str, list[str]] = {}
+    for area, name, _ in planned:
+        names.setdefault(area, []).append(name)
+    for area in names if release == 'v1.2' else ():
+        write_angles(out / area, {name: made[out / area / name] for name in names[area]})
+    return names
+
+
+def _make_all(out: Path, work: Callable, jobs: list, workers: int, overwrite: bool) -> list:
+    """Do the jobs, whose second entries are the folders to write, with a progress bar."""
+    there = [job[1] for job in jobs if job[1].exists()]
+    if there and not overwrite:
+        raise FileExistsError(f'{there[0]}: exists already, as do {len(there) - 1} more of the '
+                              f'{len(jobs)} scenes to write; choose another folder or overwrite')
+    out.mkdir(parents=True, exist_ok=True)
+    return list(tqdm(_run(work, jobs, workers), total=len(jobs), desc='rooms', unit='room',
+                     smoothing=0.1, file=sys.stderr))
+
+
+def _one_room(job: tuple[int, Path, str, tuple[str, ...]], *, seed: int, options: RoomOptions,
+              release: str) -> tuple[Path, int]:
+    """Make and write the room of one index; return its folder and its angle."""
+    index, folder, program, faults = job
+    options = dataclasses.replace(options, programs=(program,))
+    room = make_s3dis_room((seed, index), options, aligned=release == 'aligned')
+    if folder.exists():
+        shutil.rmtree(folder)
+    write_room(room, folder, release=release, faults=faults)
+    return folder, room.angle
+
+
+def _one_scene(job: tuple[int, Path], *, seed: int,
+               options: RoomOptions | CorridorOptions) -> str:
+    """Make and write the room, or the floor, of one index."""
+    index, folder = job
+    make = make_corridor if isinstance(options, CorridorOptions) else make_room
+    room = make((seed, index), options)
+    if folder.exists():
+        shutil.rmtree(folder)
+    write_scene(room, folder, annotated=folder.parent.name != 'scans_test')
+    return folder.name
+
+
+def _run(work: Callable, jobs: list, workers: int) -> Iterator:
+    """Do the jobs, in this process or in several; a failure in one ends all."""
+    if workers <= 1 or len(jobs) <= 1:
+        yield from map(work, jobs)
+        return
+    # Forked processes share what is imported and compiled; elsewhere they start afresh.
+    method = 'fork' if sys.platform == 'linux' else 'spawn'
+    with multiprocessing.get_context(method).Pool(min(workers, len(jobs))) as pool:
+        yield from pool.imap_unordered(work, jobs)
