@@ -1,4 +1,4 @@
-# setup · demo · test · test-all · lint · bench · results. `make -n NAME` shows the commands.
+# setup · demo · test · test-all · lint · docs · bench · results. `make -n NAME` shows the commands.
 #   make setup PYTHON=python3.12                                    another interpreter
 #   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu    where torch comes from
 # On a machine with a GPU see requirements/cu118.txt.
@@ -16,8 +16,9 @@ LOCKS := requirements/cpu.txt requirements/torch-cpu.txt
 # The stamp bears the interpreter and the source of torch: another choice is another set-up.
 CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
 STAMP := $(VENV)/.set-up-$(CHOICE)
+DOCS_VENV := work_dirs/docs-venv
 
-.PHONY: setup demo test test-all lint bench results
+.PHONY: setup demo test test-all lint docs bench results
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -44,6 +45,16 @@ test-all: setup
 
 lint: setup
 	$(BIN)/python -m ruff check .
+
+# The site has an environment of its own, without torch. mkdocs.yml says where the pages go.
+docs: $(DOCS_VENV)/.set-up
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict
+
+$(DOCS_VENV)/.set-up: requirements/docs.txt requirements/cpu.txt
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 12), "Python 3.11 or 3.12 wanted for the docs, found " + sys.version'
+	$(PYTHON) -m venv --clear $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check install --only-binary :all: -r requirements/docs.txt
+	touch $@
 
 bench: setup
 	$(BIN)/python tools/benchmark.py speed configs/queryis/queryis-s_1xb10-150k_scannet.py \
