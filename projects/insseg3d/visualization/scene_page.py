@@ -20,8 +20,8 @@ from .scene import Scene
 
 _SCRIPTS = ('library.js', 'scene_data.js', 'lists.js', 'viewer.js', 'app.js')
 _LIBRARY = {
-    'three_core': 'three.core.js',
-    'three_module': 'three.module.js',
+    'three_core': 'three.core.min.js',
+    'three_module': 'three.module.min.js',
     'three_controls': 'OrbitControls.js',
 }
 
@@ -87,8 +87,8 @@ def write_scene_page(
         'css': _asset('page.css'),
         'data': text,
         'js': '\n'.join(_asset(name) for name in _SCRIPTS),
-        'three_licence': html.escape(_asset('three/LICENSE.txt')),
-        **{key: _compressed(f'three/{name}') for key, name in _LIBRARY.items()},
+        'three_licence': html.escape(_asset('vendor/three/LICENSE.txt')),
+        **{key: _compressed(f'vendor/three/{name}') for key, name in _LIBRARY.items()},
     }
     page = re.sub(r'\{\{(\w+)\}\}', lambda match: parts[match[1]], _asset('template.html'))
     path = Path(path)

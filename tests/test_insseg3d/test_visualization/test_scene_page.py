@@ -13,7 +13,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from insseg3d.visualization import InstanceMap, Scene, write_scene_page
-from insseg3d.visualization.page import three
+from insseg3d.visualization.page.vendor import three
 from insseg3d.visualization.page_data import quantise
 
 CLASSES = ('bed', 'chair', '</script><b>')
@@ -158,7 +158,7 @@ def test_the_library_is_carried_as_it_was_published(page):
         assert hashlib.sha256(file.read_bytes()).hexdigest() == digest, name
     write_scene_page(page, [room()], classes=CLASSES, title='')
     scripts = parse(page)[0].scripts
-    for key, name in (('three-core', 'three.core.js'), ('three-module', 'three.module.js'),
+    for key, name in (('three-core', 'three.core.min.js'), ('three-module', 'three.module.min.js'),
                       ('three-controls', 'OrbitControls.js')):
         carried = gzip.decompress(base64.b64decode(scripts[key]))
         assert hashlib.sha256(carried).hexdigest() == three.SHA256[name]

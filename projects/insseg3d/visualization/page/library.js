@@ -6,7 +6,7 @@ async function loadThree() {
   };
   const address = (code) => URL.createObjectURL(new Blob([code], { type: 'text/javascript' }));
   const core = address(await text('three-core'));
-  const main = address((await text('three-module')).replaceAll("'./three.core.js'", `'${core}'`));
+  const main = address((await text('three-module')).replaceAll('"./three.core.min.js"', `"${core}"`));
   const controls = address((await text('three-controls')).replace("from 'three'", `from '${main}'`));
   return { ...await import(main), ...await import(controls) };
 }
