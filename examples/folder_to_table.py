@@ -1,9 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """All objects of a folder of scans in one table; needs pandas.
 
-    python examples/folder_to_table.py scans/ objects.csv
-    python examples/folder_to_table.py scans/ objects.csv --weights published.pth
+python examples/folder_to_table.py scans/ objects.csv
+python examples/folder_to_table.py scans/ objects.csv --weights published.pth
 """
+
 import argparse
 
 import pandas as pd

@@ -1,9 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Arrays in, objects out, with a model that is loaded once: nothing is written.
 
-    python examples/robot_loop.py                                  # made rooms stand for the sensor
-    python examples/robot_loop.py --weights published.pth --frames 10
+python examples/robot_loop.py                                  # made rooms stand for the sensor
+python examples/robot_loop.py --weights published.pth --frames 10
 """
+
 import argparse
 import time
 
@@ -36,8 +37,10 @@ def main(argv=None):
         print(f'{len(result)} objects in {time.perf_counter() - start:.2f} s')
         distances = np.linalg.norm(result.centres()[:, :2], axis=1)  # from the robot, at 0 0
         for index in np.argsort(distances)[:3]:
-            print(f'  {result.names[index]} at {distances[index]:.1f} m, '
-                  f'score {result.scores[index]:.2f}, {len(result.points(index))} points')
+            print(
+                f'  {result.names[index]} at {distances[index]:.1f} m, '
+                f'score {result.scores[index]:.2f}, {len(result.points(index))} points'
+            )
 
 
 if __name__ == '__main__':

@@ -1,9 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Inside another program of mmdetection3d: a pool of threads, a model for each, its own structures.
 
-    python examples/threads_and_mmdet3d.py scan.ply more.ply
-    python examples/threads_and_mmdet3d.py scan.ply more.ply --weights published.pth --threads 2
+python examples/threads_and_mmdet3d.py scan.ply more.ply
+python examples/threads_and_mmdet3d.py scan.ply more.ply --weights published.pth --threads 2
 """
+
 import argparse
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,7 @@ def segment(scan, model, weights):
     if not hasattr(_OF_THREAD, 'inferencer'):  # a model holds state in a call: one per thread
         _OF_THREAD.inferencer = InstanceSeg3DInferencer(model, weights)
     result = _OF_THREAD.inferencer(scan)
-    sample = Det3DDataSample(metainfo=dict(
-        lidar_path=result.name, classes=result.classes))
+    sample = Det3DDataSample(metainfo=dict(lidar_path=result.name, classes=result.classes))
     sample.pred_instances_3d = result.to_instance_data()  # masks, labels_3d, scores_3d
     sample.pred_pts_seg = PointData(pts_instance_mask=result.instance)  # row i is the scan's row i
     return sample
@@ -40,8 +40,10 @@ def main(argv=None):
         samples = list(pool.map(lambda scan: segment(scan, model, args.weights), args.scans))
     for sample in samples:
         found = sample.pred_instances_3d
-        print(f'{sample.lidar_path}: {len(found)} objects, '
-              f'{sample.pred_pts_seg.pts_instance_mask.shape[0]} points')
+        print(
+            f'{sample.lidar_path}: {len(found)} objects, '
+            f'{sample.pred_pts_seg.pts_instance_mask.shape[0]} points'
+        )
     return samples
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What all tests share."""
+
 import insseg3d  # noqa: F401, I001  (first: its cures let mmdet3d import with mmcv-lite)
 
 import dataclasses
@@ -66,16 +67,18 @@ def tiny_data(tmp_path_factory):
     from insseg_preparation.s3dis.release import prepare_s3dis
     from insseg_preparation.scannet.release import prepare_scannet
     from made_rooms import S3DIS_OPTIONS, RoomOptions, synthesize_s3dis, synthesize_scannet
+
     root = tmp_path_factory.mktemp('data')
-    options = RoomOptions(spacing=0.09, area=(6.0, 8.0), objects=(3, 5), clutter=(0, 2),
-                          vertices=(0, 240_000))
+    options = RoomOptions(
+        spacing=0.09, area=(6.0, 8.0), objects=(3, 5), clutter=(0, 2), vertices=(0, 240_000)
+    )
     synthesize_scannet(root / 'raw', dict(train=4, val=1), seed=0, options=options)
     for name in ('scannet', 'scannet200'):
-        report = prepare_scannet(
-            root / 'raw', root / name, splits=('train', 'val'), label_set=name)
+        report = prepare_scannet(root / 'raw', root / name, splits=('train', 'val'), label_set=name)
         assert all(outcome.state == 'converted' for outcome in report.outcomes)
-    options = dataclasses.replace(S3DIS_OPTIONS, spacing=0.09, area=(6.0, 8.0), objects=(3, 5),
-                                  clutter=(0, 2), frames=60)
+    options = dataclasses.replace(
+        S3DIS_OPTIONS, spacing=0.09, area=(6.0, 8.0), objects=(3, 5), clutter=(0, 2), frames=60
+    )
     synthesize_s3dis(root / 'raw_s3dis', 6, seed=0, options=options)
     report = prepare_s3dis(root / 'raw_s3dis', root / 's3dis')
     assert all(outcome.state == 'converted' for outcome in report.outcomes)
@@ -108,11 +111,15 @@ def sure_weights(tmp_path_factory, own_points):
     would hold the whole scan. Here both differ from their kind as a trained model's do.
     """
     from insseg3d.apis import load_model, predict_points
+
     torch.manual_seed(0)
     model, config = load_model(ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py')
     head = model.decode_head
-    for layer, std in ((head.classifier, 1), (head.decoder.queries.embedding, 3),
-                       (head.mask_embedding[-1], 1)):
+    for layer, std in (
+        (head.classifier, 1),
+        (head.decoder.queries.embedding, 3),
+        (head.mask_embedding[-1], 1),
+    ):
         torch.nn.init.normal_(layer.weight, std=std)
     points = (own_points - (500, -20, 3, 0, 0, 0)).astype(np.float32)
     for layer in (head.point_projection, head.query_norm):
@@ -143,15 +150,21 @@ def own_points():
 @pytest.fixture
 def run_tool(tiny_data, tmp_path):
     """Runs one of tools/ as a user would, from another folder, on the tiny data and on the CPU."""
-    env = dict(os.environ, INSSEG3D_DATA=str(tiny_data), CUDA_VISIBLE_DEVICES='', PYTHONPATH='',
-               PYTHON=sys.executable)
+    env = dict(
+        os.environ,
+        INSSEG3D_DATA=str(tiny_data),
+        CUDA_VISIBLE_DEVICES='',
+        PYTHONPATH='',
+        PYTHON=sys.executable,
+    )
 
     def run(tool, *args, check=True, start=False):
         interpreter = ['bash'] if tool.endswith('.sh') else [sys.executable]
         command = [*interpreter, str(ROOT / 'tools' / tool), *map(str, args)]
         if start:
-            return subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL,
-                                    stderr=subprocess.STDOUT)
+            return subprocess.Popen(
+                command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+            )
         result = subprocess.run(command, env=env, cwd=tmp_path, text=True, capture_output=True)
         assert not check or result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
         return result
@@ -161,8 +174,7 @@ def run_tool(tiny_data, tmp_path):
 
 @pytest.fixture
 def here(tiny_data, tmp_path, monkeypatch, capsys):
-    """Runs a tool's ``main`` in this process, from the test's folder: seconds less than a new one.
-    """
+    """Runs a tool's ``main`` in this process, from the test's folder, which saves seconds."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('INSSEG3D_DATA', str(tiny_data))
     monkeypatch.syspath_prepend(ROOT / 'tools')

@@ -13,6 +13,7 @@ insseg3d/apis/scan_variants.py) and segmented without any hint. For each variant
   those that cannot be used at all,
 * wrong in silence: scenes that differ from the reference and would pass --strict. It should be 0.
 """
+
 import argparse
 import json
 import sys
@@ -35,7 +36,8 @@ COLUMNS = ('found', 'as_reference', 'refused_if_strict', 'wrong_in_silence')
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add('data', type=Path, help='prepared data set in the layout of ScanNet, made or real')
     add('--model', help='name or config (default: that inside the checkpoint)')
@@ -43,8 +45,13 @@ def parse_args(argv=None):
     add('--device', default='cpu')
     add('--split', default='val', help='of the data set (%(default)s)')
     add('--scenes', type=int, help='only the first so many')
-    add('--piece', type=float, default=1.0, metavar='SHARE',
-        help='of each scene only its first so much along x, as if no more was scanned')
+    add(
+        '--piece',
+        type=float,
+        default=1.0,
+        metavar='SHARE',
+        help='of each scene only its first so much along x, as if no more was scanned',
+    )
     add('--variants', nargs='+', choices=VARIANTS, default=list(VARIANTS), metavar='NAME')
     add('--json', help='also write the figures to this file')
     return parser.parse_args(argv)
@@ -55,8 +62,10 @@ def scenes_of(data, split):
     path = data / f'scannet_infos_{split}.pkl'
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file; expected what prepare_scannet.py writes')
-    return [Path(info['lidar_points']['lidar_path']).stem
-            for info in read_info(path.read_bytes(), str(path))['data_list']]
+    return [
+        Path(info['lidar_points']['lidar_path']).stem
+        for info in read_info(path.read_bytes(), str(path))['data_list']
+    ]
 
 
 def handed_in(inferencer, name, points, truth):
@@ -79,8 +88,9 @@ def rows_of(inferencer, data, scenes, wanted, piece):
         outcome = {name: handed_in(inferencer, name, points, truth) for name in names}
         for name, row in rows.items():
             (found, refused), same = outcome[name], outcome[VARIANTS[name].reference][0]
-            for column, value in zip(COLUMNS, (
-                    found, found == same, refused, found != same and not refused)):
+            for column, value in zip(
+                COLUMNS, (found, found == same, refused, found != same and not refused)
+            ):
                 row[column] += int(value)
     return rows, total
 
@@ -88,23 +98,45 @@ def rows_of(inferencer, data, scenes, wanted, piece):
 def main(argv=None):
     args = parse_args(argv)
     try:
-        scenes = scenes_of(args.data, args.split)[:args.scenes]
+        scenes = scenes_of(args.data, args.split)[: args.scenes]
         inferencer = InstanceSeg3DInferencer(args.model, args.weights, args.device)
     except (OSError, ValueError) as error:
         print(f'benchmark_scans.py: {error}', file=sys.stderr)
         return 1
     rows, total = rows_of(inferencer, args.data, scenes, args.variants, args.piece)
     print(f'{len(scenes)} scenes, {total} true objects of 100 points or more')
-    print(AsciiTable([
-        ['variant', *(name.replace('_', ' ') for name in COLUMNS)],
-        *([name, *row.values()] for name, row in rows.items())]).table)
+    print(
+        AsciiTable(
+            [
+                ['variant', *(name.replace('_', ' ') for name in COLUMNS)],
+                *([name, *row.values()] for name, row in rows.items()),
+            ]
+        ).table
+    )
     if args.json:
-        Path(args.json).write_text(json.dumps(dict(
-            command=command_line(['python', 'tools/benchmark_scans.py',
-                                  *(sys.argv[1:] if argv is None else argv)], ROOT),
-            weights=shown(Path(inferencer.weights).resolve()), machine=machine(args.device),
-            commit=commit(), versions=versions(), scenes=len(scenes), objects=total,
-            rows=rows), indent=2) + '\n')
+        Path(args.json).write_text(
+            json.dumps(
+                dict(
+                    command=command_line(
+                        [
+                            'python',
+                            'tools/benchmark_scans.py',
+                            *(sys.argv[1:] if argv is None else argv),
+                        ],
+                        ROOT,
+                    ),
+                    weights=shown(Path(inferencer.weights).resolve()),
+                    machine=machine(args.device),
+                    commit=commit(),
+                    versions=versions(),
+                    scenes=len(scenes),
+                    objects=total,
+                    rows=rows,
+                ),
+                indent=2,
+            )
+            + '\n'
+        )
     return 0
 
 

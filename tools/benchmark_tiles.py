@@ -21,6 +21,7 @@ model's objects in tiles against those in one piece.
 
 Peak memory and seconds are those of the way from the file to all files of its objects.
 """
+
 import argparse
 import json
 import sys
@@ -49,7 +50,8 @@ from insseg_lab.tile_agreement import (
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add('data', type=Path, help='prepared data set in the layout of ScanNet, made or real')
     add('--model', help='name or config (default: that inside the checkpoint)')
@@ -72,10 +74,16 @@ def from_file_to_files(inferencer, path):
     with tempfile.TemporaryDirectory() as folder:
         result = inferencer(path)
         write_files(Path(folder), result, {})
-    row = dict(points=len(result.coords), objects=len(result),
-               seconds=time.perf_counter() - start, peak_memory_gb=peak_memory_mb(device) / 1000)
-    print(f"{path.name}: {row['points']:,} points, {row['objects']} objects, "
-          f"{row['seconds']:.0f} s, peak memory {row['peak_memory_gb']:.2f} GB")
+    row = dict(
+        points=len(result.coords),
+        objects=len(result),
+        seconds=time.perf_counter() - start,
+        peak_memory_gb=peak_memory_mb(device) / 1000,
+    )
+    print(
+        f'{path.name}: {row["points"]:,} points, {row["objects"]} objects, '
+        f'{row["seconds"]:.0f} s, peak memory {row["peak_memory_gb"]:.2f} GB'
+    )
     return row
 
 
@@ -102,20 +110,27 @@ def main(argv=None):
     args = parse_args(argv)
     tiling = Tiling(args.tile, args.overlap)
     try:
-        inferencer = InstanceSeg3DInferencer(
-            args.model, args.weights, args.device, tiling=tiling)
-        paths = sorted((args.data / 'points').glob('*.bin'))[:args.scenes]
+        inferencer = InstanceSeg3DInferencer(args.model, args.weights, args.device, tiling=tiling)
+        paths = sorted((args.data / 'points').glob('*.bin'))[: args.scenes]
         if not paths:
             raise FileNotFoundError(
-                f'{args.data / "points"}: no .bin files; expected what prepare_scannet.py writes')
+                f'{args.data / "points"}: no .bin files; expected what prepare_scannet.py writes'
+            )
     except (OSError, ValueError) as error:
         print(f'benchmark_tiles.py: {error}', file=sys.stderr)
         return 1
     report = dict(
-        command=command_line(['python', 'tools/benchmark_tiles.py',
-                              *(sys.argv[1:] if argv is None else argv)], ROOT),
-        weights=shown(Path(inferencer.weights).resolve()), tile=args.tile, overlap=args.overlap,
-        machine=machine(args.device), commit=commit(), versions=versions(), scenes=[])
+        command=command_line(
+            ['python', 'tools/benchmark_tiles.py', *(sys.argv[1:] if argv is None else argv)], ROOT
+        ),
+        weights=shown(Path(inferencer.weights).resolve()),
+        tile=args.tile,
+        overlap=args.overlap,
+        machine=machine(args.device),
+        commit=commit(),
+        versions=versions(),
+        scenes=[],
+    )
     wholes = []
     for path in paths:
         row = {} if args.whole else from_file_to_files(inferencer, path)
@@ -125,8 +140,10 @@ def main(argv=None):
                 wholes.append(compare_with_whole(inferencer, points, truth, tiling))
             else:
                 row.update(compare_tilings(inferencer, points, truth, tiling))
-                print(f"{row['tiles']} tiles; {row['true_objects']} true objects of 100 points or "
-                      f"more; {row['objects_across']} of the found ones across seams")
+                print(
+                    f'{row["tiles"]} tiles; {row["true_objects"]} true objects of 100 points or '
+                    f'more; {row["objects_across"]} of the found ones across seams'
+                )
                 print_rows(row['rows'])
         report['scenes'].append(row)
     if wholes:

@@ -10,6 +10,7 @@ would. Writes into --out: distributions.png and
 class_statistics.json (points and radius of an object of each class, from the first split, and
 the tables that configs of grouping methods hold).
 """
+
 import argparse
 import json
 import os
@@ -42,7 +43,8 @@ SPLITS = ('train', 'val', 'test')
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', type=Path)
     parser.add_argument('--splits', nargs='+', choices=SPLITS, default=SPLITS)
     parser.add_argument('--scenes', type=int, help='look at so many of each split (default: all)')
@@ -77,7 +79,8 @@ def expectations(config: Config, data: ConfigDict, dataset, split: str) -> Expec
         num_queries=max(queries) if queries else None,
         voxel_size=voxels[-1] if voxels else None,
         is_training=split == 'train',
-        drops_color='DropColor' in values_of(data, 'type'))
+        drops_color='DropColor' in values_of(data, 'type'),
+    )
 
 
 def model_findings(config: Config) -> list[Finding]:
@@ -87,9 +90,14 @@ def model_findings(config: Config) -> list[Finding]:
             MODELS.build(config.model)
     except Exception as error:  # whatever a part of anybody's raises
         reason = ' '.join(str(error).split()) or type(error).__name__
-        return [Finding(
-            'error', 'model', f'it cannot be built: {reason}',
-            'The "tables" of class_statistics.json have an entry for each class of these data')]
+        return [
+            Finding(
+                'error',
+                'model',
+                f'it cannot be built: {reason}',
+                'The "tables" of class_statistics.json have an entry for each class of these data',
+            )
+        ]
     return []
 
 
@@ -110,9 +118,14 @@ def main(argv=None) -> int:
             dataset = DATASETS.build(data)
         except (OSError, ValueError, KeyError) as error:
             print(f'{split}: the data set cannot be built: {error}', file=sys.stderr)
-            findings.append(Finding(
-                'error', split, f'the data set cannot be built: {error}',
-                'Nothing of this split was looked at; run this again when it is mended'))
+            findings.append(
+                Finding(
+                    'error',
+                    split,
+                    f'the data set cannot be built: {error}',
+                    'Nothing of this split was looked at; run this again when it is mended',
+                )
+            )
             continue
         expected = expectations(config, data, dataset, split)
         scenes = gather_facts(dataset, workers=args.workers, limit=args.scenes)
@@ -128,9 +141,17 @@ def main(argv=None) -> int:
     print(findings_text(findings))
     save_distributions(out / 'distributions.png', facts, expected)
     first = next(iter(statistics))
-    (out / 'class_statistics.json').write_text(json.dumps(
-        {'split': first, 'scenes': len(facts[first]), 'classes': statistics[first],
-         'tables': class_tables(statistics[first])}, indent=2))
+    (out / 'class_statistics.json').write_text(
+        json.dumps(
+            {
+                'split': first,
+                'scenes': len(facts[first]),
+                'classes': statistics[first],
+                'tables': class_tables(statistics[first]),
+            },
+            indent=2,
+        )
+    )
     print(f'Written: {out / "distributions.png"}, {out / "class_statistics.json"}')
     return 1 if any(finding.level == 'error' for finding in findings) else 0
 

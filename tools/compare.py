@@ -6,6 +6,7 @@
 A run is the file of its results (see report.py), or a folder of such files, one a seed: then mean
 and standard deviation over the seeds are shown.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -26,7 +27,8 @@ def read(path):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('runs', type=Path, nargs=2, metavar='RUN')
     parser.add_argument('--resamples', type=int, default=1000)
     parser.add_argument('--seed', type=int, default=0, help='of the resampling')
@@ -40,9 +42,11 @@ def main(argv=None):
     titles = tuple(path.stem for path in args.runs)
     for name in ('AP', 'AP50', 'AP25'):
         print(comparison_table(comparison, name, titles))
-    print(f'{len(a)} and {len(b)} seeds, {len(a[0].scenes)} scenes, {args.resamples} resamples. '
-          '*: the interval leaves out 0. It says how far the difference would move with other '
-          'scenes, not with other seeds')
+    print(
+        f'{len(a)} and {len(b)} seeds, {len(a[0].scenes)} scenes, {args.resamples} resamples. '
+        '*: the interval leaves out 0. It says how far the difference would move with other '
+        'scenes, not with other seeds'
+    )
     return 0
 
 

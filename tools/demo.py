@@ -4,6 +4,7 @@
 Every step is one of the other tools, with the data through the same door as real scans; the
 commands are printed, so that each can be typed by itself.
 """
+
 import argparse
 import importlib.metadata
 import json
@@ -23,8 +24,20 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py'
 # Rooms that two cores can learn from in minutes: small ones, vertices 3 cm apart.
 ROOMS = [
-    '--kinds', ','.join(COMMON_KINDS),
-    '--spacing', '0.03', '--area', '8', '12', '--objects', '9', '12', '--clutter', '2', '5']
+    '--kinds',
+    ','.join(COMMON_KINDS),
+    '--spacing',
+    '0.03',
+    '--area',
+    '8',
+    '12',
+    '--objects',
+    '9',
+    '12',
+    '--clutter',
+    '2',
+    '5',
+]
 PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmcv-lite', 'mmdet', 'mmdet3d', 'spconv', 'numpy')
 ITERATION = re.compile(r'Iter\((?:train|test)\)\s*\[\s*(\d+)/\s*(\d+)\]')
 
@@ -48,24 +61,55 @@ def main(argv=None):
     step = Steps(4, work)
     rooms = args.train_rooms + args.held_out_rooms
     raw = work / 'raw'
-    step('Make rooms and scan them', 'synthesize.py', [
-        '--layout', 'scannet', '--out', raw, '--scenes', rooms, '--seed', args.seed,
-        '--splits', f'train={args.train_rooms},val={args.held_out_rooms}', '--overwrite', *ROOMS])
-    step('Convert the raw scans', 'prepare_scannet.py', [
-        '--raw', raw, '--out', work / 'data' / 'scannet', '--splits', 'train', 'val'])
+    step(
+        'Make rooms and scan them',
+        'synthesize.py',
+        [
+            '--layout',
+            'scannet',
+            '--out',
+            raw,
+            '--scenes',
+            rooms,
+            '--seed',
+            args.seed,
+            '--splits',
+            f'train={args.train_rooms},val={args.held_out_rooms}',
+            '--overwrite',
+            *ROOMS,
+        ],
+    )
+    step(
+        'Convert the raw scans',
+        'prepare_scannet.py',
+        ['--raw', raw, '--out', work / 'data' / 'scannet', '--splits', 'train', 'val'],
+    )
     options = []
     if args.iterations:
-        options = ['--cfg-options', f'train_cfg.max_iters={args.iterations}',
-                   f'train_cfg.val_interval={args.iterations}',
-                   f'param_scheduler.1.end={args.iterations}']
+        options = [
+            '--cfg-options',
+            f'train_cfg.max_iters={args.iterations}',
+            f'train_cfg.val_interval={args.iterations}',
+            f'param_scheduler.1.end={args.iterations}',
+        ]
     step('Train', 'train.py', [CONFIG, '--work-dir', work, *options], bar='iteration')
     weights = Path((work / 'last_checkpoint').read_text())
     page = work / 'index.html'
-    step('Test on the held-out rooms', 'test.py', [
-        CONFIG, weights, '--work-dir', work / 'test', '--cfg-options',
-        f'default_hooks.visualization.out_file={page}',
-        f'default_hooks.visualization.picture_file={work / "rooms.png"}',
-        'default_hooks.logger.interval=1'], bar='room')
+    step(
+        'Test on the held-out rooms',
+        'test.py',
+        [
+            CONFIG,
+            weights,
+            '--work-dir',
+            work / 'test',
+            '--cfg-options',
+            f'default_hooks.visualization.out_file={page}',
+            f'default_hooks.visualization.picture_file={work / "rooms.png"}',
+            'default_hooks.logger.interval=1',
+        ],
+        bar='room',
+    )
     metrics = write_metrics(work, time.time() - start)
     print_summary(metrics, args.held_out_rooms, work, page)
 
@@ -79,8 +123,11 @@ class Steps:
     def __call__(self, title, tool, arguments, bar=None):
         self.done += 1
         command = [sys.executable, str(ROOT / 'tools' / tool), *map(str, arguments)]
-        print(f'\n[{self.done}/{self.number}] {title}\n$ python tools/{tool} '
-              + ' '.join(map(shown, arguments)), flush=True)
+        print(
+            f'\n[{self.done}/{self.number}] {title}\n$ python tools/{tool} '
+            + ' '.join(map(shown, arguments)),
+            flush=True,
+        )
         start = time.time()
         if bar is None:
             subprocess.run(command, check=True)
@@ -95,7 +142,8 @@ class Steps:
         lines = []
         with open(log, 'w') as file, tqdm(unit=f' {unit}s', mininterval=1) as progress:
             process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
             for line in process.stdout:
                 file.write(line)
                 lines = lines[-30:] + [line]
@@ -111,30 +159,38 @@ class Steps:
 def shown(argument):
     """An argument as a user in the repository would type it."""
     text = str(argument)
-    text = text[len(str(ROOT)) + 1:] if text.startswith(f'{ROOT}{os.sep}') else text
+    text = text[len(str(ROOT)) + 1 :] if text.startswith(f'{ROOT}{os.sep}') else text
     return f"'{text}'" if ' ' in text else text
 
 
 def write_metrics(work, seconds):
     """Collect what the test printed into metrics.json."""
     from insseg3d.evaluation import class_metrics  # seconds to import: not before the first words
+
     newest = max((work / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
     found = json.loads(newest.read_text())
     # A class without an object that counts has no AP: it is left out.
     names = [key.removeprefix('AP/') for key in found if key.startswith('AP/')]
-    classes = {name: row for name, row in class_metrics(found, names).items()
-               if row['AP'] is not None}
+    classes = {
+        name: row for name, row in class_metrics(found, names).items() if row['AP'] is not None
+    }
     metrics = dict(
-        AP=found['AP'], AP50=found['AP50'], AP25=found['AP25'], classes=classes,
-        seconds=round(seconds, 1), commit=commit(), versions=versions(),
-        objects=int(found['num_objects']), objects_counted=int(found['num_objects_scored']))
+        AP=found['AP'],
+        AP50=found['AP50'],
+        AP25=found['AP25'],
+        classes=classes,
+        seconds=round(seconds, 1),
+        commit=commit(),
+        versions=versions(),
+        objects=int(found['num_objects']),
+        objects_counted=int(found['num_objects_scored']),
+    )
     (work / 'metrics.json').write_text(json.dumps(metrics, indent=2))
     return metrics
 
 
 def commit():
-    result = subprocess.run(
-        ['git', 'rev-parse', 'HEAD'], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=ROOT, capture_output=True, text=True)
     return result.stdout.strip() or 'unknown'
 
 
@@ -149,10 +205,12 @@ def versions():
 
 
 def print_summary(metrics, rooms, work, page):
-    print(f'\nAverage precision on {rooms} rooms that the model never saw '
-          f'({metrics["objects_counted"]} of {metrics["objects"]} objects, '
-          f'{metrics["objects_counted"] / max(metrics["objects"], 1):.0%}, have the 100 points '
-          'that count)\n')
+    print(
+        f'\nAverage precision on {rooms} rooms that the model never saw '
+        f'({metrics["objects_counted"]} of {metrics["objects"]} objects, '
+        f'{metrics["objects_counted"] / max(metrics["objects"], 1):.0%}, have the 100 points '
+        'that count)\n'
+    )
     print(f'{"class":20s}{"AP":>8s}{"AP50":>8s}{"AP25":>8s}')
     rows = [*metrics['classes'].items(), ('all', metrics)]
     for name, row in rows:
@@ -160,8 +218,10 @@ def print_summary(metrics, rooms, work, page):
             print('-' * 44)
         print(f'{name:20s}' + ''.join(f'{row[key]:8.3f}' for key in ('AP', 'AP50', 'AP25')))
     minutes, seconds = divmod(int(metrics['seconds']), 60)
-    print(f'\n{minutes} min {seconds} s. Look at {shown(page)} in a browser; '
-          f'figures: {shown(work / "metrics.json")}')
+    print(
+        f'\n{minutes} min {seconds} s. Look at {shown(page)} in a browser; '
+        f'figures: {shown(work / "metrics.json")}'
+    )
     if work == ROOT / 'work_dirs' / 'demo':  # where the name stands for it
         print('On a scan of your own: python tools/infer.py scan.ply --model demo')
 

@@ -6,6 +6,7 @@
 Prints versions, devices, the sparse backend that will be used, and the known traps that apply, each
 with its remedy. Exit status 1 where the project cannot run. Needs nothing but Python itself.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -48,6 +49,7 @@ EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
 @dataclass(frozen=True)
 class Finding:
     """``level`` is 'ok', 'note' (it runs, but know this) or 'stop' (it cannot run)."""
+
     level: str
     what: str
     remedy: str = ''
@@ -56,6 +58,7 @@ class Finding:
 @dataclass
 class Facts:
     """What there is to know about an environment. ``versions`` lacks what is not installed."""
+
     python: tuple[int, int]
     versions: dict[str, str]
     modules: set[str] = field(default_factory=set)
@@ -70,18 +73,29 @@ class Facts:
 
 def diagnose(facts: Facts) -> list[Finding]:
     """Every finding about an environment, in the order in which to mend them."""
-    return [*_python(facts), *_packages(facts), *_mmcv(facts), *_traps(facts), *_devices(facts),
-            *_extras(facts), *_imports(facts)]
+    return [
+        *_python(facts),
+        *_packages(facts),
+        *_mmcv(facts),
+        *_traps(facts),
+        *_devices(facts),
+        *_extras(facts),
+        *_imports(facts),
+    ]
 
 
 def _python(facts: Facts) -> Iterator[Finding]:
     found = '.'.join(map(str, facts.python))
     if facts.python < (3, 10):
-        yield Finding('stop', f'Python {found}; 3.10 to 3.12 are supported',
-                      'make setup PYTHON=python3.11')
+        yield Finding(
+            'stop', f'Python {found}; 3.10 to 3.12 are supported', 'make setup PYTHON=python3.11'
+        )
     elif facts.python > (3, 12):
-        yield Finding('note', f'Python {found}; the lock files hold up to 3.12',
-                      'make setup PYTHON=python3.11, if a package is missing')
+        yield Finding(
+            'note',
+            f'Python {found}; the lock files hold up to 3.12',
+            'make setup PYTHON=python3.11, if a package is missing',
+        )
     else:
         yield Finding('ok', f'Python {found}')
 
@@ -90,8 +104,10 @@ def _packages(facts: Facts) -> Iterator[Finding]:
     for name, (lowest, refused, why) in RANGES.items():
         wanted = f'>= {lowest}' + (f', < {refused}' if refused else '')
         found = facts.versions.get(name)
-        remedy = (f'pip install --no-deps "{name}{wanted.replace(" ", "")}", or the exact version '
-                  f'of {LOCK}')
+        remedy = (
+            f'pip install --no-deps "{name}{wanted.replace(" ", "")}", or the exact version '
+            f'of {LOCK}'
+        )
         if found is None:
             yield Finding('stop', f'{name} is missing ({why})', remedy)
         elif _number(found) < _number(lowest) or (refused and _number(found) >= _number(refused)):
@@ -103,70 +119,111 @@ def _packages(facts: Facts) -> Iterator[Finding]:
 def _mmcv(facts: Facts) -> Iterator[Finding]:
     names = [name for name in ('mmcv', 'mmcv-lite') if name in facts.versions]
     if not names:
-        yield Finding('stop', 'neither mmcv nor mmcv-lite is installed',
-                      'pip install --no-deps mmcv-lite==2.1.0 (nothing here needs more)')
+        yield Finding(
+            'stop',
+            'neither mmcv nor mmcv-lite is installed',
+            'pip install --no-deps mmcv-lite==2.1.0 (nothing here needs more)',
+        )
         return
     if len(names) == 2:
-        yield Finding('stop', 'mmcv and mmcv-lite are both installed and overwrite each other',
-                      'pip uninstall mmcv mmcv-lite, then install one of them')
+        yield Finding(
+            'stop',
+            'mmcv and mmcv-lite are both installed and overwrite each other',
+            'pip uninstall mmcv mmcv-lite, then install one of them',
+        )
     found = facts.versions[names[0]]
     if not _number('2.0.0') <= _number(found) < _number('2.2.0'):
-        yield Finding('stop', f'{names[0]} {found}, but >= 2.0.0, < 2.2.0 is wanted (mmdet3d 1.4.0 '
-                      'asserts it on import; ready-made wheels for torch >= 2.2 are 2.2.0)',
-                      'pip install --no-deps mmcv-lite==2.1.0')
+        yield Finding(
+            'stop',
+            f'{names[0]} {found}, but >= 2.0.0, < 2.2.0 is wanted (mmdet3d 1.4.0 '
+            'asserts it on import; ready-made wheels for torch >= 2.2 are 2.2.0)',
+            'pip install --no-deps mmcv-lite==2.1.0',
+        )
     elif facts.mmcv_compiled:
         yield Finding('ok', f'{names[0]} {found}, with its compiled operators')
     else:
-        yield Finding('ok', f'{names[0]} {found}, without compiled operators: a stand-in lets '
-                      'mmdet3d import, and its tools run as tools/train.py and tools/test.py')
+        yield Finding(
+            'ok',
+            f'{names[0]} {found}, without compiled operators: a stand-in lets '
+            'mmdet3d import, and its tools run as tools/train.py and tools/test.py',
+        )
 
 
 def _traps(facts: Facts) -> Iterator[Finding]:
     versions = facts.versions
     if {'opencv-python', 'opencv-python-headless'} <= versions.keys():
-        yield Finding('note', 'opencv-python and opencv-python-headless overwrite each other',
-                      'pip uninstall opencv-python opencv-python-headless, then install one')
+        yield Finding(
+            'note',
+            'opencv-python and opencv-python-headless overwrite each other',
+            'pip uninstall opencv-python opencv-python-headless, then install one',
+        )
     if 'cv2' not in facts.modules:
-        yield Finding('stop', 'OpenCV (cv2) is missing; mmengine imports it',
-                      'pip install --no-deps opencv-python-headless==4.11.0.86')
+        yield Finding(
+            'stop',
+            'OpenCV (cv2) is missing; mmengine imports it',
+            'pip install --no-deps opencv-python-headless==4.11.0.86',
+        )
     if 'pkg_resources' not in facts.modules:
-        yield Finding('note', 'setuptools has no pkg_resources: mmengine manages without it while '
-                      'this project is imported, but mim and the build of mmcv fail',
-                      'pip install "setuptools<81"')
+        yield Finding(
+            'note',
+            'setuptools has no pkg_resources: mmengine manages without it while '
+            'this project is imported, but mim and the build of mmcv fail',
+            'pip install "setuptools<81"',
+        )
     if _number(versions.get('torch', '0')) >= _number('2.6'):
-        yield Finding('ok', 'torch >= 2.6 reads checkpoints with weights_only: resuming works for '
-                      'files written while this project is imported')
+        yield Finding(
+            'ok',
+            'torch >= 2.6 reads checkpoints with weights_only: resuming works for '
+            'files written while this project is imported',
+        )
     if _number(versions.get('numpy', '0')) >= _number('2.0'):
-        yield Finding('note', 'numpy 2: mmdet3d 1.4.0 was written for numpy 1; its samplers for '
-                      'detection use names that are gone', 'pip install "numpy<2"')
+        yield Finding(
+            'note',
+            'numpy 2: mmdet3d 1.4.0 was written for numpy 1; its samplers for '
+            'detection use names that are gone',
+            'pip install "numpy<2"',
+        )
 
 
 def _devices(facts: Facts) -> Iterator[Finding]:
     spconv = [name for name in facts.versions if re.fullmatch(r'spconv(-cu\d+)?', name)]
     label = ', '.join(f'{name} {facts.versions[name]}' for name in spconv) or 'no spconv'
     if facts.gpus:
-        yield Finding('ok', f'GPU: {", ".join(facts.gpus)} (torch built for CUDA '
-                      f'{facts.torch_cuda})')
+        yield Finding(
+            'ok', f'GPU: {", ".join(facts.gpus)} (torch built for CUDA {facts.torch_cuda})'
+        )
     elif facts.torch_cuda:
-        yield Finding('note', f'torch is built for CUDA {facts.torch_cuda}, but finds no GPU: it '
-                      'runs on the CPU', 'look at nvidia-smi; without a GPU, make setup '
-                      'TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes')
+        yield Finding(
+            'note',
+            f'torch is built for CUDA {facts.torch_cuda}, but finds no GPU: it runs on the CPU',
+            'look at nvidia-smi; without a GPU, make setup '
+            'TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes',
+        )
     else:
         yield Finding('ok', f'no GPU: runs on the CPU with {facts.threads} threads')
     if not facts.gpus:
-        yield Finding('ok', f'sparse backend: torch ({label}; its CPU results are wrong with '
-                      'several threads, so it is never chosen on a CPU)')
+        yield Finding(
+            'ok',
+            f'sparse backend: torch ({label}; its CPU results are wrong with '
+            'several threads, so it is never chosen on a CPU)',
+        )
         return
     wheels = [name for name in spconv if name != 'spconv']
     wanted = f'spconv-cu{(facts.torch_cuda or "").replace(".", "")}'
     if facts.spconv_imports and wheels:
         yield Finding('ok', f'sparse backend: spconv on the GPU ({label}), torch on the CPU')
         if wanted not in wheels:
-            yield Finding('note', f'{wheels[0]} beside a torch for CUDA {facts.torch_cuda}',
-                          f'pip install {wanted}, where there is one')
+            yield Finding(
+                'note',
+                f'{wheels[0]} beside a torch for CUDA {facts.torch_cuda}',
+                f'pip install {wanted}, where there is one',
+            )
     else:
-        yield Finding('note', f'sparse backend: torch ({label}), slower than spconv on a GPU',
-                      f'pip install {wanted}, or the nearest lower CUDA of the same major version')
+        yield Finding(
+            'note',
+            f'sparse backend: torch ({label}), slower than spconv on a GPU',
+            f'pip install {wanted}, or the nearest lower CUDA of the same major version',
+        )
 
 
 def _extras(facts: Facts) -> Iterator[Finding]:
@@ -174,8 +231,11 @@ def _extras(facts: Facts) -> Iterator[Finding]:
     for use, (names, extra) in EXTRAS.items():
         missing = [name for name in names if name not in facts.versions]
         if missing:
-            yield Finding('ok', f'without {" and ".join(missing)}, which only {use} need',
-                          f'if you want that: pip install {" ".join(missing)} (the extra {extra})')
+            yield Finding(
+                'ok',
+                f'without {" and ".join(missing)}, which only {use} need',
+                f'if you want that: pip install {" ".join(missing)} (the extra {extra})',
+            )
         else:
             there.append(use)
     if there:
@@ -184,13 +244,18 @@ def _extras(facts: Facts) -> Iterator[Finding]:
 
 def _imports(facts: Facts) -> Iterator[Finding]:
     for name, error in facts.import_errors.items():
-        remedy = ('pip install --no-deps --no-build-isolation -e .' if name == 'insseg3d'
-                  else f'compare with {LOCK}')
+        remedy = (
+            'pip install --no-deps --no-build-isolation -e .'
+            if name == 'insseg3d'
+            else f'compare with {LOCK}'
+        )
         yield Finding('stop', f'import {name} fails: {error}', remedy)
     there = os.path.isdir(facts.data_root)
-    yield Finding('ok' if there else 'note', f'data root: {facts.data_root}'
-                  + ('' if there else ' (not there yet)'),
-                  '' if there else 'set INSSEG3D_DATA, or make or convert scans (README.md)')
+    yield Finding(
+        'ok' if there else 'note',
+        f'data root: {facts.data_root}' + ('' if there else ' (not there yet)'),
+        '' if there else 'set INSSEG3D_DATA, or make or convert scans (README.md)',
+    )
 
 
 def _number(version: str) -> tuple[int, ...]:
@@ -201,8 +266,10 @@ def _number(version: str) -> tuple[int, ...]:
 
 def collect() -> Facts:
     """Looks at the running interpreter; imports torch, this project and mmdet3d where it can."""
-    versions = {(d.metadata['Name'] or '').lower().replace('_', '-'): d.version
-                for d in importlib.metadata.distributions()}
+    versions = {
+        (d.metadata['Name'] or '').lower().replace('_', '-'): d.version
+        for d in importlib.metadata.distributions()
+    }
     facts = Facts(python=sys.version_info[:2], versions=versions)
     facts.modules = {name for name in ('cv2', 'pkg_resources') if importlib.util.find_spec(name)}
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -215,11 +282,13 @@ def collect() -> Facts:
             facts.import_errors[name] = f'{type(error).__name__}: {error}'
     if 'torch' not in facts.import_errors:
         import torch
+
         facts.torch_cuda, facts.threads = torch.version.cuda, torch.get_num_threads()
         if torch.cuda.is_available():
             facts.gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     if 'insseg3d' not in facts.import_errors:
         from insseg3d.layers.sparse_conv import spconv_available
+
         facts.spconv_imports = spconv_available()
         facts.mmcv_compiled = not type(sys.modules.get('mmcv._ext')).__name__ == 'MissingOperators'
     return facts

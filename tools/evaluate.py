@@ -7,6 +7,7 @@ Predictions are in the ScanNet benchmark's text format, or .npz; ground truth is
 which tools/export_gt.py writes (docs/evaluation.md describes both). S3DIS also gets coverage,
 precision and recall.
 """
+
 import argparse
 import json
 import sys
@@ -31,13 +32,18 @@ from insseg_analysis.label_sets import class_groups, label_set
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--pred', type=Path, required=True, help='folder or zip archive')
     parser.add_argument('--gt', type=Path, required=True, help='folder of <scene>.txt')
     parser.add_argument('--label-set', required=True, help='scannet, scannet200, s3dis, or a file')
     parser.add_argument('--min-points', type=int, default=100, help='smallest object that counts')
-    parser.add_argument('--score-threshold', type=float, default=0.3,
-                        help='of coverage, precision and recall on s3dis')
+    parser.add_argument(
+        '--score-threshold',
+        type=float,
+        default=0.3,
+        help='of coverage, precision and recall on s3dis',
+    )
     parser.add_argument('--json', type=Path, help='write AP, AP50, AP25 and the classes')
     parser.add_argument('--results', type=Path, help='write the tables, for report and compare')
     return parser.parse_args(argv)
@@ -52,15 +58,22 @@ def read_run(args, labels):
     missing, extra = sorted(set(scenes) - set(found)), sorted(set(found) - set(scenes))
     if missing or extra:
         raise ExchangeError(
-            str(args.pred), f'scenes missing: {missing[:5]}, scenes without ground truth: '
-            f'{extra[:5]}', f'the {len(scenes)} scenes of {args.gt}')
+            str(args.pred),
+            f'scenes missing: {missing[:5]}, scenes without ground truth: {extra[:5]}',
+            f'the {len(scenes)} scenes of {args.gt}',
+        )
     results = []
     for scene in tqdm(scenes, unit='scene', disable=len(scenes) < 20):
         gt = read_truth(truth, scene, labels)
         masks, classes, scores = read_predictions(pred, scene, labels, len(gt.instance))
-        room = dict(pred_masks=masks, pred_labels=classes, pred_scores=scores,
-                    gt_instance=gt.instance, gt_semantic=gt.semantic,
-                    num_classes=len(labels.names))
+        room = dict(
+            pred_masks=masks,
+            pred_labels=classes,
+            pred_scores=scores,
+            gt_instance=gt.instance,
+            gt_semantic=gt.semantic,
+            num_classes=len(labels.names),
+        )
         parts = painted_table(**room, min_points=args.min_points) if is_s3dis(args) else None
         results.append(SceneResult(scene, scene_table(**room), parts))
     return RunResults(labels.names, args.min_points, results)
@@ -78,8 +91,7 @@ def main(argv=None):
     except (ExchangeError, OSError) as error:
         print(f'evaluate.py: {error}', file=sys.stderr)
         return 1
-    scored = instance_ap(
-        run.tables(), num_classes=len(labels.names), min_points=args.min_points)
+    scored = instance_ap(run.tables(), num_classes=len(labels.names), min_points=args.min_points)
     print(format_table(scored, labels.names))
     groups = class_groups(args.label_set)
     metrics = scored.summary()
@@ -89,9 +101,11 @@ def main(argv=None):
             print(', '.join(f'{group} {value:.4f}' for group, value in means.items()))
             metrics.update(means)
     metrics['classes'] = {
-        class_name: {name: float(scored.per_class(threshold)[k])
-                     for name, threshold in COLUMNS.items()}
-        for k, class_name in enumerate(labels.names)}
+        class_name: {
+            name: float(scored.per_class(threshold)[k]) for name, threshold in COLUMNS.items()
+        }
+        for k, class_name in enumerate(labels.names)
+    }
     if is_s3dis(args):
         text, means = coverage_report(run, args.score_threshold)
         print(text)

@@ -5,6 +5,7 @@
 
 One <scene>.txt each, one number a point: label id times 1000, plus the number of the object.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -20,7 +21,8 @@ from insseg_analysis.label_sets import label_set_of
 
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config')
     parser.add_argument('--split', choices=['val', 'test'], default='val')
     parser.add_argument('--out', type=Path, required=True)

@@ -10,6 +10,7 @@ each point (of methods that predict them), objects of each method, ground truth.
 each other have one colour in all views. Predictions that lie in files, of any method, come in by
 --pred NAME FOLDER, in a format of tools/evaluate.py. Needs no display.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -43,14 +44,27 @@ class InOrder(argparse.Action):
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add('config', help='whose test set has the scenes; name or path')
     add('scenes', nargs='+', metavar='SCENE', help='name of a scene, e.g. scene0011_00')
-    add('--method', nargs='+', action=InOrder, dest='methods', metavar='NAME CHECKPOINT [CONFIG]',
-        help='a method and its checkpoint; without CONFIG that inside the checkpoint')
-    add('--pred', nargs='+', action=InOrder, dest='methods', metavar='NAME FOLDER',
-        help='a method and its predictions, a folder or .zip')
+    add(
+        '--method',
+        nargs='+',
+        action=InOrder,
+        dest='methods',
+        metavar='NAME CHECKPOINT [CONFIG]',
+        help='a method and its checkpoint; without CONFIG that inside the checkpoint',
+    )
+    add(
+        '--pred',
+        nargs='+',
+        action=InOrder,
+        dest='methods',
+        metavar='NAME FOLDER',
+        help='a method and its predictions, a folder or .zip',
+    )
     add('--out', type=Path, default=Path('figure.png'), help='PNG (%(default)s)')
     add('--score-thr', type=float, default=0.3, help='least score of --pred (%(default)s)')
     add('--width', type=int, default=480, help='of a view, pixels (%(default)s)')
@@ -67,9 +81,12 @@ def results_of(method, scenes, labels, args):
     option, name, source, *config = method
     if option == '--pred':
         files = open_source(Path(source))
-        return [result_of_files(
-            name, files, scene.name, labels, num_points=len(points), score_thr=args.score_thr)
-            for scene, points in scenes]
+        return [
+            result_of_files(
+                name, files, scene.name, labels, num_points=len(points), score_thr=args.score_thr
+            )
+            for scene, points in scenes
+        ]
     config, checkpoint = choose_model(config[0] if config else None, source)
     model, config = load_model(config, checkpoint, args.device)
     return [result_of_model(name, model, config, points) for _, points in scenes]
@@ -85,12 +102,20 @@ def main(argv=None):
         scenes = [read_scene(dataset, name) for name in args.scenes]
         labels = label_set_of(dataset.metainfo)
         found = [results_of(method, scenes, labels, args) for method in args.methods or []]
-        rows = [(scene, [results[number] for results in found])
-                for number, (scene, _) in enumerate(scenes)]
+        rows = [
+            (scene, [results[number] for results in found])
+            for number, (scene, _) in enumerate(scenes)
+        ]
         colors = np.array(dataset.metainfo['palette'], dtype=np.uint8)
         image = draw_figure(
-            rows, classes=labels.names, class_colors=colors,
-            width=args.width, height=args.height, azimuth=args.azimuth, elevation=args.elevation)
+            rows,
+            classes=labels.names,
+            class_colors=colors,
+            width=args.width,
+            height=args.height,
+            azimuth=args.azimuth,
+            elevation=args.elevation,
+        )
     except (OSError, ValueError, RuntimeError) as error:
         print(f'figure.py: {one_line(error)}', file=sys.stderr)
         return 2

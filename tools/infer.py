@@ -11,6 +11,7 @@ Writes DIR/index.html and, for every scan, DIR/NAME/: labelled.ply, objects.json
 masks.npz, view.html. What was done before is not done again. Under torchrun the scans are shared
 out. Exit status: 0; 1 if a scan failed; 2 if nothing could begin.
 """
+
 import argparse
 import functools
 import hashlib
@@ -45,15 +46,27 @@ from insseg3d.visualization import render_views, save_png, write_instance_ply
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add('scans', nargs='+', metavar='SCAN', help=f'file, folder or pattern; {" ".join(ENDINGS)}')
-    add('--model', '--config', dest='model',
-        help='name, or path of a config (default: the config inside the checkpoint)')
-    add('--weights', help='checkpoint, .pth or .safetensors, or its address (default: the last one '
-        'in work_dirs/NAME)')
-    add('--out', type=Path, default=Path('work_dirs/infer'),
-        help='folder; or, for a single scan, a .ply to write (default: %(default)s)')
+    add(
+        '--model',
+        '--config',
+        dest='model',
+        help='name, or path of a config (default: the config inside the checkpoint)',
+    )
+    add(
+        '--weights',
+        help='checkpoint, .pth or .safetensors, or its address (default: the last one '
+        'in work_dirs/NAME)',
+    )
+    add(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/infer'),
+        help='folder; or, for a single scan, a .ply to write (default: %(default)s)',
+    )
     add('--picture', type=Path, help='also write a PNG of input and objects; single scans only')
     add('--device', help='default: a GPU if there is one')
     add('--min-voxels', type=int, default=30, help='leave out smaller objects (%(default)s)')
@@ -62,14 +75,28 @@ def parse_args(argv=None):
     add('--strict', action='store_true', help='refuse scans of which something must be guessed')
     add('--units', choices=UNITS, help='of the scans (default: by their extent)')
     add('--up', choices=UP_AXES, help='upward axis (default: by the geometry, z if it says little)')
-    add('--color-range', choices=[*COLOR_RANGES, 'none'],
-        help='largest colour there could be; none: pass colours over (default: by most of them)')
-    add('--columns', type=lambda text: tuple(text.split(',')),
-        help='of tables without names, e.g. x,y,z,-,red,green,blue')
-    add('--mesh-samples', type=int, default=0,
-        help='of meshes, take so many points of the surfaces instead of the vertices')
-    add('--tile', type=float, metavar='METRES',
-        help='cut scans that are larger into tiles of this side, with all heights above them')
+    add(
+        '--color-range',
+        choices=[*COLOR_RANGES, 'none'],
+        help='largest colour there could be; none: pass colours over (default: by most of them)',
+    )
+    add(
+        '--columns',
+        type=lambda text: tuple(text.split(',')),
+        help='of tables without names, e.g. x,y,z,-,red,green,blue',
+    )
+    add(
+        '--mesh-samples',
+        type=int,
+        default=0,
+        help='of meshes, take so many points of the surfaces instead of the vertices',
+    )
+    add(
+        '--tile',
+        type=float,
+        metavar='METRES',
+        help='cut scans that are larger into tiles of this side, with all heights above them',
+    )
     add('--overlap', type=float, metavar='METRES', help='of tiles (default: a quarter of --tile)')
     add('--again', action='store_true', help='also do what was done before')
     return parser.parse_args(argv)
@@ -89,10 +116,16 @@ def make_inferencer(args):
     if device in ('cuda', None) and torch.cuda.is_available():
         device = f'cuda:{rank % torch.cuda.device_count()}'
     return InstanceSeg3DInferencer(
-        *args.chosen, device,
+        *args.chosen,
+        device,
         assumptions=Assumptions(args.units, args.up, args.color_range, args.strict),
-        score_thr=args.score_thr, min_voxels=args.min_voxels, min_points=args.min_points,
-        columns=args.columns, mesh_samples=args.mesh_samples, tiling=tiling_of(args))
+        score_thr=args.score_thr,
+        min_voxels=args.min_voxels,
+        min_points=args.min_points,
+        columns=args.columns,
+        mesh_samples=args.mesh_samples,
+        tiling=tiling_of(args),
+    )
 
 
 def made_from(args):
@@ -102,12 +135,17 @@ def made_from(args):
     if '://' not in weights.path:
         file = Path(weights.path).stat()
         known = [str(Path(weights.path).absolute()), file.st_size, file.st_mtime_ns]
-    options = {name: value for name, value in vars(args).items() if name not in (
-        'scans', 'out', 'picture', 'device', 'again', 'model', 'weights', 'chosen')}
+    options = {
+        name: value
+        for name, value in vars(args).items()
+        if name not in ('scans', 'out', 'picture', 'device', 'again', 'model', 'weights', 'chosen')
+    }
     return {
-        'model': args.model, 'config': hashlib.sha256(config.pretty_text.encode()).hexdigest(),
+        'model': args.model,
+        'config': hashlib.sha256(config.pretty_text.encode()).hexdigest(),
         'weights': known,
-        'options': {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}}
+        'options': {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()},
+    }
 
 
 def tell(outcome, result):
@@ -154,12 +192,20 @@ def main(argv=None):
         args.out.mkdir(parents=True, exist_ok=True)
         quiet = None if rank == 0 and len(mine) > 1 else True  # None: shown on a terminal only
         with tqdm(total=len(mine), unit=' scans', disable=quiet) as bar:
+
             def report(outcome, result):
                 tell(outcome, result)
                 bar.update()
+
             done = run_batch(
-                mine, args.out, functools.cache(lambda: make_inferencer(args)), source,
-                again=args.again, names=names, report=report)
+                mine,
+                args.out,
+                functools.cache(lambda: make_inferencer(args)),
+                source,
+                again=args.again,
+                names=names,
+                report=report,
+            )
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(failed(args, error))
     for outcome in outcomes if rank == 0 else ():

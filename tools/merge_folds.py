@@ -5,6 +5,7 @@
 
 Each file holds the results of one fold on its own test area (see report.py).
 """
+
 import argparse
 import json
 import sys
@@ -29,7 +30,8 @@ def figures(run, score_threshold):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('folds', type=Path, nargs='+')
     parser.add_argument('--score-threshold', type=float, default=0.3)
     parser.add_argument('--json', type=Path, help='write the figures')
@@ -43,17 +45,23 @@ def main(argv=None):
         return 1
     mean = {name: float(np.mean([fold[name] for fold in folds])) for name in pooled}
     rows = [['', *(path.stem for path in args.folds), 'mean of areas', 'pooled']]
-    rows += [[name, *(f'{column[name]:.4f}' for column in (*folds, mean, pooled))]
-             for name in pooled]
+    rows += [
+        [name, *(f'{column[name]:.4f}' for column in (*folds, mean, pooled))] for name in pooled
+    ]
     table = AsciiTable(rows)
     table.justify_columns = dict.fromkeys(range(1, len(rows[0])), 'right')
     print(table.table)
-    print(f'{sum(len(run.scenes) for run in runs)} rooms; coverage, precision and recall of '
-          f'predictions with a score of {args.score_threshold:g} or more')
+    print(
+        f'{sum(len(run.scenes) for run in runs)} rooms; coverage, precision and recall of '
+        f'predictions with a score of {args.score_threshold:g} or more'
+    )
     if args.json:
-        args.json.write_text(json.dumps(
-            dict(pooled=pooled, mean_of_areas=mean, score_threshold=args.score_threshold),
-            indent=2))
+        args.json.write_text(
+            json.dumps(
+                dict(pooled=pooled, mean_of_areas=mean, score_threshold=args.score_threshold),
+                indent=2,
+            )
+        )
     return 0
 
 

@@ -16,12 +16,23 @@ from insseg_preparation.s3dis.release import prepare_s3dis
 def main() -> int:
     parser = new_parser(__doc__, 'folder with Area_1 … Area_6')
     parser.add_argument('--areas', nargs='+', type=int, choices=AREAS, help='default: all there')
-    parser.add_argument('--release', choices=RELEASES,
-                        help='which one it is, for the info files; default: found out')
+    parser.add_argument(
+        '--release',
+        choices=RELEASES,
+        help='which one it is, for the info files; default: found out',
+    )
     args = parser.parse_args()
-    return run(partial(
-        prepare_s3dis, args.raw, args.out, areas=args.areas, kind=args.release,
-        workers=args.workers, on_remark=lambda remark: print(f'{args.raw}: {remark}')))
+    return run(
+        partial(
+            prepare_s3dis,
+            args.raw,
+            args.out,
+            areas=args.areas,
+            kind=args.release,
+            workers=args.workers,
+            on_remark=lambda remark: print(f'{args.raw}: {remark}'),
+        )
+    )
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ without optimizer and log, so that tools/infer.py needs nothing else. Files that
 .safetensors are of that format (pip install safetensors). Both are read without running anything
 in them. What does not load into its config is not written. Exit status: 0; 2 if nothing was.
 """
+
 import argparse
 import shlex
 import sys
@@ -23,11 +24,16 @@ from insseg3d.apis.model_index import choose_model
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('checkpoint', type=Path, help='.pth of a training, or published before')
     parser.add_argument('out', type=Path, help='NAME.pth or NAME.safetensors')
-    parser.add_argument('--model', '--config', dest='model',
-                        help='name, or path of a config (default: the config in the checkpoint)')
+    parser.add_argument(
+        '--model',
+        '--config',
+        dest='model',
+        help='name, or path of a config (default: the config in the checkpoint)',
+    )
     return parser.parse_args(argv)
 
 

@@ -6,6 +6,7 @@
 RESULTS is what test.py writes with --cfg-options test_evaluator.results_file=RESULTS.npz, or
 evaluate.py with --results.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ from insseg_analysis.run import write_report
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('results', type=Path)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--title', help='default: the name of the file')

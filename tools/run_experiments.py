@@ -11,6 +11,7 @@ what failed does not stop the rest. Given a second time beside it, the command t
 first has not begun. One JSON a run is written into RESULTS as the run ends, beside the metric's
 tables (.npz); tools/results.py makes tables and plots of them.
 """
+
 import argparse
 import dataclasses
 import subprocess
@@ -27,9 +28,15 @@ from insseg_lab.provenance import command_line, machine
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('list', type=Path, help=(
-        'text file with a leaf, or a pattern of leaves, a line, from the root of the repository'))
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'list',
+        type=Path,
+        help=(
+            'text file with a leaf, or a pattern of leaves, a line, from the root of the repository'
+        ),
+    )
     parser.add_argument('--budget', choices=BUDGETS, required=True)
     parser.add_argument('--seeds', default='0', help='say 0,1,2')
     parser.add_argument('--out', type=Path, required=True, help='rooms, work dirs, logs')
@@ -48,8 +55,10 @@ def read_list(path, root=ROOT):
             continue
         found = [Path(pattern)] if Path(pattern).is_absolute() else sorted(root.glob(pattern))
         if not found or not found[0].is_file():
-            raise SystemExit(f'{path}: found {pattern!r}, which is no leaf; expected paths of '
-                             'configs from the root of the repository')
+            raise SystemExit(
+                f'{path}: found {pattern!r}, which is no leaf; expected paths of '
+                'configs from the root of the repository'
+            )
         leaves += [leaf for leaf in found if leaf not in leaves]
     if not leaves:
         raise SystemExit(f'{path}: names no leaf')
@@ -65,34 +74,55 @@ def read_seeds(text):
 
 def state_of_code():
     """The commit, and whether tracked files differ from it."""
-    changed = subprocess.run(['git', 'status', '--porcelain', '-uno'], cwd=ROOT, text=True,
-                             capture_output=True).stdout.strip()
+    changed = subprocess.run(
+        ['git', 'status', '--porcelain', '-uno'], cwd=ROOT, text=True, capture_output=True
+    ).stdout.strip()
     return commit() + (' with changes' if changed else '')
 
 
 def words_of(args):
     """The command, word by word."""
-    words = ['python', 'tools/run_experiments.py', args.list, '--budget', args.budget, '--seeds',
-             args.seeds, '--out', args.out]
+    words = [
+        'python',
+        'tools/run_experiments.py',
+        args.list,
+        '--budget',
+        args.budget,
+        '--seeds',
+        args.seeds,
+        '--out',
+        args.out,
+    ]
     for name in ('results', 'iterations', 'train_rooms', 'held_out_rooms', 'workers'):
         if getattr(args, name) is not None:
-            words += [f"--{name.replace('_', '-')}", getattr(args, name)]
+            words += [f'--{name.replace("_", "-")}', getattr(args, name)]
     return words
 
 
 def main(argv=None):
     args = parse_args(argv)
     leaves, seeds = read_list(args.list), read_seeds(args.seeds)
-    other = {name: getattr(args, name) for name in (
-        'iterations', 'train_rooms', 'held_out_rooms', 'workers')
-        if getattr(args, name) is not None}
+    other = {
+        name: getattr(args, name)
+        for name in ('iterations', 'train_rooms', 'held_out_rooms', 'workers')
+        if getattr(args, name) is not None
+    }
     budget = dataclasses.replace(BUDGETS[args.budget], **other)
     experiments = Experiments(
-        out=args.out.resolve(), results=(args.results or args.out / 'results').resolve(),
-        tools=ROOT / 'tools', root=ROOT, budget_name=args.budget,
-        budget=budget, room_options=ROOMS if budget.room_options is None else budget.room_options,
-        facts=dict(commit=state_of_code(), command=command_line(words_of(args), ROOT),
-                   machine=machine(), versions=versions()))
+        out=args.out.resolve(),
+        results=(args.results or args.out / 'results').resolve(),
+        tools=ROOT / 'tools',
+        root=ROOT,
+        budget_name=args.budget,
+        budget=budget,
+        room_options=ROOMS if budget.room_options is None else budget.room_options,
+        facts=dict(
+            commit=state_of_code(),
+            command=command_line(words_of(args), ROOT),
+            machine=machine(),
+            versions=versions(),
+        ),
+    )
     failures = experiments.run_all(leaves, seeds)
     print(f'{len(leaves) * len(seeds) - len(failures)} runs are done, {len(failures)} failed')
     for failure in failures:

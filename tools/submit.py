@@ -7,6 +7,7 @@
 A submission that the benchmark would refuse is not finished: scenes missing, masks of a wrong
 length, unknown label ids, paths that lead out, confidences that are not finite, too large.
 """
+
 import argparse
 import os
 import sys
@@ -25,7 +26,8 @@ from insseg_analysis.label_sets import label_set_of
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', nargs='?')
     parser.add_argument('--out', type=Path, help='the archive to write')
@@ -53,8 +55,7 @@ def num_points(dataset) -> dict[str, int]:
 def write(args, config, dataset, labels, part: Path) -> None:
     """Test, and let the predictions be written."""
     config.test_dataloader = config[f'{args.split}_dataloader']
-    config.test_evaluator = dict(
-        type='WritePredictions', out_file=str(part), label_ids=labels.ids)
+    config.test_evaluator = dict(type='WritePredictions', out_file=str(part), label_ids=labels.ids)
     config.load_from = args.checkpoint
     config.work_dir = config.get('work_dir') or str(Path('work_dirs', args.config.stem))
     Runner.from_cfg(config).test()
@@ -76,8 +77,12 @@ def main(argv=None) -> int:
         if archive is None:
             archive = args.out.with_name(f'.{args.out.name}.part')
             write(args, config, dataset, labels, archive)
-        faults = check_predictions(open_source(archive), num_points(dataset), labels,
-                                   most_bytes=int(args.most_megabytes * 1e6))
+        faults = check_predictions(
+            open_source(archive),
+            num_points(dataset),
+            labels,
+            most_bytes=int(args.most_megabytes * 1e6),
+        )
     except (ExchangeError, OSError) as error:
         print(f'submit.py: {error}', file=sys.stderr)
         return 1

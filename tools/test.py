@@ -6,6 +6,7 @@ mmcv-lite and resumes with torch >= 2.6. All methods are imported too: a leaf wh
 name its own modules has replaced the list that names them. ``--show-dir`` and ``--show``
 need no ``--task``.
 """
+
 import insseg3d  # noqa: F401, I001  (before anything of mmdet3d)
 import sys
 
@@ -15,7 +16,8 @@ import queryis  # noqa: F401
 from insseg3d.engine.stock_tools import run_stock
 
 if __name__ == '__main__':
-    if any(arg.startswith('--show') for arg in sys.argv) \
-            and not any(arg.startswith('--task') for arg in sys.argv):
+    if any(arg.startswith('--show') for arg in sys.argv) and not any(
+        arg.startswith('--task') for arg in sys.argv
+    ):
         sys.argv += ['--task', 'lidar_seg']  # the only one here
     run_stock('test.py')

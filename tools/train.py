@@ -5,6 +5,7 @@ The import puts the cures of ``insseg3d/compat.py`` in place, so that the comman
 mmcv-lite and resumes with torch >= 2.6. All methods are imported too: a leaf whose custom_imports
 name its own modules has replaced the list that names them.
 """
+
 import insseg3d  # noqa: F401, I001  (before anything of mmdet3d)
 import insseg_baselines  # noqa: F401
 import queryis  # noqa: F401

@@ -15,12 +15,14 @@ default_hooks = dict(
     # Here, not in custom_hooks: a leaf that sets that list replaces it as a whole.
     consistency=dict(type='ConsistencyHook'),
     # With several processes: one set of running means and variances, validated and saved.
-    sync_buffers=dict(type='SyncSavedBuffersHook'))
+    sync_buffers=dict(type='SyncSavedBuffersHook'),
+)
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl'),
+)
 
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 log_level = 'INFO'

@@ -9,5 +9,6 @@ _base_ = [
 train_dataloader = dict(batch_size=4)
 model = dict(decode_head=dict(prepare_iters=5100, mask_iters=10200))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=10200, end=25500)]
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=10200, end=25500)
+]
 train_cfg = dict(max_iters=25500)

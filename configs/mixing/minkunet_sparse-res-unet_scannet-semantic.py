@@ -6,11 +6,18 @@ model = dict(
     type='MinkUNet',
     data_preprocessor=dict(type='VoxelTablePreprocessor'),
     backbone=dict(
-        type='SparseResUNet', in_channels=6, base_channels=16, num_levels=7, out_strides=1),
+        type='SparseResUNet', in_channels=6, base_channels=16, num_levels=7, out_strides=1
+    ),
     decode_head=dict(
-        type='MinkUNetHead', channels=16, num_classes=18, dropout_ratio=0, ignore_index=18,
-        loss_decode=dict(type='mmdet.CrossEntropyLoss', avg_non_ignore=True)),
+        type='MinkUNetHead',
+        channels=16,
+        num_classes=18,
+        dropout_ratio=0,
+        ignore_index=18,
+        loss_decode=dict(type='mmdet.CrossEntropyLoss', avg_non_ignore=True),
+    ),
     train_cfg=dict(),
-    test_cfg=dict())
+    test_cfg=dict(),
+)
 val_evaluator = dict(_delete_=True, type='SegMetric')
 test_evaluator = val_evaluator

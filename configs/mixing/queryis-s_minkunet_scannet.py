@@ -7,6 +7,8 @@ model = dict(
         in_channels=6,
         base_channels=32,
         encoder_channels=[32, 64, 128, 256],
-        decoder_channels=[256, 128, 96, 96]),
+        decoder_channels=[256, 128, 96, 96],
+    ),
     neck=dict(in_channels=128),  # of stride 4: decoder levels are 8, 4, 2, 1
-    decode_head=dict(in_channels=96))
+    decode_head=dict(in_channels=96),
+)

@@ -6,5 +6,4 @@ _base_ = [
     '../_base_/schedules/adamw-poly_150k.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(
-    decode_head=dict(num_classes=198, loss_cls=dict(class_weight=[1.0] * 198 + [0.1])))
+model = dict(decode_head=dict(num_classes=198, loss_cls=dict(class_weight=[1.0] * 198 + [0.1])))

@@ -8,6 +8,5 @@ _base_ = [
 ]
 train_dataloader = dict(batch_size=4)
 model = dict(decode_head=dict(prepare_iters=4080))
-param_scheduler = [
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=0, end=20400)]
+param_scheduler = [dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=0, end=20400)]
 train_cfg = dict(max_iters=20400)

@@ -5,6 +5,7 @@
 whether it is needed and otherwise changes nothing; each may be called again without effect.
 Nothing of mm* is imported before the stand-in for ``mmcv._ext`` is in place.
 """
+
 import atexit
 import contextlib
 import functools
@@ -48,7 +49,8 @@ class MissingOperators(types.ModuleType):
                 'compiled operators (mmcv-lite). Nothing in this project needs one; some parts of '
                 'mmdet and mmdet3d do. To get it: `pip uninstall mmcv-lite`, then `MMCV_WITH_OPS=1 '
                 'pip install --no-deps --no-build-isolation mmcv==2.1.0`, which takes a C++ '
-                'compiler (and nvcc for a GPU) and a quarter of an hour.')
+                'compiler (and nvcc for a GPU) and a quarter of an hour.'
+            )
 
         missing.__name__ = name
         return missing
@@ -83,6 +85,7 @@ def find_packages_without_pkg_resources() -> None:
     if importlib.util.find_spec('pkg_resources') is not None:
         return
     from mmengine.utils import package_utils
+
     for cure in (is_installed, get_installed_path):
         original = getattr(package_utils, cure.__name__)
         for name, module in list(sys.modules.items()):
@@ -125,6 +128,7 @@ def keep_functions_out_of_checkpoints() -> None:
     builtins.getattr``. The table belongs to the class; mmengine's ``__setstate__`` rebuilds it.
     """
     from mmengine.logging import HistoryBuffer
+
     if 'statistics_methods' not in HistoryBuffer().__getstate__():
         return
 
@@ -143,18 +147,23 @@ def allow_plain_data_in_checkpoints() -> None:
     any function.
     """
     import torch
+
     if _version(torch.__version__) < (2, 6):
         return  # weights_only is not the default there
     import numpy as np
     from mmengine.logging import HistoryBuffer
+
     multiarray = importlib.import_module(
-        'numpy.core.multiarray' if _version(np.__version__) < (2, 0) else 'numpy._core.multiarray')
+        'numpy.core.multiarray' if _version(np.__version__) < (2, 0) else 'numpy._core.multiarray'
+    )
     # numpy 1 and 2 write different names for the same function; a file may come from either.
-    functions = [(getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
-                 for core in ('core', '_core') for name in ('_reconstruct', 'scalar')]
+    functions = [
+        (getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
+        for core in ('core', '_core')
+        for name in ('_reconstruct', 'scalar')
+    ]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
-    torch.serialization.add_safe_globals(
-        [HistoryBuffer, np.ndarray, np.dtype, *functions, *dtypes])
+    torch.serialization.add_safe_globals([HistoryBuffer, np.ndarray, np.dtype, *functions, *dtypes])
 
 
 def explain_refused_checkpoints() -> None:
@@ -164,6 +173,7 @@ def explain_refused_checkpoints() -> None:
     with a page of text that advises switching the protection off.
     """
     from mmengine.runner.checkpoint import CheckpointLoader
+
     original = CheckpointLoader.load_checkpoint.__func__
     if hasattr(original, CURED):
         return
@@ -180,8 +190,9 @@ def explain_refused_checkpoints() -> None:
                 f'{filename}: torch refuses to read {refused[0].split(" ")[0]!r} from this file, '
                 'because it can run code. A checkpoint that mmengine wrote without `import '
                 'insseg3d` holds such a name in its log. If you trust whoever wrote the file, use '
-                "a harmless copy: python -c \"from insseg3d.compat import "
-                f"rewrite_checkpoint; rewrite_checkpoint('{filename}', 'copy.pth')\"") from error
+                'a harmless copy: python -c "from insseg3d.compat import '
+                f"rewrite_checkpoint; rewrite_checkpoint('{filename}', 'copy.pth')\""
+            ) from error
 
     setattr(load_checkpoint, CURED, True)
     CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)
@@ -193,6 +204,7 @@ def rewrite_checkpoint(source: str, target: str) -> None:
     Reads ``source`` with torch's protection off: only for a file whose writer you trust.
     """
     import torch
+
     checkpoint = torch.load(source, map_location='cpu', weights_only=False)
     torch.save(checkpoint, target)
 
@@ -211,6 +223,7 @@ def distribute_without_cuda() -> None:
     """
     from mmengine.dist import utils
     from mmengine.model import MMDistributedDataParallel
+
     for name in ('_init_dist_pytorch', '_init_dist_mpi', '_init_dist_slurm'):
         original = getattr(utils, name)
         if not hasattr(original, CURED):
@@ -224,12 +237,14 @@ def _start_on_cpu(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def start(backend: str, *args: Any, **kwargs: Any) -> None:
         import torch
+
         if torch.cuda.is_available():
             original(backend, *args, **kwargs)
             return
         if backend == 'nccl':
             logging.getLogger(__name__).warning(
-                'No CUDA device: the processes talk through gloo instead of nccl.')
+                'No CUDA device: the processes talk through gloo instead of nccl.'
+            )
             backend = 'gloo'
         with _no_set_device():
             original(backend, *args, **kwargs)
@@ -241,6 +256,7 @@ def _start_on_cpu(original: Callable[..., None]) -> Callable[..., None]:
 
 def _leave_group() -> None:
     import torch.distributed as dist
+
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -248,6 +264,7 @@ def _leave_group() -> None:
 @contextlib.contextmanager
 def _no_set_device() -> Iterator[None]:
     import torch
+
     original = torch.cuda.set_device
     torch.cuda.set_device = lambda device: None
     try:

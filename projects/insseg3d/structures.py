@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The few structures that the parts hand to each other."""
+
 from typing import NamedTuple
 
 from torch import Tensor

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """One scene as several methods see it, in one picture."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -46,17 +47,22 @@ def method_panels(
     maps = [result.objects for result in results]
     if scene.truth is not None:
         maps = [scene.truth, *maps]
-    colors = [shaded_colors(objects, chosen, scene.rgb)
-              for objects, chosen in zip(maps, matched_colors(scene.xyz, maps))]
+    colors = [
+        shaded_colors(objects, chosen, scene.rgb)
+        for objects, chosen in zip(maps, matched_colors(scene.xyz, maps))
+    ]
     panels = [('input', scene.rgb)]
     for result in results:
         if result.semantic is not None:
             semantic = np.where(result.semantic < len(class_colors), result.semantic, -1)
             classes = InstanceMap(semantic, np.arange(len(class_colors)))
-            panels.append((
-                f'{result.name}: classes', shaded_colors(classes, class_colors, scene.rgb)))
-    panels += [(result.name, painted)
-               for result, painted in zip(results, colors[-len(results):] if results else ())]
+            panels.append(
+                (f'{result.name}: classes', shaded_colors(classes, class_colors, scene.rgb))
+            )
+    panels += [
+        (result.name, painted)
+        for result, painted in zip(results, colors[-len(results) :] if results else ())
+    ]
     if scene.truth is not None:
         panels.append(('ground truth', colors[0]))
     return panels
@@ -96,13 +102,23 @@ def draw_figure(
     if any(row != captions[0] for row in captions):
         raise ValueError(
             f'views of the scenes differ: {captions}; expected the same methods, and ground truth '
-            'of all scenes or of none')
+            'of all scenes or of none'
+        )
     images = [
-        render_panels(scene.xyz, row, width=width, height=height, azimuth=azimuth,
-                      elevation=elevation, captions=number == len(rows) - 1)
-        for number, ((scene, _), row) in enumerate(zip(rows, panels))]
-    shown = [result.semantic for _, results in rows for result in results
-             if result.semantic is not None]
+        render_panels(
+            scene.xyz,
+            row,
+            width=width,
+            height=height,
+            azimuth=azimuth,
+            elevation=elevation,
+            captions=number == len(rows) - 1,
+        )
+        for number, ((scene, _), row) in enumerate(zip(rows, panels))
+    ]
+    shown = [
+        result.semantic for _, results in rows for result in results if result.semantic is not None
+    ]
     if shown:
         found = np.unique(np.concatenate(shown))
         entries = [(classes[k], class_colors[k]) for k in found[found < len(classes)]]

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scenes of a data set and what methods found in them, from checkpoints or from files."""
+
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,24 +39,30 @@ def read_scene(dataset: Seg3DDataset, name: str) -> StoredScene:
     Raises:
         ValueError: no such scene; names some.
     """
-    names = [Path(dataset.get_data_info(number)['lidar_points']['lidar_path']).stem
-             for number in range(len(dataset))]
+    names = [
+        Path(dataset.get_data_info(number)['lidar_points']['lidar_path']).stem
+        for number in range(len(dataset))
+    ]
     if name not in names:
         raise ValueError(
             f'{name}: no scene of {dataset.ann_file}; expected one of its {len(names)}: '
-            f'{", ".join(names[:5])}, …')
+            f'{", ".join(names[:5])}, …'
+        )
     sample = dataset[names.index(name)]['data_samples']
     points = np.fromfile(sample.lidar_path, np.float32).reshape(-1, sample.num_pts_feats)
     truth = sample.get('eval_ann_info')
     if truth:
         truth = InstanceMap.from_annotation(
-            truth['pts_instance_mask'], truth['pts_semantic_mask'],
-            num_classes=len(dataset.metainfo['classes']))
+            truth['pts_instance_mask'],
+            truth['pts_semantic_mask'],
+            num_classes=len(dataset.metainfo['classes']),
+        )
     return StoredScene(Scene.of(name, points[:, :6], truth=truth or None), points[:, :6])
 
 
 def result_of_model(
-        name: str, model: torch.nn.Module, config: Config, points: np.ndarray) -> MethodResult:
+    name: str, model: torch.nn.Module, config: Config, points: np.ndarray
+) -> MethodResult:
     """Let a model segment a scene.
 
     Args:
@@ -68,12 +75,13 @@ def result_of_model(
     return MethodResult(
         name,
         InstanceMap.of(found.pts_instance_mask, found.instance_labels, found.instance_scores),
-        None if semantic is None else torch.as_tensor(semantic).cpu().numpy().astype(np.int64))
+        None if semantic is None else torch.as_tensor(semantic).cpu().numpy().astype(np.int64),
+    )
 
 
 def result_of_files(
-        name: str, source: Source, scene: str, label_set: LabelSet, *, num_points: int,
-        score_thr: float) -> MethodResult:
+    name: str, source: Source, scene: str, label_set: LabelSet, *, num_points: int, score_thr: float
+) -> MethodResult:
     """Read a method's prediction of a scene; the best of overlapping masks has the points.
 
     Args:
@@ -91,5 +99,4 @@ def result_of_files(
     sure = scores >= score_thr
     masks, labels, scores = masks[sure], labels[sure], scores[sure]
     parts = paint_masks(masks, scores, min_points=1)
-    return MethodResult(
-        name, InstanceMap(parts.owner, labels[parts.index], scores[parts.index]))
+    return MethodResult(name, InstanceMap(parts.owner, labels[parts.index], scores[parts.index]))

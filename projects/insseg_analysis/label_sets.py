@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The ids that files give the classes of a data set."""
+
 from pathlib import Path
 
 from insseg3d.datasets import (
@@ -30,7 +31,8 @@ def label_set(name: str) -> LabelSet:
     if not Path(name).is_file():
         raise FileNotFoundError(
             f'{name!r}: no label set and no file; expected one of {", ".join(_DATASETS)}, or a '
-            'file with lines of an id and a name')
+            'file with lines of an id and a name'
+        )
     return LabelSet.read(Path(name))
 
 

@@ -4,6 +4,7 @@
 Source: HAIS (ICCV 2021) and the settings of its public code, as configs/hais/README.md lists them
 with every deviation.
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -58,21 +59,23 @@ class HierarchicalGrouping:
     class_tables = ('class_points', 'class_radii')
 
     def __init__(
-            self,
-            *,
-            class_points: Sequence[float],
-            class_radii: Sequence[float],
-            radius: float = 0.03,
-            primary_share: float = 0.3,
-            kept_share: float = 0.05,
-            size_radius: float = 0.01,
-            train_share: float = 1.0) -> None:
+        self,
+        *,
+        class_points: Sequence[float],
+        class_radii: Sequence[float],
+        radius: float = 0.03,
+        primary_share: float = 0.3,
+        kept_share: float = 0.05,
+        size_radius: float = 0.01,
+        train_share: float = 1.0,
+    ) -> None:
         self.class_points = torch.tensor(class_points, dtype=torch.float64)
         self.class_radii = torch.tensor(class_radii, dtype=torch.float64)
         if len(self.class_points) != len(self.class_radii):
             raise ValueError(
                 f'HierarchicalGrouping: {len(self.class_points)} class_points and '
-                f'{len(self.class_radii)} class_radii, expected as many.')
+                f'{len(self.class_radii)} class_radii, expected as many.'
+            )
         self.radius = radius
         self.primary_share, self.kept_share = primary_share, kept_share
         self.size_radius, self.train_share = size_radius, train_share
@@ -90,10 +93,14 @@ class HierarchicalGrouping:
         if training:
             return join_proposals([kept, keep_proposals(parts, ~is_fragment)])
         reach = torch.maximum(
-            self.size_radius * sizes.double().sqrt(), self.class_radii.to(sizes.device)[labels])
+            self.size_radius * sizes.double().sqrt(), self.class_radii.to(sizes.device)[labels]
+        )
         owner = absorb(
-            segment_mean(inputs.shifted[parts.members], parts.proposal, parts.sizes), groups,
-            is_fragment, reach)
+            segment_mean(inputs.shifted[parts.members], parts.proposal, parts.sizes),
+            groups,
+            is_fragment,
+            reach,
+        )
         return join_proposals([kept, _united(parts, owner)])
 
 
@@ -119,8 +126,8 @@ def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) 
         for some in fragments.split(max(_AT_ONCE // len(primaries), 1)):
             # Not by the product of matrices, which loses the last digits.
             distance, nearest = torch.cdist(
-                centers[some], centers[primaries],
-                compute_mode='donot_use_mm_for_euclid_dist').min(1)
+                centers[some], centers[primaries], compute_mode='donot_use_mm_for_euclid_dist'
+            ).min(1)
             nearest = primaries[nearest]
             owner[some] = torch.where(distance < reach[nearest], nearest, -1)
     return owner
@@ -151,17 +158,24 @@ class HAISHead(GroupingHead):
     """
 
     def __init__(
-            self, *, in_channels: int, mask_iters: int = 0, positive_iou: float = 0.5,
-            mask_thr: float = -0.5, **options) -> None:
+        self,
+        *,
+        in_channels: int,
+        mask_iters: int = 0,
+        positive_iou: float = 0.5,
+        mask_thr: float = -0.5,
+        **options,
+    ) -> None:
         super().__init__(in_channels=in_channels, **options)
         self.mask_iters, self.positive_iou, self.mask_thr = mask_iters, positive_iou, mask_thr
         self.mask = nn.Sequential(
-            nn.Linear(in_channels, in_channels), nn.ReLU(), nn.Linear(in_channels, 1))
+            nn.Linear(in_channels, in_channels), nn.ReLU(), nn.Linear(in_channels, 1)
+        )
         self.score = nn.Linear(in_channels, 1)
 
     def proposal_loss(
-            self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets,
-            iteration: int) -> dict[str, Tensor]:
+        self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets, iteration: int
+    ) -> dict[str, Tensor]:
         """``loss_mask``, mean over members, and ``loss_score``, mean over proposals."""
         logits = self._mask_logits(voxels)
         by_mask = iteration >= self.mask_iters
@@ -174,11 +188,14 @@ class HAISHead(GroupingHead):
             # Members of proposals without an object add nothing, and are counted.
             loss_mask=mask_loss / max(len(proposals.members), 1),
             loss_score=F.binary_cross_entropy_with_logits(
-                scores, best.clamp(max=1), reduction='sum') / max(len(scores), 1))
+                scores, best.clamp(max=1), reduction='sum'
+            )
+            / max(len(scores), 1),
+        )
 
     def judge(
-            self, proposals: Proposals, voxels: ProposalVoxels,
-            labels: Tensor) -> tuple[Proposals, Tensor, Tensor]:
+        self, proposals: Proposals, voxels: ProposalVoxels, labels: Tensor
+    ) -> tuple[Proposals, Tensor, Tensor]:
         """The points of each proposal inside its mask, the class of its points, and its score."""
         logits = self._mask_logits(voxels)
         scores = self._scores(voxels, logits).sigmoid()

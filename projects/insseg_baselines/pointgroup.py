@@ -4,6 +4,7 @@
 Source: PointGroup (CVPR 2020) and the settings of its public code, as configs/pointgroup/README.md
 lists them with every deviation.
 """
+
 import torch
 import torch.nn.functional as F
 from mmdet3d.registry import MODELS, TASK_UTILS
@@ -35,10 +36,14 @@ class DualSpaceGrouping:
     def __call__(self, inputs: GroupingInput, *, training: bool) -> Proposals:
         """Group points, in training as in tests; those of the first run stand first."""
         chosen, _, groups = inputs.object_points()
-        return join_proposals([
-            radius_clusters(coords[chosen], groups, chosen, radius=self.radius,
-                            min_points=self.min_points)
-            for coords in (inputs.points.coords, inputs.shifted)])
+        return join_proposals(
+            [
+                radius_clusters(
+                    coords[chosen], groups, chosen, radius=self.radius, min_points=self.min_points
+                )
+                for coords in (inputs.points.coords, inputs.shifted)
+            ]
+        )
 
 
 @MODELS.register_module()
@@ -52,25 +57,27 @@ class PointGroupHead(GroupingHead):
     """
 
     def __init__(
-            self, *, in_channels: int, low_iou: float = 0.25, high_iou: float = 0.75,
-            **options) -> None:
+        self, *, in_channels: int, low_iou: float = 0.25, high_iou: float = 0.75, **options
+    ) -> None:
         super().__init__(in_channels=in_channels, **options)
         self.low_iou, self.high_iou = low_iou, high_iou
         self.score = nn.Linear(in_channels, 1)
 
     def proposal_loss(
-            self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets,
-            iteration: int) -> dict[str, Tensor]:
+        self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets, iteration: int
+    ) -> dict[str, Tensor]:
         """``loss_score``, mean over proposals."""
         logits = self._scores(voxels)
         best, _ = best_object(object_iou(proposals, targets))
         wanted = ((best - self.low_iou) / (self.high_iou - self.low_iou)).clamp(0, 1)
-        return dict(loss_score=F.binary_cross_entropy_with_logits(
-            logits, wanted, reduction='sum') / max(len(logits), 1))
+        return dict(
+            loss_score=F.binary_cross_entropy_with_logits(logits, wanted, reduction='sum')
+            / max(len(logits), 1)
+        )
 
     def judge(
-            self, proposals: Proposals, voxels: ProposalVoxels,
-            labels: Tensor) -> tuple[Proposals, Tensor, Tensor]:
+        self, proposals: Proposals, voxels: ProposalVoxels, labels: Tensor
+    ) -> tuple[Proposals, Tensor, Tensor]:
         """All proposals, with the class of their points and their scores."""
         return proposals, labels[proposals.first_members], self._scores(voxels).sigmoid()
 

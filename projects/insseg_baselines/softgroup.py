@@ -4,6 +4,7 @@
 Source: SoftGroup (CVPR 2022) and the settings of its public code, as configs/softgroup/README.md
 lists them with every deviation.
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -47,14 +48,15 @@ class SoftGrouping:
     class_tables = ('class_points',)
 
     def __init__(
-            self,
-            *,
-            class_points: Sequence[float],
-            radius: float = 0.04,
-            min_prob: float = 0.2,
-            min_class_points: int = 100,
-            min_share: float = 0.05,
-            train_share: float = 1.0) -> None:
+        self,
+        *,
+        class_points: Sequence[float],
+        radius: float = 0.04,
+        min_prob: float = 0.2,
+        min_class_points: int = 100,
+        min_share: float = 0.05,
+        train_share: float = 1.0,
+    ) -> None:
         self.class_points = torch.tensor(class_points, dtype=torch.float64)
         self.radius, self.min_prob = radius, min_prob
         self.min_class_points, self.min_share = min_class_points, min_share
@@ -74,12 +76,13 @@ class SoftGrouping:
         labels = labels % num_columns
         sizes = parts.sizes * (1.0 if training else self.train_share)
         return keep_proposals(
-            parts, sizes >= self.min_share * self.class_points.to(sizes.device)[labels])
+            parts, sizes >= self.min_share * self.class_points.to(sizes.device)[labels]
+        )
 
 
 def _clusters(
-        coords: Tensor, groups: Tensor, points: Tensor,
-        radius: float) -> tuple[Proposals, Tensor]:
+    coords: Tensor, groups: Tensor, points: Tensor, radius: float
+) -> tuple[Proposals, Tensor]:
     """Components of points that may stand in several groups, and the group of each."""
     entries = torch.arange(len(points), device=points.device)
     parts = radius_clusters(coords, groups, entries, radius=radius)
@@ -102,14 +105,21 @@ class SoftGroupHead(GroupingHead):
     """
 
     def __init__(
-            self, *, num_classes: int, in_channels: int, positive_iou: float = 0.5,
-            min_class_prob: float = 0.001, mask_thr: float = -0.5, **options) -> None:
+        self,
+        *,
+        num_classes: int,
+        in_channels: int,
+        positive_iou: float = 0.5,
+        min_class_prob: float = 0.001,
+        mask_thr: float = -0.5,
+        **options,
+    ) -> None:
         super().__init__(num_classes=num_classes, in_channels=in_channels, **options)
         self.positive_iou = positive_iou
         self.min_class_prob, self.mask_thr = min_class_prob, mask_thr
         self.mask = nn.Sequential(
-            nn.Linear(in_channels, in_channels), nn.ReLU(),
-            nn.Linear(in_channels, num_classes + 1))
+            nn.Linear(in_channels, in_channels), nn.ReLU(), nn.Linear(in_channels, num_classes + 1)
+        )
         self.classify = nn.Linear(in_channels, num_classes + 1)
         self.iou = nn.Linear(in_channels, num_classes + 1)
 
@@ -119,8 +129,8 @@ class SoftGroupHead(GroupingHead):
         return (*super().class_layers, f'mask.{len(self.mask) - 1}', 'classify', 'iou')
 
     def proposal_loss(
-            self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets,
-            iteration: int) -> dict[str, Tensor]:
+        self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets, iteration: int
+    ) -> dict[str, Tensor]:
         """``loss_class``, mean over proposals; ``loss_mask`` and ``loss_iou`` of positive ones."""
         class_logits, iou_scores, mask_logits = self._describe(voxels)
         best, owner = best_object(object_iou(proposals, targets))
@@ -134,30 +144,32 @@ class SoftGroupHead(GroupingHead):
         found = iou_scores.gather(1, labels[:, None])[positive, 0]
         mask_loss = voxels.mask_cross_entropy(own_logits, proposals, targets, owner)
         return dict(
-            loss_class=F.cross_entropy(class_logits, labels, reduction='sum')
-            / max(len(labels), 1),
+            loss_class=F.cross_entropy(class_logits, labels, reduction='sum') / max(len(labels), 1),
             loss_mask=mask_loss / (proposals.sizes[positive].sum() + 1),
-            loss_iou=(found - wanted).square().sum() / (positive.sum() + 1))
+            loss_iou=(found - wanted).square().sum() / (positive.sum() + 1),
+        )
 
     def judge(
-            self, proposals: Proposals, voxels: ProposalVoxels,
-            labels: Tensor) -> tuple[Proposals, Tensor, Tensor]:
+        self, proposals: Proposals, voxels: ProposalVoxels, labels: Tensor
+    ) -> tuple[Proposals, Tensor, Tensor]:
         """Each proposal for each class that is not too improbable, inside the mask of the class."""
         class_logits, iou_scores, mask_logits = self._describe(voxels)
         probs = class_logits.softmax(1)[:, :-1]
         scores = probs * iou_scores[:, :-1].clamp(0, 1)
         inside = mask_logits[:, :-1] > self.mask_thr
         sizes = segment_sum(
-            inside * voxels.grid.counts[:, None], voxels.proposal, voxels.num_proposals)
+            inside * voxels.grid.counts[:, None], voxels.proposal, voxels.num_proposals
+        )
         possible = (probs > self.min_class_prob) & (sizes >= max(self.ranking.min_points, 1))
         which, classes = possible.nonzero(as_tuple=True)
         # Only as many as can come out, before their members are listed.
         best = torch.sort(scores[which, classes], descending=True, stable=True).indices
-        best = best[:self.ranking.max_instances]
+        best = best[: self.ranking.max_instances]
         which, classes = which[best], classes[best]
         found, entry = repeat_proposals(proposals, which)
         found, left = keep_members(
-            found, inside[voxels.grid.member2voxel[entry], classes[found.proposal]])
+            found, inside[voxels.grid.member2voxel[entry], classes[found.proposal]]
+        )
         return found, classes[left], scores[which, classes][left]
 
     def _describe(self, voxels: ProposalVoxels) -> tuple[Tensor, Tensor, Tensor]:

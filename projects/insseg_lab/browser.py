@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A browser without a window, to test and to time pages in."""
+
 import contextlib
 import importlib.util
 import shutil
@@ -10,10 +11,19 @@ from typing import Any
 from insseg3d.scans import optional_module
 
 _FLAGS = (
-    '--headless=new', '--no-sandbox', '--disable-dev-shm-usage', '--hide-scrollbars',
-    '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    '--no-first-run', '--force-device-scale-factor=1', '--use-gl=angle', '--use-angle=swiftshader',
-    '--enable-unsafe-swiftshader')
+    '--headless=new',
+    '--no-sandbox',
+    '--disable-dev-shm-usage',
+    '--hide-scrollbars',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--no-first-run',
+    '--force-device-scale-factor=1',
+    '--use-gl=angle',
+    '--use-angle=swiftshader',
+    '--enable-unsafe-swiftshader',
+)
 _ORBIT_RADIUS = 150  # pixels
 
 
@@ -52,7 +62,8 @@ def open_browser(*, width: int = 1280, height: int = 720, dark: bool = False) ->
     if found is None:
         raise FileNotFoundError(
             'Chromium or its driver is not installed: found no `chromium` with a `chromedriver` on '
-            'the path. Install both, say with `apt-get install chromium chromium-driver`.')
+            'the path. Install both, say with `apt-get install chromium chromium-driver`.'
+        )
     options = webdriver.ChromeOptions()
     options.binary_location = found[0]
     for flag in (*_FLAGS, f'--window-size={width},{height}'):
@@ -61,10 +72,14 @@ def open_browser(*, width: int = 1280, height: int = 720, dark: bool = False) ->
     service = importlib.import_module('selenium.webdriver.chrome.service').Service(found[1])
     driver = webdriver.Chrome(options=options, service=service)
     try:
-        driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(
-            width=width, height=height, deviceScaleFactor=1, mobile=width < 600))
-        driver.execute_cdp_cmd('Emulation.setEmulatedMedia', dict(
-            features=[dict(name='prefers-color-scheme', value='dark' if dark else 'light')]))
+        driver.execute_cdp_cmd(
+            'Emulation.setDeviceMetricsOverride',
+            dict(width=width, height=height, deviceScaleFactor=1, mobile=width < 600),
+        )
+        driver.execute_cdp_cmd(
+            'Emulation.setEmulatedMedia',
+            dict(features=[dict(name='prefers-color-scheme', value='dark' if dark else 'light')]),
+        )
         yield driver
     finally:
         driver.quit()
@@ -82,8 +97,10 @@ def load_page(driver: Any, address: str, *, timeout: float = 60.0) -> float:
     start = time.perf_counter()
     driver.get(address)
     while time.perf_counter() - start < timeout:
-        if driver.execute_script('return document.documentElement.dataset.ready '
-                                 '&& (!viewer.renderer || viewer.frames > 0)'):
+        if driver.execute_script(
+            'return document.documentElement.dataset.ready '
+            '&& (!viewer.renderer || viewer.frames > 0)'
+        ):
             return time.perf_counter() - start
         time.sleep(0.02)
     raise TimeoutError(f'{address} drew nothing in {timeout:.0f} s; its console: {console(driver)}')
@@ -91,14 +108,19 @@ def load_page(driver: Any, address: str, *, timeout: float = 60.0) -> float:
 
 def console(driver: Any) -> list[str]:
     """What the page has complained of since the last call: warnings and errors."""
-    return [entry['message'] for entry in driver.get_log('browser')
-            if entry['level'] in ('SEVERE', 'WARNING')]
+    return [
+        entry['message']
+        for entry in driver.get_log('browser')
+        if entry['level'] in ('SEVERE', 'WARNING')
+    ]
 
 
 def mouse(driver: Any, kind: str, x: float, y: float, *, held: bool) -> None:
     """A mouse event as the browser gets it from the system; ``kind`` as 'mouseMoved'."""
-    driver.execute_cdp_cmd('Input.dispatchMouseEvent', dict(
-        type=kind, x=x, y=y, button='left', buttons=int(held), clickCount=1))
+    driver.execute_cdp_cmd(
+        'Input.dispatchMouseEvent',
+        dict(type=kind, x=x, y=y, button='left', buttons=int(held), clickCount=1),
+    )
 
 
 def orbit(driver: Any, seconds: float, centre: tuple[float, float]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Commands that are measured, and folders in which only one of them works at a time."""
+
 import contextlib
 import fcntl
 import os
@@ -44,13 +45,13 @@ def launch(command: Sequence[str], log: Path, lock: int) -> Finished:
     """
     start = time.time()
     with log.open('a') as file:
-        process = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, pass_fds=[lock])
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, pass_fds=[lock])
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RunFailed(f'{Path(command[1]).name} ended with status {process.returncode}; '
-                        f'see {log}')
+        raise RunFailed(
+            f'{Path(command[1]).name} ended with status {process.returncode}; see {log}'
+        )
     return Finished(time.time() - start, usage.ru_maxrss * 1024 / 1e6)
 
 

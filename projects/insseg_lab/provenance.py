@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What a figure was measured on, in words that name no computer, person or folder."""
+
 import os
 import platform
 import shlex

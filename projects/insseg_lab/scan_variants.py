@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """One scan as different people would hand it in, to compare what a model finds in each."""
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -64,14 +65,18 @@ VARIANTS: dict[str, Variant] = {
     **{name: _turned(name) for name in _TURNS},
     'fractions': Variant(lambda coords, colors: (coords, colors / 255)),
     'fractions, one 1.0001': Variant(
-        lambda coords, colors: (coords, _with_one(colors / 255, 1.0001))),
+        lambda coords, colors: (coords, _with_one(colors / 255, 1.0001))
+    ),
     '0..255, one 256': Variant(lambda coords, colors: (coords, _with_one(colors, 256))),
     '16 bits': Variant(lambda coords, colors: (coords, (257 * colors).astype(np.uint16))),
     'map, float64': Variant(lambda coords, colors: (coords + _MAP, colors)),
     'map, float32': Variant(lambda coords, colors: ((coords + _MAP).astype(np.float32), colors)),
-    'white': _painted(255), 'black': _painted(0), 'red': Variant(
+    'white': _painted(255),
+    'black': _painted(0),
+    'red': Variant(
         lambda coords, colors: (coords, np.tile([200.0, 30.0, 30.0], (len(colors), 1))),
-        'no colours'),
+        'no colours',
+    ),
 }
 
 
@@ -91,7 +96,8 @@ def read_truth(root: Path, name: str) -> tuple[np.ndarray, TrueObjects]:
     points = np.fromfile(root / 'points' / f'{name}.bin', dtype=np.float32).reshape(-1, 6)
     instance, semantic = (
         np.fromfile(root / folder / f'{name}.bin', dtype=np.int64)
-        for folder in ('instance_mask', 'semantic_mask'))
+        for folder in ('instance_mask', 'semantic_mask')
+    )
     ids = np.asarray(ScanNetInsSegDataset.METAINFO['seg_valid_class_ids'])
     order = np.argsort(ids)
     place = np.searchsorted(ids[order], semantic).clip(max=len(ids) - 1)
@@ -104,7 +110,8 @@ def read_truth(root: Path, name: str) -> tuple[np.ndarray, TrueObjects]:
 
 
 def piece_of(
-        points: np.ndarray, truth: TrueObjects, share: float) -> tuple[np.ndarray, TrueObjects]:
+    points: np.ndarray, truth: TrueObjects, share: float
+) -> tuple[np.ndarray, TrueObjects]:
     """The end of a scene of which somebody scanned no more: its first ``share`` along x."""
     along = points[:, 0] - points[:, 0].min()
     kept = along <= share * along.max()
@@ -118,7 +125,8 @@ def piece_of(
 
 def count_found(result: InstanceResult, truth: TrueObjects) -> int:
     """True objects that a result has, of the right class and with an IoU above one half."""
-    ious = map_ious(truth.instance, result.instance, num_first=len(truth.labels),
-                    num_second=len(result))
+    ious = map_ious(
+        truth.instance, result.instance, num_first=len(truth.labels), num_second=len(result)
+    )
     same = truth.labels[:, None] == result.labels[None]
     return int(((ious > FOUND) & same).any(axis=1).sum())

@@ -6,6 +6,7 @@ things are compared there: how the parts of given masks come together again, whi
 the stitching alone; the same model with seams elsewhere, which is also the model's liking for what
 it is shown; and both with the truth.
 """
+
 import copy
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,7 +41,8 @@ def read_scene(root: Path, name: str) -> tuple[np.ndarray, Objects]:
     points = np.fromfile(root / 'points' / f'{name}.bin', dtype=np.float32).reshape(-1, 6)
     instance, semantic = (
         np.fromfile(root / folder / f'{name}.bin', dtype=np.int64)
-        for folder in ('instance_mask', 'semantic_mask'))
+        for folder in ('instance_mask', 'semantic_mask')
+    )
     instance[~np.isin(semantic, ScanNetInsSegDataset.METAINFO['seg_valid_class_ids'])] = -1
     codes = instance_codes(instance, np.zeros_like(instance), num_classes=1)
     large = np.flatnonzero(codes.sizes >= _LEAST_POINTS)
@@ -66,8 +68,11 @@ def put_together(objects: Objects, points: np.ndarray, tiling: Tiling) -> Object
         has_none = int(inside[0] < 0)
         count = len(inside) - has_none
         painting = Painting(
-            torch.from_numpy(instance - has_none), torch.zeros(count, dtype=torch.long),
-            torch.ones(count), 0)
+            torch.from_numpy(instance - has_none),
+            torch.zeros(count, dtype=torch.long),
+            torch.ones(count),
+            0,
+        )
         return painting, torch.arange(len(tile.rows))
 
     parts = points_of_tiles(points, tiles, home, tiling=tiling, voxel_size=None)
@@ -78,8 +83,9 @@ def put_together(objects: Objects, points: np.ndarray, tiling: Tiling) -> Object
 def across_seams(objects: Objects, points: np.ndarray, tiling: Tiling) -> np.ndarray:
     """``(Q,)`` bool: which objects have a twentieth of their points or more beyond a seam."""
     tiles, home = tiles_of(points, **tiling._asdict())
-    table = map_contingency(
-        objects.instance, home, num_first=objects.count, num_second=len(tiles))[1:]
+    table = map_contingency(objects.instance, home, num_first=objects.count, num_second=len(tiles))[
+        1:
+    ]
     return table.max(axis=1) < (1 - _ACROSS) * table.sum(axis=1)
 
 
@@ -91,7 +97,8 @@ def in_one_part(objects: Objects, points: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(objects.instance >= 0)
     instance = objects.instance[rows]
     part = radius_components(
-        torch.from_numpy(points[rows, :3]), torch.from_numpy(instance), radius=_STEP).numpy()
+        torch.from_numpy(points[rows, :3]), torch.from_numpy(instance), radius=_STEP
+    ).numpy()
     sizes = np.bincount(part)
     largest = np.zeros(objects.count, dtype=np.int64)
     np.maximum.at(largest, instance, sizes[part])
@@ -100,14 +107,15 @@ def in_one_part(objects: Objects, points: np.ndarray) -> np.ndarray:
 
 def best_ious(first: Objects, second: Objects) -> np.ndarray:
     """``(Q,)`` IoU of each object of the first with the most similar one of the second."""
-    table = map_ious(first.instance, second.instance, num_first=first.count,
-                     num_second=second.count)
+    table = map_ious(
+        first.instance, second.instance, num_first=first.count, num_second=second.count
+    )
     return table.max(axis=1, initial=0.0)
 
 
 def compare_tilings(
-        inferencer: InstanceSeg3DInferencer, points: np.ndarray, truth: Objects,
-        tiling: Tiling) -> dict[str, Any]:
+    inferencer: InstanceSeg3DInferencer, points: np.ndarray, truth: Objects, tiling: Tiling
+) -> dict[str, Any]:
     """Every comparison on a scene that is larger than a tile.
 
     Returns:
@@ -117,13 +125,17 @@ def compare_tilings(
     found, again = (find(inferencer, points, t) for t in (tiling, other))
     rows = {}
     for name, objects in (('true masks', truth), ("the model's masks", found)):
-        ious = np.concatenate([
-            best_ious(objects, put_together(objects, points, t)) for t in (tiling, other)])
+        ious = np.concatenate(
+            [best_ious(objects, put_together(objects, points, t)) for t in (tiling, other)]
+        )
         across = np.concatenate([across_seams(objects, points, t) for t in (tiling, other)])
         whole = np.tile(in_one_part(objects, points), 2)
-        for which, chosen in (('', slice(None)), (', across seams', across),
-                              (', in one part', whole),
-                              (', in one part, across seams', whole & across)):
+        for which, chosen in (
+            ('', slice(None)),
+            (', across seams', across),
+            (', in one part', whole),
+            (', in one part, across seams', whole & across),
+        ):
             rows[f'{name} put together{which}'] = share(ious[chosen], SAME)
     ious = best_ious(found, again)
     apart = ~across_seams(found, points, tiling) & ~across_seams(found, points, other)
@@ -131,28 +143,40 @@ def compare_tilings(
         rows[f'found again with other seams{name}'] = share(ious[chosen], FOUND)
         rows[f'the same with other seams{name}'] = share(ious[chosen], SAME)
     # The same objects twice: where a seam cuts them, and where it does not.
-    cut, true_ious = [across_seams(truth, points, t) for t in (tiling, other)], [
-        best_ious(truth, objects) for objects in (found, again)]
+    cut, true_ious = (
+        [across_seams(truth, points, t) for t in (tiling, other)],
+        [best_ious(truth, objects) for objects in (found, again)],
+    )
     one, two = cut[0] & ~cut[1], cut[1] & ~cut[0]
     rows['true objects found'] = share(np.concatenate(true_ious), FOUND)
     rows['of those that one tiling cuts: found there'] = share(
-        np.r_[true_ious[0][one], true_ious[1][two]], FOUND)
+        np.r_[true_ious[0][one], true_ious[1][two]], FOUND
+    )
     rows['of those that one tiling cuts: found in the other'] = share(
-        np.r_[true_ious[1][one], true_ious[0][two]], FOUND)
-    return dict(tiles=len(tiles_of(points, **tiling._asdict())[0]), points=len(points),
-                true_objects=truth.count, objects=found.count,
-                objects_across=int(across_seams(found, points, tiling).sum()), rows=rows)
+        np.r_[true_ious[1][one], true_ious[0][two]], FOUND
+    )
+    return dict(
+        tiles=len(tiles_of(points, **tiling._asdict())[0]),
+        points=len(points),
+        true_objects=truth.count,
+        objects=found.count,
+        objects_across=int(across_seams(found, points, tiling).sum()),
+        rows=rows,
+    )
 
 
 def compare_with_whole(
-        inferencer: InstanceSeg3DInferencer, points: np.ndarray, truth: Objects,
-        tiling: Tiling) -> dict[str, np.ndarray]:
+    inferencer: InstanceSeg3DInferencer, points: np.ndarray, truth: Objects, tiling: Tiling
+) -> dict[str, np.ndarray]:
     """Tiles against a single piece, on a scene that the model can see as a whole."""
     whole, tiled = (find(inferencer, points, t) for t in (None, tiling))
     return dict(
-        same=best_ious(whole, tiled), across=across_seams(whole, points, tiling),
+        same=best_ious(whole, tiled),
+        across=across_seams(whole, points, tiling),
         together=best_ious(whole, put_together(whole, points, tiling)),
-        true_whole=best_ious(truth, whole), true_tiled=best_ious(truth, tiled))
+        true_whole=best_ious(truth, whole),
+        true_tiled=best_ious(truth, tiled),
+    )
 
 
 def share(ious: np.ndarray, least: float) -> tuple[int, int, float]:

@@ -15,11 +15,13 @@ from .conversion import Report
 def new_parser(description: str, raw_help: str) -> argparse.ArgumentParser:
     """A parser with the arguments that all converters have."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--raw', type=Path, required=True, help=raw_help)
     parser.add_argument('--out', type=Path, required=True, help='folder of the prepared data')
-    parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 8),
-                        help='processes')
+    parser.add_argument(
+        '--workers', type=int, default=min(os.cpu_count() or 1, 8), help='processes'
+    )
     return parser
 
 
@@ -64,5 +66,7 @@ def show(report: Report) -> int:
     if report.incomplete:
         print(
             f'No info file was written for {report.incomplete}: mend the scenes above, or take '
-            'them out, and run the same command again', file=sys.stderr)
+            'them out, and run the same command again',
+            file=sys.stderr,
+        )
     return 1 if by_state['failed'] else 0

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Procedural furnished rooms, scanned as by a hand-held depth camera."""
+
 from .corridor import CorridorOptions, make_corridor
 from .furniture import COMMON_KINDS, KINDS
 from .room import Room, RoomOptions, make_points, make_room
@@ -9,6 +10,20 @@ from .writers.s3dis_faults import FAULTS
 from .writers.s3dis_room import OPTIONS as S3DIS_OPTIONS
 from .writers.s3dis_room import S3DISRoom, make_s3dis_room
 
-__all__ = ['COMMON_KINDS', 'CorridorOptions', 'FAULTS', 'KINDS', 'RELEASES', 'Room', 'RoomOptions',
-           'S3DISRoom', 'S3DIS_OPTIONS', 'make_corridor', 'make_points', 'make_room',
-           'make_s3dis_room', 'synthesize_s3dis', 'synthesize_scannet']
+__all__ = [
+    'COMMON_KINDS',
+    'CorridorOptions',
+    'FAULTS',
+    'KINDS',
+    'RELEASES',
+    'Room',
+    'RoomOptions',
+    'S3DISRoom',
+    'S3DIS_OPTIONS',
+    'make_corridor',
+    'make_points',
+    'make_room',
+    'make_s3dis_room',
+    'synthesize_s3dis',
+    'synthesize_scannet',
+]

@@ -5,6 +5,7 @@ The rooms are those of :func:`made_rooms.make_room`, made by their own seeds. Th
 made in sections, each scanned like a room without end walls, so that its cost grows with its
 length and no faster.
 """
+
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +21,16 @@ _WALL = 0.12  # metres between two rooms
 _SECTION = 6.0
 _PASSAGE = 0.8  # width that stays free
 # What stands in a section of the hall, and how many of it at most.
-_IN_HALL = {'door': 3, 'cabinet': 2, 'bookshelf': 1, 'table': 1, 'refrigerator': 1,
-            'otherfurniture': 1, 'chair': 3, 'picture': 3}
+_IN_HALL = {
+    'door': 3,
+    'cabinet': 2,
+    'bookshelf': 1,
+    'table': 1,
+    'refrigerator': 1,
+    'otherfurniture': 1,
+    'chair': 3,
+    'picture': 3,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +51,10 @@ class CorridorOptions:
         if not 4.0 <= self.length <= 500.0:
             raise ValueError(f'length: found {self.length}, expected 4 to 500 metres')
         if not 1.6 <= self.width[0] <= self.width[1]:
-            raise ValueError(f'width: found {self.width[0]} to {self.width[1]}, expected 1.6 <= '
-                             'least <= greatest')
+            raise ValueError(
+                f'width: found {self.width[0]} to {self.width[1]}, expected 1.6 <= '
+                'least <= greatest'
+            )
 
 
 def make_corridor(seed: int | tuple[int, ...], options: CorridorOptions) -> Room:
@@ -60,20 +71,25 @@ def make_corridor(seed: int | tuple[int, ...], options: CorridorOptions) -> Room
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     parts = [
         _moved(annotated(interior, options.rooms), angle, offset)
-        for interior, angle, offset in _interiors(seed, options, rng)]
+        for interior, angle, offset in _interiors(seed, options, rng)
+    ]
     return turned(_joined(parts), rng)
 
 
-def _interiors(seed: tuple[int, ...], options: CorridorOptions, rng: np.random.Generator
-               ) -> Iterator[tuple[Interior, float, tuple[float, float]]]:
+def _interiors(
+    seed: tuple[int, ...], options: CorridorOptions, rng: np.random.Generator
+) -> Iterator[tuple[Interior, float, tuple[float, float]]]:
     """Sections of the hall and rooms with their turn and place."""
     width, height = float(rng.uniform(*options.width)), float(rng.uniform(2.4, 2.6))
     count = max(1, round(options.length / _SECTION))
     deep = options.length / count
     for k in range(count):
         ends = tuple(w for w, there in ((1, k == count - 1), (3, k == 0)) if there)
-        yield _section((*seed, 0, k), (deep, width, height), ends, options.rooms), 0.0, (
-            k * deep, 0.0)
+        yield (
+            _section((*seed, 0, k), (deep, width, height), ends, options.rooms),
+            0.0,
+            (k * deep, 0.0),
+        )
     for side in (1, 2):
         x, k = 0.0, 0
         while True:
@@ -87,8 +103,12 @@ def _interiors(seed: tuple[int, ...], options: CorridorOptions, rng: np.random.G
             x, k = x + room.size[0] + _WALL, k + 1
 
 
-def _section(seed: tuple[int, ...], size: tuple[float, float, float], ends: tuple[int, ...],
-             options: RoomOptions) -> Interior:
+def _section(
+    seed: tuple[int, ...],
+    size: tuple[float, float, float],
+    ends: tuple[int, ...],
+    options: RoomOptions,
+) -> Interior:
     """A section of the hall, with those of its two end walls that are the hall's."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     layout = Layout(rng, size, options.kinds, options.objects[1])
@@ -126,6 +146,12 @@ def _joined(parts: list[Room]) -> Room:
         pieces += int(part.owner.max(initial=-1)) + 1
     return Room(
         np.concatenate([part.points for part in parts]),
-        np.concatenate([part.colors for part in parts]), np.concatenate(faces),
-        np.concatenate(all_segments), groups, np.eye(4), 'Hallway', np.concatenate(owners),
-        np.concatenate([part.seen for part in parts]))
+        np.concatenate([part.colors for part in parts]),
+        np.concatenate(faces),
+        np.concatenate(all_segments),
+        groups,
+        np.eye(4),
+        'Hallway',
+        np.concatenate(owners),
+        np.concatenate([part.seen for part in parts]),
+    )

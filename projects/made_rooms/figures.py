@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Figures by which made rooms are compared with real scans."""
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -17,8 +18,14 @@ def occupancy(points: np.ndarray, edge: float) -> tuple[int, float]:
     grid -= grid.min(axis=0) - 1
     extent = grid.max(axis=0) + 2
     keys = np.ravel_multi_index(tuple(grid.T), extent)
-    steps = np.array([(i * extent[1] + j) * extent[2] + k
-                      for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])
+    steps = np.array(
+        [
+            (i * extent[1] + j) * extent[2] + k
+            for i in (-1, 0, 1)
+            for j in (-1, 0, 1)
+            for k in (-1, 0, 1)
+        ]
+    )
     full = np.zeros(int(np.prod(extent)), bool)
     full[keys] = True
     return len(keys), float(sum(full[keys + step].sum() for step in steps) / len(keys))
@@ -32,7 +39,7 @@ def benchmark_objects(room: Room) -> list[np.ndarray]:
     for label, segments in room.groups:
         if CATEGORIES[label].nyu40_id in INSTANCE_NYU40:
             rows = np.searchsorted(ids, np.sort(segments))
-            objects.append(np.concatenate([order[first[r]:first[r] + counts[r]] for r in rows]))
+            objects.append(np.concatenate([order[first[r] : first[r] + counts[r]] for r in rows]))
     return objects
 
 
@@ -43,8 +50,11 @@ def touching_share(points: np.ndarray, objects: list[np.ndarray], gap: float) ->
     touches = np.zeros(len(objects), bool)
     for i in range(len(objects)):
         for j in range(i):
-            if (touches[i] and touches[j]) or (boxes[i][0] > boxes[j][1]).any() or (
-                    boxes[j][0] > boxes[i][1]).any():
+            if (
+                (touches[i] and touches[j])
+                or (boxes[i][0] > boxes[j][1]).any()
+                or (boxes[j][0] > boxes[i][1]).any()
+            ):
                 continue
             apart, _ = trees[i].query(points[objects[j]], distance_upper_bound=gap)
             if np.isfinite(apart).any():
@@ -80,12 +90,17 @@ def room_figures(room: Room) -> dict[str, float]:
     annotated = np.isin(room.segments, np.concatenate([s for _, s in room.groups]))
     pairs = np.unique(np.stack([room.segments, room.owner]), axis=1)
     segments = len(np.unique(room.segments))
-    shares = [share for (label, _), share in zip(room.groups, room.seen, strict=True)
-              if CATEGORIES[label].nyu40_id in INSTANCE_NYU40]
+    shares = [
+        share
+        for (label, _), share in zip(room.groups, room.seen, strict=True)
+        if CATEGORIES[label].nyu40_id in INSTANCE_NYU40
+    ]
     return {
         'vertices': total,
         'faces per vertex': len(room.faces) / total,
-        'spacing 5 %': low, 'spacing 50 %': median, 'spacing 95 %': high,
+        'spacing 5 %': low,
+        'spacing 50 %': median,
+        'spacing 95 %': high,
         'voxels per vertex, 2 cm': fine / total,
         'neighbours, 2 cm': neighbours_fine,
         'voxels per vertex, 4 cm': coarse / total,

@@ -13,8 +13,8 @@ COPIES = 4
 
 
 def make_large_points(
-        *, seed: int, num_points: int,
-        kinds: frozenset[str] = frozenset(KINDS)) -> np.ndarray:
+    *, seed: int, num_points: int, kinds: frozenset[str] = frozenset(KINDS)
+) -> np.ndarray:
     """Points of a dense scene as large as wanted: one made room, repeated side by side.
 
     Each room stands there four times over, at four slightly different places with jitter of half

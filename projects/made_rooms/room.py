@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A made room from seed to annotated scan."""
+
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -130,16 +131,29 @@ def make_interior(seed: int | tuple[int, ...], options: RoomOptions) -> Interior
     return interior
 
 
-def scanned(layout: Layout, scene_type: str, rng: np.random.Generator, options: RoomOptions, *,
-            walls: tuple[int, ...] = (0, 1, 2, 3)) -> Interior:
+def scanned(
+    layout: Layout,
+    scene_type: str,
+    rng: np.random.Generator,
+    options: RoomOptions,
+    *,
+    walls: tuple[int, ...] = (0, 1, 2, 3),
+) -> Interior:
     """Scan a furnished room, of which only some walls may be there."""
     poses, reach = CAMERAS[options.camera]
     pieces = _shell(layout, rng, walls) + layout.placed
     surfaces = [s for piece in pieces for s in piece.surfaces]
-    owner_of = np.repeat(np.arange(len(pieces), dtype=np.int32),
-                         [len(piece.surfaces) for piece in pieces])
-    scan = scan_surfaces(surfaces, poses(layout, rng, frames=options.frames), _lamps(layout, rng),
-                         rng, spacing=options.spacing, reach=reach)
+    owner_of = np.repeat(
+        np.arange(len(pieces), dtype=np.int32), [len(piece.surfaces) for piece in pieces]
+    )
+    scan = scan_surfaces(
+        surfaces,
+        poses(layout, rng, frames=options.frames),
+        _lamps(layout, rng),
+        rng,
+        spacing=options.spacing,
+        reach=reach,
+    )
     area = np.stack([np.bincount(owner_of, scan.seen[:, k], len(pieces)) for k in (0, 1)])
     seen = area[0] / np.maximum(area[1], 1e-12)
     return Interior(pieces, scan, owner_of[scan.surface], seen, scene_type, rng, layout.size)
@@ -164,11 +178,21 @@ def annotated(interior: Interior, options: RoomOptions) -> Room:
     pieces, scan, owner, seen, scene_type, rng, _ = interior
     segments = oversegment(scan.points, scan.faces, owner, threshold=0.0005, least=20)
     if options.mixed_segments:
-        segments = mix_segments(scan.points, segments, owner, gap=1.5 * options.spacing, share=0.2,
-                                rng=rng)
+        segments = mix_segments(
+            scan.points, segments, owner, gap=1.5 * options.spacing, share=0.2, rng=rng
+        )
     groups, holders = annotate(pieces, owner, segments, rng)
-    return Room(scan.points, scan.colors, scan.faces, segments, groups, np.eye(4), scene_type,
-                owner, seen[holders])
+    return Room(
+        scan.points,
+        scan.colors,
+        scan.faces,
+        segments,
+        groups,
+        np.eye(4),
+        scene_type,
+        owner,
+        seen[holders],
+    )
 
 
 def turned(room: Room, rng: np.random.Generator) -> Room:
@@ -178,8 +202,8 @@ def turned(room: Room, rng: np.random.Generator) -> Room:
 
 
 def make_points(
-        *, seed: int, num_points: int,
-        kinds: frozenset[str] = frozenset(KINDS)) -> np.ndarray:
+    *, seed: int, num_points: int, kinds: frozenset[str] = frozenset(KINDS)
+) -> np.ndarray:
     """Points of a made room at the density of real scans, for timings.
 
     Args:
@@ -197,15 +221,18 @@ def make_points(
     for growth in (1.0, 1.3, 1.7, 2.2, 3.0, 4.0):
         area = growth * base
         options = RoomOptions(
-            kinds=kinds, area=(area, 1.2 * area), objects=(int(area / 2), int(area) + 8),
-            frames=int(84 * max(1.0, area / 16)), vertices=(0, 2 ** 31))
+            kinds=kinds,
+            area=(area, 1.2 * area),
+            objects=(int(area / 2), int(area) + 8),
+            frames=int(84 * max(1.0, area / 16)),
+            vertices=(0, 2**31),
+        )
         room = make_room(seed, options)
         if len(room.points) >= num_points:
             centre = np.median(room.points[:, :2], axis=0)
             far = np.abs(room.points[:, :2] - centre).max(axis=1)
             keep = np.sort(np.argsort(far, kind='stable')[:num_points])
-            return np.concatenate([room.points[keep], room.colors[keep]], axis=1,
-                                  dtype=np.float32)
+            return np.concatenate([room.points[keep], room.colors[keep]], axis=1, dtype=np.float32)
     raise ValueError(f'num_points: no made room has {num_points} points, ask for fewer')
 
 
@@ -215,8 +242,11 @@ def _furnished(rng: np.random.Generator, options: RoomOptions) -> tuple[Layout, 
     target = int(rng.integers(options.objects[0], options.objects[1] + 1))
     for _ in range(6):
         area, ratio = rng.uniform(*options.area), rng.uniform(0.62, 1.0)
-        size = (float(np.sqrt(area / ratio)), float(np.sqrt(area * ratio)),
-                float(rng.uniform(2.35, 2.7)))
+        size = (
+            float(np.sqrt(area / ratio)),
+            float(np.sqrt(area * ratio)),
+            float(rng.uniform(2.35, 2.7)),
+        )
         layout = Layout(rng, size, options.kinds, options.objects[1])
         if rng.random() < 0.3 and area > 11:
             _recess(layout)
@@ -237,15 +267,20 @@ def _recess(layout: Layout) -> None:
     y = (0.0, depth - d)[int(rng.integers(2))]
     corners = np.array([[x, y], [x + w, y], [x + w, y + d], [x, y + d]])
     surfaces = box((x, y, 0), (x + w, y + d, height), draw_material(rng, 'wall'), top=False)
-    layout.placed.append(Placed('wall', None, surfaces, [], 0.0, np.zeros(3), corners,
-                                (0.0, height)))
+    layout.placed.append(
+        Placed('wall', None, surfaces, [], 0.0, np.zeros(3), corners, (0.0, height))
+    )
 
 
 def _shell(layout: Layout, rng: np.random.Generator, walls: tuple[int, ...]) -> list[Placed]:
     """Floor, walls around their openings and the ceiling."""
     width, depth, height = layout.size
-    floor = rectangle((0, 0, 0), (width, 0, 0), (0, depth, 0),
-                      draw_material(rng, 'carpet', 'parquet', 'tiles', 'wood'))
+    floor = rectangle(
+        (0, 0, 0),
+        (width, 0, 0),
+        (0, depth, 0),
+        draw_material(rng, 'carpet', 'parquet', 'tiles', 'wood'),
+    )
     ceiling = rectangle((0, 0, height), (0, depth, 0), (width, 0, 0), draw_material(rng, 'white'))
     material, accent = draw_material(rng, 'wall'), draw_material(rng, 'wall', 'paint', 'tiles')
     shell = [('floor', [floor]), ('ceiling', [ceiling])]
@@ -253,8 +288,10 @@ def _shell(layout: Layout, rng: np.random.Generator, walls: tuple[int, ...]) -> 
     for k in walls:
         shell.append(('wall', _wall(layout, k, accent if k == different else material)))
     none = np.zeros((4, 2))
-    return [Placed(label, None, surfaces, [], 0.0, np.zeros(3), none, (0.0, 0.0))
-            for label, surfaces in shell]
+    return [
+        Placed(label, None, surfaces, [], 0.0, np.zeros(3), none, (0.0, 0.0))
+        for label, surfaces in shell
+    ]
 
 
 def _wall(layout: Layout, k: int, material) -> list[Surface]:
@@ -268,14 +305,21 @@ def _wall(layout: Layout, k: int, material) -> list[Surface]:
         t = b
     strips.append((t, length, 0.0, height))
     base = np.array([*start, 0.0])
-    return [rectangle(base + b * along + (0, 0, z0), -(b - a) * along, (0, 0, z1 - z0), material)
-            for a, b, z0, z1 in strips if b - a > 0.02 and z1 - z0 > 0.02]
+    return [
+        rectangle(base + b * along + (0, 0, z0), -(b - a) * along, (0, 0, z1 - z0), material)
+        for a, b, z0, z1 in strips
+        if b - a > 0.02 and z1 - z0 > 0.02
+    ]
 
 
 def _lamps(layout: Layout, rng: np.random.Generator) -> np.ndarray:
     """Positions (L, 3) of lamps under the ceiling."""
     width, depth, height = layout.size
     count = int(rng.integers(3, 5))
-    return np.column_stack([rng.uniform(0.15, 0.85, count) * width,
-                            rng.uniform(0.15, 0.85, count) * depth,
-                            np.full(count, height - 0.12)])
+    return np.column_stack(
+        [
+            rng.uniform(0.15, 0.85, count) * width,
+            rng.uniform(0.15, 0.85, count) * depth,
+            np.full(count, height - 0.12),
+        ]
+    )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """3D-QueryIS: the parts that only this method needs. README.md maps the paper to the files."""
+
 import insseg3d  # noqa: F401  (registers the kernel and cures mmcv's import first)
 
 from .activation_maps import LiteralMaps, SoftmaxMaps, SumNormalizedMaps
@@ -13,9 +14,27 @@ from .rpg_neck import RPGNeck
 from .voxel_necks import AllVoxelsNeck, FPSNeck, RandomVoxelsNeck
 
 __all__ = [
-    'AllVoxelsNeck', 'ArgmaxRanking', 'DenseMaskLoss', 'DenseMatchCost', 'FPSNeck', 'FPSQueries',
-    'FlatTopKRanking', 'HungarianAssigner', 'LearnedQueries', 'LiteralMaps', 'MaskBCECost',
-    'MaskBCELoss', 'MaskDiceCost', 'MaskDiceLoss', 'MatrixNMSRanking', 'QueryClassCost',
-    'QueryDecoder', 'QueryDecoderLayer', 'QueryISHead', 'RPGNeck', 'RandomVoxelsNeck',
-    'SoftmaxMaps', 'SumNormalizedMaps'
+    'AllVoxelsNeck',
+    'ArgmaxRanking',
+    'DenseMaskLoss',
+    'DenseMatchCost',
+    'FPSNeck',
+    'FPSQueries',
+    'FlatTopKRanking',
+    'HungarianAssigner',
+    'LearnedQueries',
+    'LiteralMaps',
+    'MaskBCECost',
+    'MaskBCELoss',
+    'MaskDiceCost',
+    'MaskDiceLoss',
+    'MatrixNMSRanking',
+    'QueryClassCost',
+    'QueryDecoder',
+    'QueryDecoderLayer',
+    'QueryISHead',
+    'RPGNeck',
+    'RandomVoxelsNeck',
+    'SoftmaxMaps',
+    'SumNormalizedMaps',
 ]

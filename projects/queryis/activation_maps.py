@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Eq. 1 and 2: how logits become activation maps, and how these pool a scene's voxels."""
+
 import math
 
 from mmdet3d.registry import MODELS
@@ -84,7 +85,8 @@ class SoftmaxMaps(BaseModule):
         super().__init__()
         if not temperature > 0:
             raise ValueError(
-                f'SoftmaxMaps: temperature is {temperature}, expected a number above 0.')
+                f'SoftmaxMaps: temperature is {temperature}, expected a number above 0.'
+            )
         self.temperature = temperature
 
     def init_maps(self, linear: nn.Linear) -> None:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """One query for each object: the assignment of least total cost."""
+
 from collections.abc import Sequence
 
 import torch
@@ -22,8 +23,10 @@ class HungarianAssigner:
 
     def __init__(self, *, match_costs: Sequence[dict]) -> None:
         if not match_costs:
-            raise ValueError('HungarianAssigner: match_costs is empty; give at least one cost, '
-                             "for example [dict(type='QueryClassCost', weight=2.0)].")
+            raise ValueError(
+                'HungarianAssigner: match_costs is empty; give at least one cost, '
+                "for example [dict(type='QueryClassCost', weight=2.0)]."
+            )
         self.match_costs = [TASK_UTILS.build(cost) for cost in match_costs]
 
     def assign(self, scene: SceneMatching) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What all sources of keys and values share: the embedding of one decoder level."""
+
 from abc import abstractmethod
 
 from mmcv.cnn import build_norm_layer
@@ -23,24 +24,28 @@ class LevelNeck(BaseModule):
     """
 
     def __init__(
-            self,
-            *,
-            in_channels: int,
-            out_channels: int,
-            stride: int = 4,
-            mlp_norm: dict | None = None,
-            post_norm: dict | None = None,
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 4,
+        mlp_norm: dict | None = None,
+        post_norm: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.stride = stride
         self.mlp = nn.Sequential(
-            nn.Linear(in_channels, out_channels), _norm(mlp_norm, out_channels),
-            nn.ReLU(), nn.Linear(out_channels, out_channels))
+            nn.Linear(in_channels, out_channels),
+            _norm(mlp_norm, out_channels),
+            nn.ReLU(),
+            nn.Linear(out_channels, out_channels),
+        )
         self.post_norm = _norm(post_norm, out_channels)
 
     def forward(
-            self, levels: dict[int, VoxelLevel],
-            batch_size: int) -> tuple[Tensor, Tensor | None]:
+        self, levels: dict[int, VoxelLevel], batch_size: int
+    ) -> tuple[Tensor, Tensor | None]:
         """Make the keys and values that the queries attend to.
 
         Args:
@@ -57,7 +62,8 @@ class LevelNeck(BaseModule):
         if self.stride not in levels:
             raise ValueError(
                 f'{type(self).__name__}: stride={self.stride}, but the backbone returns strides '
-                f'{sorted(levels)}; set neck.stride or backbone.out_strides.')
+                f'{sorted(levels)}; set neck.stride or backbone.out_strides.'
+            )
         points, padding = self.gather(levels[self.stride], batch_size)
         return self.post_norm(points), padding
 

@@ -4,6 +4,7 @@
 Each is called with mask logits ``(V, G')``, the points that each voxel shares with the object of
 that column ``(V, G')`` and points per voxel ``(V,)``, and gives one value a mask, ``(G',)``.
 """
+
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor

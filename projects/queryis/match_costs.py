@@ -4,6 +4,7 @@
 A cost maps one scene's ``SceneMatching`` to a ``(G, Q)`` block. Losses have other names and live
 in ``mask_losses.py``: a pairwise cost needs all pairs and no gradient, a loss the opposite.
 """
+
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -108,7 +109,8 @@ class DenseMatchCost:
             if scene.dense is None:
                 raise ValueError(
                     f'{type(self.cost).__name__} reads dense masks, but the matching of this scene '
-                    'carries none: pass SceneMatching(dense=...).')
+                    'carries none: pass SceneMatching(dense=...).'
+                )
             pred.masks, gt.masks = scene.dense()
         return self.cost(pred, gt).T.to(scene.class_logits.dtype)
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Match queries and objects on the host, with one copy for all layers and scenes."""
+
 from collections.abc import Sequence
 
 import torch

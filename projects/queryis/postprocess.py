@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From queries to results: ranked, overlapping masks and one map without overlaps."""
+
 import torch
 from mmdet3d.registry import TASK_UTILS
 from mmdet3d.structures import PointData
@@ -29,20 +30,21 @@ class ArgmaxRanking:
     """
 
     def __init__(
-            self,
-            *,
-            min_points: int = 100,
-            score_thr: float = 0.0,
-            map_score_thr: float = 0.3,
-            map_min_share: float = 0.5) -> None:
+        self,
+        *,
+        min_points: int = 100,
+        score_thr: float = 0.0,
+        map_score_thr: float = 0.3,
+        map_min_share: float = 0.5,
+    ) -> None:
         self.min_points = min_points
         self.score_thr = score_thr
         self.map_score_thr = map_score_thr
         self.map_min_share = map_min_share
 
     def __call__(
-            self, class_logits: Tensor, masks: BinaryMasks,
-            point2voxel: Tensor) -> tuple[InstanceData, PointData]:
+        self, class_logits: Tensor, masks: BinaryMasks, point2voxel: Tensor
+    ) -> tuple[InstanceData, PointData]:
         """Turn one scene's queries into results over its points.
 
         Args:
@@ -66,10 +68,15 @@ class ArgmaxRanking:
         # Voxel masks are expanded to points last: only for masks that are kept, as booleans.
         instances = InstanceData(
             masks=masks.inside[queries[order]].index_select(1, point2voxel),
-            labels_3d=labels[order], scores_3d=scores[order])
+            labels_3d=labels[order],
+            scores_3d=scores[order],
+        )
         return instances, label_map(
-            instances, score_thr=self.map_score_thr, min_points=self.min_points,
-            min_share=self.map_min_share)
+            instances,
+            score_thr=self.map_score_thr,
+            min_points=self.min_points,
+            min_share=self.map_min_share,
+        )
 
     def _candidates(self, class_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Which query comes out with which label and class probability, three ``(R,)``."""
@@ -77,8 +84,14 @@ class ArgmaxRanking:
         return torch.arange(len(probs), device=probs.device), labels, probs
 
     def _lowered(
-            self, scores: Tensor, labels: Tensor, inside: Tensor, queries: Tensor, large: Tensor,
-            point2voxel: Tensor) -> Tensor:
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        inside: Tensor,
+        queries: Tensor,
+        large: Tensor,
+        point2voxel: Tensor,
+    ) -> Tensor:
         """Scores ``(R,)`` after what candidates do to each other: here nothing."""
         return scores
 
@@ -97,19 +110,22 @@ class FlatTopKRanking(ArgmaxRanking):
     """
 
     def __init__(
-            self,
-            *,
-            num_results: int | None = None,
-            min_points: int = 100,
-            score_thr: float = 0.0,
-            map_score_thr: float = 0.3,
-            map_min_share: float = 0.5) -> None:
+        self,
+        *,
+        num_results: int | None = None,
+        min_points: int = 100,
+        score_thr: float = 0.0,
+        map_score_thr: float = 0.3,
+        map_min_share: float = 0.5,
+    ) -> None:
         super().__init__(
-            min_points=min_points, score_thr=score_thr, map_score_thr=map_score_thr,
-            map_min_share=map_min_share)
+            min_points=min_points,
+            score_thr=score_thr,
+            map_score_thr=map_score_thr,
+            map_min_share=map_min_share,
+        )
         if num_results is not None and num_results < 1:
-            raise ValueError(
-                f'FlatTopKRanking: num_results is {num_results}, expected 1 or more.')
+            raise ValueError(f'FlatTopKRanking: num_results is {num_results}, expected 1 or more.')
         self.num_results = num_results
 
     def _candidates(self, class_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -138,24 +154,35 @@ class MatrixNMSRanking(ArgmaxRanking):
     """
 
     def __init__(
-            self,
-            *,
-            sigma: float | None = None,
-            min_points: int = 100,
-            score_thr: float = 0.0,
-            map_score_thr: float = 0.3,
-            map_min_share: float = 0.5) -> None:
+        self,
+        *,
+        sigma: float | None = None,
+        min_points: int = 100,
+        score_thr: float = 0.0,
+        map_score_thr: float = 0.3,
+        map_min_share: float = 0.5,
+    ) -> None:
         super().__init__(
-            min_points=min_points, score_thr=score_thr, map_score_thr=map_score_thr,
-            map_min_share=map_min_share)
+            min_points=min_points,
+            score_thr=score_thr,
+            map_score_thr=map_score_thr,
+            map_min_share=map_min_share,
+        )
         if sigma is not None and not sigma > 0:
             raise ValueError(
-                f'MatrixNMSRanking: sigma is {sigma}, expected a number above 0, or None.')
+                f'MatrixNMSRanking: sigma is {sigma}, expected a number above 0, or None.'
+            )
         self.sigma = sigma
 
     def _lowered(
-            self, scores: Tensor, labels: Tensor, inside: Tensor, queries: Tensor, large: Tensor,
-            point2voxel: Tensor) -> Tensor:
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        inside: Tensor,
+        queries: Tensor,
+        large: Tensor,
+        point2voxel: Tensor,
+    ) -> Tensor:
         chosen = large.nonzero()[:, 0]
         counts = torch.bincount(point2voxel, minlength=inside.shape[1])
         iou = mask_iou(inside[queries[chosen]], counts)

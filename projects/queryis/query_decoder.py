@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Instance query decoder (IQD): K queries read the scene from its representative points."""
+
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
@@ -49,7 +50,8 @@ class FPSQueries(BaseModule):
         super().__init__()
         self.num_queries = num_queries
         self.projection = (
-            nn.Identity() if in_channels == embed_dims else nn.Linear(in_channels, embed_dims))
+            nn.Identity() if in_channels == embed_dims else nn.Linear(in_channels, embed_dims)
+        )
 
     def forward(self, memory: Tensor, finest: VoxelLevel | None = None) -> Tensor:
         """Choose the queries.
@@ -66,20 +68,23 @@ class FPSQueries(BaseModule):
         """
         if finest is None:
             raise ValueError(
-                'FPSQueries: the head was called without the finest level; pass finest=levels[1].')
+                'FPSQueries: the head was called without the finest level; pass finest=levels[1].'
+            )
         batch = finest.coors[:, 0]
         features = split_rows(finest.features, batch, len(memory))
         chosen = farthest_points(
-            split_rows(finest.coors[:, 1:], batch, len(memory)), self.num_queries)
-        return self.projection(torch.stack([
-            self._repeat(scene[rows]) for scene, rows in zip(features, chosen)]))
+            split_rows(finest.coors[:, 1:], batch, len(memory)), self.num_queries
+        )
+        return self.projection(
+            torch.stack([self._repeat(scene[rows]) for scene, rows in zip(features, chosen)])
+        )
 
     def _repeat(self, rows: Tensor) -> Tensor:
         """``(Q, C)`` from at most Q rows."""
         if len(rows) == 0:
             return rows.new_zeros(self.num_queries, rows.shape[1])
         times = -(-self.num_queries // len(rows))
-        return rows.repeat(times, 1)[:self.num_queries]
+        return rows.repeat(times, 1)[: self.num_queries]
 
 
 @MODELS.register_module()
@@ -96,21 +101,27 @@ class QueryDecoderLayer(BaseModule):
     """
 
     def __init__(
-            self,
-            *,
-            embed_dims: int,
-            num_heads: int = 4,
-            feedforward_channels: int | None = None,
-            dropout: float = 0.0) -> None:
+        self,
+        *,
+        embed_dims: int,
+        num_heads: int = 4,
+        feedforward_channels: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         hidden = feedforward_channels or 4 * embed_dims
         self.self_attn = nn.MultiheadAttention(
-            embed_dims, num_heads, dropout=dropout, batch_first=True)
+            embed_dims, num_heads, dropout=dropout, batch_first=True
+        )
         self.cross_attn = nn.MultiheadAttention(
-            embed_dims, num_heads, dropout=dropout, batch_first=True)
+            embed_dims, num_heads, dropout=dropout, batch_first=True
+        )
         self.ffn = nn.Sequential(
-            nn.Linear(embed_dims, hidden), nn.ReLU(), nn.Dropout(dropout),
-            nn.Linear(hidden, embed_dims))
+            nn.Linear(embed_dims, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, embed_dims),
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
@@ -119,7 +130,8 @@ class QueryDecoderLayer(BaseModule):
         update, _ = self.self_attn(queries, queries, queries, need_weights=False)
         queries = self.norms[0](queries + self.dropout(update))
         update, _ = self.cross_attn(
-            queries, memory, memory, key_padding_mask=padding, need_weights=False)
+            queries, memory, memory, key_padding_mask=padding, need_weights=False
+        )
         queries = self.norms[1](queries + self.dropout(update))
         return self.norms[2](queries + self.dropout(self.ffn(queries)))
 
@@ -138,12 +150,8 @@ class QueryDecoder(BaseModule):
     """
 
     def __init__(
-            self,
-            *,
-            queries: dict,
-            layer: dict,
-            num_layers: int = 3,
-            init_cfg: dict | None = None) -> None:
+        self, *, queries: dict, layer: dict, num_layers: int = 3, init_cfg: dict | None = None
+    ) -> None:
         super().__init__(init_cfg)
         self.queries = MODELS.build(queries)
         self.layers = nn.ModuleList(MODELS.build(layer) for _ in range(num_layers))
@@ -156,8 +164,8 @@ class QueryDecoder(BaseModule):
         super().init_weights()
 
     def forward(
-            self, memory: Tensor, padding: Tensor | None = None,
-            finest: VoxelLevel | None = None) -> list[Tensor]:
+        self, memory: Tensor, padding: Tensor | None = None, finest: VoxelLevel | None = None
+    ) -> list[Tensor]:
         """Decode.
 
         Args:

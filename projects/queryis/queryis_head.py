@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Class and mask of each query, their losses and their results."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -69,53 +70,69 @@ class QueryISHead(BaseModule):
     class_layers = ('classifier',)
 
     def __init__(
-            self,
-            *,
-            num_classes: int,
-            in_channels: int,
-            embed_dims: int,
-            decoder: dict,
-            assigner: dict,
-            loss_cls: dict,
-            mask_losses: dict[str, dict],
-            ranking: dict,
-            supervised_layers: Sequence[int] | None = None,
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        num_classes: int,
+        in_channels: int,
+        embed_dims: int,
+        decoder: dict,
+        assigner: dict,
+        loss_cls: dict,
+        mask_losses: dict[str, dict],
+        ranking: dict,
+        supervised_layers: Sequence[int] | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes
         self.decoder = MODELS.build(decoder)
         self.supervised_layers = _check_layers(supervised_layers, len(self.decoder.layers))
         self.point_projection = (
-            nn.Identity() if in_channels == embed_dims else nn.Linear(in_channels, embed_dims))
+            nn.Identity() if in_channels == embed_dims else nn.Linear(in_channels, embed_dims)
+        )
         self.query_norm = nn.LayerNorm(embed_dims)
         self.classifier = nn.Linear(embed_dims, num_classes + 1)
         self.mask_embedding = nn.Sequential(
-            nn.Linear(embed_dims, embed_dims), nn.ReLU(),
-            nn.Linear(embed_dims, embed_dims), nn.ReLU(),
-            nn.Linear(embed_dims, embed_dims))
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(),
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(),
+            nn.Linear(embed_dims, embed_dims),
+        )
         self.assigner = TASK_UTILS.build(assigner)
         self.loss_cls = MODELS.build(loss_cls)
         weights = getattr(self.loss_cls, 'class_weight', None)
         if weights is None:
             weights = [1.0] * (num_classes + 1)
         check_class_table(
-            'decode_head.loss_cls.class_weight', weights, num_classes, expected=num_classes + 1,
-            remedy=f'Set class_weight=[1.0] * {num_classes} + [0.1], or other {num_classes + 1}')
+            'decode_head.loss_cls.class_weight',
+            weights,
+            num_classes,
+            expected=num_classes + 1,
+            remedy=f'Set class_weight=[1.0] * {num_classes} + [0.1], or other {num_classes + 1}',
+        )
         # On the device, once: a tensor made of a list in each step would wait for a copy. mmdet's
         # loss makes one, so it is given the weight of each query instead of its list.
         self.register_buffer(
-            'class_weight', torch.tensor(weights, dtype=torch.float32), persistent=False)
+            'class_weight', torch.tensor(weights, dtype=torch.float32), persistent=False
+        )
         self.weighs_queries = type(self.loss_cls) is CrossEntropyLoss and not (
-            self.loss_cls.use_sigmoid or self.loss_cls.use_mask)
+            self.loss_cls.use_sigmoid or self.loss_cls.use_mask
+        )
         if self.weighs_queries:
             self.loss_cls.class_weight = None
         self.mask_losses = nn.ModuleDict(
-            {name: MODELS.build(loss) for name, loss in mask_losses.items()})
+            {name: MODELS.build(loss) for name, loss in mask_losses.items()}
+        )
         self.ranking = TASK_UTILS.build(ranking)
 
     def forward(
-            self, memory: Tensor, padding: Tensor | None, voxels: Sequence[Tensor],
-            finest: VoxelLevel | None = None) -> QueryOutputs:
+        self,
+        memory: Tensor,
+        padding: Tensor | None,
+        voxels: Sequence[Tensor],
+        finest: VoxelLevel | None = None,
+    ) -> QueryOutputs:
         """Decode the queries of a batch.
 
         Args:
@@ -131,19 +148,22 @@ class QueryISHead(BaseModule):
         class_logits, mask_embeddings = self.decode(memory, padding, finest)
         with without_autocast(memory):
             return QueryOutputs(
-                class_logits, mask_embeddings,
-                mask_features=[self._mask_features(features) for features in voxels])
+                class_logits,
+                mask_embeddings,
+                mask_features=[self._mask_features(features) for features in voxels],
+            )
 
     def decode(
-            self, memory: Tensor, padding: Tensor | None,
-            finest: VoxelLevel | None = None) -> tuple[list[Tensor], list[Tensor]]:
+        self, memory: Tensor, padding: Tensor | None, finest: VoxelLevel | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Class logits and mask embeddings of every decoder layer; arguments as of ``forward``."""
         layers = self.decoder(memory, padding, finest)
         with without_autocast(memory):
             layers = [self.query_norm(self._widened(queries)) for queries in layers]
             return (
                 [self.classifier(queries) for queries in layers],
-                [self.mask_embedding(queries) for queries in layers])
+                [self.mask_embedding(queries) for queries in layers],
+            )
 
     def masks(self, embeddings: Tensor, scene: SceneRows) -> BinaryMasks:
         """Make one scene's masks.
@@ -154,7 +174,7 @@ class QueryISHead(BaseModule):
         """
 
         def logits_of(rows: slice) -> Tensor:
-            features, = _in_full_precision([self._mask_features(scene.features[rows])])
+            (features,) = _in_full_precision([self._mask_features(scene.features[rows])])
             return features @ embeddings.T
 
         return binary_masks(logits_of, scene.counts)  # which switches autocast off
@@ -168,9 +188,13 @@ class QueryISHead(BaseModule):
         return tensor.to(self.classifier.weight.dtype)
 
     def loss(
-            self, memory: Tensor, padding: Tensor | None, voxels: Sequence[Tensor],
-            targets: Sequence[SceneTargets],
-            finest: VoxelLevel | None = None) -> dict[str, Tensor]:
+        self,
+        memory: Tensor,
+        padding: Tensor | None,
+        voxels: Sequence[Tensor],
+        targets: Sequence[SceneTargets],
+        finest: VoxelLevel | None = None,
+    ) -> dict[str, Tensor]:
         """Compute the losses of every supervised layer by one path.
 
         Args:
@@ -193,8 +217,12 @@ class QueryISHead(BaseModule):
         return losses
 
     def predict(
-            self, memory: Tensor, padding: Tensor | None, scenes: Sequence[SceneRows],
-            finest: VoxelLevel | None = None) -> list[tuple[InstanceData, PointData]]:
+        self,
+        memory: Tensor,
+        padding: Tensor | None,
+        scenes: Sequence[SceneRows],
+        finest: VoxelLevel | None = None,
+    ) -> list[tuple[InstanceData, PointData]]:
         """Rank the queries of the last layer, scene by scene, over the scenes' points.
 
         Args:
@@ -206,20 +234,22 @@ class QueryISHead(BaseModule):
         with without_autocast(memory):
             return [
                 self.ranking(class_logits[b], self.masks(embeddings[b], scene), scene.point2row)
-                for b, scene in enumerate(scenes)]
+                for b, scene in enumerate(scenes)
+            ]
 
     @torch.no_grad()
     def _match(
-            self, outputs: QueryOutputs,
-            targets: Sequence[SceneTargets]) -> dict[int, list[tuple[Tensor, Tensor]]]:
+        self, outputs: QueryOutputs, targets: Sequence[SceneTargets]
+    ) -> dict[int, list[tuple[Tensor, Tensor]]]:
         """Match every supervised layer of every scene, with one copy to the host."""
         device = outputs.mask_features[0].device
         blocks = []
         for layer in self.supervised_layers:
             for b, scene in enumerate(targets):
                 logits = outputs.mask_features[b] @ outputs.mask_embeddings[layer][b].T
-                blocks.append([
-                    outputs.class_logits[layer][b], scene.labels, *mask_sums(logits, scene)])
+                blocks.append(
+                    [outputs.class_logits[layer][b], scene.labels, *mask_sums(logits, scene)]
+                )
         rows = iter(to_host(blocks))
         matches = {}
         for layer in self.supervised_layers:
@@ -227,16 +257,20 @@ class QueryISHead(BaseModule):
             for b in range(len(targets)):
                 class_logits, labels, *sums = next(rows)
                 scene = SceneMatching(
-                    class_logits, labels.long(), MaskSums(*sums),
+                    class_logits,
+                    labels.long(),
+                    MaskSums(*sums),
                     dense=DenseMasks(
-                        outputs.mask_features[b], outputs.mask_embeddings[layer][b], targets[b]))
+                        outputs.mask_features[b], outputs.mask_embeddings[layer][b], targets[b]
+                    ),
+                )
                 queries, objects = self.assigner.assign(scene)
                 matches[layer].append((queries.to(device), objects.to(device)))
         return matches
 
     def _average_factors(
-            self, matches: dict[int, list[tuple[Tensor, Tensor]]],
-            device: torch.device) -> Tensor:
+        self, matches: dict[int, list[tuple[Tensor, Tensor]]], device: torch.device
+    ) -> Tensor:
         """Pairs of each supervised layer, over all processes, divided by their number.
 
         An assigner may give an object several queries, or none. A process without pairs counts 0
@@ -244,12 +278,18 @@ class QueryISHead(BaseModule):
         """
         counts = [
             float(sum(len(queries) for queries, _ in matches[layer]))
-            for layer in self.supervised_layers]
+            for layer in self.supervised_layers
+        ]
         return reduce_mean(torch.tensor(counts, device=device)).clamp(min=1 / get_world_size())
 
     def _layer_loss(
-            self, outputs: QueryOutputs, layer: int, targets: Sequence[SceneTargets],
-            matches: Sequence[tuple[Tensor, Tensor]], num_masks: Tensor) -> dict[str, Tensor]:
+        self,
+        outputs: QueryOutputs,
+        layer: int,
+        targets: Sequence[SceneTargets],
+        matches: Sequence[tuple[Tensor, Tensor]],
+        num_masks: Tensor,
+    ) -> dict[str, Tensor]:
         """Losses of one decoder layer over the batch."""
         labels = []
         sums = dict.fromkeys(self.mask_losses, 0.0)
@@ -268,7 +308,8 @@ class QueryISHead(BaseModule):
         return losses
 
     def _query_labels(
-            self, logits: Tensor, scene: SceneTargets, queries: Tensor, objects: Tensor) -> Tensor:
+        self, logits: Tensor, scene: SceneTargets, queries: Tensor, objects: Tensor
+    ) -> Tensor:
         """Class of each query's object ``(Q,)``, K for "no object"."""
         labels = torch.full((len(logits),), self.num_classes, device=logits.device)
         labels[queries] = scene.labels[objects]
@@ -289,7 +330,8 @@ class QueryISHead(BaseModule):
         if weight is not None and len(weight) != self.num_classes + 1:
             raise RuntimeError(
                 f'{prefix}classifier.weight: the checkpoint has {len(weight) - 1} classes, the '
-                f'config num_classes={self.num_classes}. {OTHER_CLASSES}')
+                f'config num_classes={self.num_classes}. {OTHER_CLASSES}'
+            )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
@@ -298,7 +340,8 @@ def _check_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, .
     if num_layers - 1 not in chosen or any(not 0 <= layer < num_layers for layer in chosen):
         raise ValueError(
             f'QueryISHead: supervised_layers={layers}, expected layers of 0..{num_layers - 1} '
-            f'with the last, {num_layers - 1}, among them.')
+            f'with the last, {num_layers - 1}, among them.'
+        )
     return chosen
 
 

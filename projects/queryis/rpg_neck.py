@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Representative point generation (RPG): pool a scene's voxels into J learned points."""
+
 import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
@@ -34,19 +35,25 @@ class RPGNeck(LevelNeck):
     """
 
     def __init__(
-            self,
-            *,
-            in_channels: int,
-            out_channels: int,
-            num_points: int = 2000,
-            stride: int = 4,
-            maps: dict,
-            mlp_norm: dict | None = None,
-            post_norm: dict | None = None,
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        num_points: int = 2000,
+        stride: int = 4,
+        maps: dict,
+        mlp_norm: dict | None = None,
+        post_norm: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(
-            in_channels=in_channels, out_channels=out_channels, stride=stride, mlp_norm=mlp_norm,
-            post_norm=post_norm, init_cfg=init_cfg)
+            in_channels=in_channels,
+            out_channels=out_channels,
+            stride=stride,
+            mlp_norm=mlp_norm,
+            post_norm=post_norm,
+            init_cfg=init_cfg,
+        )
         self.map_logits = nn.Linear(out_channels, num_points)
         self.maps = MODELS.build(maps)
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Keys and values without representative points: voxels of a decoder level (Table 4)."""
+
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -35,18 +36,24 @@ class ChosenVoxelsNeck(LevelNeck):
     """
 
     def __init__(
-            self,
-            *,
-            in_channels: int,
-            out_channels: int,
-            num_points: int = 2000,
-            stride: int = 4,
-            mlp_norm: dict | None = None,
-            post_norm: dict | None = None,
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        num_points: int = 2000,
+        stride: int = 4,
+        mlp_norm: dict | None = None,
+        post_norm: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(
-            in_channels=in_channels, out_channels=out_channels, stride=stride, mlp_norm=mlp_norm,
-            post_norm=post_norm, init_cfg=init_cfg)
+            in_channels=in_channels,
+            out_channels=out_channels,
+            stride=stride,
+            mlp_norm=mlp_norm,
+            post_norm=post_norm,
+            init_cfg=init_cfg,
+        )
         self.num_points = num_points
 
     @abstractmethod
@@ -79,7 +86,7 @@ class RandomVoxelsNeck(ChosenVoxelsNeck):
         for scene in coors:
             if not self.training:
                 generator = torch.Generator().manual_seed(0)
-            draw = torch.randperm(len(scene), generator=generator)[:self.num_points]
+            draw = torch.randperm(len(scene), generator=generator)[: self.num_points]
             chosen.append(draw.to(scene.device))
         return chosen
 

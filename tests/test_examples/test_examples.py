@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The examples run as they stand, and give what the inferencer gives."""
+
 import importlib.util
 from pathlib import Path
 
@@ -19,8 +20,10 @@ EXAMPLES = Path(__file__).parents[2] / 'examples'
 def weights(sure_weights, tmp_path_factory):
     """As from tools/publish_model.py: with its config inside."""
     config, checkpoint = choose_model('demo', read_checkpoint(sure_weights))
-    return write_published(published(checkpoint, config, dataset_meta(config)),
-                           tmp_path_factory.mktemp('weights') / 'small.pth')
+    return write_published(
+        published(checkpoint, config, dataset_meta(config)),
+        tmp_path_factory.mktemp('weights') / 'small.pth',
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -83,9 +86,11 @@ def test_two_threads_give_what_one_gives(run, weights, scans, expected):
         for number, sample in enumerate(samples):
             instance = sample.pred_pts_seg.pts_instance_mask
             np.testing.assert_array_equal(
-                instance[::-1] if number % 2 else instance, expected.instance)
+                instance[::-1] if number % 2 else instance, expected.instance
+            )
             np.testing.assert_array_equal(
-                sample.pred_instances_3d.labels_3d.numpy(), expected.labels)
+                sample.pred_instances_3d.labels_3d.numpy(), expected.labels
+            )
 
 
 def test_all_examples_are_here_and_short():

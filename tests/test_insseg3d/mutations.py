@@ -5,6 +5,7 @@
 outcome in bounded memory and time. Every run tries the same files; with ``FUZZ_ANEW`` set in the
 environment each run tries others.
 """
+
 import contextlib
 import io
 import os
@@ -22,28 +23,128 @@ from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 
 FEW = settings(
-    max_examples=8, deadline=None, database=None, derandomize='FUZZ_ANEW' not in os.environ,
+    max_examples=8,
+    deadline=None,
+    database=None,
+    derandomize='FUZZ_ANEW' not in os.environ,
     phases=[Phase.explicit, Phase.generate],  # a seed gets no simpler when it gets smaller
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow,
-                           HealthCheck.differing_executors])
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.differing_executors,
+    ],
+)
 MANY = settings(FEW, max_examples=400)
 
 NUMBERS = [
-    b'0', b'-1', b'1', b'2', b'7', b'255', b'256', b'65536', b'2147483648', b'4294967296',
-    b'9223372036854775807', b'9223372036854775808', b'-9223372036854775809', b'1000000000000',
-    b'9' * 40, b'9' * 5000, b'1e3', b'1e308', b'1e999', b'-1e300', b'1e-320', b'0.5', b'nan',
-    b'inf', b'-inf', b'-nan(ind)', b'1_000', b'0x10', b'1,5', b'+3', b'', b'None', b'true', b'null',
-    b'"7"', b'[]', b'{}', '²'.encode(), '٣'.encode(), b'\0', b'\xff\xfe']
+    b'0',
+    b'-1',
+    b'1',
+    b'2',
+    b'7',
+    b'255',
+    b'256',
+    b'65536',
+    b'2147483648',
+    b'4294967296',
+    b'9223372036854775807',
+    b'9223372036854775808',
+    b'-9223372036854775809',
+    b'1000000000000',
+    b'9' * 40,
+    b'9' * 5000,
+    b'1e3',
+    b'1e308',
+    b'1e999',
+    b'-1e300',
+    b'1e-320',
+    b'0.5',
+    b'nan',
+    b'inf',
+    b'-inf',
+    b'-nan(ind)',
+    b'1_000',
+    b'0x10',
+    b'1,5',
+    b'+3',
+    b'',
+    b'None',
+    b'true',
+    b'null',
+    b'"7"',
+    b'[]',
+    b'{}',
+    '²'.encode(),
+    '٣'.encode(),
+    b'\0',
+    b'\xff\xfe',
+]
 WORDS = [
-    b'float', b'double', b'uchar', b'char', b'int', b'uint', b'half', b'list', b'ascii',
-    b'binary_little_endian', b'binary_big_endian', b'vertex', b'face', b'x', b'y', b'z', b'red',
-    b'rgb', b'<f4', b'>f8', b'|O', b'|b1', b'|S0', b'<U9', b'<c16', b'F32', b'I64', b'BF16',
-    b'binary', b'binary_compressed', b'True', b'-', b'#', b'"', b'..', b'/', b'\0', b'\xc3\x28',
-    '\ufeff'.encode(), '\u2028'.encode(), b'\r', b'x' * 3000]
+    b'float',
+    b'double',
+    b'uchar',
+    b'char',
+    b'int',
+    b'uint',
+    b'half',
+    b'list',
+    b'ascii',
+    b'binary_little_endian',
+    b'binary_big_endian',
+    b'vertex',
+    b'face',
+    b'x',
+    b'y',
+    b'z',
+    b'red',
+    b'rgb',
+    b'<f4',
+    b'>f8',
+    b'|O',
+    b'|b1',
+    b'|S0',
+    b'<U9',
+    b'<c16',
+    b'F32',
+    b'I64',
+    b'BF16',
+    b'binary',
+    b'binary_compressed',
+    b'True',
+    b'-',
+    b'#',
+    b'"',
+    b'..',
+    b'/',
+    b'\0',
+    b'\xc3\x28',
+    '\ufeff'.encode(),
+    '\u2028'.encode(),
+    b'\r',
+    b'x' * 3000,
+]
 PIECES = [
-    b'\n', b'\r\n', b' ', b'\0', b'\0' * 64, b'\xff' * 9, b'PK\x03\x04', b'PK\x05\x06', b'{' * 3,
-    b'[' * 50, b'1 2 3\n', b'a b c\n', b',,,', b'\t', b'element vertex 3\n', b'end_header\n',
-    b'property list uchar int x\n', b'property float q\n', b'nan nan nan\n', b'\x93NUMPY']
+    b'\n',
+    b'\r\n',
+    b' ',
+    b'\0',
+    b'\0' * 64,
+    b'\xff' * 9,
+    b'PK\x03\x04',
+    b'PK\x05\x06',
+    b'{' * 3,
+    b'[' * 50,
+    b'1 2 3\n',
+    b'a b c\n',
+    b',,,',
+    b'\t',
+    b'element vertex 3\n',
+    b'end_header\n',
+    b'property list uchar int x\n',
+    b'property float q\n',
+    b'nan nan nan\n',
+    b'\x93NUMPY',
+]
 STATM = Path('/proc/self/statm')
 _HEAD = 4096
 _NUMBER = re.compile(rb'[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?')
@@ -63,14 +164,19 @@ def _swap(content, rng):
     if len(found) < 2:
         return content
     one, two = sorted(rng.sample(found, 2), key=lambda match: match.start())
-    return (content[:one.start()] + two[0] + content[one.end():two.start()] + one[0]
-            + content[two.end():])
+    return (
+        content[: one.start()]
+        + two[0]
+        + content[one.end() : two.start()]
+        + one[0]
+        + content[two.end() :]
+    )
 
 
 def _line(content, rng, times):
     lines = content.split(b'\n')
     place = rng.randrange(min(len(lines), 60))
-    return b'\n'.join([*lines[:place], *lines[place:place + 1] * times, *lines[place + 1:]])
+    return b'\n'.join([*lines[:place], *lines[place : place + 1] * times, *lines[place + 1 :]])
 
 
 def _span(content, rng):
@@ -86,7 +192,7 @@ def _place(content, rng):
 def _flip(content, rng):
     data = bytearray(content)
     for _ in range(rng.choice((1, 1, 3, 20)) if data else 0):
-        data[min(_place(content, rng), len(data) - 1)] ^= rng.choice((1, 0x20, 0x80, 0xff))
+        data[min(_place(content, rng), len(data) - 1)] ^= rng.choice((1, 0x20, 0x80, 0xFF))
     return bytes(data)
 
 
@@ -98,7 +204,7 @@ def _field(content, rng):
     if rng.random() < 0.3:
         field = struct.pack('<d', rng.choice((float('nan'), float('inf'), 1e300, -1e38, 0)))
     place = _place(content, rng) // 4 * 4
-    return content[:place] + field + content[place + len(field):]
+    return content[:place] + field + content[place + len(field) :]
 
 
 def _cut(content, rng):
@@ -122,7 +228,7 @@ CHANGES = {
     'swap words': _swap,
     'flip bits': _flip,
     'binary number': _field,
-    'truncate': lambda c, rng: c[:_place(c, rng)],
+    'truncate': lambda c, rng: c[: _place(c, rng)],
     'cut out': _cut,
     'twice': _again,
     'insert': _insert,
@@ -137,8 +243,9 @@ _NAMES = ['number'] * 5 + ['word'] * 3 + ['flip bits'] * 2 + ['binary number'] *
 
 def changes(most=2):
     """Draw what happens to a file: names of ``CHANGES``, and a seed for each."""
-    return st.lists(st.tuples(st.sampled_from(_NAMES), st.integers(0, 2**32 - 1)),
-                    min_size=1, max_size=most)
+    return st.lists(
+        st.tuples(st.sampled_from(_NAMES), st.integers(0, 2**32 - 1)), min_size=1, max_size=most
+    )
 
 
 def mutated(content, drawn):
@@ -193,7 +300,8 @@ def fence(*, seconds=60, more=2**30):
         resource.setrlimit(resource.RLIMIT_AS, memory)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(
-            signal.ITIMER_REAL, max(left - (time.monotonic() - begun), 0.001) if left else 0)
+            signal.ITIMER_REAL, max(left - (time.monotonic() - begun), 0.001) if left else 0
+        )
         assert not late, 'a hang'
 
 
@@ -220,8 +328,9 @@ def right_or_refused(read, kind, *, name):
             assert '\n' not in message.strip(), message[:300]
             assert len(message) < 2000, f'{message[:300]}…'
             result = None
-    nonsense = [w for w in caught if issubclass(w.category, RuntimeWarning)
-                and 'insseg3d' in w.filename]
+    nonsense = [
+        w for w in caught if issubclass(w.category, RuntimeWarning) and 'insseg3d' in w.filename
+    ]
     # Numbers that do not fit where they are put: nobody reads these.
     assert not nonsense, nonsense[0]
     return result

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Each cure of compat.py: it helps where it is needed, and is not there where it is not."""
+
 import importlib.metadata
 import importlib.util
 import os
@@ -82,9 +83,10 @@ def test_missing_operator_says_which_why_and_how():
         operators.__path__  # noqa: B018
 
 
-@pytest.mark.skipif('mmcv-lite' not in {d.metadata['Name'] for d in
-                                        importlib.metadata.distributions()},
-                    reason='needs mmcv-lite')
+@pytest.mark.skipif(
+    'mmcv-lite' not in {d.metadata['Name'] for d in importlib.metadata.distributions()},
+    reason='needs mmcv-lite',
+)
 def test_mmdet3d_imports_after_this_project_and_not_before():
     code = 'import mmdet3d.models, mmdet3d.datasets, mmdet3d.evaluation'
     assert 'mmcv._ext' in run_python(code).stderr  # else the cure can go
@@ -111,8 +113,9 @@ open('leaf.py', 'w').write("_base_ = ['mmdet3d::_base_/default_runtime.py']")
 print(Config.fromfile('leaf.py').default_scope)
 """
     env = {**os.environ, 'PYTHONPATH': ''}
-    result = subprocess.run([sys.executable, '-c', code], env=env, cwd=tmp_path, text=True,
-                            capture_output=True)
+    result = subprocess.run(
+        [sys.executable, '-c', code], env=env, cwd=tmp_path, text=True, capture_output=True
+    )
     assert result.returncode == 0, result.stderr
     paths, installed, scope = result.stdout.split('\n')[:3]
     assert [Path(path).name for path in paths.split()] == ['mmdet3d', 'mmcv']
@@ -257,8 +260,9 @@ init_dist('pytorch', backend='gloo', init_method='file://' + os.path.abspath('me
 assert dist.is_initialized()
 """
     with tempfile.TemporaryDirectory() as folder:
-        result = subprocess.run([sys.executable, '-c', code], cwd=folder, text=True,
-                                capture_output=True)
+        result = subprocess.run(
+            [sys.executable, '-c', code], cwd=folder, text=True, capture_output=True
+        )
     assert result.returncode == 0 and result.stdout.split()[-1] == 'closed', result.stderr
 
 
@@ -266,10 +270,14 @@ assert dist.is_initialized()
 
 
 def test_a_second_time_changes_nothing():
-    watched = [lambda: dist_utils._init_dist_pytorch, lambda: MMDistributedDataParallel.__init__,
-               lambda: CheckpointLoader.load_checkpoint.__func__, lambda: sys.modules['mmcv._ext'],
-               lambda: HistoryBuffer.__getstate__,
-               lambda: len(torch.serialization.get_safe_globals())]
+    watched = [
+        lambda: dist_utils._init_dist_pytorch,
+        lambda: MMDistributedDataParallel.__init__,
+        lambda: CheckpointLoader.load_checkpoint.__func__,
+        lambda: sys.modules['mmcv._ext'],
+        lambda: HistoryBuffer.__getstate__,
+        lambda: len(torch.serialization.get_safe_globals()),
+    ]
     before = [look() for look in watched]
     compat.apply()
     assert [look() for look in watched] == before

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What is seen of a scene on its way through the pipeline."""
+
 import pickle
 
 import numpy as np
@@ -31,16 +32,24 @@ def write(root, scenes):
     """Write scenes, name → (points, semantic, instance), as prepared data of ScanNet."""
     data_list = []
     for name, (points, semantic, instance) in scenes.items():
-        for folder, array in (('points', np.asarray(points, np.float32)),
-                              ('semantic_mask', np.asarray(semantic, np.int64)),
-                              ('instance_mask', np.asarray(instance, np.int64))):
+        for folder, array in (
+            ('points', np.asarray(points, np.float32)),
+            ('semantic_mask', np.asarray(semantic, np.int64)),
+            ('instance_mask', np.asarray(instance, np.int64)),
+        ):
             (root / folder).mkdir(parents=True, exist_ok=True)
             array.tofile(root / folder / f'{name}.bin')
-        data_list.append({'lidar_points': {'num_pts_feats': 6, 'lidar_path': f'{name}.bin'},
-                          'pts_semantic_mask_path': f'{name}.bin',
-                          'pts_instance_mask_path': f'{name}.bin', 'instances': []})
+        data_list.append(
+            {
+                'lidar_points': {'num_pts_feats': 6, 'lidar_path': f'{name}.bin'},
+                'pts_semantic_mask_path': f'{name}.bin',
+                'pts_instance_mask_path': f'{name}.bin',
+                'instances': [],
+            }
+        )
     (root / 'infos.pkl').write_bytes(
-        pickle.dumps({'metainfo': {'dataset': 'scannet'}, 'data_list': data_list}))
+        pickle.dumps({'metainfo': {'dataset': 'scannet'}, 'data_list': data_list})
+    )
 
 
 def build(root, split='train'):
@@ -59,7 +68,7 @@ def at_home(monkeypatch, request):
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_facts_of_a_hand_made_scene(tmp_path, split):
     write(tmp_path, {'a': floor_and_box()})
-    facts, = gather_facts(build(tmp_path, split))
+    (facts,) = gather_facts(build(tmp_path, split))
     assert facts.scene.endswith('a.bin') and facts.error is None
     assert facts.num_points == facts.num_kept == 806
     np.testing.assert_allclose(facts.low, [0, 0, 0], atol=1e-6)
@@ -72,7 +81,7 @@ def test_facts_of_a_hand_made_scene(tmp_path, split):
     objects = facts.objects
     assert objects.num_points.tolist() == [4, 2] and objects.labels.tolist() == [2, 2]
     assert objects.num_classes.tolist() == [1, 2]  # the pair is a chair and a table; the lower wins
-    np.testing.assert_allclose(objects.radius, [2 ** 0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(objects.radius, [2**0.5, 0.5], atol=1e-6)
     if split == 'val':  # undistorted: one voxel a point, as the spacing is wider than a voxel
         assert facts.num_voxels == 806
 
@@ -109,8 +118,14 @@ def test_a_scene_that_stops_the_pipeline_is_told_and_the_others_are_read(tmp_pat
     points, semantic, instance = floor_and_box()
     lost = points.copy()
     lost[3, 1] = np.nan
-    write(tmp_path, {'bad': (lost, semantic, instance), 'cut': (points, semantic[:-1], instance),
-                     'good': (points, semantic, instance)})
+    write(
+        tmp_path,
+        {
+            'bad': (lost, semantic, instance),
+            'cut': (points, semantic[:-1], instance),
+            'good': (points, semantic, instance),
+        },
+    )
     bad, cut, good = gather_facts(build(tmp_path))
     assert 'NaN' in bad.error and bad.num_points == 806 and np.isfinite(bad.extent).all()
     assert 'cut.bin' in cut.error and cut.low is None and np.isnan(cut.extent).all()
@@ -123,8 +138,14 @@ def test_colours_are_looked_at_as_a_whole(tmp_path):
     red[:, 3:] = 200, 30, 30
     odd[:, 3:] = np.random.default_rng(0).random((len(odd), 3))
     odd[5, 4] = 1.5
-    write(tmp_path, {'odd': (odd, semantic, instance), 'plain': (points, semantic, instance),
-                     'red': (red, semantic, instance)})
+    write(
+        tmp_path,
+        {
+            'odd': (odd, semantic, instance),
+            'plain': (points, semantic, instance),
+            'red': (red, semantic, instance),
+        },
+    )
     odd, plain, red = gather_facts(build(tmp_path))
     assert (plain.one_color, plain.fractions) == (False, False)
     assert red.one_color and red.colors == (30, 200)
@@ -146,7 +167,7 @@ def test_a_tilted_floor_faces_along_no_axis(tmp_path):
     points, semantic, instance = floor_and_box()
     points[:, 2] += 0.5 * points[:, 0]
     write(tmp_path, {'a': (points, semantic, instance)})
-    facts, = gather_facts(build(tmp_path, 'val'))
+    (facts,) = gather_facts(build(tmp_path, 'val'))
     assert facts.upright.max() < 0.02
 
 
@@ -154,12 +175,12 @@ def test_duplicates_and_a_dense_scene(tmp_path):
     points, semantic, instance = floor_and_box()
     twice = [np.concatenate([part, part]) for part in (points, semantic, instance)]
     write(tmp_path, {'a': twice})
-    facts, = gather_facts(build(tmp_path, 'val'))
+    (facts,) = gather_facts(build(tmp_path, 'val'))
     assert facts.duplicates == 1 and facts.spacing == pytest.approx(0.05, abs=1e-5)
 
 
 def test_no_more_points_than_a_tree_may_hold_do_not_change_the_spacing(tmp_path, monkeypatch):
     write(tmp_path, {'a': floor_and_box()})
     monkeypatch.setattr('insseg_analysis.dataset.facts._MAX_TREE', 100)
-    facts, = gather_facts(build(tmp_path, 'val'))
+    (facts,) = gather_facts(build(tmp_path, 'val'))
     assert facts.spacing == pytest.approx(0.05, abs=1e-5)

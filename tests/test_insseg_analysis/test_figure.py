@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """One scene as several methods see it: what belongs together has one colour."""
+
 import numpy as np
 import pytest
 
@@ -26,11 +27,18 @@ TRUTH = objects(slice(0, 10), slice(10, 20), slice(20, 30))
 
 
 def test_what_covers_the_same_has_the_same_colour_in_all_maps():
-    truth, first, second = matched_colors(XYZ, [
-        TRUTH,
-        objects(slice(20, 29), slice(30, 40), slice(2, 10)),  # the third, a false one, the first
-        objects(slice(31, 40), slice(10, 18), slice(25, 30)),  # that false one, the second, a half
-    ])
+    truth, first, second = matched_colors(
+        XYZ,
+        [
+            TRUTH,
+            objects(
+                slice(20, 29), slice(30, 40), slice(2, 10)
+            ),  # the third, a false one, the first
+            objects(
+                slice(31, 40), slice(10, 18), slice(25, 30)
+            ),  # that false one, the second, a half
+        ],
+    )
     np.testing.assert_array_equal(first[0], truth[2])
     np.testing.assert_array_equal(first[2], truth[0])
     np.testing.assert_array_equal(second[0], first[1])
@@ -61,14 +69,13 @@ def test_views_of_a_scene_in_their_order():
     semantic = np.repeat([0, 2, 3, 1], 10)  # of three classes: 3 is none
     results = [MethodResult('A', TRUTH), MethodResult('B', objects(), semantic)]
     panels = method_panels(scene, results, COLORS)
-    assert [caption for caption, _ in panels] == [
-        'input', 'B: classes', 'A', 'B', 'ground truth']
+    assert [caption for caption, _ in panels] == ['input', 'B: classes', 'A', 'B', 'ground truth']
     views = dict(panels)
     np.testing.assert_array_equal(views['input'], RGB)
     np.testing.assert_array_equal(views['A'], views['ground truth'])
     classes = views['B: classes']
     for part, color in ((0, COLORS[0]), (1, COLORS[2]), (3, COLORS[1])):
-        assert (np.argmax(classes[10 * part:10 * part + 10], axis=1) == np.argmax(color)).all()
+        assert (np.argmax(classes[10 * part : 10 * part + 10], axis=1) == np.argmax(color)).all()
     np.testing.assert_array_equal(classes[20:30], views['B'][20:30])  # grey, as without an object
     expected = shaded_colors(TRUTH, matched_colors(XYZ, [TRUTH])[0], RGB)
     np.testing.assert_array_equal(views['ground truth'], expected)
@@ -89,7 +96,7 @@ def test_rows_columns_captions_and_legend():
     assert (one[:60, :90] != one[:60, 180:]).any()
     legend = draw_figure([(scene, [classes])], **options)
     assert legend.shape[1] == 4 * 90 and legend.shape[0] > one.shape[0]
-    bottom = legend[one.shape[0]:].reshape(-1, 3)
+    bottom = legend[one.shape[0] :].reshape(-1, 3)
     shown = [bool((bottom == color).all(axis=1).any()) for color in COLORS]
     assert shown == [True, False, True]  # the classes that occur
     narrow = draw_figure([(scene, [classes])], **{**options, 'width': 16, 'height': 60})
@@ -99,5 +106,6 @@ def test_rows_columns_captions_and_legend():
 def test_rows_must_have_the_same_views():
     scene = Scene('scene', XYZ, RGB, truth=TRUTH)
     with pytest.raises(ValueError, match='views of the scenes differ'):
-        draw_figure([(scene, []), (Scene('bare', XYZ, RGB), [])], classes=('a',),
-                    class_colors=COLORS[:1])
+        draw_figure(
+            [(scene, []), (Scene('bare', XYZ, RGB), [])], classes=('a',), class_colors=COLORS[:1]
+        )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Small heads of each method, and random scenes and proposals to try them on."""
+
 import numpy as np
 import torch
 from mmdet3d.registry import MODELS
@@ -14,25 +15,46 @@ NUM_CLASSES, NUM_STUFF, CHANNELS = 4, 2, 6
 METHODS = ('PointGroupHead', 'HAISHead', 'SoftGroupHead')
 GROUPINGS = dict(
     PointGroupHead=dict(type='DualSpaceGrouping', radius=0.2, min_points=3),
-    HAISHead=dict(type='HierarchicalGrouping', radius=0.2, class_points=[20] * NUM_CLASSES,
-                  class_radii=[0.3] * NUM_CLASSES),
-    SoftGroupHead=dict(type='SoftGrouping', radius=0.2, class_points=[20] * NUM_CLASSES,
-                       min_class_points=4))
+    HAISHead=dict(
+        type='HierarchicalGrouping',
+        radius=0.2,
+        class_points=[20] * NUM_CLASSES,
+        class_radii=[0.3] * NUM_CLASSES,
+    ),
+    SoftGroupHead=dict(
+        type='SoftGrouping', radius=0.2, class_points=[20] * NUM_CLASSES, min_class_points=4
+    ),
+)
 
 
 def head_config(method, **changes):
-    return dict(dict(
-        type=method,
-        num_classes=NUM_CLASSES,
-        in_channels=CHANNELS,
-        pointwise=dict(type='PointwiseHead', num_stuff=NUM_STUFF,
-                       offset_losses=dict(l1=dict(type='OffsetL1Loss'))),
-        grouping=GROUPINGS[method],
-        proposal_net=dict(
-            type='ProposalNet', full_scale=8,
-            unet=dict(type='SparseResUNet', in_channels=None, base_channels=CHANNELS,
-                      num_levels=2, blocks_per_level=1, out_strides=1)),
-        ranking=dict(type='ProposalRanking', min_points=3, score_thr=0.0)), **changes)
+    return dict(
+        dict(
+            type=method,
+            num_classes=NUM_CLASSES,
+            in_channels=CHANNELS,
+            pointwise=dict(
+                type='PointwiseHead',
+                num_stuff=NUM_STUFF,
+                offset_losses=dict(l1=dict(type='OffsetL1Loss')),
+            ),
+            grouping=GROUPINGS[method],
+            proposal_net=dict(
+                type='ProposalNet',
+                full_scale=8,
+                unet=dict(
+                    type='SparseResUNet',
+                    in_channels=None,
+                    base_channels=CHANNELS,
+                    num_levels=2,
+                    blocks_per_level=1,
+                    out_strides=1,
+                ),
+            ),
+            ranking=dict(type='ProposalRanking', min_points=3, score_thr=0.0),
+        ),
+        **changes,
+    )
 
 
 def build_head(method, **changes):
@@ -48,7 +70,9 @@ def make_scene(seed=0, num_rows=60, num_points=150, num_objects=3):
     point2row = torch.randint(num_rows, (num_points,), generator=generator)
     rows = SceneRows(
         torch.randn(num_rows, CHANNELS, generator=generator),
-        torch.bincount(point2row, minlength=num_rows), point2row)
+        torch.bincount(point2row, minlength=num_rows),
+        point2row,
+    )
     instance = torch.where(blob < num_objects, blob, -1)
     labels = torch.randint(NUM_CLASSES, (num_objects,), generator=generator)
     semantic = torch.full((num_points,), NUM_CLASSES + 1)
@@ -73,8 +97,10 @@ def sure(labels, num_columns=NUM_CLASSES + NUM_STUFF):
 
 
 def sets_of(proposals):
-    return [set(proposals.members[proposals.proposal == n].tolist())
-            for n in range(proposals.num_proposals)]
+    return [
+        set(proposals.members[proposals.proposal == n].tolist())
+        for n in range(proposals.num_proposals)
+    ]
 
 
 def make_proposals(seed=0, num_points=40, num_proposals=5, num_objects=3, objects=True):
@@ -92,21 +118,28 @@ def make_proposals(seed=0, num_points=40, num_proposals=5, num_objects=3, object
     proposal = np.repeat(np.arange(num_proposals), [len(points) for points in sets])
     voxel = rng.integers(0, 4, len(members))
     coors, member2voxel, counts = np.unique(
-        np.stack([proposal, voxel], 1), axis=0, return_inverse=True, return_counts=True)
+        np.stack([proposal, voxel], 1), axis=0, return_inverse=True, return_counts=True
+    )
     coors = np.concatenate([coors, np.zeros((len(coors), 2), int)], 1)
     if not objects:
         instance[:] = -1
     labels = rng.integers(0, NUM_CLASSES, num_objects if objects else 0)
     as_tensor = torch.from_numpy
     proposals = Proposals(
-        as_tensor(members), as_tensor(proposal), as_tensor(np.array(
-            [len(points) for points in sets], dtype=np.int64)))
+        as_tensor(members),
+        as_tensor(proposal),
+        as_tensor(np.array([len(points) for points in sets], dtype=np.int64)),
+    )
     grid = ProposalGrid(as_tensor(coors), as_tensor(member2voxel.reshape(-1)), as_tensor(counts))
     voxels = ProposalVoxels(
-        as_tensor(rng.standard_normal((len(coors), CHANNELS))), grid, num_proposals)
+        as_tensor(rng.standard_normal((len(coors), CHANNELS))), grid, num_proposals
+    )
     semantic = np.where(instance >= 0, labels[instance] if objects else 0, NUM_CLASSES)
-    return proposals, voxels, PackedTargets(
-        as_tensor(semantic), as_tensor(instance), as_tensor(labels))
+    return (
+        proposals,
+        voxels,
+        PackedTargets(as_tensor(semantic), as_tensor(instance), as_tensor(labels)),
+    )
 
 
 def dense_iou(members, owner, truth):

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What holds for each of them: gradients, empty scenes, batches, limits, checkpoints."""
+
 import pytest
 import torch
 
@@ -46,8 +47,11 @@ def test_before_its_time_the_network_has_losses_of_zero(method):
         patch.setattr(head, 'grouping', None)  # is not asked
         losses = loss_of(head, [make_scene(0)], iteration=9)
     assert losses['loss_semantic'] > 0 and losses['loss_offset_l1'] > 0
-    assert all(loss == 0 for name, loss in losses.items()
-               if name not in ('loss_semantic', 'loss_offset_l1'))
+    assert all(
+        loss == 0
+        for name, loss in losses.items()
+        if name not in ('loss_semantic', 'loss_offset_l1')
+    )
     sum(losses.values()).backward()
     assert not [name for name, p in head.named_parameters() if p.grad is None]
     later = loss_of(head, [make_scene(0)], iteration=10)
@@ -59,14 +63,16 @@ def test_no_points_of_objects(method):
     head = certain(build_head(method).train(), NUM_CLASSES)
     rows, coords, targets = make_scene(0)
     nothing = PointTargets(
-        torch.full_like(targets.semantic, NUM_CLASSES), torch.full_like(targets.instance, -1),
-        torch.zeros(0, dtype=torch.int64))
+        torch.full_like(targets.semantic, NUM_CLASSES),
+        torch.full_like(targets.instance, -1),
+        torch.zeros(0, dtype=torch.int64),
+    )
     for truth in (targets, nothing):
         losses = loss_of(head, [(rows, coords, truth)])
         head.zero_grad()
         sum(losses.values()).backward()
         assert not [name for name, p in head.named_parameters() if p.grad is None]
-    (instances, point_map), = head.eval().predict([rows], [coords])
+    ((instances, point_map),) = head.eval().predict([rows], [coords])
     assert instances.masks.shape == (0, len(coords))
     assert (point_map.pts_instance_mask == -1).all()
     assert (point_map.pts_semantic_mask == NUM_CLASSES + 1).all()
@@ -76,8 +82,10 @@ def test_objects_predicted_where_none_are_annotated(method):
     head = certain(build_head(method).train(), 1)
     rows, coords, targets = make_scene(0)
     nothing = PointTargets(
-        torch.full_like(targets.semantic, NUM_CLASSES), torch.full_like(targets.instance, -1),
-        torch.zeros(0, dtype=torch.int64))
+        torch.full_like(targets.semantic, NUM_CLASSES),
+        torch.full_like(targets.instance, -1),
+        torch.zeros(0, dtype=torch.int64),
+    )
     losses = loss_of(head, [(rows, coords, nothing), make_scene(1)])
     sum(losses.values()).backward()
     losses = loss_of(head, [(rows, coords, nothing)])
@@ -85,12 +93,13 @@ def test_objects_predicted_where_none_are_annotated(method):
 
 
 def test_a_scene_of_one_point(method):
-    rows = SceneRows(torch.randn(1, CHANNELS), torch.ones(1, dtype=torch.long),
-                     torch.zeros(1, dtype=torch.long))
+    rows = SceneRows(
+        torch.randn(1, CHANNELS), torch.ones(1, dtype=torch.long), torch.zeros(1, dtype=torch.long)
+    )
     coords, zero = torch.zeros(1, 3), torch.zeros(1, dtype=torch.long)
     head = certain(build_head(method).train(), 1)
     loss_of(head, [(rows, coords, PointTargets(zero, zero, zero))])
-    (instances, _), = head.eval().predict([rows], [coords])
+    ((instances, _),) = head.eval().predict([rows], [coords])
     assert instances.masks.shape[1] == 1
 
 
@@ -99,13 +108,16 @@ def test_a_single_huge_component(method):
     num = 50_000
     generator = torch.Generator().manual_seed(0)
     point2row = torch.randint(1000, (num,), generator=generator)
-    rows = SceneRows(torch.randn(1000, CHANNELS, generator=generator),
-                     torch.bincount(point2row, minlength=1000), point2row)
+    rows = SceneRows(
+        torch.randn(1000, CHANNELS, generator=generator),
+        torch.bincount(point2row, minlength=1000),
+        point2row,
+    )
     coords = torch.rand(num, 3, generator=generator)
     zeros = torch.zeros(num, dtype=torch.long)
     head = certain(build_head(method).train(), 0)
     loss_of(head, [(rows, coords, PointTargets(zeros, zeros, zeros[:1]))])
-    (instances, _), = head.eval().predict([rows], [coords])
+    ((instances, _),) = head.eval().predict([rows], [coords])
     assert len(instances.masks) == 0 or instances.masks.sum(1).max() > num / 2
 
 
@@ -114,7 +126,7 @@ def test_two_scenes_equal_each_alone(method):
     scenes = [make_scene(0), make_scene(3, num_points=120)]
     both = head.predict([s[0] for s in scenes], [s[1] for s in scenes])
     for (rows, coords, _), (instances, point_map) in zip(scenes, both):
-        (alone, alone_map), = head.predict([rows], [coords])
+        ((alone, alone_map),) = head.predict([rows], [coords])
         assert len(alone.masks) > 0
         assert torch.equal(alone.masks, instances.masks)
         assert torch.equal(alone.scores_3d, instances.scores_3d)
@@ -129,12 +141,13 @@ def test_grouping_two_scenes_at_once_equals_each_alone(method):
     def sets(scenes):
         points, outputs = head([s[0] for s in scenes], [s[1] for s in scenes])
         found = head.group(points, outputs)
-        return [frozenset(found.members[found.proposal == n].tolist())
-                for n in range(found.num_proposals)]
+        return [
+            frozenset(found.members[found.proposal == n].tolist())
+            for n in range(found.num_proposals)
+        ]
 
     start = len(scenes[0][1])
-    alone = sets(scenes[:1]) + [
-        frozenset(p + start for p in points) for points in sets(scenes[1:])]
+    alone = sets(scenes[:1]) + [frozenset(p + start for p in points) for points in sets(scenes[1:])]
     assert len(alone) > 4 and sorted(sets(scenes), key=min) == sorted(alone, key=min)
 
 
@@ -169,11 +182,11 @@ def test_losses_depend_on_the_iteration_and_on_nothing_else_that_is_random(metho
 def test_whole_classes_are_one_object_each(method):
     head = certain(build_head(method, whole_classes=(1,)).eval(), 1)
     rows, coords, _ = make_scene(0)
-    (instances, _), = head.predict([rows], [coords])
+    ((instances, _),) = head.predict([rows], [coords])
     assert instances.masks.all() and instances.labels_3d.tolist() == [1]
     assert instances.scores_3d.tolist() == [1]
     other = certain(build_head(method, whole_classes=(0,)).eval(), 1)
-    (instances, _), = other.predict([rows], [coords])
+    ((instances, _),) = other.predict([rows], [coords])
     assert len(instances.labels_3d) > 1 and 0 not in instances.labels_3d.tolist()
 
 
@@ -191,9 +204,9 @@ def test_checkpoint_of_another_label_set_is_refused(method):
 def test_a_gpu_finds_the_same(method):
     head = certain(build_head(method).eval(), 1)
     rows, coords, _ = make_scene(0)
-    (one, _), = head.predict([rows], [coords])
+    ((one, _),) = head.predict([rows], [coords])
     there = SceneRows(*(part.to('cuda') for part in rows))
-    (two, _), = head.to('cuda').predict([there], [coords.to('cuda')])
+    ((two, _),) = head.to('cuda').predict([there], [coords.to('cuda')])
     assert torch.equal(one.masks, two.masks.cpu())
     torch.testing.assert_close(one.scores_3d, two.scores_3d.cpu(), rtol=1e-3, atol=1e-4)
 
@@ -204,14 +217,17 @@ def test_a_million_points_of_one_class(method, extent):
     """In one place, or spread so thinly that there are thousands of components."""
     generator = torch.Generator().manual_seed(0)
     point2row = torch.randint(300_000, (1_000_000,), generator=generator)
-    rows = SceneRows(torch.randn(300_000, CHANNELS, generator=generator),
-                     torch.bincount(point2row, minlength=300_000), point2row)
+    rows = SceneRows(
+        torch.randn(300_000, CHANNELS, generator=generator),
+        torch.bincount(point2row, minlength=300_000),
+        point2row,
+    )
     coords = extent * torch.rand(1_000_000, 3, generator=generator)
     head = certain(build_head(method).eval(), 0)
     head.grouping.radius = 0.04
     forget_peak_memory(coords.device)
     with torch.no_grad():
-        (instances, point_map), = head.predict([rows], [coords])
+        ((instances, point_map),) = head.predict([rows], [coords])
     assert peak_memory_mb(coords.device) < 4000
     assert 1 <= len(instances.masks) <= head.ranking.max_instances
     assert instances.masks.shape[1] == len(point_map.pts_instance_mask) == 1_000_000
@@ -226,8 +242,10 @@ def test_a_saved_model_says_the_same(method, tmp_path):
     for parameter in again.parameters():
         torch.nn.init.normal_(parameter)
     again.load_state_dict(torch.load(tmp_path / 'head.pth', weights_only=True))
-    results = [certain(h.eval(), 1).predict([s[0] for s in scenes], [s[1] for s in scenes])
-               for h in (head, again)]
+    results = [
+        certain(h.eval(), 1).predict([s[0] for s in scenes], [s[1] for s in scenes])
+        for h in (head, again)
+    ]
     for (one, _), (two, _) in zip(*results):
         assert len(one.masks) > 0 and torch.equal(one.masks, two.masks)
         assert torch.equal(one.scores_3d, two.scores_3d)

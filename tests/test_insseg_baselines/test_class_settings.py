@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A setting with an entry for each class is compared with the classes when the model is built."""
+
 import json
 
 import pytest
@@ -10,14 +11,21 @@ from insseg3d.apis import load_model
 
 from .helpers import GROUPINGS, METHODS, NUM_CLASSES, build_head, head_config
 
-TABLES = [('HAISHead', 'class_points'), ('HAISHead', 'class_radii'),
-          ('SoftGroupHead', 'class_points')]
+TABLES = [
+    ('HAISHead', 'class_points'),
+    ('HAISHead', 'class_radii'),
+    ('SoftGroupHead', 'class_points'),
+]
 
 
 def lengthened(method, by, only=None):
     """The grouping with other lengths: of ScanNet's tables left in, or too short ones."""
-    return {key: [1.0] * (NUM_CLASSES + by) if key.startswith('class_') and only in (None, key)
-            else value for key, value in GROUPINGS[method].items()}
+    return {
+        key: [1.0] * (NUM_CLASSES + by)
+        if key.startswith('class_') and only in (None, key)
+        else value
+        for key, value in GROUPINGS[method].items()
+    }
 
 
 @pytest.mark.parametrize('by', [-1, 1, 14])
@@ -26,8 +34,10 @@ def test_tables_of_other_lengths_are_refused(method, table, by):
     with pytest.raises(ValueError) as error:
         build_head(method, grouping=lengthened(method, by))
     first = next(key for key in GROUPINGS[method] if key.startswith('class_'))
-    assert (f'decode_head.grouping.{first} has {NUM_CLASSES + by} entries, num_classes='
-            f'{NUM_CLASSES}; expected {NUM_CLASSES}, one for each class.') in str(error.value)
+    assert (
+        f'decode_head.grouping.{first} has {NUM_CLASSES + by} entries, num_classes='
+        f'{NUM_CLASSES}; expected {NUM_CLASSES}, one for each class.'
+    ) in str(error.value)
     assert 'check_dataset.py' in str(error.value) and '\n' not in str(error.value)
 
 
@@ -40,8 +50,10 @@ def test_each_table_is_compared(method, table):
 @pytest.mark.parametrize('numbers', [(0, NUM_CLASSES), (-1,)])
 @pytest.mark.parametrize('method', METHODS)
 def test_whole_classes_that_are_none_are_refused(method, numbers):
-    with pytest.raises(ValueError, match=(
-            rf'decode_head.whole_classes has \[{numbers[-1]}\], num_classes=4; .* 0\.\.3')):
+    with pytest.raises(
+        ValueError,
+        match=(rf'decode_head.whole_classes has \[{numbers[-1]}\], num_classes=4; .* 0\.\.3'),
+    ):
         build_head(method, whole_classes=numbers)
     assert build_head(method, whole_classes=(0, 3)).whole_classes == (0, 3)
 
@@ -57,7 +69,8 @@ def test_the_remedy_is_walked(method, here, tiny_data, tmp_path):
         f'few = dict(metainfo=dict(classes={classes}))\n'
         'train_dataloader = dict(dataset=few)\nval_dataloader = dict(dataset=few)\n'
         'test_dataloader = val_dataloader\n'
-        f'model = dict(decode_head=dict(num_classes={len(classes)}))\n')
+        f'model = dict(decode_head=dict(num_classes={len(classes)}))\n'
+    )
     with pytest.raises(ValueError, match='class_points has 18 entries, num_classes=4'):
         load_model(leaf)
     here('check_dataset', leaf, '--splits', 'train', '--workers', '0', '--out', 'checked')
@@ -73,7 +86,11 @@ def test_every_table_of_a_strategy_is_named():
     """A new list per class that nobody compares fails here: a class's table has K entries."""
     for method in METHODS:
         head = MODELS.build(head_config(method))
-        lists = {key for key, value in vars(head.grouping).items()
-                 if hasattr(value, '__len__') and not isinstance(value, str)
-                 and len(value) == NUM_CLASSES}
+        lists = {
+            key
+            for key, value in vars(head.grouping).items()
+            if hasattr(value, '__len__')
+            and not isinstance(value, str)
+            and len(value) == NUM_CLASSES
+        }
         assert lists == set(getattr(head.grouping, 'class_tables', ()))

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """HAIS: fragments and primaries, who absorbs whom; masks and scores inside proposals."""
+
 import math
 
 import pytest
@@ -29,8 +30,9 @@ def line(*blobs):
 
 
 def grouping(**changes):
-    return HierarchicalGrouping(**dict(dict(
-        radius=0.03, class_points=[100] * 4, class_radii=[0.5] * 4), **changes))
+    return HierarchicalGrouping(
+        **dict(dict(radius=0.03, class_points=[100] * 4, class_radii=[0.5] * 4), **changes)
+    )
 
 
 def test_sizes_split_components():
@@ -60,7 +62,9 @@ def test_fragments_go_to_their_class_and_scene():
     labels = torch.tensor([0] * 40 + [1] * 40 + [1] * 4)
     wide = grouping(class_radii=[1.0] * 4)
     assert sets_of(wide(grouping_input(coords, sure(labels)), training=False)) == [
-        one, other | between]
+        one,
+        other | between,
+    ]
     scene = torch.tensor([0] * 80 + [1] * 4)
     inputs = grouping_input(coords, sure(labels), scene=scene, num_scenes=2)
     assert sets_of(wide(inputs, training=False)) == [one, other]
@@ -77,10 +81,15 @@ def test_each_class_has_its_own_size_and_radius():
     labels = [0] * 44 + [2] * 44
     small = grouping(class_points=[100, 100, 10, 100])  # four points of class 2 are primary
     assert sets_of(small(grouping_input(coords, sure(labels)), training=False)) == [
-        primary | near, other, beside]
+        primary | near,
+        other,
+        beside,
+    ]
     tight = grouping(class_radii=[0.5, 0.5, 0.01, 0.5])
     assert sets_of(tight(grouping_input(coords, sure(labels)), training=False)) == [
-        primary | near, other]
+        primary | near,
+        other,
+    ]
 
 
 def test_denser_scans_at_test_time_are_measured_as_in_training():
@@ -108,8 +117,11 @@ def test_absorbing_equals_the_loop(seed, monkeypatch):
         if not is_fragment[n]:
             expected.append(n)
             continue
-        others = [(math.dist(centers[n].tolist(), centers[p].tolist()), p) for p in range(30)
-                  if not is_fragment[p] and groups[p] == groups[n]]
+        others = [
+            (math.dist(centers[n].tolist(), centers[p].tolist()), p)
+            for p in range(30)
+            if not is_fragment[p] and groups[p] == groups[n]
+        ]
         distance, nearest = min(others, default=(math.inf, -1))
         expected.append(nearest if distance < float(reach[nearest]) else -1)
     assert absorb(centers, groups, is_fragment, reach).tolist() == expected
@@ -126,8 +138,12 @@ def test_losses_equal_the_loop(seed, mask_iters):
     mask_total = score_total = 0.0
     for n, members in enumerate(sets_of(proposals)):
         entries = (proposals.proposal == n).nonzero()[:, 0].tolist()
-        logits = {proposals.members[e].item(): head.mask(
-            voxels.features[voxels.grid.member2voxel[e]]).item() for e in entries}
+        logits = {
+            proposals.members[e].item(): head.mask(
+                voxels.features[voxels.grid.member2voxel[e]]
+            ).item()
+            for e in entries
+        }
         compared = {p for p in members if logits[p] > 0} if by_mask else members
         iou, owner = best_of(compared, targets)
         if iou > 0.5:
@@ -139,8 +155,7 @@ def test_losses_equal_the_loop(seed, mask_iters):
             inside[head.mask(inside)[:, 0] < 0] = 0
         score_total += entropy(torch.sigmoid(head.score(inside.max(0).values)).item(), iou)
     found = head.proposal_loss(proposals, voxels, targets, 5)
-    assert found['loss_mask'].item() == pytest.approx(
-        mask_total / len(proposals.members), rel=1e-6)
+    assert found['loss_mask'].item() == pytest.approx(mask_total / len(proposals.members), rel=1e-6)
     assert found['loss_score'].item() == pytest.approx(score_total / 5, rel=1e-6)
     assert mask_total > 0  # some masks are learned
 
@@ -158,6 +173,10 @@ def test_points_inside_the_mask_come_out():
         entries = (proposals.proposal == n).nonzero()[:, 0]
         inside = entries[logits[voxels.grid.member2voxel[entries]] > -0.5]
         if len(inside):
-            expected.append((set(proposals.members[inside].tolist()),
-                             int(labels[proposals.members[entries[0]]])))
+            expected.append(
+                (
+                    set(proposals.members[inside].tolist()),
+                    int(labels[proposals.members[entries[0]]]),
+                )
+            )
     assert list(zip(sets_of(found), classes.tolist())) == expected and len(scores) == len(expected)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """PointGroup: two runs of grouping; scores from stretched IoUs."""
+
 import pytest
 import torch
 
@@ -19,13 +20,19 @@ def test_components_of_the_places_then_of_the_shifted_ones():
     found = DualSpaceGrouping(radius=0.03, min_points=2)(inputs, training=True)
     assert sets_of(found) == [{0, 1}, {2, 3}, {0, 1, 2, 3}]
     assert sets_of(DualSpaceGrouping(radius=0.03, min_points=1)(inputs, training=False)) == [
-        {0, 1}, {2, 3}, {5}, {0, 1, 2, 3}, {5}]
+        {0, 1},
+        {2, 3},
+        {5},
+        {0, 1, 2, 3},
+        {5},
+    ]
 
 
 def test_classes_and_scenes_are_grouped_apart():
     coords = torch.zeros(4, 3, dtype=torch.float64)
     inputs = grouping_input(
-        coords, sure([0, 1, 0, 0]), scene=torch.tensor([0, 0, 0, 1]), num_scenes=2)
+        coords, sure([0, 1, 0, 0]), scene=torch.tensor([0, 0, 0, 1]), num_scenes=2
+    )
     found = DualSpaceGrouping(radius=1.0, min_points=1)(inputs, training=True)
     assert sets_of(found) == [{0, 2}, {1}, {3}] * 2
 

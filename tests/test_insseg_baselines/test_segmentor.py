@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The whole model, from points and voxels to instances, as the runner calls it."""
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
@@ -21,12 +22,21 @@ def method(request):
 def build_model(method, **changes):
     init_default_scope('mmdet3d')
     torch.manual_seed(0)
-    model = MODELS.build(dict(
-        type='GroupingSegmentor3D',
-        data_preprocessor=dict(type='Det3DDataPreprocessor'),
-        backbone=dict(type='SparseResUNet', in_channels=6, base_channels=CHANNELS, num_levels=2,
-                      out_strides=(1,)),
-        decode_head=head_config(method), **changes))
+    model = MODELS.build(
+        dict(
+            type='GroupingSegmentor3D',
+            data_preprocessor=dict(type='Det3DDataPreprocessor'),
+            backbone=dict(
+                type='SparseResUNet',
+                in_channels=6,
+                base_channels=CHANNELS,
+                num_levels=2,
+                out_strides=(1,),
+            ),
+            decode_head=head_config(method),
+            **changes,
+        )
+    )
     certain(model.decode_head, 1)
     return model
 
@@ -40,23 +50,26 @@ def make_sample(seed, num_points=120, order=None):
     if order is not None:
         points, blob = points[order], blob[order]
     grid = ((points[:, :3] - points[:, :3].min(0).values) / 0.25).floor().int()
-    coors, point2voxel, counts = torch.unique(
-        grid, dim=0, return_inverse=True, return_counts=True)
+    coors, point2voxel, counts = torch.unique(grid, dim=0, return_inverse=True, return_counts=True)
     sample = Det3DDataSample()
     sample.voxels = BaseDataElement(
-        coors=coors, point2voxel=point2voxel, counts=counts, inst_voxel=counts[:0])
+        coors=coors, point2voxel=point2voxel, counts=counts, inst_voxel=counts[:0]
+    )
     instance = torch.where(blob < 3, blob, -1)
     labels = torch.tensor([0, 1, 1])
     sample.gt_instances_3d = InstanceData(labels_3d=labels)
     sample.gt_pts_seg = PointData(
         pts_instance_mask=instance,
-        pts_semantic_mask=torch.where(blob < 3, labels[blob.clamp(max=2)], NUM_CLASSES + 1))
+        pts_semantic_mask=torch.where(blob < 3, labels[blob.clamp(max=2)], NUM_CLASSES + 1),
+    )
     return points, sample
 
 
 def batch(*scenes):
-    return dict(inputs=dict(points=[points for points, _ in scenes]),
-                data_samples=[sample for _, sample in scenes])
+    return dict(
+        inputs=dict(points=[points for points, _ in scenes]),
+        data_samples=[sample for _, sample in scenes],
+    )
 
 
 def test_losses_reach_every_parameter(method):
@@ -72,24 +85,27 @@ def test_batch_equals_single_scenes(method):
     model = build_model(method).eval()
     both = model(**batch(make_sample(0), make_sample(1, 90)), mode='predict')
     for number, size in ((0, 120), (1, 90)):
-        alone, = model(**batch(make_sample(number, size)), mode='predict')
+        (alone,) = model(**batch(make_sample(number, size)), mode='predict')
         one, two = alone.pred_instances_3d, both[number].pred_instances_3d
         assert len(one.masks) > 0 and torch.equal(one.masks, two.masks)
         torch.testing.assert_close(one.scores_3d, two.scores_3d)
-        assert torch.equal(alone.pred_pts_seg.pts_instance_mask,
-                           both[number].pred_pts_seg.pts_instance_mask)
+        assert torch.equal(
+            alone.pred_pts_seg.pts_instance_mask, both[number].pred_pts_seg.pts_instance_mask
+        )
 
 
 def test_permuted_points_permute_the_masks(method):
     model = build_model(method).eval()
     order = torch.randperm(120, generator=torch.Generator().manual_seed(7))
-    plain, = model(**batch(make_sample(0)), mode='predict')
-    mixed, = model(**batch(make_sample(0, order=order)), mode='predict')
+    (plain,) = model(**batch(make_sample(0)), mode='predict')
+    (mixed,) = model(**batch(make_sample(0, order=order)), mode='predict')
     plain, mixed = plain.pred_instances_3d, mixed.pred_instances_3d
 
     def as_set(masks, scores):
-        return {(tuple(mask.nonzero()[:, 0].tolist()), round(score, 4))
-                for mask, score in zip(masks, scores.tolist())}
+        return {
+            (tuple(mask.nonzero()[:, 0].tolist()), round(score, 4))
+            for mask, score in zip(masks, scores.tolist())
+        }
 
     assert len(plain.masks) > 0
     assert as_set(plain.masks[:, order], plain.scores_3d) == as_set(mixed.masks, mixed.scores_3d)
@@ -98,7 +114,7 @@ def test_permuted_points_permute_the_masks(method):
 def test_points_are_grouped_where_they_are(method):
     """Offsets are 0: what is found lies within components of the points' coordinates, metres."""
     points, sample = make_sample(0)
-    result, = build_model(method).eval()(**batch((points, sample)), mode='predict')
+    (result,) = build_model(method).eval()(**batch((points, sample)), mode='predict')
     zeros = torch.zeros(len(points), dtype=torch.int64)
     label = radius_components(points[:, :3], zeros, radius=0.2)
     masks = result.pred_instances_3d.masks
@@ -106,14 +122,15 @@ def test_points_are_grouped_where_they_are(method):
         assert all(len(label[mask].unique()) == 1 for mask in masks)
     if method == 'PointGroupHead':  # which groups twice
         assert sorted(masks.sum(1).tolist()) == sorted(
-            2 * [size for size in torch.bincount(label).tolist() if size >= 3])
+            2 * [size for size in torch.bincount(label).tolist() if size >= 3]
+        )
 
 
 def test_interleaved_subsets_are_grouped_together(method):
     """Each object is found once, over the points of all subsets."""
     model = build_model(method, test_strategy=dict(type='SharedQueries', splits=4)).eval()
-    result, = model(**batch(make_sample(0)), mode='predict')
-    whole, = build_model(method).eval()(**batch(make_sample(0)), mode='predict')
+    (result,) = model(**batch(make_sample(0)), mode='predict')
+    (whole,) = build_model(method).eval()(**batch(make_sample(0)), mode='predict')
     # Offsets are 0 and the class is the same throughout, so that what is grouped is the same.
     if method == 'PointGroupHead':
         sizes = sorted(result.pred_instances_3d.masks.sum(1).tolist())

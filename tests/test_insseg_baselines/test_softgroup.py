@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """SoftGroup: points in several classes; class, mask and IoU of proposals."""
+
 import math
 
 import pytest
@@ -21,19 +22,24 @@ from .helpers import (
 
 
 def grouping(**changes):
-    return SoftGrouping(**dict(dict(
-        radius=0.04, class_points=[20] * 4, min_class_points=2), **changes))
+    return SoftGrouping(
+        **dict(dict(radius=0.04, class_points=[20] * 4, min_class_points=2), **changes)
+    )
 
 
 def test_a_point_may_be_grouped_in_several_classes():
     coords = torch.zeros(5, 3, dtype=torch.float64)
     coords[3:, 0] = 1.0
-    probs = torch.tensor([  # two surfaces at the end
-        [0.50, 0.30, 0.10, 0.05, 0.03, 0.02],
-        [0.50, 0.25, 0.15, 0.05, 0.03, 0.02],
-        [0.90, 0.05, 0.01, 0.01, 0.02, 0.01],
-        [0.10, 0.25, 0.10, 0.05, 0.30, 0.20],
-        [0.10, 0.10, 0.05, 0.05, 0.40, 0.30]], dtype=torch.float64)
+    probs = torch.tensor(
+        [  # two surfaces at the end
+            [0.50, 0.30, 0.10, 0.05, 0.03, 0.02],
+            [0.50, 0.25, 0.15, 0.05, 0.03, 0.02],
+            [0.90, 0.05, 0.01, 0.01, 0.02, 0.01],
+            [0.10, 0.25, 0.10, 0.05, 0.30, 0.20],
+            [0.10, 0.10, 0.05, 0.05, 0.40, 0.30],
+        ],
+        dtype=torch.float64,
+    )
     inputs = grouping_input(coords, probs.log())
     assert sets_of(grouping()(inputs, training=True)) == [{0, 1, 2}, {0, 1}, {3}]
     # Three points of class 1: with a limit of four, of any class, nothing is left.
@@ -67,9 +73,10 @@ def test_each_class_has_its_own_size():
     scene = torch.tensor([0] * 5 + [1] * 5)
     inputs = grouping_input(coords, sure([0, 0, 0, 2, 2, 0, 0, 0, 2, 2]), scene=scene, num_scenes=2)
     for class_points, expected in (
-            ([20, 20, 20, 20], [{0, 1, 2}, {3, 4}, {5, 6, 7}, {8, 9}]),
-            ([100, 20, 20, 20], [{3, 4}, {8, 9}]),
-            ([20, 100, 100, 20], [{0, 1, 2}, {5, 6, 7}])):
+        ([20, 20, 20, 20], [{0, 1, 2}, {3, 4}, {5, 6, 7}, {8, 9}]),
+        ([100, 20, 20, 20], [{3, 4}, {8, 9}]),
+        ([20, 100, 100, 20], [{0, 1, 2}, {5, 6, 7}]),
+    ):
         found = grouping(class_points=class_points)(inputs, training=True)
         assert sorted(sets_of(found), key=min) == expected
 
@@ -105,7 +112,7 @@ def test_losses_equal_the_loop(seed):
             mask_total += entropy(1 / (1 + math.exp(-x)), float(targets.instance[p] == owner))
             if x > 0:
                 masked.add(p)
-        iou_total += (ious[label].item() - dense_iou(masked, owner, targets.instance))**2
+        iou_total += (ious[label].item() - dense_iou(masked, owner, targets.instance)) ** 2
     found = head.proposal_loss(proposals, voxels, targets, 0)
     assert positives >= 2
     assert found['loss_class'].item() == pytest.approx(class_total / 5, rel=1e-6)
@@ -129,11 +136,14 @@ def test_every_proposal_comes_out_for_every_likely_class(seed):
             inside = entries[logits[:, k] > -0.5]
             if probs[k] > 0.15 and len(inside) >= 3:
                 score = probs[k] * ious[k].clamp(0, 1)
-                expected.append((round(score.item(), 9), k, frozenset(
-                    proposals.members[inside].tolist())))
+                expected.append(
+                    (round(score.item(), 9), k, frozenset(proposals.members[inside].tolist()))
+                )
     found, classes, scores = head.judge(proposals, voxels, torch.zeros(40, dtype=torch.long))
-    ours = [(round(s, 9), k, frozenset(points)) for s, k, points in zip(
-        scores.tolist(), classes.tolist(), sets_of(found))]
+    ours = [
+        (round(s, 9), k, frozenset(points))
+        for s, k, points in zip(scores.tolist(), classes.tolist(), sets_of(found))
+    ]
     assert len(expected) > 2 and sorted(ours, key=str) == sorted(expected, key=str)
     assert [s for s, _, _ in ours] == sorted((s for s, _, _ in ours), reverse=True)
     head.ranking.max_instances = 2

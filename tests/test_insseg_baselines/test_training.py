@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Proposals begin at their iteration, and a resumed training goes on as if it had not stopped."""
+
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ def train(tiny_data, tmp_path, monkeypatch):
 
 
 def test_proposals_begin_at_their_iteration_and_resumed_losses_are_the_same(
-        train, read_losses, tmp_path):
+    train, read_losses, tmp_path
+):
     train('whole')
     whole = read_losses(tmp_path / 'whole')
     assert sorted(whole) == [1, 2, 3, 4, 5]

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A budget makes a leaf small and leaves what it varies."""
+
 import copy
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from insseg_lab.experiments.runs import count_parameters
 
 ROOT = Path(__file__).parents[2]
 LEAF = ROOT / 'configs' / 'queryis' / 'queryis-s_1xb10-150k_scannet.py'
-BASELINES = [ROOT / 'configs' / name / f'{name}-s_1xb10-150k_scannet.py'
-             for name in ('pointgroup', 'hais', 'softgroup')]
+BASELINES = [
+    ROOT / 'configs' / name / f'{name}-s_1xb10-150k_scannet.py'
+    for name in ('pointgroup', 'hais', 'softgroup')
+]
 ABLATIONS = sorted((LEAF.parent / 'ablations').glob('*/*.py'))
 
 
@@ -25,8 +28,9 @@ def fitted(leaf, budget='cpu', **changes):
     config = Config.fromfile(leaf)
     config.merge_from_dict(changes)
     before = copy.deepcopy(config.to_dict())
-    found = fit_to_rooms(config, BUDGETS[budget], seed=3, data_root='rooms/scannet',
-                         results_file='a.npz')
+    found = fit_to_rooms(
+        config, BUDGETS[budget], seed=3, data_root='rooms/scannet', results_file='a.npz'
+    )
     assert config.to_dict() == before  # the leaf is left alone
     return found
 
@@ -45,8 +49,10 @@ def test_sizes_are_those_of_the_demo(leaf):
     assert ours.test_dataloader.dataset.pipeline == demo.test_dataloader.dataset.pipeline
     assert ours.train_cfg.max_iters == demo.train_cfg.max_iters
     assert ours.randomness.seed == 3 and ours.test_evaluator.results_file == 'a.npz'
-    assert {loader.dataset.data_root for loader in (
-        ours.train_dataloader, ours.val_dataloader, ours.test_dataloader)} == {'rooms/scannet'}
+    assert {
+        loader.dataset.data_root
+        for loader in (ours.train_dataloader, ours.val_dataloader, ours.test_dataloader)
+    } == {'rooms/scannet'}
 
 
 @pytest.mark.parametrize('leaf', [LEAF, *BASELINES], ids=lambda leaf: leaf.stem)
@@ -56,11 +62,15 @@ def test_weights_to_time_are_of_the_leafs_own_model(leaf):
         for key in ('prepare_iters', 'mask_iters'):  # which follow the length of the training
             config.model.decode_head.pop(key, None)
     assert ours.model == given.model
-    crops, voxels = ([t for t in ours.train_dataloader.dataset.pipeline if t.type == name]
-                     for name in ('CropToMaxPoints', 'AddVoxelTables'))
+    crops, voxels = (
+        [t for t in ours.train_dataloader.dataset.pipeline if t.type == name]
+        for name in ('CropToMaxPoints', 'AddVoxelTables')
+    )
     assert [t.max_points for t in crops] == [30_000] and voxels[0].voxel_size == 0.02
     assert BUDGETS['timing'].facts()['room_options'] == [
-        '--kinds', 'bed,chair,sofa,table,cabinet,bookshelf,toilet,bathtub']
+        '--kinds',
+        'bed,chair,sofa,table,cabinet,bookshelf,toilet,bathtub',
+    ]
     assert 'room_options' not in BUDGETS['cpu'].facts()
 
 
@@ -86,12 +96,22 @@ def test_strides_keep_their_proportion(given, made, channels):
 @pytest.mark.parametrize('given, made', [(128, 64), (256, 128), (16, 16)])
 def test_width_is_halved_but_where_it_is_the_channel_unit(given, made):
     head = 'model.decode_head.'
-    model = fitted(LEAF, **{
-        'model.neck.out_channels': given, head + 'embed_dims': given,
-        head + 'decoder.queries.embed_dims': given, head + 'decoder.layer.embed_dims': given}).model
+    model = fitted(
+        LEAF,
+        **{
+            'model.neck.out_channels': given,
+            head + 'embed_dims': given,
+            head + 'decoder.queries.embed_dims': given,
+            head + 'decoder.layer.embed_dims': given,
+        },
+    ).model
     decoder = model.decode_head.decoder
-    assert {model.neck.out_channels, model.decode_head.embed_dims, decoder.queries.embed_dims,
-            decoder.layer.embed_dims} == {made}
+    assert {
+        model.neck.out_channels,
+        model.decode_head.embed_dims,
+        decoder.queries.embed_dims,
+        decoder.layer.embed_dims,
+    } == {made}
     assert model.decode_head.in_channels == 16
 
 
@@ -137,8 +157,10 @@ def test_lengths_grow_with_voxels_and_beginnings_keep_their_share(leaf):
 
 
 def test_tables_of_classes_are_those_of_the_rooms():
-    statistics = {name: dict(num_objects=1, mean_points=100.4 + k, mean_radius=0.5)
-                  for k, name in enumerate('abcdefghijklmnopq')}
+    statistics = {
+        name: dict(num_objects=1, mean_points=100.4 + k, mean_radius=0.5)
+        for k, name in enumerate('abcdefghijklmnopq')
+    }
     statistics['r'] = dict(num_objects=0, mean_points=None, mean_radius=None)
     pointgroup, hais, softgroup = map(fitted, BASELINES)
     assert not needs_class_tables(fitted(LEAF)) and not needs_class_tables(pointgroup)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What is done, what is done again, and what is kept; the commands themselves are pretended."""
+
 import dataclasses
 import json
 import threading
@@ -17,9 +18,19 @@ ROOT = Path(__file__).parents[2]
 LEAF = ROOT / 'configs' / 'queryis' / 'queryis-s_1xb10-150k_scannet.py'
 OTHER = ROOT / 'configs' / 'queryis' / 'queryis-l_1xb10-150k_scannet.py'
 BUDGET = dataclasses.replace(BUDGETS['cpu-small'], iterations=40)
-SCORES = {'AP': 0.25, 'AP50': 0.5, 'AP25': 0.75, 'AP/bed': 0.25, 'AP50/bed': 0.5, 'AP25/bed': 0.75,
-          'AP/sofa': float('nan'), 'AP50/sofa': float('nan'), 'AP25/sofa': float('nan'),
-          'num_objects': 9.0, 'num_objects_scored': 7.0}
+SCORES = {
+    'AP': 0.25,
+    'AP50': 0.5,
+    'AP25': 0.75,
+    'AP/bed': 0.25,
+    'AP50/bed': 0.5,
+    'AP25/bed': 0.75,
+    'AP/sofa': float('nan'),
+    'AP50/sofa': float('nan'),
+    'AP25/sofa': float('nan'),
+    'num_objects': 9.0,
+    'num_objects_scored': 7.0,
+}
 
 
 class Tools:
@@ -37,15 +48,23 @@ class Tools:
             steps = [20] if 'train.py' in self.stops else [20, 40]
             rows = work / f'run{len(self.calls)}' / 'vis_data' / 'scalars.json'
             rows.parent.mkdir(parents=True)
-            rows.write_text(''.join(
-                json.dumps(dict(step=step, time=0.5, loss=1.0)) + '\n' for step in steps) + '{"st')
+            rows.write_text(
+                ''.join(json.dumps(dict(step=step, time=0.5, loss=1.0)) + '\n' for step in steps)
+                + '{"st'
+            )
             (work / 'last_checkpoint').write_text(str(work / f'iter_{steps[-1]}.pth'))
         if tool == 'check_dataset.py':
             names = 'abcdefghijklmnopqr'
             (Path(command[command.index('--out') + 1]) / 'class_statistics.json').write_text(
-                json.dumps(dict(classes={
-                    name: dict(num_objects=1, mean_points=50.2, mean_radius=1.0)
-                    for name in names})))
+                json.dumps(
+                    dict(
+                        classes={
+                            name: dict(num_objects=1, mean_points=50.2, mean_radius=1.0)
+                            for name in names
+                        }
+                    )
+                )
+            )
         if tool in self.stops:
             raise self.stops.pop(tool)
         if tool == 'test.py':
@@ -62,8 +81,15 @@ def tools():
 @pytest.fixture
 def experiments(tmp_path, tools):
     return Experiments(
-        out=tmp_path / 'out', results=tmp_path / 'results', tools=ROOT / 'tools', root=ROOT,
-        budget_name='small', budget=BUDGET, facts=dict(commit='abc'), launch=tools)
+        out=tmp_path / 'out',
+        results=tmp_path / 'results',
+        tools=ROOT / 'tools',
+        root=ROOT,
+        budget_name='small',
+        budget=BUDGET,
+        facts=dict(commit='abc'),
+        launch=tools,
+    )
 
 
 def result(experiments, name='queryis_queryis-s_1xb10-150k_scannet_seed0'):
@@ -84,8 +110,10 @@ def test_a_result_holds_scores_and_where_they_come_from(experiments, tools):
 
 
 def test_rooms_are_looked_at_once_for_methods_that_ask_what_objects_are_like(experiments, tools):
-    leaves = [ROOT / 'configs' / name / f'{name}-s_1xb10-150k_scannet.py'
-              for name in ('queryis', 'hais', 'softgroup')]
+    leaves = [
+        ROOT / 'configs' / name / f'{name}-s_1xb10-150k_scannet.py'
+        for name in ('queryis', 'hais', 'softgroup')
+    ]
     assert experiments.run_all(leaves, [0, 1]) == []
     assert tools.calls.count('check_dataset.py') == 1
     assert tools.calls.index('check_dataset.py') == 4  # not for the first leaf
@@ -116,11 +144,14 @@ def test_a_failure_does_not_stop_the_rest_and_is_tried_again(experiments, tools)
     assert experiments.run_all([LEAF, OTHER], [0]) == []
 
 
-@pytest.mark.parametrize('tool, again', [
-    ('synthesize.py', ['synthesize.py', 'prepare_scannet.py', 'train.py', 'test.py']),
-    ('train.py', ['train.py', 'test.py']),
-    ('test.py', ['test.py']),  # trained it is
-])
+@pytest.mark.parametrize(
+    'tool, again',
+    [
+        ('synthesize.py', ['synthesize.py', 'prepare_scannet.py', 'train.py', 'test.py']),
+        ('train.py', ['train.py', 'test.py']),
+        ('test.py', ['test.py']),  # trained it is
+    ],
+)
 def test_goes_on_where_it_was_stopped(experiments, tools, tool, again):
     tools.stops = {tool: KeyboardInterrupt()}
     with pytest.raises(KeyboardInterrupt):
@@ -146,7 +177,8 @@ def test_a_run_of_another_process_is_put_off_and_its_result_taken(experiments, t
         assert result(experiments, 'queryis_queryis-l_1xb10-150k_scannet_seed0')['AP'] == 0.25
         budget = dict(name='small', **BUDGET.facts())
         (experiments.results / f'{busy.name}.json').write_text(
-            json.dumps(dict(AP=0.5, AP50=0.75, seconds_train=1.0, budget=budget)))
+            json.dumps(dict(AP=0.5, AP50=0.75, seconds_train=1.0, budget=budget))
+        )
     thread.join(timeout=60)
     assert not thread.is_alive() and tools.calls.count('train.py') == 1
     assert f'{busy.name}: AP 0.5000' in capsys.readouterr().out
@@ -165,8 +197,10 @@ def test_trainings_of_another_budget_are_not_mixed(experiments, tools, iteration
     """The rooms are the same, the results go elsewhere: only the run's own folder can tell."""
     experiments.run_all([LEAF], [0])
     other = dataclasses.replace(
-        experiments, results=experiments.results.with_name('others'),
-        budget=dataclasses.replace(BUDGET, iterations=iterations))
+        experiments,
+        results=experiments.results.with_name('others'),
+        budget=dataclasses.replace(BUDGET, iterations=iterations),
+    )
     tools.calls.clear()
     (failure,) = other.run_all([LEAF], [0])
     assert 'holds a training of another budget' in failure and 'another --out' in failure
@@ -188,6 +222,7 @@ def test_the_later_of_two_logs_of_an_iteration_counts(tmp_path):
     for name, rows in (('a', [(20, 1.0), (40, 9.0)]), ('b', [(40, 2.0), (50, 4.0)])):
         path = tmp_path / name / 'vis_data' / 'scalars.json'
         path.parent.mkdir(parents=True)
-        path.write_text('\n'.join(
-            json.dumps(dict(step=step, time=time, loss=0.0)) for step, time in rows))
+        path.write_text(
+            '\n'.join(json.dumps(dict(step=step, time=time, loss=0.0)) for step, time in rows)
+        )
     assert logged_seconds(tmp_path) == 20 * 1.0 + 20 * 2.0 + 10 * 4.0

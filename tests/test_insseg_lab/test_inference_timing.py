@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Watching the stages leaves everything as it was."""
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,8 @@ from insseg_lab.speed.inference import _watched, write_ply
 def test_what_is_watched_is_itself_again(sure_weights):
     model = InstanceSeg3DInferencer('demo', sure_weights, 'cpu')
     seconds = dict.fromkeys(
-        ('read', 'look', 'voxelise', 'model', 'objects', 'view.html', 'masks.npz'), 0.0)
+        ('read', 'look', 'voxelise', 'model', 'objects', 'view.html', 'masks.npz'), 0.0
+    )
     before = vars(model).copy(), vars(inferencer).copy(), vars(inferencer_files).copy()
     with pytest.raises(ValueError, match='scan'):
         with _watched(model, seconds, torch.device('cpu')):

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What a command takes is measured; a folder is held by one process at a time."""
+
 import fcntl
 import sys
 import threading

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Operations of small layers, worked out by hand: two a multiply-add."""
+
 import pytest
 import torch
 from torch import nn
@@ -19,7 +20,10 @@ def test_pairs_of_a_submanifold_convolution():
     layer, x = SubMConv3d(3, 5, backend='torch'), voxels(3)
     # Each voxel with itself, and two pairs of neighbours in both directions.
     assert count_operations(layer, lambda: layer(x)) == {
-        'sparse convolution': 2 * (4 + 4) * 3 * 5, 'matrix product': 0, 'attention': 0}
+        'sparse convolution': 2 * (4 + 4) * 3 * 5,
+        'matrix product': 0,
+        'attention': 0,
+    }
 
 
 def test_the_way_down_and_up_counts_every_fine_voxel_once():
@@ -46,8 +50,9 @@ def test_linear_layer(shape, rows):
 
 def test_products_outside_of_layers():
     left, right = torch.rand(2, 4, 3), torch.rand(2, 3, 6)
-    counts = count_operations(nn.Identity(), lambda: (left[0] @ right[0], left @ right,
-                                                      left[0] @ right[0, :, 0]))
+    counts = count_operations(
+        nn.Identity(), lambda: (left[0] @ right[0], left @ right, left[0] @ right[0, :, 0])
+    )
     assert counts['matrix product'] == 2 * (4 * 3 * 6 + 2 * 4 * 3 * 6 + 4 * 3)
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Means and deviations of made-up runs, by hand."""
+
 import json
 
 import pytest
@@ -16,16 +17,26 @@ from insseg_lab.experiments.tables import (
 
 
 def run(leaf, seed, ap50, iterations=10, **more):
-    return dict(dict(
-        leaf=f'configs/x/{leaf}.py', seed=seed, budget=dict(iterations=iterations), AP=0.1,
-        AP50=ap50, AP25=0.9, peak_memory_mb=100, classes={'bed': dict(AP50=ap50)}), **more)
+    return dict(
+        dict(
+            leaf=f'configs/x/{leaf}.py',
+            seed=seed,
+            budget=dict(iterations=iterations),
+            AP=0.1,
+            AP50=ap50,
+            AP25=0.9,
+            peak_memory_mb=100,
+            classes={'bed': dict(AP50=ap50)},
+        ),
+        **more,
+    )
 
 
 def test_mean_and_deviation_over_seeds():
     (found,) = by_leaf([run('a', 1, 0.5), run('a', 0, 0.3)])
     assert found.name == 'a' and [r['seed'] for r in found.runs] == [0, 1]
     assert found.mean('AP50') == pytest.approx(0.4)
-    assert found.deviation('AP50') == pytest.approx(0.02 ** 0.5)
+    assert found.deviation('AP50') == pytest.approx(0.02**0.5)
     assert percent(found.mean('AP50'), found.deviation('AP50')) == '40.0 ± 14.1'
     assert found.class_mean('bed', 'AP50') == pytest.approx(0.4)
     assert found.class_mean('sofa', 'AP50') is None and percent(None) == '–'
@@ -38,10 +49,20 @@ def test_one_seed_has_no_deviation():
 
 
 def test_budgets_are_not_mixed_and_rows_have_an_order():
-    runs = [run('k-100', 0, 0.5), run('k-50', 0, 0.5), run('zero', 0, 0.5), run('a', 0, 0.5),
-            run('k-50', 1, 0.5, iterations=20)]
+    runs = [
+        run('k-100', 0, 0.5),
+        run('k-50', 0, 0.5),
+        run('zero', 0, 0.5),
+        run('a', 0, 0.5),
+        run('k-50', 1, 0.5, iterations=20),
+    ]
     assert [(r.name, len(r.runs)) for r in by_leaf(runs, ['zero'])] == [
-        ('zero', 1), ('a', 1), ('k-50', 1), ('k-50', 1), ('k-100', 1)]
+        ('zero', 1),
+        ('a', 1),
+        ('k-50', 1),
+        ('k-50', 1),
+        ('k-100', 1),
+    ]
 
 
 def test_difference_and_pooled_deviation():

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Variants of a scan keep what they should keep, and found objects are counted by class and IoU."""
+
 import types
 
 import numpy as np
@@ -52,8 +53,11 @@ def test_found_needs_class_and_overlap():
 def test_truth_has_the_classes_of_the_benchmark_and_objects_of_100_points(tmp_path):
     semantic = np.array([3] * 120 + [5] * 99 + [1] * 200 + [39] * 100)  # the 3rd: a wall
     instance = np.array([1] * 120 + [2] * 99 + [3] * 200 + [4] * 100)
-    for folder, values in (('points', np.zeros((519, 6), np.float32)),
-                           ('semantic_mask', semantic), ('instance_mask', instance)):
+    for folder, values in (
+        ('points', np.zeros((519, 6), np.float32)),
+        ('semantic_mask', semantic),
+        ('instance_mask', instance),
+    ):
         (tmp_path / folder).mkdir()
         values.tofile(tmp_path / folder / 's.bin')
     points, truth = read_truth(tmp_path, 's')

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Stages, medians, the scaling curve: what is computed of the seconds, never the seconds."""
+
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +84,7 @@ def test_scenes_of_a_curve_differ_in_size_alone():
         return len(np.unique(np.floor(points[:, :3] / 0.05).astype(int), axis=0))
 
     # As dense as one room: not twice the points in the same voxels.
-    assert voxels(large) / len(large) == pytest.approx(
-        voxels(large[:150_000]) / 150_000, rel=0.05)
+    assert voxels(large) / len(large) == pytest.approx(voxels(large[:150_000]) / 150_000, rel=0.05)
 
 
 def test_scenes_of_a_curve_hold_the_kinds_of_objects_asked_for():
@@ -108,6 +108,7 @@ def test_peak_memory_holds_what_was_allocated():
 
 def test_machine_names_no_computer():
     import platform
+
     text = machine('cpu')
     assert ' cores of ' in text and ' GB, ' in text
     assert platform.node() not in text and '/' not in text

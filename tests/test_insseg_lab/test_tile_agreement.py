@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """How objects in tiles are compared, by hand; and a made floor cut into tiles and put together."""
+
 import numpy as np
 import pytest
 
@@ -83,9 +84,20 @@ def test_true_objects_of_prepared_scenes(tiny_data):
 def test_every_object_of_a_made_floor_is_whole_again():
     """More than 150 objects, 20 and more across seams, placed as in rooms. Points are 9 cm apart,
     so that the least objects have holes wider than the overlap's margins."""
-    floor = make_corridor((0, 0), CorridorOptions(length=60, rooms=RoomOptions(
-        spacing=0.09, area=(8.0, 12.0), objects=(6, 10), clutter=(0, 2), frames=30,
-        vertices=(0, 10**7))))
+    floor = make_corridor(
+        (0, 0),
+        CorridorOptions(
+            length=60,
+            rooms=RoomOptions(
+                spacing=0.09,
+                area=(8.0, 12.0),
+                objects=(6, 10),
+                clutter=(0, 2),
+                frames=30,
+                vertices=(0, 10**7),
+            ),
+        ),
+    )
     instance = np.full(len(floor.points), -1)
     rows = [rows for rows in benchmark_objects(floor) if len(rows) >= 20]
     for k, own in enumerate(rows):

@@ -6,16 +6,18 @@ import numpy as np
 NAMES = ('x', 'y', 'z', 'red', 'green', 'blue', 'semantic', 'instance')
 # x y z in metres, r g b, semantic, instance: two chairs (0), a table (1), a wall (−1), and a point
 # with no class.
-POINTS = np.array([
-    (0.5, 0.25, 0.125, 255, 0, 0, 0, 0),
-    (0.625, 0.25, 0.5, 250, 1, 2, 0, 0),
-    (2.0, 1.5, 0.5, 0, 255, 0, 1, 1),
-    (2.5, 1.5, 0.5, 1, 254, 3, 1, 1),
-    (2.25, 1.75, 0.625, 2, 253, 4, 1, 1),
-    (-1.0, -0.5, 2.0, 9, 9, 9, -1, -1),
-    (3.5, 2.75, 0.25, 10, 20, 30, 0, 2),
-    (3.0, 2.5, 1.0, 40, 50, 60, 255, -1),
-])  # fmt: skip
+POINTS = np.array(
+    [
+        (0.5, 0.25, 0.125, 255, 0, 0, 0, 0),
+        (0.625, 0.25, 0.5, 250, 1, 2, 0, 0),
+        (2.0, 1.5, 0.5, 0, 255, 0, 1, 1),
+        (2.5, 1.5, 0.5, 1, 254, 3, 1, 1),
+        (2.25, 1.75, 0.625, 2, 253, 4, 1, 1),
+        (-1.0, -0.5, 2.0, 9, 9, 9, -1, -1),
+        (3.5, 2.75, 0.25, 10, 20, 30, 0, 2),
+        (3.0, 2.5, 1.0, 40, 50, 60, 255, -1),
+    ]
+)
 # What all this means, stored.
 SEMANTIC = [1, 1, 2, 2, 2, 0, 1, 0]
 INSTANCE = [1, 1, 2, 2, 2, 0, 3, 0]
@@ -53,8 +55,11 @@ def write_counted_pts(path, table):
     return path
 
 
-def ply_writer(form='binary_little_endian', names=NAMES, kinds=('float',) * 3 + ('uchar',) * 3
-               + ('short', 'int')):
+def ply_writer(
+    form='binary_little_endian',
+    names=NAMES,
+    kinds=('float',) * 3 + ('uchar',) * 3 + ('short', 'int'),
+):
     codes = {'float': 'f4', 'double': 'f8', 'uchar': 'u1', 'short': 'i2', 'int': 'i4'}
     order = {'ascii': None, 'binary_little_endian': '<', 'binary_big_endian': '>'}[form]
 
@@ -80,15 +85,30 @@ def write_npy(path, table):
 
 
 def write_structured_npy(path, table):
-    row = np.dtype([('X', 'f4'), ('Y', 'f4'), ('Z', 'f4'), ('R', 'u1'), ('G', 'u1'), ('B', 'u1'),
-                    ('label', 'i8'), ('object_id', 'i8')])  # fmt: skip
+    row = np.dtype(
+        [
+            ('X', 'f4'),
+            ('Y', 'f4'),
+            ('Z', 'f4'),
+            ('R', 'u1'),
+            ('G', 'u1'),
+            ('B', 'u1'),
+            ('label', 'i8'),
+            ('object_id', 'i8'),
+        ]
+    )
     np.save(path.with_suffix('.npy'), np.array([tuple(line) for line in table], dtype=row))
     return path.with_suffix('.npy')
 
 
 def npz_writer(**names):
-    names = {'points': 'points', 'colors': 'colors', 'semantic': 'semantic',
-             'instance': 'instance', **names}  # fmt: skip
+    names = {
+        'points': 'points',
+        'colors': 'colors',
+        'semantic': 'semantic',
+        'instance': 'instance',
+        **names,
+    }
 
     def write(path, table):
         arrays = {
@@ -125,17 +145,21 @@ WRITERS = {
     'ply': ply_writer(),
     'ply big endian': ply_writer('binary_big_endian'),
     'ply ascii': ply_writer('ascii'),
-    'ply of CloudCompare': ply_writer(names=(*NAMES[:6], 'scalar_Label', 'scalar_Object_ID'),
-                                      kinds=('double',) * 3 + ('uchar',) * 3 + ('float',) * 2),
+    'ply of CloudCompare': ply_writer(
+        names=(*NAMES[:6], 'scalar_Label', 'scalar_Object_ID'),
+        kinds=('double',) * 3 + ('uchar',) * 3 + ('float',) * 2,
+    ),
     'npy': write_npy,
     'npy structured': write_structured_npy,
     'npz': npz_writer(),
-    'npz other names': npz_writer(points='coord', colors='rgb', semantic='labels',
-                                  instance='instance_id'),
+    'npz other names': npz_writer(
+        points='coord', colors='rgb', semantic='labels', instance='instance_id'
+    ),
     'npz six columns': write_npz_of_six_columns,
     'npz columns': npz_writer_of_columns('X', 'Y', 'Z', 'R', 'G', 'B', 'Label', 'Instance'),
     'npz columns of other names': npz_writer_of_columns(
-        'pos_x', 'pos_y', 'pos_z', 'red', 'green', 'blue', 'Class ID', 'scalar_Object'),
+        'pos_x', 'pos_y', 'pos_z', 'red', 'green', 'blue', 'Class ID', 'scalar_Object'
+    ),
     'npz one table': write_npz_of_one_table,
     'txt': _write_text('.txt'),
     'txt tabs': _write_text('.txt', separator='\t'),
@@ -145,10 +169,14 @@ WRITERS = {
     'xyz of CloudCompare': _write_text('.xyz', header='//X Y Z R G B Class Instance\n'),
     'csv': _write_text('.csv', separator=','),
     'csv named': _write_text('.csv', separator=',', header=','.join(NAMES) + '\n'),
-    'csv quoted': _write_text('.csv', separator=', ', newline='\r\n', header='\ufeff' + ', '.join(
-        f'"{name.title()}"' for name in NAMES) + '\r\n'),
+    'csv quoted': _write_text(
+        '.csv',
+        separator=', ',
+        newline='\r\n',
+        header='\ufeff' + ', '.join(f'"{name.title()}"' for name in NAMES) + '\r\n',
+    ),
     'csv of pandas': _write_text('.csv', separator=',', header='0,1,2,3,4,5,6,7\n'),
     'csv decimal commas': write_decimal_commas,
     'pts': write_counted_pts,
     'pts named': _write_text('.pts', header=' '.join(NAMES) + '\n'),
-}  # fmt: skip
+}

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Raw files, labelled scans and info files that were tampered with."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,8 +50,10 @@ def change_scan(form, drawn, ending, tmp_path):
     path = path.with_suffix(ending) if ending else path
     path.write_bytes(content)
     found = right_or_refused(
-        lambda: convert_scan(path, CLASSES, CustomOptions(), needs_labels=True), RawDataError,
-        name=str(path))
+        lambda: convert_scan(path, CLASSES, CustomOptions(), needs_labels=True),
+        RawDataError,
+        name=str(path),
+    )
     if found is not None:
         fold = 1100 if path.suffix == '.npz' else 1
         check_labels(found, len(found.points), most=fold * len(content))
@@ -77,9 +80,13 @@ def test_thousands_of_mutated_labelled_scans(form, tmp_path, drawn, ending):
 
 
 SCANNET = {
-    'mesh': '_vh_clean_2.ply', 'labels mesh': '_vh_clean_2.labels.ply',
-    'segments': '_vh_clean_2.0.010000.segs.json', 'aggregation': '.aggregation.json',
-    'metadata': '.txt', 'label map': None}
+    'mesh': '_vh_clean_2.ply',
+    'labels mesh': '_vh_clean_2.labels.ply',
+    'segments': '_vh_clean_2.0.010000.segs.json',
+    'aggregation': '.aggregation.json',
+    'metadata': '.txt',
+    'label map': None,
+}
 
 
 def change_scannet(kind, drawn, tmp_path):
@@ -173,8 +180,11 @@ def change_info_file(prepared, drawn):
 
     def build():
         dataset = CustomInsSegDataset(
-            classes=['chair', 'table'], data_root=str(root), ann_file=path.name,
-            pipeline=[lambda info: info])
+            classes=['chair', 'table'],
+            data_root=str(root),
+            ann_file=path.name,
+            pipeline=[lambda info: info],
+        )
         return [dataset.get_data_info(k) for k in range(len(dataset))]
 
     infos = right_or_refused(build, ValueError, name=str(path))

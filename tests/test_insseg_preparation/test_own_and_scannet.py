@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Own scans beside ScanNet's in one training, as docs/own-data.md says."""
+
 import re
 
 import pytest
@@ -22,6 +23,7 @@ def leaf(tmp_path, tiny_data, monkeypatch):
     """The leaf of the docs, with the data of this test, over one as prepare_custom.py writes it."""
     monkeypatch.syspath_prepend(ROOT / 'tools')
     from insseg_preparation.custom.leaf import write_leaf
+
     (tmp_path / 'raw' / 'train').mkdir(parents=True)
     write_npy(tmp_path / 'raw' / 'train' / 'one', POINTS)
     prepare_custom(tmp_path / 'raw', tmp_path / 'custom', ClassList(tuple(CLASSES)))
@@ -35,19 +37,24 @@ def leaf(tmp_path, tiny_data, monkeypatch):
 
 def test_both_are_trained_on_with_the_same_classes(leaf):
     from mmdet3d.registry import DATASETS
+
     config = Config.fromfile(leaf)
     joined = DATASETS.build(config.train_dataloader.dataset)
     own, scannet = joined.datasets
     assert len(joined) == len(own) + len(scannet) == 1 + 4
     assert own.metainfo['classes'] == scannet.metainfo['classes'] == tuple(CLASSES)
-    labels = {label for index in range(1, 5)
-              for label in joined[index]['data_samples'].gt_instances_3d.labels_3d.tolist()}
+    labels = {
+        label
+        for index in range(1, 5)
+        for label in joined[index]['data_samples'].gt_instances_3d.labels_3d.tolist()
+    }
     assert labels <= {0, 1} and joined[0]['data_samples'].gt_instances_3d.labels_3d.tolist()
 
 
 def test_other_classes_are_refused(leaf):
     """Else the numbers of one's classes would be read as those of the other's."""
     from mmdet3d.registry import DATASETS
+
     data = Config.fromfile(leaf).train_dataloader.dataset
     data.datasets[1].metainfo.classes = ['table', 'chair']
     with pytest.raises(ValueError, match='does not match meta information'):

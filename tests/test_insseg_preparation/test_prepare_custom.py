@@ -25,8 +25,12 @@ CLASSES = ClassList(('chair', 'table'))
 @pytest.fixture
 def raw(tmp_path):
     """Two scans to train on, one to validate, one without labels."""
-    for name, table in (('train/a', POINTS), ('train/b', POINTS), ('val/c', POINTS),
-                        ('test/d', POINTS[:, :6])):  # fmt: skip
+    for name, table in (
+        ('train/a', POINTS),
+        ('train/b', POINTS),
+        ('val/c', POINTS),
+        ('test/d', POINTS[:, :6]),
+    ):
         (tmp_path / 'raw' / name).parent.mkdir(parents=True, exist_ok=True)
         write_npy(tmp_path / 'raw' / name, table)
     return tmp_path / 'raw'
@@ -74,11 +78,15 @@ def test_every_format_becomes_the_same_files_point_for_point(tmp_path, out, name
 def test_info_files(raw, out):
     report = prepare_custom(raw, out, CLASSES)
     assert [path.name for path in report.infos] == [
-        f'custom_infos_{split}.pkl' for split in ('train', 'val', 'test')]  # fmt: skip
+        f'custom_infos_{split}.pkl' for split in ('train', 'val', 'test')
+    ]
     info = info_of(out)
     assert info['metainfo'] == {
-        'categories': {'chair': 0, 'table': 1}, 'dataset': 'custom', 'without_color': 0,
-        'info_version': '1.1'}  # fmt: skip
+        'categories': {'chair': 0, 'table': 1},
+        'dataset': 'custom',
+        'without_color': 0,
+        'info_version': '1.1',
+    }
     first, second = info['data_list']
     assert first == {
         'lidar_points': {'num_pts_feats': 6, 'lidar_path': 'a.bin'},
@@ -92,7 +100,8 @@ def test_info_files(raw, out):
     }
     assert second['lidar_points']['lidar_path'] == 'b.bin'
     assert info_of(out, 'test')['data_list'] == [
-        {'lidar_points': {'num_pts_feats': 6, 'lidar_path': 'd.bin'}, 'instances': []}]  # fmt: skip
+        {'lidar_points': {'num_pts_feats': 6, 'lidar_path': 'd.bin'}, 'instances': []}
+    ]
     assert not (out / 'semantic_mask' / 'd.bin').exists()
 
 
@@ -108,8 +117,9 @@ def test_random_labels_keep_their_meaning(tmp_path_factory, data):
     """Every point's class name and every pair of points' being one object survive."""
     ids = data.draw(st.lists(st.integers(0, 60), min_size=1, max_size=4, unique=True))
     num_points = data.draw(st.integers(1, 30))
-    owner = np.array(data.draw(st.lists(st.integers(-1, 5), min_size=num_points,
-                                        max_size=num_points)))  # fmt: skip
+    owner = np.array(
+        data.draw(st.lists(st.integers(-1, 5), min_size=num_points, max_size=num_points))
+    )
     class_of = data.draw(st.lists(st.integers(0, 60), min_size=7, max_size=7))
     semantic = np.array([class_of[k] for k in owner])
     table = np.zeros((num_points, 8))
@@ -118,12 +128,13 @@ def test_random_labels_keep_their_meaning(tmp_path_factory, data):
     classes = ClassList(tuple(f'class {k}' for k in ids), tuple(ids))
     scan = convert(tmp_path_factory.mktemp('scan'), table, classes, units='m', first_instance=0)
     assert [ids[k - 1] if k else None for k in scan.semantic] == [
-        given if given in ids else None for given in semantic]  # fmt: skip
-    np.testing.assert_array_equal(
-        scan.instance[:, None] == scan.instance, owner[:, None] == owner)
+        given if given in ids else None for given in semantic
+    ]
+    np.testing.assert_array_equal(scan.instance[:, None] == scan.instance, owner[:, None] == owner)
     np.testing.assert_array_equal(scan.instance == 0, owner == -1)
-    assert len(scan.boxes) == len({k for k, label in zip(owner, semantic) if k >= 0 and
-                                   label in ids})  # fmt: skip
+    assert len(scan.boxes) == len(
+        {k for k, label in zip(owner, semantic) if k >= 0 and label in ids}
+    )
 
 
 # --- splits ---------------------------------------------------------------------------------------
@@ -148,9 +159,17 @@ def test_names_decide_what_is_val_and_a_few_more_scans_change_little(tmp_path):
     assert len(more['val']) == 5 and len(set(first['val']) & set(more['val'])) >= 3
 
 
-@pytest.mark.parametrize('num_scans, share, num_val', [
-    (1, 0.2, 0), (2, 0.2, 1), (5, 0, 0), (3, 0.9, 2), (10, 0.25, 2), (3, 0.01, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'num_scans, share, num_val',
+    [
+        (1, 0.2, 0),
+        (2, 0.2, 1),
+        (5, 0, 0),
+        (3, 0.9, 2),
+        (10, 0.25, 2),
+        (3, 0.01, 1),
+    ],
+)
 def test_share_of_val(tmp_path, num_scans, share, num_val):
     raw = empty_scans(tmp_path / 'raw', [f'room{k}' for k in range(num_scans)])
     splits = find_scans(raw, val_share=share)
@@ -187,8 +206,12 @@ def test_other_files_and_the_class_list_are_passed_over(raw, out):
     (raw / 'train' / 'classes.txt').write_text('chair\ntable\n')
     remarks = []
     report = prepare_custom(
-        raw, out, read_classes(str(raw / 'train' / 'classes.txt')),
-        leave_out=[raw / 'train' / 'classes.txt'], on_remark=remarks.append)  # fmt: skip
+        raw,
+        out,
+        read_classes(str(raw / 'train' / 'classes.txt')),
+        leave_out=[raw / 'train' / 'classes.txt'],
+        on_remark=remarks.append,
+    )
     assert [outcome.state for outcome in report.outcomes] == 4 * ['converted']
     assert len(remarks) == 1 and "2 files that are no scans: ['notes.md', 'scan.las']" in remarks[0]
 
@@ -228,8 +251,13 @@ def test_links_do_not_change_which_scans_are_drawn(tmp_path):
     (tmp_path / 'linked').mkdir()
     for k in range(12):
         (tmp_path / 'linked' / f'scan{k}.npy').symlink_to(tmp_path / 'disk' / f'{k}.npy')
-    drawn = [{split: list(scans) for split, scans in find_scans(
-        tmp_path / folder, val_share=0.25).items()} for folder in ('whole', 'linked')]
+    drawn = [
+        {
+            split: list(scans)
+            for split, scans in find_scans(tmp_path / folder, val_share=0.25).items()
+        }
+        for folder in ('whole', 'linked')
+    ]
     assert drawn[0] == drawn[1] and len(drawn[0]['val']) == 3
 
 
@@ -279,40 +307,49 @@ def test_folders_that_cannot_be(tmp_path, raw, out):
 # --- class lists ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('text, names, ids', [
-    ('chair,office table', ('chair', 'office table'), None),
-    ('5 chair, 7 office table', ('chair', 'office table'), (5, 7)),
-    ('chair', ('chair',), None),
-    ('tv/monitor,chair', ('tv/monitor', 'chair'), None),
-    ('1 tv/monitor,2 notes.txt', ('tv/monitor', 'notes.txt'), (1, 2)),
-    ('3d printer,chair', ('3d printer', 'chair'), None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'text, names, ids',
+    [
+        ('chair,office table', ('chair', 'office table'), None),
+        ('5 chair, 7 office table', ('chair', 'office table'), (5, 7)),
+        ('chair', ('chair',), None),
+        ('tv/monitor,chair', ('tv/monitor', 'chair'), None),
+        ('1 tv/monitor,2 notes.txt', ('tv/monitor', 'notes.txt'), (1, 2)),
+        ('3d printer,chair', ('3d printer', 'chair'), None),
+    ],
+)
 def test_class_list_between_commas(text, names, ids):
     assert read_classes(text) == ClassList(names, ids)
 
 
-@pytest.mark.parametrize('content, ids', [
-    ('chair\ntable\n', None),
-    ('\ufeff# mine\r\nchair\r\n\r\ntable\r\n', None),
-    ('5 chair\n7 table\n', (5, 7)),
-    ('5,chair\n7,table\n', (5, 7)),
-    ('5\tchair\n7\ttable', (5, 7)),
-    ('5: chair\n7: table', (5, 7)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'content, ids',
+    [
+        ('chair\ntable\n', None),
+        ('\ufeff# mine\r\nchair\r\n\r\ntable\r\n', None),
+        ('5 chair\n7 table\n', (5, 7)),
+        ('5,chair\n7,table\n', (5, 7)),
+        ('5\tchair\n7\ttable', (5, 7)),
+        ('5: chair\n7: table', (5, 7)),
+    ],
+)
 def test_class_list_in_a_file(tmp_path, content, ids):
     (tmp_path / 'classes.txt').write_text(content)
     assert read_classes(str(tmp_path / 'classes.txt')) == ClassList(('chair', 'table'), ids)
 
 
-@pytest.mark.parametrize('text, message', [
-    ('chair,chair', r"\['chair'\] twice"),
-    ('5 chair,5 table', r"\['5'\] twice"),
-    ('5 chair,table', r"\['table'\] without an id"),
-    (' , ', '0 classes'),
-    ('5,7', '2 classes'),
-    ('unlabelled,chair', "class 'unlabelled'.*Leave it out.*--classes \"1 chair\""),
-    ('3 chair,0 Background', "class 'Background'.*--classes \"3 chair\""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('chair,chair', r"\['chair'\] twice"),
+        ('5 chair,5 table', r"\['5'\] twice"),
+        ('5 chair,table', r"\['table'\] without an id"),
+        (' , ', '0 classes'),
+        ('5,7', '2 classes'),
+        ('unlabelled,chair', 'class \'unlabelled\'.*Leave it out.*--classes "1 chair"'),
+        ('3 chair,0 Background', 'class \'Background\'.*--classes "3 chair"'),
+    ],
+)
 def test_bad_class_list(text, message):
     with pytest.raises(RawDataError, match=message):
         read_classes(text)
@@ -437,9 +474,14 @@ def test_colours_of_other_ranges(tmp_path, scale, note):
     assert any(note in text for text in scan.notes) and scan.has_color
 
 
-@pytest.mark.parametrize('scale, value, note', [
-    (1 / 255, 1.0001, '0..1, the largest is 1.0001; 1 value is above'),
-    (1, 256, '0..255, the largest is 256; 1 value is above'), (4, None, 'had 10 bits')])
+@pytest.mark.parametrize(
+    'scale, value, note',
+    [
+        (1 / 255, 1.0001, '0..1, the largest is 1.0001; 1 value is above'),
+        (1, 256, '0..255, the largest is 256; 1 value is above'),
+        (4, None, 'had 10 bits'),
+    ],
+)
 def test_colours_whose_range_is_not_clear_are_remarked(tmp_path, scale, value, note):
     table = np.tile(POINTS, (40, 1))
     table[:, 3:6] *= scale
@@ -489,8 +531,9 @@ def test_labels_that_are_words(tmp_path):
         convert_scan(tmp_path / 'scan.npz', CLASSES, CustomOptions(), needs_labels=True)
 
 
-@pytest.mark.parametrize('kind, largest', [
-    ('uint64', 2**63), ('float64', 2**53), ('float32', 2**24)])  # fmt: skip
+@pytest.mark.parametrize(
+    'kind, largest', [('uint64', 2**63), ('float64', 2**53), ('float32', 2**24)]
+)
 def test_ids_that_are_too_large_to_be_told_apart(tmp_path, kind, largest):
     for column in ('semantic', 'instance'):
         labels = {name: POINTS[:, NAMES.index(name)] for name in ('semantic', 'instance')}
@@ -512,8 +555,7 @@ def test_instances_without_classes(tmp_path):
     np.savez(tmp_path / 'scan.npz', points=POINTS[:, :3], instance=[1] * 8)
     for needs_labels in (True, False):
         with pytest.raises(RawDataError, match='no semantic labels.*--semantic-name'):
-            convert_scan(
-                tmp_path / 'scan.npz', CLASSES, CustomOptions(), needs_labels=needs_labels)
+            convert_scan(tmp_path / 'scan.npz', CLASSES, CustomOptions(), needs_labels=needs_labels)
 
 
 # --- nothing is lost ------------------------------------------------------------------------------
@@ -541,14 +583,17 @@ def test_second_run_does_nothing_and_the_raw_folder_stays_as_it_was(raw, out):
     assert {path: path.stat().st_mtime_ns for path in [raw, *raw.rglob('*')]} == before
 
 
-@pytest.mark.parametrize('change', [
-    {'classes': ClassList(('chair', 'table', 'bed'))},
-    {'classes': ClassList(('chair', 'table'), (0, 1))},
-    {'options': CustomOptions(units='cm')},
-    {'options': CustomOptions(up='y')},
-    {'options': CustomOptions(ColumnNames(columns=NAMES))},
-    {'options': CustomOptions(per_class=True)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'classes': ClassList(('chair', 'table', 'bed'))},
+        {'classes': ClassList(('chair', 'table'), (0, 1))},
+        {'options': CustomOptions(units='cm')},
+        {'options': CustomOptions(up='y')},
+        {'options': CustomOptions(ColumnNames(columns=NAMES))},
+        {'options': CustomOptions(per_class=True)},
+    ],
+)
 def test_another_choice_converts_anew(raw, out, change):
     prepare_custom(raw, out, CLASSES)
     classes = change.pop('classes', CLASSES)

@@ -51,7 +51,9 @@ def test_points_and_labels_are_those_typed_by_hand(raw, out):
     report = prepare_s3dis(raw, out)
     assert set(states(report).values()) == {'converted'}
     assert [path.name for path in report.infos] == [
-        's3dis_infos_Area_1.pkl', 's3dis_infos_Area_5.pkl']  # fmt: skip
+        's3dis_infos_Area_1.pkl',
+        's3dis_infos_Area_5.pkl',
+    ]
     for room in (ROOM, 'Area_1_office_2', 'Area_5_WC_1'):
         assert read(out, 'points', room).reshape(-1, 6).tolist() == typed.POINTS
         assert read(out, 'semantic_mask', room).tolist() == typed.SEMANTIC
@@ -64,8 +66,11 @@ def test_info_file_has_the_keys_types_and_boxes_of_version_2(raw, out):
     info = info_of(out)
     categories = {'table': 0, 'chair': 1, 'sofa': 2, 'bookcase': 3, 'board': 4}
     assert info['metainfo'] == {
-        'categories': categories, 'dataset': 's3dis', 'info_version': '1.1', 'release': 'aligned',
-    }  # fmt: skip
+        'categories': categories,
+        'dataset': 's3dis',
+        'info_version': '1.1',
+        'release': 'aligned',
+    }
     assert [room['sample_idx'] for room in info['data_list']] == [0, 1]
     assert info['data_list'][1]['lidar_points']['lidar_path'] == 'Area_1_office_2.bin'
     assert info['data_list'][0] == {
@@ -187,24 +192,34 @@ def test_carriage_returns_are_read(raw, out):
 CHAIR = '-21.000 38.500 0.500 1 2 3\n'
 
 
-@pytest.mark.parametrize('content, message', [
-    ('', 'chair_1.txt: no points'),
-    (f'{CHAIR}\n-21.0 38.5 0.5 1 2\n', 'chair_1.txt: line 3 has 5 columns'),
-    (f'{CHAIR}-21.0 38.5 0.5 1 2 3 4\n', 'chair_1.txt: line 2 has 7 columns'),
-    (f'{CHAIR}-21.0 38.5 nan 1 2 3\n', "chair_1.txt: line 2 holds 'nan'"),
-    (f'{CHAIR}-21.0 38.5 o.5 1 2 3\n', "chair_1.txt: line 2 holds 'o.5'"),
-    (f'{CHAIR}\n-21.0 38.5 0.5 1 256 3\n', 'chair_1.txt: line 3 has the colour [1.0, 256.0, 3.0]'),
-    (f'{CHAIR}-21.0 38.5 0.5 -1 2 3\n', 'chair_1.txt: line 2 has the colour'),
-    (f'{CHAIR}-21.0 38.5 0.5 1 2 3.5\n', 'chair_1.txt: line 2 has the colour [1.0, 2.0, 3.5]'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ('', 'chair_1.txt: no points'),
+        (f'{CHAIR}\n-21.0 38.5 0.5 1 2\n', 'chair_1.txt: line 3 has 5 columns'),
+        (f'{CHAIR}-21.0 38.5 0.5 1 2 3 4\n', 'chair_1.txt: line 2 has 7 columns'),
+        (f'{CHAIR}-21.0 38.5 nan 1 2 3\n', "chair_1.txt: line 2 holds 'nan'"),
+        (f'{CHAIR}-21.0 38.5 o.5 1 2 3\n', "chair_1.txt: line 2 holds 'o.5'"),
+        (
+            f'{CHAIR}\n-21.0 38.5 0.5 1 256 3\n',
+            'chair_1.txt: line 3 has the colour [1.0, 256.0, 3.0]',
+        ),
+        (f'{CHAIR}-21.0 38.5 0.5 -1 2 3\n', 'chair_1.txt: line 2 has the colour'),
+        (f'{CHAIR}-21.0 38.5 0.5 1 2 3.5\n', 'chair_1.txt: line 2 has the colour [1.0, 2.0, 3.5]'),
+    ],
+)
 def test_a_broken_file_is_named_and_the_other_rooms_are_converted(raw, out, content, message):
     typed.write_room(raw, chair_1=content)
     report = prepare_s3dis(raw, out)
     assert states(report) == {
-        ROOM: 'failed', 'Area_1_office_2': 'converted', 'Area_5_WC_1': 'converted'}  # fmt: skip
+        ROOM: 'failed',
+        'Area_1_office_2': 'converted',
+        'Area_5_WC_1': 'converted',
+    }
     assert message in remarks(report)[0] and 'Download the file again' in remarks(report)[0]
     assert report.incomplete == ['Area_1'] and [p.name for p in report.infos] == [
-        's3dis_infos_Area_5.pkl']  # fmt: skip
+        's3dis_infos_Area_5.pkl'
+    ]
     assert not (out / 'points' / f'{ROOM}.bin').exists()
     typed.write_room(raw)
     assert states(prepare_s3dis(raw, out))[ROOM] == 'converted' and info_of(out)

@@ -88,8 +88,10 @@ def test_test_split_has_points_and_no_labels(tmp_path, out):
         {'lidar_points': {'num_pts_feats': 6, 'lidar_path': 'scene0707_00.bin'}, 'instances': []}
     ]
     assert sorted(path.name for path in out.iterdir()) == [
-        '.prepared', 'points', 'scannet_infos_test.pkl'
-    ]  # fmt: skip
+        '.prepared',
+        'points',
+        'scannet_infos_test.pkl',
+    ]
 
 
 def test_shared_segment_gets_label_and_instance_of_the_later_object(raw, out):
@@ -151,8 +153,9 @@ def test_seg_info_repeats_scenes_by_size_and_weighs_rare_classes(raw, out):
     np.testing.assert_allclose(weights[1], 1 / np.log(1.2), rtol=1e-6)
     prepare_scannet(raw, out)
     assert sorted(path.name for path in (out / 'seg_info').iterdir()) == [
-        'train_label_weight.npy', 'train_resampled_scene_idxs.npy'
-    ]  # fmt: skip
+        'train_label_weight.npy',
+        'train_resampled_scene_idxs.npy',
+    ]
 
 
 # --- unusual files that can be read ---------------------------------------------------------------
@@ -172,9 +175,14 @@ def test_windows_line_ends_in_all_texts(tmp_path, out):
     raw = tmp_path / 'raw'
     raw.mkdir()
     typed.write_release(raw, train=('scene0000_00', 'scene0001_00'))
-    typed.write_scene(raw, **{'.txt': typed.METADATA.replace('\n', '\r\n'),
-                              '.aggregation.json': typed.AGGREGATION.replace(', ', ',\r\n'),
-                              '_vh_clean_2.0.010000.segs.json': typed.SEGS + '\r\n'})
+    typed.write_scene(
+        raw,
+        **{
+            '.txt': typed.METADATA.replace('\n', '\r\n'),
+            '.aggregation.json': typed.AGGREGATION.replace(', ', ',\r\n'),
+            '_vh_clean_2.0.010000.segs.json': typed.SEGS + '\r\n',
+        },
+    )
     for path in raw.glob('scannetv2*'):
         text = path.read_bytes().replace(b'\n', b'\r\n')
         path.write_bytes(b'\xef\xbb\xbf' + text)  # and the mark that editors put before UTF-8
@@ -209,10 +217,13 @@ def test_a_colour_above_1_among_fractions_and_a_single_colour_are_remarked(raw, 
         header = header.replace(f'property uchar {color}', f'property float {color}')
 
     def write(colors):
-        rows = [struct.pack('<ffffffB', *vertex[:3], *color, 255)
-                for vertex, color in zip(typed.VERTICES, colors)]
-        typed.write_scene(raw, **{'_vh_clean_2.ply': header.encode() + b''.join(rows)
-                                  + typed.FACES})
+        rows = [
+            struct.pack('<ffffffB', *vertex[:3], *color, 255)
+            for vertex, color in zip(typed.VERTICES, colors)
+        ]
+        typed.write_scene(
+            raw, **{'_vh_clean_2.ply': header.encode() + b''.join(rows) + typed.FACES}
+        )
         report = prepare_scannet(raw, out)
         return ' '.join(report.outcomes[0].remarks), read(out, 'points').reshape(-1, 6)[:, 3:]
 

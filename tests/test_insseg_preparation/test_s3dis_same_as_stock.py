@@ -46,8 +46,10 @@ def stock(tmp_path, prepared):
     exported.mkdir(parents=True)
     wall = np.array([[k / 1000, 0, 0, k % 256, 1, 2] for k in range(9000)], np.float32)
     ones = np.ones(9000, np.int64)
-    rooms = [(np.array(typed.POINTS, np.float32), typed.SEMANTIC, typed.INSTANCE),
-             (wall, 2 * ones, ones)]  # fmt: skip
+    rooms = [
+        (np.array(typed.POINTS, np.float32), typed.SEMANTIC, typed.INSTANCE),
+        (wall, 2 * ones, ones),
+    ]
     for name, (points, semantic, instance) in zip(ROOMS, rooms):
         (folder / 'Stanford3dDataset_v1.2_Aligned_Version/Area_1' / name).mkdir(parents=True)
         np.save(exported / f'Area_1_{name}_point.npy', points)
@@ -65,9 +67,12 @@ def test_same_files_and_infos(stock, prepared, monkeypatch):
     path = stock / 's3dis_infos_Area_1.pkl'
     mmengine.dump(infos, str(path), 'pkl')
     utils.S3DISSegData(
-        str(stock), str(path), 'Area_1', num_points=4096,
+        str(stock),
+        str(path),
+        'Area_1',
+        num_points=4096,
         label_weight_func=lambda x: 1.0 / np.log(1.2 + x),
-    ).get_seg_infos()  # fmt: skip
+    ).get_seg_infos()
     update.update_s3dis_infos(str(path), str(stock))
     ours, theirs = (pickle.loads((f / path.name).read_bytes()) for f in (prepared, stock))
     assert ours['metainfo'].pop('release') == 'aligned'  # the one key that is ours
@@ -94,10 +99,14 @@ def test_same_keys_and_types_as_the_sample(prepared):
         {key: type(value) for key, value in theirs['instances'][0].items()},
     )
     assert ours['lidar_points'].keys() == theirs['lidar_points'].keys()
-    sizes = [(SAMPLE / kind / theirs['lidar_points']['lidar_path']).stat().st_size
-             for kind in ('points', 'instance_mask', 'semantic_mask')]  # fmt: skip
-    ours = [(prepared / kind / 'Area_1_office_1.bin').stat().st_size
-            for kind in ('points', 'instance_mask', 'semantic_mask')]  # fmt: skip
+    sizes = [
+        (SAMPLE / kind / theirs['lidar_points']['lidar_path']).stat().st_size
+        for kind in ('points', 'instance_mask', 'semantic_mask')
+    ]
+    ours = [
+        (prepared / kind / 'Area_1_office_1.bin').stat().st_size
+        for kind in ('points', 'instance_mask', 'semantic_mask')
+    ]
     assert [size / 100 for size in sizes] == [size / 8 for size in ours] == [24, 8, 8]
 
 
@@ -106,8 +115,12 @@ def test_the_sample_loads():
     init_default_scope('mmdet3d')
     pipeline = load_config('s3dis')['test_pipeline']
     dataset = S3DISInstanceSegDataset(
-        areas=1, data_root=str(SAMPLE), ann_file='s3dis_infos.pkl', pipeline=pipeline,
-        test_mode=True)  # fmt: skip
+        areas=1,
+        data_root=str(SAMPLE),
+        ann_file='s3dis_infos.pkl',
+        pipeline=pipeline,
+        test_mode=True,
+    )
     sample = dataset[0]
     assert len(sample['inputs']['points']) == 100
     masks = sample['data_samples'].eval_ann_info['pts_instance_mask']

@@ -17,9 +17,23 @@ from made_rooms.writers.s3dis_room import ROOM_NAMES
 from ..test_insseg3d.test_datasets.config import load_config
 
 OPTIONS = dataclasses.replace(
-    S3DIS_OPTIONS, spacing=0.09, area=(8.0, 14.0), objects=(5, 10), clutter=(3, 6), frames=60)
-CLASSES = ('ceiling', 'floor', 'wall', 'beam', 'column', 'window', 'door', 'table', 'chair', 'sofa',
-           'bookcase', 'board', 'clutter')  # fmt: skip
+    S3DIS_OPTIONS, spacing=0.09, area=(8.0, 14.0), objects=(5, 10), clutter=(3, 6), frames=60
+)
+CLASSES = (
+    'ceiling',
+    'floor',
+    'wall',
+    'beam',
+    'column',
+    'window',
+    'door',
+    'table',
+    'chair',
+    'sofa',
+    'bookcase',
+    'board',
+    'clutter',
+)
 
 
 def truth(index, program, release, stairs):
@@ -35,8 +49,11 @@ def truth(index, program, release, stairs):
     metres = room.coords[np.concatenate(rows)] / 1000
     points = np.concatenate([metres - metres.min(axis=0), room.colors[np.concatenate(rows)]], 1)
     labels = [CLASSES.index(room.classes[k]) for k in order]
-    return points.astype(np.float32), np.repeat(labels, sizes), np.repeat(np.arange(len(order)),
-                                                                          sizes)  # fmt: skip
+    return (
+        points.astype(np.float32),
+        np.repeat(labels, sizes),
+        np.repeat(np.arange(len(order)), sizes),
+    )
 
 
 @pytest.mark.parametrize('release', ['v1.2', 'aligned'])
@@ -47,9 +64,16 @@ def test_every_point_has_the_label_and_the_object_of_its_maker(tmp_path, release
     report = prepare_s3dis(raw, out)
     assert {outcome.state for outcome in report.outcomes} == {'converted'}
     noted = (out / 's3dis_repairs.txt').read_text()
-    for part in ("read as ' '", 'byte 0x1', 'wall_3 (1).txt', 'stairs_1.txt counts as clutter',
-                 "ignored 'of_fice_1.txt'", 'lines end with CR LF', f'release {release}'):
-        assert part in noted  # fmt: skip
+    for part in (
+        "read as ' '",
+        'byte 0x1',
+        'wall_3 (1).txt',
+        'stairs_1.txt counts as clutter',
+        "ignored 'of_fice_1.txt'",
+        'lines end with CR LF',
+        f'release {release}',
+    ):
+        assert part in noted
     config = load_config('s3dis')['test_dataloader']['dataset']
     config.update(data_root=str(out), areas=(1, 2, 3, 4, 5, 6))
     dataset = DATASETS.build(config)

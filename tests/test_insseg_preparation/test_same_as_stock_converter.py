@@ -76,9 +76,12 @@ def test_same_files_and_infos(stock, tmp_path, monkeypatch):
         mmengine.dump(infos, str(path), 'pkl')
         if split == 'train':
             utils.ScanNetSegData(
-                str(stock), str(path), split, num_points=8192,
+                str(stock),
+                str(path),
+                split,
+                num_points=8192,
                 label_weight_func=lambda x: 1.0 / np.log(1.2 + x),
-            ).get_seg_infos()  # fmt: skip
+            ).get_seg_infos()
         update.update_scannet_infos(str(path), str(stock))
     raw, out = tmp_path / 'raw', tmp_path / 'out'
     raw.mkdir()

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A floor in one scan: rooms beside a hall, whose objects and segments stay apart."""
+
 import dataclasses
 import pickle
 
@@ -10,9 +11,17 @@ from insseg_preparation.scannet.release import prepare_scannet
 from made_rooms import CorridorOptions, RoomOptions, make_corridor, synthesize_scannet
 from made_rooms.labels.categories import CATEGORIES, INSTANCE_NYU40
 
-TINY = CorridorOptions(length=9.0, rooms=RoomOptions(
-    spacing=0.07, area=(6.0, 8.0), objects=(3, 5), clutter=(0, 2), frames=40,
-    vertices=(0, 10**6)))
+TINY = CorridorOptions(
+    length=9.0,
+    rooms=RoomOptions(
+        spacing=0.07,
+        area=(6.0, 8.0),
+        objects=(3, 5),
+        clutter=(0, 2),
+        frames=40,
+        vertices=(0, 10**6),
+    ),
+)
 
 
 @pytest.fixture(scope='module')
@@ -71,19 +80,22 @@ def test_it_passes_the_converter(tmp_path, floor):
     synthesize_scannet(tmp_path / 'raw', dict(val=1), seed=0, options=TINY)
     report = prepare_scannet(tmp_path / 'raw', tmp_path / 'data', splits=('val',))
     assert [outcome.state for outcome in report.outcomes] == ['converted']
-    (info,) = pickle.loads(
-        (tmp_path / 'data' / 'scannet_infos_val.pkl').read_bytes())['data_list']
+    (info,) = pickle.loads((tmp_path / 'data' / 'scannet_infos_val.pkl').read_bytes())['data_list']
     instance = np.fromfile(
-        tmp_path / 'data' / 'instance_mask' / info['pts_instance_mask_path'], dtype=np.int64)
+        tmp_path / 'data' / 'instance_mask' / info['pts_instance_mask_path'], dtype=np.int64
+    )
     assert len(instance) == len(floor.points)
     objects = sum(CATEGORIES[label].nyu40_id in INSTANCE_NYU40 for label, _ in floor.groups)
     assert objects >= 12 and len(np.unique(instance)) >= objects
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(length=3.0), 'length: found 3.0, expected 4 to 500'),
-    (dict(width=(1.0, 2.0)), 'width: found 1.0 to 2.0'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(length=3.0), 'length: found 3.0, expected 4 to 500'),
+        (dict(width=(1.0, 2.0)), 'width: found 1.0 to 2.0'),
+    ],
+)
 def test_impossible_floors_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(TINY, **options)

@@ -15,8 +15,9 @@ def ray_depths(triangles, camera):
     out = np.full((HEIGHT, WIDTH), np.inf)
     for row in range(HEIGHT):
         for column in range(WIDTH):
-            local = np.array([(column + 0.5 - WIDTH / 2) / FOCAL,
-                              (row + 0.5 - HEIGHT / 2) / FOCAL, 1.0])
+            local = np.array(
+                [(column + 0.5 - WIDTH / 2) / FOCAL, (row + 0.5 - HEIGHT / 2) / FOCAL, 1.0]
+            )
             ray = local @ rotation
             for a, b, c in triangles:
                 matrix = np.column_stack([b - a, c - a, -ray])
@@ -45,8 +46,16 @@ def seen_from(points, normals, surfaces, eye, target):
     image = render_depth(triangles_of(surfaces), camera, 168.0, 144, 192)
     views = np.zeros(len(points), np.uint8)
     nearest = np.full(len(points), np.inf, np.float32)
-    observe(np.array(points, np.float32), np.array(normals, np.float32), camera, image, 168.0, 4.0,
-            views, nearest)
+    observe(
+        np.array(points, np.float32),
+        np.array(normals, np.float32),
+        camera,
+        image,
+        168.0,
+        4.0,
+        views,
+        nearest,
+    )
     return views, nearest
 
 
@@ -64,6 +73,7 @@ def test_camera_sees_fronts_not_backs_nor_what_is_hidden_nor_far_away():
 
 def test_grazing_views_do_not_count():
     floor = rectangle((-5, -5, 0), (10, 0, 0), (0, 10, 0), GREY)
-    views, _ = seen_from([(0, 2.5, 0), (0, 1.5, 0)], [(0, 0, 1)] * 2, [floor], (0, 0, 0.3),
-                         (0, 2, 0))
+    views, _ = seen_from(
+        [(0, 2.5, 0), (0, 1.5, 0)], [(0, 0, 1)] * 2, [floor], (0, 0, 0.3), (0, 2, 0)
+    )
     assert views.tolist() == [0, 1]

@@ -25,8 +25,9 @@ def block(width, depth, height):
     return Furniture('box', box((-width / 2, 0, 0), (width / 2, depth, height), GREY))
 
 
-numbers = st.tuples(st.floats(-2, 2), st.floats(-2, 2), st.floats(0.2, 3), st.floats(0.2, 3),
-                    st.floats(0, 6.3))
+numbers = st.tuples(
+    st.floats(-2, 2), st.floats(-2, 2), st.floats(0.2, 3), st.floats(0.2, 3), st.floats(0, 6.3)
+)
 
 
 @settings(max_examples=200, deadline=None)

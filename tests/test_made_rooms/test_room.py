@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The figures of real scans that made rooms must have."""
+
 import numpy as np
 import pytest
 
@@ -14,9 +15,14 @@ from made_rooms.figures import (
 from made_rooms.labels.categories import CATEGORIES, INSTANCE_NYU40
 from made_rooms.labels.oversegment import vertex_normals
 
-DEMO = RoomOptions(kinds=frozenset('bed chair sofa table cabinet bookshelf toilet bathtub'.split()),
-                   spacing=0.026, area=(9.0, 14.0), objects=(8, 13), clutter=(2, 6),
-                   vertices=(0, 60_000))
+DEMO = RoomOptions(
+    kinds=frozenset('bed chair sofa table cabinet bookshelf toilet bathtub'.split()),
+    spacing=0.026,
+    area=(9.0, 14.0),
+    objects=(8, 13),
+    clutter=(2, 6),
+    vertices=(0, 60_000),
+)
 
 
 @pytest.fixture(scope='module')
@@ -29,21 +35,24 @@ def figures(rooms):
     return [room_figures(room) for room in rooms]
 
 
-@pytest.mark.parametrize('name, low, high', [
-    ('vertices', 80_000, 240_000),
-    ('faces per vertex', 1.7, 2.0),
-    ('spacing 5 %', 0.6, 0.8),
-    ('spacing 50 %', 1.15, 1.4),
-    ('spacing 95 %', 1.75, 2.3),
-    ('voxels per vertex, 2 cm', 0.6, 0.8),
-    ('neighbours, 2 cm', 7.0, 10.0),
-    ('neighbours, 4 cm', 10.0, 13.0),
-    ('unannotated share', 0.08, 0.25),
-    ('segments', 300, 1500),
-    ('segments across objects', 0, 0),
-    ('most sides seen', 1, 5),
-    ('greatest share seen', 0.2, 0.9),
-])
+@pytest.mark.parametrize(
+    'name, low, high',
+    [
+        ('vertices', 80_000, 240_000),
+        ('faces per vertex', 1.7, 2.0),
+        ('spacing 5 %', 0.6, 0.8),
+        ('spacing 50 %', 1.15, 1.4),
+        ('spacing 95 %', 1.75, 2.3),
+        ('voxels per vertex, 2 cm', 0.6, 0.8),
+        ('neighbours, 2 cm', 7.0, 10.0),
+        ('neighbours, 4 cm', 10.0, 13.0),
+        ('unannotated share', 0.08, 0.25),
+        ('segments', 300, 1500),
+        ('segments across objects', 0, 0),
+        ('most sides seen', 1, 5),
+        ('greatest share seen', 0.2, 0.9),
+    ],
+)
 def test_every_default_room_has_the_figures_of_real_scans(figures, name, low, high):
     found = [row[name] for row in figures]
     assert low <= min(found) and max(found) <= high, found
@@ -59,11 +68,13 @@ def test_density_falls_with_distance_from_the_walk():
     from made_rooms.scanning.scan import scan_surfaces
     from made_rooms.shapes.materials import Material
     from made_rooms.shapes.surfaces import rectangle
+
     floor = rectangle((-1, 0, 0), (2, 0, 0), (0, 4, 0), Material((0.5,) * 3, (0.4,) * 3))
     eye = np.array([[0.0, 0.0, 1.2], [0.05, 0.0, 1.2]])
     cameras = np.concatenate([look_at(eye, eye + (0.0, reach, -0.9)) for reach in (0.5, 1.5, 3.0)])
-    scan = scan_surfaces([floor], cameras, np.array([[0.0, 2.0, 2.4]]), np.random.default_rng(0),
-                         spacing=0.013)
+    scan = scan_surfaces(
+        [floor], cameras, np.array([[0.0, 2.0, 2.4]]), np.random.default_rng(0), spacing=0.013
+    )
     near, far = ((np.abs(scan.points[:, 1] - y) < 0.4).sum() for y in (0.8, 3.0))
     assert far < 0.85 * near
 
@@ -75,10 +86,12 @@ def test_walls_lie_along_the_axes_only_after_alignment(rooms):
         normals = vertex_normals(room.points, room.faces)[wall]
         aligned = normals @ room.axis_alignment[:3, :3].T
         assert (np.abs(aligned).max(axis=1) > 0.9).mean() > 0.8
-        np.testing.assert_allclose(room.axis_alignment[:3, :3] @ room.axis_alignment[:3, :3].T,
-                                   np.eye(3), atol=1e-5)
-    turns = [np.degrees(np.arctan2(r.axis_alignment[1, 0], r.axis_alignment[0, 0])) % 90
-             for r in rooms]
+        np.testing.assert_allclose(
+            room.axis_alignment[:3, :3] @ room.axis_alignment[:3, :3].T, np.eye(3), atol=1e-5
+        )
+    turns = [
+        np.degrees(np.arctan2(r.axis_alignment[1, 0], r.axis_alignment[0, 0])) % 90 for r in rooms
+    ]
     assert np.median(np.minimum(turns, 90 - np.array(turns))) > 5
 
 
@@ -114,8 +127,12 @@ def test_same_seed_same_room_other_seed_other_room():
 def test_coarse_rooms_of_few_kinds_suit_a_demo():
     rooms = [make_room((1, index), DEMO) for index in range(8)]
     objects = [len(o) for room in rooms for o in benchmark_objects(room)]
-    names = {CATEGORIES[label].nyu40_name for room in rooms for label, _ in room.groups
-             if CATEGORIES[label].nyu40_id in INSTANCE_NYU40}
+    names = {
+        CATEGORIES[label].nyu40_name
+        for room in rooms
+        for label, _ in room.groups
+        if CATEGORIES[label].nyu40_id in INSTANCE_NYU40
+    }
     assert names <= DEMO.kinds and len(names) >= 7
     assert 8 <= len(objects) / len(rooms) <= 13
     assert np.mean(np.array(objects) >= 100) >= 0.9
@@ -123,7 +140,7 @@ def test_coarse_rooms_of_few_kinds_suit_a_demo():
 
 
 def test_over_segments_reach_across_objects_only_if_asked():
-    options = RoomOptions(spacing=0.03, vertices=(0, 10 ** 6), mixed_segments=True)
+    options = RoomOptions(spacing=0.03, vertices=(0, 10**6), mixed_segments=True)
     figures = room_figures(make_room(0, options))
     assert 0 < figures['segments across objects'] < 0.5 * figures['segments']
     assert figures['objects'] > 5 and figures['unannotated share'] < 0.3
@@ -146,10 +163,16 @@ def test_make_points_furnishes_with_the_kinds_asked_for():
         make_points(seed=0, num_points=5000, kinds=frozenset(['chiar']))
 
 
-@pytest.mark.parametrize('options, word', [
-    (dict(kinds=frozenset(['chiar'])), 'chiar'), (dict(spacing=0.0), 'spacing'),
-    (dict(area=(1.0, 2.0)), 'area'), (dict(objects=(5, 3)), 'objects'),
-    (dict(clutter=(-1, 3)), 'clutter')])
+@pytest.mark.parametrize(
+    'options, word',
+    [
+        (dict(kinds=frozenset(['chiar'])), 'chiar'),
+        (dict(spacing=0.0), 'spacing'),
+        (dict(area=(1.0, 2.0)), 'area'),
+        (dict(objects=(5, 3)), 'objects'),
+        (dict(clutter=(-1, 3)), 'clutter'),
+    ],
+)
 def test_options_say_what_is_wrong(options, word):
     with pytest.raises(ValueError, match=word):
         RoomOptions(**options)
@@ -158,8 +181,8 @@ def test_options_say_what_is_wrong(options, word):
 def test_occupancy_of_a_full_block_and_of_a_plane():
     i, j, k = np.meshgrid(*[np.arange(5)] * 3, indexing='ij')
     block = np.stack([i, j, k], axis=-1).reshape(-1, 3) + 0.5
-    assert occupancy(block, 1.0) == (125, pytest.approx(13 ** 3 / 125))
-    assert occupancy(block[block[:, 2] < 1], 1.0) == (25, pytest.approx(13 ** 2 / 25))
+    assert occupancy(block, 1.0) == (125, pytest.approx(13**3 / 125))
+    assert occupancy(block[block[:, 2] < 1], 1.0) == (25, pytest.approx(13**2 / 25))
 
 
 def test_touching_share_by_hand():
@@ -171,10 +194,14 @@ def test_touching_share_by_hand():
 
 def test_sides_seen_of_a_block_by_hand(rooms):
     import trimesh
+
     mesh = trimesh.creation.box((1, 1, 1))
     mesh = mesh.subdivide().subdivide().subdivide()
-    whole = rooms[0]._replace(points=mesh.vertices.astype(np.float32),
-                              faces=mesh.faces.astype(np.int32), axis_alignment=np.eye(4))
+    whole = rooms[0]._replace(
+        points=mesh.vertices.astype(np.float32),
+        faces=mesh.faces.astype(np.int32),
+        axis_alignment=np.eye(4),
+    )
     everything = [np.arange(len(mesh.vertices))]
     assert sides_seen(whole, everything).tolist() == [6]
     lidless = whole._replace(faces=whole.faces[mesh.face_normals[:, 2] < 0.9])

@@ -12,14 +12,31 @@ from made_rooms.writers.generate import plan_rooms
 from made_rooms.writers.s3dis import object_names, write_room
 from made_rooms.writers.s3dis_room import ROOM_NAMES
 
-TINY = dataclasses.replace(S3DIS_OPTIONS, spacing=0.09, area=(8.0, 14.0), objects=(5, 10),
-                           clutter=(3, 6), frames=60)  # fmt: skip
-CLASSES = {'ceiling', 'floor', 'wall', 'beam', 'column', 'window', 'door', 'table', 'chair', 'sofa',
-           'bookcase', 'board', 'clutter'}  # fmt: skip
+TINY = dataclasses.replace(
+    S3DIS_OPTIONS, spacing=0.09, area=(8.0, 14.0), objects=(5, 10), clutter=(3, 6), frames=60
+)
+CLASSES = {
+    'ceiling',
+    'floor',
+    'wall',
+    'beam',
+    'column',
+    'window',
+    'door',
+    'table',
+    'chair',
+    'sofa',
+    'bookcase',
+    'board',
+    'clutter',
+}
 ROOM = S3DISRoom(
     np.array([[-1500, 20, 3], [0, -7, 1000], [1, 2, 3], [9, 9, 9]]),
     np.array([[0, 128, 255], [1, 2, 3], [4, 5, 6], [7, 8, 9]], np.uint8),
-    np.array([1, 0, 1, -1]), ['chair', 'wall'], 90)  # fmt: skip
+    np.array([1, 0, 1, -1]),
+    ['chair', 'wall'],
+    90,
+)
 
 
 def contents(root):
@@ -29,21 +46,26 @@ def contents(root):
 def test_files_hold_what_the_room_holds(tmp_path):
     write_room(ROOM, tmp_path / 'Area_1' / 'office_3', release='aligned')
     assert contents(tmp_path) == {
-        'Area_1/office_3/office_3.txt':
-            b'-1.500 0.020 0.003 0 128 255\n0.000 -0.007 1.000 1 2 3\n0.001 0.002 0.003 4 5 6\n'
-            b'0.009 0.009 0.009 7 8 9\n',
+        'Area_1/office_3/office_3.txt': b'-1.500 0.020 0.003 0 128 255\n'
+        b'0.000 -0.007 1.000 1 2 3\n0.001 0.002 0.003 4 5 6\n'
+        b'0.009 0.009 0.009 7 8 9\n',
         'Area_1/office_3/Annotations/chair_1.txt': b'0.000 -0.007 1.000 1 2 3\n',
-        'Area_1/office_3/Annotations/wall_1.txt':
-            b'-1.500 0.020 0.003 0 128 255\n0.001 0.002 0.003 4 5 6\n',
-    }  # fmt: skip
+        'Area_1/office_3/Annotations/wall_1.txt': b'-1.500 0.020 0.003 0 128 255\n'
+        b'0.001 0.002 0.003 4 5 6\n',
+    }
     write_room(ROOM, tmp_path / 'b' / 'office_3', release='v1.2')
     assert (tmp_path / 'b/office_3/Annotations/chair_1.txt').read_bytes() == (
-        b'0.000 -0.007 1.000 1.000000 2.000000 3.000000\n')
+        b'0.000 -0.007 1.000 1.000000 2.000000 3.000000\n'
+    )
 
 
 def test_objects_are_numbered_within_their_class():
-    assert object_names(['wall', 'chair', 'wall', 'wall']) == ['wall_1', 'chair_1', 'wall_2',
-                                                               'wall_3']  # fmt: skip
+    assert object_names(['wall', 'chair', 'wall', 'wall']) == [
+        'wall_1',
+        'chair_1',
+        'wall_2',
+        'wall_3',
+    ]
 
 
 def test_a_full_disk_leaves_no_half_written_room(tmp_path, monkeypatch):
@@ -107,10 +129,16 @@ def spoilt(tmp_path_factory):
 
 def test_same_seed_same_bytes_whatever_the_number_of_workers(spoilt, tmp_path):
     names = synthesize_s3dis(
-        tmp_path / 'b', 7, seed=0, options=TINY, faults=tuple(FAULTS), workers=2)
+        tmp_path / 'b', 7, seed=0, options=TINY, faults=tuple(FAULTS), workers=2
+    )
     assert names == {
-        'Area_1': ['office_1', 'WC_1'], 'Area_2': ['lounge_1'], 'Area_3': ['office_1'],
-        'Area_4': ['storage_1'], 'Area_5': ['pantry_1'], 'Area_6': ['office_1']}  # fmt: skip
+        'Area_1': ['office_1', 'WC_1'],
+        'Area_2': ['lounge_1'],
+        'Area_3': ['office_1'],
+        'Area_4': ['storage_1'],
+        'Area_5': ['pantry_1'],
+        'Area_6': ['office_1'],
+    }
     synthesize_s3dis(tmp_path / 'c', 1, seed=1, options=TINY)
     one, two, other = (contents(folder) for folder in (spoilt, tmp_path / 'b', tmp_path / 'c'))
     assert one == two
@@ -134,13 +162,16 @@ def test_faults_are_planted_and_aligned_rooms_have_no_angles(spoilt, tmp_path):
     assert not any('alignmentAngle' in name for name in good)
     assert set(bad) - set(good) == {
         'Area_3/office_1/Annotations/wall_3 (1).txt',
-        'Area_4/storage_1/Annotations/stairs_1.txt', 'Area_6/office_1/of_fice_1.txt',
-    }  # fmt: skip
+        'Area_4/storage_1/Annotations/stairs_1.txt',
+        'Area_6/office_1/of_fice_1.txt',
+    }
     changed = {name for name in good if name in bad and good[name] != bad[name]}
     assert changed == {
-        'Area_1/office_1/Annotations/ceiling_1.txt', 'Area_2/lounge_1/Annotations/floor_1.txt',
-        'Area_5/pantry_1/pantry_1.txt', 'Area_1/WC_1/Annotations/floor_1.txt',
-    }  # fmt: skip
+        'Area_1/office_1/Annotations/ceiling_1.txt',
+        'Area_2/lounge_1/Annotations/floor_1.txt',
+        'Area_5/pantry_1/pantry_1.txt',
+        'Area_1/WC_1/Annotations/floor_1.txt',
+    }
     ceiling = 'Area_1/office_1/Annotations/ceiling_1.txt'
     assert bad[ceiling].count(b'\0') == 1
     assert bad[ceiling].replace(b'\0', b' ') == good[ceiling]

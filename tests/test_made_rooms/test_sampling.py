@@ -18,8 +18,16 @@ def sampled(surfaces, spacing=0.02, jitter=0.3):
 
 def meshed(samples, state, longest=0.1):
     order = np.random.default_rng(1).integers(0, 256, len(state), dtype=np.uint8)
-    return build_mesh(samples.points, samples.normals, state, order, samples.start, samples.shape,
-                      samples.closed, longest)
+    return build_mesh(
+        samples.points,
+        samples.normals,
+        state,
+        order,
+        samples.start,
+        samples.shape,
+        samples.closed,
+        longest,
+    )
 
 
 def test_samples_of_a_square_lie_on_it_evenly():
@@ -48,7 +56,7 @@ def test_cells_that_narrow_to_a_point_are_less_than_full():
     disc = lathe([(0.5, 0.0), (0.01, 0.0)], GREY, sides=32, top=False)
     samples = sampled(disc, jitter=0.0)
     radius = np.linalg.norm(samples.points[:, :2], axis=1)
-    np.testing.assert_allclose(samples.fill.sum() * 0.02 ** 2, np.pi * 0.25, rtol=0.03)
+    np.testing.assert_allclose(samples.fill.sum() * 0.02**2, np.pi * 0.25, rtol=0.03)
     assert samples.fill[radius < 0.1].max() < 0.25
 
 
@@ -66,7 +74,7 @@ def test_mesh_of_all_samples_covers_the_surface_once():
     mesh = trimesh.Trimesh(samples.points, faces, process=False)
     assert len(faces) == 2 * 49 * 49
     assert (mesh.face_normals[:, 2] > 0.99).all()
-    assert mesh.area == pytest.approx(0.98 ** 2, abs=0.02)
+    assert mesh.area == pytest.approx(0.98**2, abs=0.02)
 
 
 def test_dropped_samples_collapse_and_unseen_ones_leave_holes():
@@ -81,7 +89,7 @@ def test_dropped_samples_collapse_and_unseen_ones_leave_holes():
     mesh = trimesh.Trimesh(samples.points, faces, process=False)
     assert (mesh.face_normals[:, 2] > 0.99).all()  # no triangle is folded over
     area = mesh.area
-    assert area == pytest.approx(0.98 ** 2 - np.pi * 0.04, abs=0.06)
+    assert area == pytest.approx(0.98**2 - np.pi * 0.04, abs=0.06)
     used = np.unique(faces)
     assert len(used) > 0.9 * (state == 2).sum()
 

@@ -11,8 +11,9 @@ from made_rooms import RoomOptions, make_room, synthesize_scannet
 from made_rooms.writers import scannet as scannet_writer
 from made_rooms.writers.scannet import write_scene, write_tables
 
-TINY = RoomOptions(spacing=0.06, area=(6.0, 8.0), objects=(3, 5), clutter=(1, 3),
-                   vertices=(0, 10 ** 6), frames=30)
+TINY = RoomOptions(
+    spacing=0.06, area=(6.0, 8.0), objects=(3, 5), clutter=(1, 3), vertices=(0, 10**6), frames=30
+)
 SCENE = 'scene0007_00'
 
 
@@ -30,19 +31,32 @@ def folder(room, tmp_path_factory):
 
 def test_folder_holds_the_files_of_a_scan_and_nothing_else(folder):
     assert {path.name.removeprefix(SCENE) for path in folder.iterdir()} == {
-        '.txt', '.aggregation.json', '_vh_clean_2.ply', '_vh_clean_2.labels.ply',
-        '_vh_clean_2.0.010000.segs.json'}
+        '.txt',
+        '.aggregation.json',
+        '_vh_clean_2.ply',
+        '_vh_clean_2.labels.ply',
+        '_vh_clean_2.0.010000.segs.json',
+    }
     assert [path.name for path in folder.parent.iterdir()] == [SCENE]
 
 
 def test_mesh_header_is_scannets(folder, room):
     raw = (folder / f'{SCENE}_vh_clean_2.ply').read_bytes()
     assert raw.split(b'end_header\n')[0].decode().splitlines() == [
-        'ply', 'format binary_little_endian 1.0', 'comment VCGLIB generated',
-        f'element vertex {len(room.points)}', 'property float x', 'property float y',
-        'property float z', 'property uchar red', 'property uchar green', 'property uchar blue',
-        'property uchar alpha', f'element face {len(room.faces)}',
-        'property list uchar int vertex_indices']
+        'ply',
+        'format binary_little_endian 1.0',
+        'comment VCGLIB generated',
+        f'element vertex {len(room.points)}',
+        'property float x',
+        'property float y',
+        'property float z',
+        'property uchar red',
+        'property uchar green',
+        'property uchar blue',
+        'property uchar alpha',
+        f'element face {len(room.faces)}',
+        'property list uchar int vertex_indices',
+    ]
 
 
 def test_other_libraries_read_the_mesh(folder, room):
@@ -50,8 +64,9 @@ def test_other_libraries_read_the_mesh(folder, room):
     ply = PlyData.read(path)
     vertex = ply['vertex']
     np.testing.assert_array_equal(np.stack([vertex[k] for k in 'xyz'], 1), room.points)
-    np.testing.assert_array_equal(np.stack([vertex[k] for k in ('red', 'green', 'blue')], 1),
-                                  room.colors)
+    np.testing.assert_array_equal(
+        np.stack([vertex[k] for k in ('red', 'green', 'blue')], 1), room.colors
+    )
     assert set(vertex['alpha']) == {255}
     np.testing.assert_array_equal(np.stack(ply['face']['vertex_indices']), room.faces)
     mesh = trimesh.load(path, process=False)
@@ -60,8 +75,10 @@ def test_other_libraries_read_the_mesh(folder, room):
 
 def test_labels_segments_and_objects_agree(folder, room, tmp_path):
     write_tables(tmp_path, {'train': [SCENE], 'val': [], 'test': []})
-    rows = [line.split('\t') for line in
-            (tmp_path / 'scannetv2-labels.combined.tsv').read_text().splitlines()]
+    rows = [
+        line.split('\t')
+        for line in (tmp_path / 'scannetv2-labels.combined.tsv').read_text().splitlines()
+    ]
     raw, nyu = rows[0].index('raw_category'), rows[0].index('nyu40id')
     table = {row[raw]: int(row[nyu]) for row in rows[1:]}
     assert {len(row) for row in rows} == {17}
@@ -98,7 +115,9 @@ def test_nothing_says_that_the_room_is_made(folder):
 def test_test_scenes_carry_no_labels(room, tmp_path):
     write_scene(room, tmp_path / SCENE, annotated=False)
     assert sorted(p.name for p in (tmp_path / SCENE).iterdir()) == [
-        f'{SCENE}.txt', f'{SCENE}_vh_clean_2.ply']
+        f'{SCENE}.txt',
+        f'{SCENE}_vh_clean_2.ply',
+    ]
     assert 'axisAlignment' not in (tmp_path / SCENE / f'{SCENE}.txt').read_text()
 
 
@@ -119,10 +138,12 @@ def contents(root):
 def test_same_seed_same_bytes_whatever_the_number_of_workers(tmp_path):
     splits = dict(train=2, val=1, test=1)
     for name, seed, workers in (('a', 0, 1), ('b', 0, 2), ('c', 1, 1)):
-        names = synthesize_scannet(tmp_path / name, splits, seed=seed, options=TINY,
-                                   workers=workers)
-    assert names == dict(train=['scene0000_00', 'scene0001_00'], val=['scene0002_00'],
-                         test=['scene0003_00'])
+        names = synthesize_scannet(
+            tmp_path / name, splits, seed=seed, options=TINY, workers=workers
+        )
+    assert names == dict(
+        train=['scene0000_00', 'scene0001_00'], val=['scene0002_00'], test=['scene0003_00']
+    )
     one, two, other = (contents(tmp_path / name) for name in 'abc')
     assert one == two
     mesh = 'scans/scene0000_00/scene0000_00_vh_clean_2.ply'

@@ -11,8 +11,16 @@ from made_rooms.shapes.surfaces import bounds, box, cushion, lathe, moved, pipe,
 
 GREY = Material((0.5, 0.5, 0.5), (0.4, 0.4, 0.4))
 MAKERS = {family.__name__: family for families in FAMILIES.values() for family, _ in families}
-MAKERS |= {maker.__name__: maker for maker in (
-    *clutter.ON_TABLES, *clutter.ON_DESKS, *clutter.ON_SOFT, *clutter.ON_FLOOR, clutter.rug)}
+MAKERS |= {
+    maker.__name__: maker
+    for maker in (
+        *clutter.ON_TABLES,
+        *clutter.ON_DESKS,
+        *clutter.ON_SOFT,
+        *clutter.ON_FLOOR,
+        clutter.rug,
+    )
+}
 MAKERS |= {
     'closed_door': lambda rng: openings.closed_door(rng, 0.9, 2.0),
     'open_door': lambda rng: openings.open_door(rng, 0.9, 2.0),
@@ -20,7 +28,8 @@ MAKERS |= {
     'curtain': lambda rng: openings.curtain(rng, 1.2, 0.1, 2.2),
     'counter': lambda rng: tables.counter(rng, 1.8, 0.6, (0.2, 0.5, 0.4)),
     'under_counter': lambda rng: storage.under_counter(rng, 1.8, 0.6),
-    'wall_cabinet': lambda rng: storage.wall_cabinet(rng, 1.2)}
+    'wall_cabinet': lambda rng: storage.wall_cabinet(rng, 1.2),
+}
 
 
 def solid(surfaces):
@@ -53,17 +62,20 @@ def test_cushion_keeps_inside_its_box():
 
 
 def test_rectangle_and_sheet_face_as_said():
-    (a, b, _), = triangles_of([rectangle((0, 0, 0), (1, 0, 0), (0, 1, 0), GREY)])[:1, :, :]
+    ((a, b, _),) = triangles_of([rectangle((0, 0, 0), (1, 0, 0), (0, 1, 0), GREY)])[:1, :, :]
     np.testing.assert_allclose([a, b], [(0, 0, 0), (1, 0, 0)])
     lattice = rectangle((0, 0, 0), (1, 0, 0), (0, 1, 0), GREY).lattice
-    front, back = (np.cross(t[1] - t[0], t[2] - t[0])[2]
-                   for t in (triangles_of([s])[0] for s in sheet(lattice, GREY)))
+    front, back = (
+        np.cross(t[1] - t[0], t[2] - t[0])[2]
+        for t in (triangles_of([s])[0] for s in sheet(lattice, GREY))
+    )
     assert front > 0 > back
 
 
 def test_moved_turns_anticlockwise_then_shifts():
-    piece = moved([rectangle((1, 0, 0), (1, 0, 0), (0, 0, 1), GREY)], angle=np.pi / 2,
-                  offset=(10, 0, 0))
+    piece = moved(
+        [rectangle((1, 0, 0), (1, 0, 0), (0, 0, 1), GREY)], angle=np.pi / 2, offset=(10, 0, 0)
+    )
     np.testing.assert_allclose(piece[0].lattice[0, 0], (10, 1, 0), atol=1e-12)
 
 

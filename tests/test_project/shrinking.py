@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Any leaf at a size that trains a step in a fraction of a second, with what it is about kept."""
+
 import torch
 from mmengine import Config
 
@@ -38,8 +39,12 @@ def shrink_backbone(backbone: dict, stride: int) -> dict[int, int]:
         backbone.update(base_channels=BASE, num_levels=levels, blocks_per_level=1)
         return {2**level: BASE * (level + 1) for level in range(levels)}
     backbone.update(
-        base_channels=BASE, encoder_channels=[8, 8, 16, 16], decoder_channels=[16, 16, 12, BASE],
-        encoder_blocks=[1] * 4, decoder_blocks=[1] * 4)
+        base_channels=BASE,
+        encoder_channels=[8, 8, 16, 16],
+        decoder_channels=[16, 16, 12, BASE],
+        encoder_blocks=[1] * 4,
+        decoder_blocks=[1] * 4,
+    )
     return {8: 16, 4: 16, 2: 12, 1: BASE}
 
 

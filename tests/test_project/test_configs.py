@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Every config parses, builds (twice), runs on a scene, and means what it says."""
+
 import ast
 import inspect
 import re
@@ -15,8 +16,17 @@ from mmengine.runner import Runner
 CONFIGS = Path(__file__).parents[2] / 'configs'
 LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 # What mmengine reads besides the constructor arguments of its runner.
-ALSO_READ = {'_base_', 'custom_imports', 'auto_scale_lr', 'find_unused_parameters',
-             'model_wrapper_cfg', 'runner_type', 'tta_model', 'tta_pipeline', 'sync_bn'}
+ALSO_READ = {
+    '_base_',
+    'custom_imports',
+    'auto_scale_lr',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'tta_model',
+    'tta_pipeline',
+    'sync_bn',
+}
 READ = ALSO_READ | inspect.signature(Runner.__init__).parameters.keys()
 
 
@@ -46,7 +56,8 @@ def same_threads():
 
 def test_there_are_leaves():
     assert {'queryis-s_1xb10-150k_scannet', 'queryis-l_1xb10-150k_scannet'} <= {
-        path.stem for path in LEAVES}
+        path.stem for path in LEAVES
+    }
 
 
 def voxel_size(dataloader):
@@ -72,7 +83,8 @@ def test_builds_twice_and_runs(config, models_seen):
     before = config.pretty_text
     parameters = [
         {name: p.shape for name, p in MODELS.build(config.model).named_parameters()}
-        for _ in range(2)]
+        for _ in range(2)
+    ]
     assert parameters[0] == parameters[1] and config.pretty_text == before
     config.train_dataloader.update(num_workers=0, persistent_workers=False)
     config.test_dataloader.update(num_workers=0, persistent_workers=False)
@@ -102,9 +114,11 @@ def test_values_agree_with_each_other(config):
     decay = [s.end for s in config.param_scheduler if s.type in ('PolyLR', 'CosineAnnealingLR')]
     assert all(end == config.train_cfg.max_iters for end in decay)
     from mmdet3d.registry import DATASETS
+
     classes = DATASETS.get(config.train_dataloader.dataset.type).METAINFO['classes']
     assert head.num_classes == len(
-        config.train_dataloader.dataset.get('metainfo', {}).get('classes', classes))
+        config.train_dataloader.dataset.get('metainfo', {}).get('classes', classes)
+    )
 
 
 def idle_variables(source: str) -> set[str]:
@@ -114,10 +128,18 @@ def idle_variables(source: str) -> set[str]:
     value, and does not use it, changes nothing and says that it does.
     """
     tree = ast.parse(source)
-    targets = [target for node in tree.body if isinstance(node, ast.Assign)
-               for target in node.targets if isinstance(target, ast.Name)]
-    used = {node.id for node in ast.walk(tree)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    targets = [
+        target
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+    used = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
     return {target.id for target in targets} - READ - used
 
 

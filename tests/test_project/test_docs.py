@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Examples in the docs print what the docs show, links work, and the README stays short."""
+
 import doctest
 import re
 from pathlib import Path
@@ -30,8 +31,11 @@ def test_readme_is_short_and_soon_shows_python():
 
 def test_list_of_commands_has_every_command():
     page = (ROOT / 'tools' / 'README.md').read_text()
-    commands = {path.name for path in (ROOT / 'tools').glob('*.py')
-                if "__name__ == '__main__'" in path.read_text()}
+    commands = {
+        path.name
+        for path in (ROOT / 'tools').glob('*.py')
+        if "__name__ == '__main__'" in path.read_text()
+    }
     commands |= {path.name for path in (ROOT / 'tools').glob('*.sh')}
     assert len(commands) > 20
     assert set(re.findall(r'`(\w+\.(?:py|sh))`(?=[ ,])', page)) >= commands
@@ -63,15 +67,22 @@ def broken(page: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize('page', sorted(
-    path for folder in ('.', 'docs', 'configs', 'projects', 'tools', 'docker', 'results')
-    for path in (ROOT / folder).glob('*.md' if folder == '.' else '**/*.md')),
-    ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    'page',
+    sorted(
+        path
+        for folder in ('.', 'docs', 'configs', 'projects', 'tools', 'docker', 'results')
+        for path in (ROOT / folder).glob('*.md' if folder == '.' else '**/*.md')
+    ),
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
 def test_links_lead_somewhere(page):
     assert not broken(page)
 
 
 def test_finds_links_that_lead_nowhere(tmp_path):
     page = tmp_path / 'page.md'
-    page.write_text('# One, two?\n[a](page.md#one-two) [b](#three) [c](gone.md)\n[d](https://x.org/y)\n')
+    page.write_text(
+        '# One, two?\n[a](page.md#one-two) [b](#three) [c](gone.md)\n[d](https://x.org/y)\n'
+    )
     assert broken(page) == ['#three', 'gone.md']

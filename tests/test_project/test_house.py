@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Rules of the house that a machine can check; CONTRIBUTING.md gives the reasons."""
+
 import ast
 import re
 import subprocess
@@ -17,8 +18,9 @@ HOME_PATH = re.compile(r'(?<![\w.$}{>~/:-])/(?:home|root|Users|work|mnt|opt)/[\w
 
 def tracked(*patterns: str) -> list[Path]:
     """Files under version control; all files where there is no repository."""
-    listed = subprocess.run(['git', 'ls-files', '--', *patterns], cwd=ROOT, text=True,
-                            capture_output=True)
+    listed = subprocess.run(
+        ['git', 'ls-files', '--', *patterns], cwd=ROOT, text=True, capture_output=True
+    )
     if listed.returncode:
         paths = [path for pattern in patterns for path in ROOT.rglob(pattern)]
         return [path for path in paths if '.venv' not in path.parts]
@@ -29,8 +31,11 @@ def tracked(*patterns: str) -> list[Path]:
 def test_every_source_file_bears_the_licence():
     paths = tracked('projects/*.py', 'tools/*.py', 'tools/*.sh', 'tests/*.py')
     assert len(paths) > 20
-    without = [str(path.relative_to(ROOT)) for path in paths
-               if path.stat().st_size and HEADER not in path.read_text().split('\n')[:3]]
+    without = [
+        str(path.relative_to(ROOT))
+        for path in paths
+        if path.stat().st_size and HEADER not in path.read_text().split('\n')[:3]
+    ]
     assert not without
 
 
@@ -41,24 +46,38 @@ def test_licence_is_the_whole_apache_licence():
 
 
 def test_no_file_names_a_folder_of_one_machine():
-    found = [f'{path.relative_to(ROOT)}: {line.strip()}' for path in tracked()
-             if path.suffix in TEXT and path.name != 'LICENSE' and path != Path(__file__)
-             for line in path.read_text(errors='ignore').splitlines() if HOME_PATH.search(line)]
+    found = [
+        f'{path.relative_to(ROOT)}: {line.strip()}'
+        for path in tracked()
+        if path.suffix in TEXT and path.name != 'LICENSE' and path != Path(__file__)
+        for line in path.read_text(errors='ignore').splitlines()
+        if HOME_PATH.search(line)
+    ]
     assert not found
 
 
-@pytest.mark.parametrize('line, bad', [
-    ('see /home/me/data', True), ("open('/root/x')", True), ('cd /work/here', True),
-    ('https://host.org/home/x', False), ('$HOME/work/x', False), ('docs/work/page', False),
-])
+@pytest.mark.parametrize(
+    'line, bad',
+    [
+        ('see /home/me/data', True),
+        ("open('/root/x')", True),
+        ('cd /work/here', True),
+        ('https://host.org/home/x', False),
+        ('$HOME/work/x', False),
+        ('docs/work/page', False),
+    ],
+)
 def test_finds_a_folder_of_one_machine(line, bad):
     assert bool(HOME_PATH.search(line)) == bad
 
 
 def long_functions(tree: ast.AST, most: int) -> list[str]:
-    return [f'{node.name}: {node.end_lineno - node.lineno + 1} lines' for node in ast.walk(tree)
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-            and node.end_lineno - node.lineno + 1 > most]
+    return [
+        f'{node.name}: {node.end_lineno - node.lineno + 1} lines'
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.end_lineno - node.lineno + 1 > most
+    ]
 
 
 def bad_habits(tree: ast.AST) -> list[str]:
@@ -69,16 +88,21 @@ def bad_habits(tree: ast.AST) -> list[str]:
             defaults = [*node.args.defaults, *node.args.kw_defaults]
             if any(isinstance(default, (ast.List, ast.Dict, ast.Set)) for default in defaults):
                 found.append(f'line {node.lineno}: a default that calls share')
-        elif (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-              and node.func.attr == 'cuda' and not node.args):
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == 'cuda'
+            and not node.args
+        ):
             found.append(f'line {node.lineno}: .cuda()')
         elif isinstance(node, ast.ExceptHandler) and node.type is None:
             found.append(f'line {node.lineno}: except without a class')
     return found
 
 
-@pytest.mark.parametrize('path', tracked('projects/*.py', 'tools/*.py'),
-                         ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    'path', tracked('projects/*.py', 'tools/*.py'), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_files_and_functions_are_short_and_keep_good_habits(path):
     source = path.read_text()
     tree = ast.parse(source)
@@ -87,10 +111,16 @@ def test_files_and_functions_are_short_and_keep_good_habits(path):
     assert not bad_habits(tree)
 
 
-@pytest.mark.parametrize('source, count', [
-    ('def f(x=[]): pass', 1), ('def f(*, x={}): pass', 1), ('model.cuda()', 1),
-    ('try:\n    f()\nexcept:\n    pass', 1), ('def f(x=(), y=None): x.to(y)', 0),
-])
+@pytest.mark.parametrize(
+    'source, count',
+    [
+        ('def f(x=[]): pass', 1),
+        ('def f(*, x={}): pass', 1),
+        ('model.cuda()', 1),
+        ('try:\n    f()\nexcept:\n    pass', 1),
+        ('def f(x=(), y=None): x.to(y)', 0),
+    ],
+)
 def test_finds_bad_habits(source, count):
     assert len(bad_habits(ast.parse(source))) == count
 
@@ -115,24 +145,31 @@ def methods_named(source: str) -> list[str]:
     tree = ast.parse(source)
     texts = []
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) \
-                and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body[0].value.value = ''
     for node in ast.walk(tree):
         texts += [value for _, value in ast.iter_fields(node) if isinstance(value, str)]
     return re.findall(
-        r'(?i)(point_?group|soft_?group|(?<![a-z])hais|rpg_?neck|query_?is)', ' '.join(texts))
+        r'(?i)(point_?group|soft_?group|(?<![a-z])hais|rpg_?neck|query_?is)', ' '.join(texts)
+    )
 
 
 def test_kernel_names_no_method():
-    assert not {path: names for path in tracked('projects/insseg3d/*.py')
-                if (names := methods_named(path.read_text()))}
+    assert not {
+        path: names
+        for path in tracked('projects/insseg3d/*.py')
+        if (names := methods_named(path.read_text()))
+    }
 
 
 def test_finds_methods_that_are_named():
     assert methods_named('from queryis import x') == ['queryis']
     assert methods_named('class A:\n    """As PointGroup."""\n    name = "soft_group"') == [
-        'soft_group']
+        'soft_group'
+    ]
 
 
 def slow_tests() -> set[str]:
@@ -141,7 +178,8 @@ def slow_tests() -> set[str]:
     for path in tracked('tests/*.py'):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and any(
-                    'mark.slow' in ast.unparse(decorator) for decorator in node.decorator_list):
+                'mark.slow' in ast.unparse(decorator) for decorator in node.decorator_list
+            ):
                 found.add(node.name)
     return found
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Arrows point down: who may import whom, and who may start the commands of tools/."""
+
 import ast
 import subprocess
 import sys
@@ -11,10 +12,13 @@ PROJECTS = Path(__file__).parents[2] / 'projects'
 # Floors, from the ground up. A part may import what lies below its floor. On its own floor it may
 # import only itself where the floor is one of STRANGERS, and its neighbours elsewhere.
 FLOORS = {
-    'insseg3d.structures': 0, 'insseg3d.ops': 0,
-    'insseg3d.layers': 1, 'insseg3d.scans': 1,
+    'insseg3d.structures': 0,
+    'insseg3d.ops': 0,
+    'insseg3d.layers': 1,
+    'insseg3d.scans': 1,
     'insseg3d': 2,  # the registered parts: backbones, datasets, transforms, evaluation and the rest
-    'insseg3d.segmentors': 3, 'insseg_preparation': 3,
+    'insseg3d.segmentors': 3,
+    'insseg_preparation': 3,
     'insseg3d.apis': 5,
     'insseg_analysis': 6,
     'insseg_lab': 7,
@@ -25,7 +29,12 @@ STRANGERS = {PARTS, 3, METHOD_FLOOR}
 ALONE = 'made_rooms'  # imports nothing of this project
 # Each other package of projects/ is a method or a family of methods.
 METHODS = {path.parent.name for path in PROJECTS.glob('*/__init__.py')} - {
-    'insseg3d', 'insseg_preparation', 'insseg_analysis', 'insseg_lab', ALONE}
+    'insseg3d',
+    'insseg_preparation',
+    'insseg_analysis',
+    'insseg_lab',
+    ALONE,
+}
 MAKES_ROOMS = {'insseg_lab', 'tools'}
 OPS_MAY_IMPORT = {'torch', 'numpy', 'scipy', 'numba', 'llvmlite'}  # numba stands on llvmlite
 
@@ -38,7 +47,7 @@ def imports(name: str, source: str, is_package: bool = False) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = name.split('.') if is_package else name.split('.')[:-1]
-            base = base[:len(base) - node.level + 1] if node.level else []
+            base = base[: len(base) - node.level + 1] if node.level else []
             module = '.'.join([*base, *([node.module] if node.module else [])])
             # `from package import name` may mean a module: keep the longer name.
             found |= {f'{module}.{alias.name}' for alias in node.names}
@@ -109,50 +118,62 @@ def test_arrows_point_down():
     assert not violations(sources, packages)
 
 
-@pytest.mark.parametrize('name, source, reason', [
-    ('insseg3d.ops.masks', 'import mmengine', 'ops import'),
-    ('insseg3d.ops.masks', 'from mmdet3d.registry import MODELS', 'ops import'),
-    ('insseg3d.ops.masks', 'def f():\n    from ..layers import norm', 'arrows'),
-    ('insseg3d.layers.norm', 'from insseg3d.segmentors import instance_segmentor', 'arrows'),
-    ('insseg3d.backbones.net', 'from ..transforms.crop import crop', 'siblings'),
-    ('insseg3d.backbones.net', 'from insseg3d import datasets', 'siblings'),
-    ('insseg3d.evaluation.metrics.m', 'from ...datasets import base', 'siblings'),
-    ('insseg3d.evaluation.functional.ap', 'import spconv.pytorch as spconv', 'only layers'),
-    ('insseg3d.segmentors.s', 'import queryis.rpg_neck', 'arrows'),
-    ('insseg3d.segmentors.s', 'from insseg3d.apis import inferencer', 'arrows'),
-    ('queryis.head', 'from insseg_baselines import pointgroup', 'siblings'),
-    ('queryis.head', 'from insseg3d import compat', 'has applied'),
-    ('insseg3d.scans.reading', 'from ..datasets import base', 'arrows'),
-    ('insseg3d.scans.reading', 'import insseg_preparation.storage', 'arrows'),
-    ('insseg3d.apis.model', 'from insseg_analysis import label_sets', 'arrows'),
-    ('insseg3d.apis.model', 'from insseg_lab.speed import measure', 'arrows'),
-    ('insseg_analysis.figure', 'from insseg_lab import provenance', 'arrows'),
-    ('insseg_preparation.scannet.raw', 'from insseg3d.segmentors import s', 'siblings'),
-    ('insseg_lab.provenance', 'from tools import demo', 'arrows'),
-    ('made_rooms.room', 'from insseg3d.ops import masks', 'made rooms'),
-    ('insseg3d.datasets.base', 'import made_rooms', 'made rooms'),
-    ('queryis.head', 'from made_rooms import make_room', 'made rooms'),
-    ('insseg_analysis.figure', 'from made_rooms import make_room', 'made rooms'),
-])
+@pytest.mark.parametrize(
+    'name, source, reason',
+    [
+        ('insseg3d.ops.masks', 'import mmengine', 'ops import'),
+        ('insseg3d.ops.masks', 'from mmdet3d.registry import MODELS', 'ops import'),
+        ('insseg3d.ops.masks', 'def f():\n    from ..layers import norm', 'arrows'),
+        ('insseg3d.layers.norm', 'from insseg3d.segmentors import instance_segmentor', 'arrows'),
+        ('insseg3d.backbones.net', 'from ..transforms.crop import crop', 'siblings'),
+        ('insseg3d.backbones.net', 'from insseg3d import datasets', 'siblings'),
+        ('insseg3d.evaluation.metrics.m', 'from ...datasets import base', 'siblings'),
+        ('insseg3d.evaluation.functional.ap', 'import spconv.pytorch as spconv', 'only layers'),
+        ('insseg3d.segmentors.s', 'import queryis.rpg_neck', 'arrows'),
+        ('insseg3d.segmentors.s', 'from insseg3d.apis import inferencer', 'arrows'),
+        ('queryis.head', 'from insseg_baselines import pointgroup', 'siblings'),
+        ('queryis.head', 'from insseg3d import compat', 'has applied'),
+        ('insseg3d.scans.reading', 'from ..datasets import base', 'arrows'),
+        ('insseg3d.scans.reading', 'import insseg_preparation.storage', 'arrows'),
+        ('insseg3d.apis.model', 'from insseg_analysis import label_sets', 'arrows'),
+        ('insseg3d.apis.model', 'from insseg_lab.speed import measure', 'arrows'),
+        ('insseg_analysis.figure', 'from insseg_lab import provenance', 'arrows'),
+        ('insseg_preparation.scannet.raw', 'from insseg3d.segmentors import s', 'siblings'),
+        ('insseg_lab.provenance', 'from tools import demo', 'arrows'),
+        ('made_rooms.room', 'from insseg3d.ops import masks', 'made rooms'),
+        ('insseg3d.datasets.base', 'import made_rooms', 'made rooms'),
+        ('queryis.head', 'from made_rooms import make_room', 'made rooms'),
+        ('insseg_analysis.figure', 'from made_rooms import make_room', 'made rooms'),
+    ],
+)
 def test_finds_a_wrong_arrow(name, source, reason):
     (found,) = violations({name: source})
     assert name in found and reason in found
 
 
-@pytest.mark.parametrize('name, source', [
-    ('insseg3d.ops.masks', 'import math\nimport torch\nfrom scipy import spatial\nfrom . import x'),
-    ('insseg3d.layers.norm', 'import spconv.pytorch\nfrom ..ops import masks'),
-    ('insseg3d.evaluation.metrics.m', 'from ..functional import ap\nimport mmengine'),
-    ('insseg3d.segmentors.s', 'from ..structures import VoxelLevel\nfrom ..backbones import net'),
-    ('queryis.head', 'from .neck import Neck\nfrom insseg3d.segmentors import s'),
-    ('insseg3d.apis.infer', 'import queryis\nfrom ..transforms import crop'),
-    ('insseg3d.scans.looks', 'from ..ops import upright\nfrom .points import ply'),
-    ('insseg_preparation.custom.scan', 'from insseg3d.scans import x\nfrom ..storage import y'),
-    ('insseg_analysis.figure', 'from insseg3d.apis import load_model'),
-    ('insseg_lab.speed.measure', 'from made_rooms import KINDS\nimport insseg_analysis.run'),
-    ('made_rooms.room', 'from .layout import programs\nimport numpy'),
-    ('tools.demo', 'import made_rooms\nfrom insseg_lab import provenance'),
-])
+@pytest.mark.parametrize(
+    'name, source',
+    [
+        (
+            'insseg3d.ops.masks',
+            'import math\nimport torch\nfrom scipy import spatial\nfrom . import x',
+        ),
+        ('insseg3d.layers.norm', 'import spconv.pytorch\nfrom ..ops import masks'),
+        ('insseg3d.evaluation.metrics.m', 'from ..functional import ap\nimport mmengine'),
+        (
+            'insseg3d.segmentors.s',
+            'from ..structures import VoxelLevel\nfrom ..backbones import net',
+        ),
+        ('queryis.head', 'from .neck import Neck\nfrom insseg3d.segmentors import s'),
+        ('insseg3d.apis.infer', 'import queryis\nfrom ..transforms import crop'),
+        ('insseg3d.scans.looks', 'from ..ops import upright\nfrom .points import ply'),
+        ('insseg_preparation.custom.scan', 'from insseg3d.scans import x\nfrom ..storage import y'),
+        ('insseg_analysis.figure', 'from insseg3d.apis import load_model'),
+        ('insseg_lab.speed.measure', 'from made_rooms import KINDS\nimport insseg_analysis.run'),
+        ('made_rooms.room', 'from .layout import programs\nimport numpy'),
+        ('tools.demo', 'import made_rooms\nfrom insseg_lab import provenance'),
+    ],
+)
 def test_lets_a_right_arrow_pass(name, source):
     assert not violations({name: source})
 
@@ -173,7 +194,9 @@ print(*sorted({name.split('.')[0] for name in sys.modules}))
 
 def loaded_by(code: str) -> set[str]:
     """Names of the top-level packages that a new interpreter has loaded after some code."""
-    result = subprocess.run([sys.executable, '-c', code], text=True, capture_output=True, check=True)
+    result = subprocess.run(
+        [sys.executable, '-c', code], text=True, capture_output=True, check=True
+    )
     return set(result.stdout.split('\n')[-2].split())
 
 
@@ -202,22 +225,30 @@ def starts_a_process(source: str) -> bool:
             owner, _, function = name.rpartition('.')
             if function in STARTS and owner in ('subprocess', 'os'):
                 return True
-    return any(target.split('.')[0] == 'subprocess' and target.split('.')[-1] in STARTS
-               for target in imports('x', source))
+    return any(
+        target.split('.')[0] == 'subprocess' and target.split('.')[-1] in STARTS
+        for target in imports('x', source)
+    )
 
 
 def test_only_tools_and_the_lab_start_commands():
-    found = {name for name, source in project_sources()[0].items()
-             if name.split('.')[0] not in ('tools', 'insseg_lab') and starts_a_process(source)}
+    found = {
+        name
+        for name, source in project_sources()[0].items()
+        if name.split('.')[0] not in ('tools', 'insseg_lab') and starts_a_process(source)
+    }
     assert not found
 
 
-@pytest.mark.parametrize('source, starts', [
-    ('import subprocess\nsubprocess.run(["tools/train.py"])', True),
-    ('from subprocess import Popen\nPopen(["tools/train.py"])', True),
-    ('import os\nos.system("tools/train.py")', True),
-    ('import os\nos.path.join("a")', False),
-    ('runner.run()', False),
-])
+@pytest.mark.parametrize(
+    'source, starts',
+    [
+        ('import subprocess\nsubprocess.run(["tools/train.py"])', True),
+        ('from subprocess import Popen\nPopen(["tools/train.py"])', True),
+        ('import os\nos.system("tools/train.py")', True),
+        ('import os\nos.path.join("a")', False),
+        ('runner.run()', False),
+    ],
+)
 def test_finds_code_that_starts_a_process(source, starts):
     assert starts_a_process(source) == starts

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Every leaf trains a step and tests a scene; an ablation changes what it says and no more."""
+
 import ast
 import re
 from pathlib import Path
@@ -19,9 +20,11 @@ LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.p
 ABLATIONS = [path for path in LEAVES if 'ablations' in path.parts]
 MIXING = [path for path in LEAVES if 'mixing' in path.parts]
 # What a mixed model predicts, and the part of somebody else that it has.
-MIXED = {'queryis-s_minkunet_scannet': 'pred_instances_3d',
-         'queryis-s_mmdet-losses_scannet': 'pred_instances_3d',
-         'minkunet_sparse-res-unet_scannet-semantic': 'pts_seg_logits'}
+MIXED = {
+    'queryis-s_minkunet_scannet': 'pred_instances_3d',
+    'queryis-s_mmdet-losses_scannet': 'pred_instances_3d',
+    'minkunet_sparse-res-unet_scannet-semantic': 'pts_seg_logits',
+}
 
 
 @pytest.fixture
@@ -54,8 +57,12 @@ def test_trains_a_step_and_tests_a_scene(trained):
 
 
 # spconv knows no bfloat16.
-AUTOCAST = [path for path in LEAVES if (path.parent.name in ('table4', 'mixing')
-            or 'amp' in path.stem or 'eq2' in path.stem) and 's_minkunet' not in path.stem]
+AUTOCAST = [
+    path
+    for path in LEAVES
+    if (path.parent.name in ('table4', 'mixing') or 'amp' in path.stem or 'eq2' in path.stem)
+    and 's_minkunet' not in path.stem
+]
 
 
 @pytest.mark.parametrize('trained', AUTOCAST, indirect=True, ids=lambda path: path.stem)
@@ -89,8 +96,11 @@ def declared(source: str) -> set[str]:
 
 
 def base_of(path: Path) -> Path:
-    (base,) = [node.value for node in ast.parse(path.read_text()).body
-               if isinstance(node, ast.Assign) and node.targets[0].id == '_base_']
+    (base,) = [
+        node.value
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_'
+    ]
     return (path.parent / ast.literal_eval(base)).resolve()
 
 
@@ -134,15 +144,30 @@ BASELINES = ('pointgroup', 'hais', 'softgroup')
 @pytest.mark.parametrize('method', BASELINES)
 def test_baselines_differ_from_the_method_in_the_head_alone(method, data, size):
     """The same backbone, data, schedule and metric; training scenes also label wall and floor."""
-    ours, theirs = (Config.fromfile(CONFIGS / name / f'{name}-{size}_1xb10-{data}.py').to_dict()
-                    for name in (method, 'queryis'))
+    ours, theirs = (
+        Config.fromfile(CONFIGS / name / f'{name}-{size}_1xb10-{data}.py').to_dict()
+        for name in (method, 'queryis')
+    )
     for config in (ours, theirs):
         for part in ('type', 'neck', 'decode_head'):
             config['model'].pop(part, None)
-    found = {key for key in differences(ours, theirs)
-             if key.split('.')[0] in ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg',
-                                      'val_cfg', 'test_cfg', 'default_hooks', 'randomness')
-             or 'dataloader' in key or 'evaluator' in key}
+    found = {
+        key
+        for key in differences(ours, theirs)
+        if key.split('.')[0]
+        in (
+            'model',
+            'optim_wrapper',
+            'param_scheduler',
+            'train_cfg',
+            'val_cfg',
+            'test_cfg',
+            'default_hooks',
+            'randomness',
+        )
+        or 'dataloader' in key
+        or 'evaluator' in key
+    }
     labels = {'train_dataloader.dataset.pipeline'} if 'scannet' in data else set()
     assert found == {'model.backbone.out_strides'} | labels
     if labels:
@@ -155,13 +180,18 @@ def test_baselines_differ_from_the_method_in_the_head_alone(method, data, size):
 @pytest.mark.parametrize('method', BASELINES)
 def test_baselines_of_s3dis_have_tables_in_the_order_of_its_classes(method):
     head = Config.fromfile(CONFIGS / method / f'{method}-s_1xb10-60k_s3dis-area5.py').model[
-        'decode_head']
+        'decode_head'
+    ]
     classes = S3DISInstanceSegDataset.METAINFO['classes']
     assert [classes[k] for k in head.whole_classes] == ['ceiling', 'floor']
     if 'class_points' in head.grouping:  # SoftGroup's order is another
         points = dict(zip(classes, head.grouping.class_points, strict=True))
         assert (points['table'], points['chair'], points['sofa'], points['bookcase']) == (
-            5092, 1724, 5279, 7424)
+            5092,
+            1724,
+            5279,
+            7424,
+        )
 
 
 @pytest.mark.parametrize('trained', MIXING, indirect=True, ids=lambda path: path.stem)
@@ -180,8 +210,10 @@ def test_mixed_model_predicts_for_every_point(trained):
 
 
 def test_accumulated_gradients_give_as_many_updates_of_as_many_scenes():
-    parent, leaf = (Config.fromfile(CONFIGS / 'queryis' / f'{name}.py') for name in (
-        'queryis-s_1xb10-150k_scannet', 'queryis-s_1xb2-750k-accumulate5_scannet'))
+    parent, leaf = (
+        Config.fromfile(CONFIGS / 'queryis' / f'{name}.py')
+        for name in ('queryis-s_1xb10-150k_scannet', 'queryis-s_1xb2-750k-accumulate5_scannet')
+    )
     steps = leaf.optim_wrapper.accumulative_counts
     assert leaf.train_dataloader.batch_size * steps == parent.train_dataloader.batch_size
     # --auto-scale-lr leaves the rate as it is where the batch is the leaf's.

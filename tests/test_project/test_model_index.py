@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The model index names every leaf that one would train, and says what their configs say."""
+
 from pathlib import Path
 
 import pytest
@@ -9,24 +10,28 @@ ROOT = Path(__file__).parents[2]
 METHODS = ('queryis', 'pointgroup', 'hais', 'softgroup')
 # Ablations stand in the README of their method; these are trained by nobody.
 NOT_INDEXED = {f'{method}-s_overfit' for method in METHODS} | {
-    'queryis-s_1xb10-60k_s3dis-area5_x4-shared-queries'}
+    'queryis-s_1xb10-60k_s3dis-area5_x4-shared-queries'
+}
 
 
 def models():
     index = load(ROOT / 'model-index.yml')
-    return [model for path in index['Import']
-            for model in load(ROOT / path)['Models']]
+    return [model for path in index['Import'] for model in load(ROOT / path)['Models']]
 
 
 def test_every_metafile_is_imported():
     index = load(ROOT / 'model-index.yml')
     assert sorted(index['Import']) == sorted(
-        path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/metafile.yml'))
+        path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/metafile.yml')
+    )
 
 
 def test_every_leaf_is_indexed_once():
-    leaves = {path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/*.py')
-              if path.parent.name != '_base_' and path.stem not in NOT_INDEXED}
+    leaves = {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.glob('configs/*/*.py')
+        if path.parent.name != '_base_' and path.stem not in NOT_INDEXED
+    }
     listed = [model['Config'] for model in models()]
     assert len(listed) == len(set(listed)) and set(listed) == leaves
     assert all(model['Name'] == Path(model['Config']).stem for model in models())
@@ -39,10 +44,16 @@ def test_batch_and_iterations_are_those_of_the_config(model):
     assert model['Metadata']['Iterations'] == config.train_cfg.max_iters
 
 
-@pytest.mark.parametrize('method', sorted(
-    path.parent for path in ROOT.glob('configs/*/README.md')), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    'method',
+    sorted(path.parent for path in ROOT.glob('configs/*/README.md')),
+    ids=lambda path: path.name,
+)
 def test_readme_names_every_leaf_and_links_to_it(method):
     text = (method / 'README.md').read_text()
-    missing = [path.stem for path in sorted(method.rglob('*.py'))
-               if f'({path.relative_to(method).as_posix()})' not in text]
+    missing = [
+        path.stem
+        for path in sorted(method.rglob('*.py'))
+        if f'({path.relative_to(method).as_posix()})' not in text
+    ]
     assert not missing

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What is installed is what is here, and the lock files keep their promises."""
+
 import ast
 import configparser
 import os
@@ -25,8 +26,12 @@ def pins(name: str) -> list[Requirement]:
 
 def locked(name: str, python: str = '3.11') -> dict[str, str]:
     """{package: version} for a Python version on Linux."""
-    environment = dict(python_version=python, python_full_version=f'{python}.0',
-                       sys_platform='linux', platform_system='Linux')
+    environment = dict(
+        python_version=python,
+        python_full_version=f'{python}.0',
+        sys_platform='linux',
+        platform_system='Linux',
+    )
     found = {}
     for pin in pins(name):
         if pin.marker is None or pin.marker.evaluate(environment):
@@ -67,8 +72,11 @@ def wanted(section: str, key: str) -> list[Requirement]:
 @pytest.mark.parametrize('python', ['3.10', '3.11', '3.12'])
 def test_locked_versions_lie_within_the_loose_ranges(python):
     versions = locked('cpu.txt', python)
-    ranges = [*wanted('options', 'install_requires'), *wanted('options.extras_require', 'mmdet3d'),
-              *wanted('options.extras_require', 'test')]
+    ranges = [
+        *wanted('options', 'install_requires'),
+        *wanted('options.extras_require', 'mmdet3d'),
+        *wanted('options.extras_require', 'test'),
+    ]
     for requirement in ranges:
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)])
 
@@ -103,24 +111,44 @@ def test_a_wheel_holds_every_file_of_the_packages_that_users_import(tmp_path):
     for name in ('setup.cfg', 'pyproject.toml', 'LICENSE'):
         shutil.copy(ROOT / name, source)
     (source / 'README.md').write_text('')
-    shutil.copytree(ROOT / 'projects', source / 'projects',
-                    ignore=shutil.ignore_patterns('__pycache__', '*.egg-info'))
-    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps',
-                    '--no-build-isolation', '-w', tmp_path, source], check=True)
+    shutil.copytree(
+        ROOT / 'projects',
+        source / 'projects',
+        ignore=shutil.ignore_patterns('__pycache__', '*.egg-info'),
+    )
+    subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'pip',
+            'wheel',
+            '--quiet',
+            '--no-deps',
+            '--no-build-isolation',
+            '-w',
+            tmp_path,
+            source,
+        ],
+        check=True,
+    )
     (wheel,) = tmp_path.glob('*.whl')
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if '.dist-info/' not in name}
-    here = {path.relative_to(source / 'projects').as_posix()
-            for path in (source / 'projects').rglob('*')
-            if path.is_file() and not any(part.endswith('.egg-info') for part in path.parts)
-            and path.relative_to(source / 'projects').parts[0] not in ('made_rooms', 'insseg_lab')}
+    here = {
+        path.relative_to(source / 'projects').as_posix()
+        for path in (source / 'projects').rglob('*')
+        if path.is_file()
+        and not any(part.endswith('.egg-info') for part in path.parts)
+        and path.relative_to(source / 'projects').parts[0] not in ('made_rooms', 'insseg_lab')
+    }
     assert inside == here
 
 
 def test_installed_package_needs_no_module_path(tmp_path):
     env = dict(os.environ, PYTHONPATH='')
     code = 'import insseg3d, queryis; print(insseg3d.__file__)'
-    result = subprocess.run([sys.executable, '-c', code], env=env, cwd=tmp_path, text=True,
-                            capture_output=True)
+    result = subprocess.run(
+        [sys.executable, '-c', code], env=env, cwd=tmp_path, text=True, capture_output=True
+    )
     assert result.returncode == 0, result.stderr
     assert Path(result.stdout.strip()).parent.name == 'insseg3d'
 
@@ -149,11 +177,15 @@ def make(tmp_path):
 
     def run(*args):
         log.write_text('')
-        result = subprocess.run(['make', *args], cwd=tmp_path, env=env, text=True,
-                                capture_output=True)
+        result = subprocess.run(
+            ['make', *args], cwd=tmp_path, env=env, text=True, capture_output=True
+        )
         assert result.returncode == 0, result.stdout + result.stderr
-        return [line for line in log.read_text().splitlines() if 'pip' in line or 'venv' in line
-                and '-m' in line]
+        return [
+            line
+            for line in log.read_text().splitlines()
+            if 'pip' in line or 'venv' in line and '-m' in line
+        ]
 
     return run
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A small head and random scenes to try it on."""
+
 import torch
 from mmdet3d.registry import MODELS
 
@@ -20,18 +21,25 @@ def build_head(**changes):
             type='QueryDecoder',
             num_layers=3,
             queries=dict(type='LearnedQueries', num_queries=QUERIES, embed_dims=WIDTH),
-            layer=dict(type='QueryDecoderLayer', embed_dims=WIDTH, num_heads=2)),
-        assigner=dict(type='HungarianAssigner', match_costs=[
-            dict(type='QueryClassCost', weight=2.0),
-            dict(type='MaskBCECost', weight=5.0),
-            dict(type='MaskDiceCost', weight=5.0)]),
+            layer=dict(type='QueryDecoderLayer', embed_dims=WIDTH, num_heads=2),
+        ),
+        assigner=dict(
+            type='HungarianAssigner',
+            match_costs=[
+                dict(type='QueryClassCost', weight=2.0),
+                dict(type='MaskBCECost', weight=5.0),
+                dict(type='MaskDiceCost', weight=5.0),
+            ],
+        ),
         loss_cls=dict(
-            type='mmdet.CrossEntropyLoss', loss_weight=2.0,
-            class_weight=[1.0] * NUM_CLASSES + [0.1]),
+            type='mmdet.CrossEntropyLoss', loss_weight=2.0, class_weight=[1.0] * NUM_CLASSES + [0.1]
+        ),
         mask_losses=dict(
             bce=dict(type='MaskBCELoss', loss_weight=5.0),
-            dice=dict(type='MaskDiceLoss', loss_weight=5.0)),
-        ranking=dict(type='ArgmaxRanking', min_points=1))
+            dice=dict(type='MaskDiceLoss', loss_weight=5.0),
+        ),
+        ranking=dict(type='ArgmaxRanking', min_points=1),
+    )
     cfg.update(changes)
     head = MODELS.build(cfg)
     head.init_weights()

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The alternatives of Eq. 1 and 2: literal sums, and softmax over the voxels."""
+
 import math
 
 import pytest
@@ -26,13 +27,13 @@ def test_literal_equation_two_written_out():
 
 def test_literal_sum_grows_with_the_scene_unless_normed():
     voxels = level(9)
-    twice = voxels._replace(
-        features=voxels.features.repeat(2, 1), coors=voxels.coors.repeat(2, 1))
+    twice = voxels._replace(features=voxels.features.repeat(2, 1), coors=voxels.coors.repeat(2, 1))
     plain = build_neck(maps=dict(type='LiteralMaps'), post_norm=None)
     torch.testing.assert_close(2 * plain({4: voxels}, 1)[0], plain({4: twice}, 1)[0])
     normed = build_neck(maps=dict(type='LiteralMaps'))
     torch.testing.assert_close(
-        normed({4: voxels}, 1)[0], normed({4: twice}, 1)[0], rtol=1e-3, atol=1e-3)
+        normed({4: voxels}, 1)[0], normed({4: twice}, 1)[0], rtol=1e-3, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize('temperature', [1.0, 0.5])
@@ -48,8 +49,7 @@ def test_softmax_written_out(temperature):
 
 def test_softmax_ignores_how_often_a_voxel_is_there():
     neck, voxels = build_neck(maps=dict(type='SoftmaxMaps')), level(9)
-    twice = voxels._replace(
-        features=voxels.features.repeat(2, 1), coors=voxels.coors.repeat(2, 1))
+    twice = voxels._replace(features=voxels.features.repeat(2, 1), coors=voxels.coors.repeat(2, 1))
     torch.testing.assert_close(neck({4: voxels}, 1)[0], neck({4: twice}, 1)[0])
 
 

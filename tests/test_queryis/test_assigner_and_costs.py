@@ -11,8 +11,11 @@ from queryis.match_costs import SceneMatching, total_cost
 
 from .helpers import make_targets
 
-PAPER_COSTS = [dict(type='QueryClassCost', weight=2.0), dict(type='MaskBCECost', weight=5.0),
-               dict(type='MaskDiceCost', weight=5.0)]
+PAPER_COSTS = [
+    dict(type='QueryClassCost', weight=2.0),
+    dict(type='MaskBCECost', weight=5.0),
+    dict(type='MaskDiceCost', weight=5.0),
+]
 
 
 def make_matching(num_objects, num_queries, seed=0):
@@ -22,8 +25,11 @@ def make_matching(num_objects, num_queries, seed=0):
     share = object_points(targets, torch.arange(num_objects), torch.float32)
     share = share / targets.counts[:, None]
     return SceneMatching(
-        torch.randn(num_queries, 5), targets.labels, mask_sums(logits, targets),
-        dense=lambda: (logits.T, share.T))
+        torch.randn(num_queries, 5),
+        targets.labels,
+        mask_sums(logits, targets),
+        dense=lambda: (logits.T, share.T),
+    )
 
 
 @pytest.mark.parametrize('num_objects,num_queries', [(3, 4), (4, 3), (1, 5), (3, 3), (0, 4)])
@@ -38,14 +44,16 @@ def test_least_cost_of_all_assignments(num_objects, num_queries):
     best = min(
         sum(cost[g, q].item() for g, q in zip(chosen, order))
         for chosen in itertools.combinations(range(num_objects), size)
-        for order in itertools.permutations(range(num_queries), size))
+        for order in itertools.permutations(range(num_queries), size)
+    )
     assert cost[objects, queries].sum().item() == pytest.approx(best, abs=1e-5)
 
 
 def test_hand_made_assignment():
     """Two objects want query 0; the one that loses less by moving moves."""
-    assigner = TASK_UTILS.build(dict(
-        type='HungarianAssigner', match_costs=[dict(type='QueryClassCost')]))
+    assigner = TASK_UTILS.build(
+        dict(type='HungarianAssigner', match_costs=[dict(type='QueryClassCost')])
+    )
     probs = torch.tensor([[0.9, 0.8, 0.1], [0.1, 0.7, 0.2]])
     scene = make_matching(2, 2)._replace(class_logits=probs.log(), labels=torch.tensor([0, 1]))
     queries, objects = assigner.assign(scene)
@@ -56,7 +64,8 @@ def test_class_cost_is_minus_probability():
     cost = TASK_UTILS.build(dict(type='QueryClassCost', weight=2.0))
     scene = make_matching(2, 2)._replace(
         class_logits=torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]).log(),
-        labels=torch.tensor([1, 0]))
+        labels=torch.tensor([1, 0]),
+    )
     torch.testing.assert_close(cost(scene), torch.tensor([[-0.6, -0.2], [-1.0, -0.2]]))
 
 
@@ -70,16 +79,22 @@ def test_not_finite_costs_are_large():
 def test_mmdet_costs_serve_through_the_adapter():
     scene = make_matching(3, 6)
     own = TASK_UTILS.build(dict(type='QueryClassCost', weight=2.0))
-    mmdet = TASK_UTILS.build(dict(
-        type='DenseMatchCost', cost=dict(type='mmdet.ClassificationCost', weight=2.0)))
+    mmdet = TASK_UTILS.build(
+        dict(type='DenseMatchCost', cost=dict(type='mmdet.ClassificationCost', weight=2.0))
+    )
     torch.testing.assert_close(mmdet(scene), own(scene))
-    dice = TASK_UTILS.build(dict(
-        type='DenseMatchCost', needs_masks=True,
-        cost=dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0)))
+    dice = TASK_UTILS.build(
+        dict(
+            type='DenseMatchCost',
+            needs_masks=True,
+            cost=dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0),
+        )
+    )
     logits, share = scene.dense()
     probs = logits.sigmoid()
-    expected = torch.stack([
-        5 * (1 - (2 * (probs * g).sum(1) + 1) / (probs.sum(1) + g.sum() + 1)) for g in share])
+    expected = torch.stack(
+        [5 * (1 - (2 * (probs * g).sum(1) + 1) / (probs.sum(1) + g.sum() + 1)) for g in share]
+    )
     torch.testing.assert_close(dice(scene), expected)
     with pytest.raises(ValueError, match='DiceCost reads dense masks'):
         dice(scene._replace(dense=None))

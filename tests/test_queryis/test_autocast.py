@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Under autocast the decoder may compute in half, but no sum over the points of a scene does."""
+
 import pytest
 import torch
 
@@ -13,13 +14,22 @@ SIZES = [45_000, 9_000, 3_000, 1_500, 700, 300]
 NUM_VOXELS = 62_000
 OWN = {}
 DENSE = dict(
-    assigner=dict(type='HungarianAssigner', match_costs=[
-        dict(type='DenseMatchCost', cost=dict(type='mmdet.ClassificationCost', weight=2.0)),
-        dict(type='DenseMatchCost', needs_masks=True,
-             cost=dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0))]),
+    assigner=dict(
+        type='HungarianAssigner',
+        match_costs=[
+            dict(type='DenseMatchCost', cost=dict(type='mmdet.ClassificationCost', weight=2.0)),
+            dict(
+                type='DenseMatchCost',
+                needs_masks=True,
+                cost=dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0),
+            ),
+        ],
+    ),
     mask_losses=dict(
         bce=dict(type='DenseMaskLoss', loss=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True)),
-        dice=dict(type='DenseMaskLoss', loss=dict(type='mmdet.DiceLoss', eps=1.0))))
+        dice=dict(type='DenseMaskLoss', loss=dict(type='mmdet.DiceLoss', eps=1.0)),
+    ),
+)
 
 
 def large_scene():
@@ -31,8 +41,12 @@ def large_scene():
     features = features + 0.3 * torch.randn(NUM_VOXELS, CHANNELS, generator=generator)
     counts = torch.full((NUM_VOXELS,), 2)
     targets = SceneTargets(
-        counts, torch.arange(len(owner)), owner, counts[:len(owner)],
-        torch.arange(len(SIZES)) % NUM_CLASSES)
+        counts,
+        torch.arange(len(owner)),
+        owner,
+        counts[: len(owner)],
+        torch.arange(len(SIZES)) % NUM_CLASSES,
+    )
     memory = torch.randn(1, 5, WIDTH, generator=generator)
     return memory, features, targets
 
@@ -93,7 +107,7 @@ def test_scores_of_large_masks_under_autocast(half, features_half):
         rows = features.to(half) if features_half else features
         scene = SceneRows(rows if enabled else rows.float(), targets.counts, point2row)
         with torch.no_grad(), torch.autocast('cpu', dtype=half, enabled=enabled):
-            (instances, point_map), = head.predict(memory, None, [scene])
+            ((instances, point_map),) = head.predict(memory, None, [scene])
         assert instances.scores_3d.dtype == torch.float32
         assert not instances.scores_3d.isnan().any()
         results.append(instances)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Losses of masks are means over the pairs that the assigner has made, however many these are."""
+
 import pytest
 import torch
 
@@ -41,16 +42,25 @@ def test_mask_losses_are_means_over_pairs(pairs):
                 labels[b, query] = scene.labels[number]
                 logits = outputs.mask_features[b] @ outputs.mask_embeddings[layer][b][[query]].T
                 inside = object_points(scene, torch.tensor([number]), logits.dtype)
-                values.append(torch.stack([
-                    5 * loss(logits, inside, scene.counts)[0]
-                    for loss in (mask_bce_loss, mask_dice_loss)]))
+                values.append(
+                    torch.stack(
+                        [
+                            5 * loss(logits, inside, scene.counts)[0]
+                            for loss in (mask_bce_loss, mask_dice_loss)
+                        ]
+                    )
+                )
         expected = torch.stack(values).mean(0) if values else torch.zeros(2)
         found = torch.stack([losses[f'{prefix}loss_{name}'] for name in ('bce', 'dice')])
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
         weight = torch.tensor([1.0] * NUM_CLASSES + [0.1])
         torch.testing.assert_close(
-            losses[f'{prefix}loss_cls'], 2 * torch.nn.functional.cross_entropy(
-                outputs.class_logits[layer].flatten(0, 1), labels.flatten(), weight))
+            losses[f'{prefix}loss_cls'],
+            2
+            * torch.nn.functional.cross_entropy(
+                outputs.class_logits[layer].flatten(0, 1), labels.flatten(), weight
+            ),
+        )
 
 
 def test_each_layer_has_its_own_number_of_pairs():
@@ -69,7 +79,8 @@ def test_one_reduction_for_the_pairs_of_all_layers(monkeypatch):
     """A process with fewer layers or scenes would wait for ever for the others."""
     told = []
     monkeypatch.setattr(
-        'queryis.queryis_head.reduce_mean', lambda value: told.append(value) or value)
+        'queryis.queryis_head.reduce_mean', lambda value: told.append(value) or value
+    )
     memory, voxels, targets = make_batch([20, 13], [3, 0])
     build_head().loss(memory, None, voxels, targets)
     pairs, *class_weights = told

@@ -19,7 +19,9 @@ SCENE = dict(
     # Two classes and "no object"; query 1 is most likely "no object" and still has a label.
     class_probs=[[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.0, 0.9, 0.1]],
     mask_probs=[[0.8, 0.4, 0.1], [0.9, 0.9, 0.9], [0.2, 0.6, 0.9]],
-    counts=[2, 1, 3], point2voxel=[2, 0, 1, 2, 0, 2])
+    counts=[2, 1, 3],
+    point2voxel=[2, 0, 1, 2, 0, 2],
+)
 
 
 def test_equation_8_by_hand():
@@ -28,7 +30,10 @@ def test_equation_8_by_hand():
     expected = [0.9 * (0.6 + 3 * 0.9) / 4, 0.6 * 0.8, 0.2 * 0.9]
     assert instances.scores_3d.tolist() == pytest.approx(expected, abs=1e-5)
     assert instances.masks.int().tolist() == [
-        [1, 0, 1, 1, 0, 1], [0, 1, 0, 0, 1, 0], [1, 1, 1, 1, 1, 1]]
+        [1, 0, 1, 1, 0, 1],
+        [0, 1, 0, 0, 1, 0],
+        [1, 1, 1, 1, 1, 1],
+    ]
 
 
 def test_small_and_weak_masks_are_dropped():
@@ -67,7 +72,11 @@ def test_flat_top_k_by_hand():
     expected = [0.9 * means[2], 0.6 * means[0], 0.3 * means[0], 0.2 * means[1]]
     assert instances.scores_3d.tolist() == pytest.approx(expected, abs=1e-5)
     assert instances.masks.int().tolist() == [
-        [1, 0, 1, 1, 0, 1], [0, 1, 0, 0, 1, 0], [0, 1, 0, 0, 1, 0], [1, 1, 1, 1, 1, 1]]
+        [1, 0, 1, 1, 0, 1],
+        [0, 1, 0, 0, 1, 0],
+        [0, 1, 0, 0, 1, 0],
+        [1, 1, 1, 1, 1, 1],
+    ]
 
 
 def test_flat_top_k_counts_pairs_before_it_drops_small_masks():
@@ -86,9 +95,15 @@ def test_flat_top_k_counts_pairs_before_it_drops_small_masks():
 # the best; the first shares 4 of 6 points with it, the fourth is of another class.
 CROWD = dict(
     class_probs=[[0.6, 0.3, 0.1], [0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.1, 0.5, 0.4]],
-    mask_probs=[[0.9, 0.9, 0.9, 0.1], [0.9, 0.9, 0.1, 0.1], [0.1, 0.1, 0.1, 0.9],
-                [0.9, 0.9, 0.1, 0.1]],
-    counts=[3, 1, 2, 4], point2voxel=[0, 0, 0, 1, 2, 2, 3, 3, 3, 3])
+    mask_probs=[
+        [0.9, 0.9, 0.9, 0.1],
+        [0.9, 0.9, 0.1, 0.1],
+        [0.1, 0.1, 0.1, 0.9],
+        [0.9, 0.9, 0.1, 0.1],
+    ],
+    counts=[3, 1, 2, 4],
+    point2voxel=[0, 0, 0, 1, 2, 2, 3, 3, 3, 3],
+)
 
 
 @pytest.mark.parametrize('sigma, factor', [(None, 1 - 4 / 6), (2.0, math.exp(-2 * (4 / 6) ** 2))])
@@ -96,13 +111,21 @@ def test_matrix_nms_by_hand(sigma, factor):
     instances, _ = rank(**CROWD, type='MatrixNMSRanking', sigma=sigma, min_points=1)
     found = dict(zip(instances.masks.sum(1).tolist(), instances.scores_3d.tolist()))
     assert instances.scores_3d.tolist() == pytest.approx(
-        sorted([0.9 * 0.8, 0.9 * 0.7, 0.9 * 0.5, 0.9 * 0.6 * factor], reverse=True), abs=1e-5)
+        sorted([0.9 * 0.8, 0.9 * 0.7, 0.9 * 0.5, 0.9 * 0.6 * factor], reverse=True), abs=1e-5
+    )
     assert found[6] == pytest.approx(0.9 * 0.6 * factor, abs=1e-5)  # the first, of six points
 
 
 def test_matrix_nms_leaves_masks_alone_that_share_nothing_with_their_class():
-    scene = dict(CROWD, mask_probs=[[0.9, 0.1, 0.1, 0.1], [0.1, 0.9, 0.1, 0.1],
-                                    [0.1, 0.1, 0.9, 0.1], [0.9, 0.9, 0.9, 0.9]])
+    scene = dict(
+        CROWD,
+        mask_probs=[
+            [0.9, 0.1, 0.1, 0.1],
+            [0.1, 0.9, 0.1, 0.1],
+            [0.1, 0.1, 0.9, 0.1],
+            [0.9, 0.9, 0.9, 0.9],
+        ],
+    )
     plain, plain_map = rank(**scene, min_points=1)
     lowered, lowered_map = rank(**scene, min_points=1, type='MatrixNMSRanking')
     for key in ('masks', 'labels_3d', 'scores_3d'):
@@ -132,7 +155,8 @@ def test_iou_counts_points_in_any_chunks():
     inside[3] = False
     counts = torch.randint(1, 9, (40,), generator=generator)
     points = inside.repeat_interleave(counts, dim=1)
-    expected = torch.tensor([
-        [(a & b).sum() / max((a | b).sum(), 1) for b in points] for a in points])
+    expected = torch.tensor(
+        [[(a & b).sum() / max((a | b).sum(), 1) for b in points] for a in points]
+    )
     for chunk in (7, 1000):
         torch.testing.assert_close(mask_iou(inside, counts, chunk=chunk), expected)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Queries from points of the scene in place of learned ones."""
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
@@ -17,8 +18,9 @@ from .helpers import CHANNELS, WIDTH, build_head, make_batch
 
 
 def build(**changes):
-    return MODELS.build(dict(
-        type='FPSQueries', num_queries=3, embed_dims=WIDTH, in_channels=WIDTH, **changes))
+    return MODELS.build(
+        dict(type='FPSQueries', num_queries=3, embed_dims=WIDTH, in_channels=WIDTH, **changes)
+    )
 
 
 def finest(*lines):
@@ -49,9 +51,20 @@ def test_rows_of_several_scenes_may_be_mixed():
 def test_head_takes_them_to_their_width_and_trains_the_projection():
     head = with_points()
     memory, voxels, targets = make_batch([20, 13], [3, 2])
-    coors = torch.cat([
-        torch.stack([torch.full((size,), b), torch.arange(size), 0 * torch.arange(size),
-                     0 * torch.arange(size)], 1) for b, size in enumerate([20, 13])])
+    coors = torch.cat(
+        [
+            torch.stack(
+                [
+                    torch.full((size,), b),
+                    torch.arange(size),
+                    0 * torch.arange(size),
+                    0 * torch.arange(size),
+                ],
+                1,
+            )
+            for b, size in enumerate([20, 13])
+        ]
+    )
     level = VoxelLevel(torch.cat(voxels), coors)
     losses = head.loss(memory, None, voxels, targets, level)
     sum(losses.values()).backward()
@@ -59,10 +72,15 @@ def test_head_takes_them_to_their_width_and_trains_the_projection():
 
 
 def with_points(**changes):
-    return build_head(decoder=dict(
-        type='QueryDecoder', num_layers=3,
-        queries=dict(type='FPSQueries', num_queries=10, embed_dims=WIDTH, in_channels=CHANNELS),
-        layer=dict(type='QueryDecoderLayer', embed_dims=WIDTH, num_heads=2), **changes))
+    return build_head(
+        decoder=dict(
+            type='QueryDecoder',
+            num_layers=3,
+            queries=dict(type='FPSQueries', num_queries=10, embed_dims=WIDTH, in_channels=CHANNELS),
+            layer=dict(type='QueryDecoderLayer', embed_dims=WIDTH, num_heads=2),
+            **changes,
+        )
+    )
 
 
 def test_init_cfg_of_the_decoder_comes_last():
@@ -78,8 +96,10 @@ def test_without_the_finest_level_the_error_says_what_to_pass():
 
 
 def model_with_points(**changes):
-    return build_model(decoder_queries=dict(
-        type='FPSQueries', num_queries=6, embed_dims=16, in_channels=8), **changes).eval()
+    return build_model(
+        decoder_queries=dict(type='FPSQueries', num_queries=6, embed_dims=16, in_channels=8),
+        **changes,
+    ).eval()
 
 
 @torch.no_grad()
@@ -87,9 +107,10 @@ def test_model_makes_queries_scene_by_scene():
     model = model_with_points()
     both = model(**batch(make_sample(seed=0), make_sample(seed=1)), mode='predict')
     for seed in (0, 1):
-        alone, = model(**batch(make_sample(seed=seed)), mode='predict')
+        (alone,) = model(**batch(make_sample(seed=seed)), mode='predict')
         torch.testing.assert_close(
-            alone.pred_instances_3d.scores_3d, both[seed].pred_instances_3d.scores_3d)
+            alone.pred_instances_3d.scores_3d, both[seed].pred_instances_3d.scores_3d
+        )
         assert torch.equal(alone.pred_instances_3d.masks, both[seed].pred_instances_3d.masks)
 
 
@@ -98,9 +119,10 @@ def test_interleaved_subsets_share_the_queries_of_the_first():
     model = model_with_points(test_strategy=dict(type='SharedQueries', splits=4))
     seen = []
     model.decode_head.decoder.queries.register_forward_pre_hook(
-        lambda module, args: seen.append(args[1]))
+        lambda module, args: seen.append(args[1])
+    )
     points, sample = make_sample(seed=2)
-    result, = model(**batch((points, sample)), mode='predict')
+    (result,) = model(**batch((points, sample)), mode='predict')
     (level,) = seen
     first = torch.unique(sample.voxels.coors[sample.voxels.point2voxel[::4]], dim=0)
     assert torch.equal(level.coors[:, 1:], first)
@@ -112,16 +134,28 @@ def test_interleaved_subsets_share_the_queries_of_the_first():
 def test_order_of_points_and_company_in_the_batch_change_nothing(kind):
     model = model_with_points()
     points = {} if kind == 'AllVoxelsNeck' else dict(num_points=40)
-    model.neck = MODELS.build(dict(
-        type=kind, in_channels=16, out_channels=16, stride=2, post_norm=dict(type='LN'), **points))
+    model.neck = MODELS.build(
+        dict(
+            type=kind,
+            in_channels=16,
+            out_channels=16,
+            stride=2,
+            post_norm=dict(type='LN'),
+            **points,
+        )
+    )
     model.eval()
     points, sample = make_sample(seed=2)
-    plain, other = (result.pred_instances_3d for result in model(
-        **batch((points, sample), make_sample(num_points=20, seed=3)), mode='predict'))
+    plain, other = (
+        result.pred_instances_3d
+        for result in model(
+            **batch((points, sample), make_sample(num_points=20, seed=3)), mode='predict'
+        )
+    )
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(7))
     grid = points[:, :3].floor().long()
     mixed = pack(points[order], grid[order], torch.full((len(points),), -1), torch.zeros(0).long())
-    alone, = model(**batch(mixed), mode='predict')
+    (alone,) = model(**batch(mixed), mode='predict')
     alone = alone.pred_instances_3d
     torch.testing.assert_close(plain.scores_3d, alone.scores_3d)
     assert torch.equal(plain.masks[:, order], alone.masks) and len(plain) > 0

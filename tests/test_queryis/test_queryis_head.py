@@ -31,11 +31,18 @@ def naive_loss(head, memory, voxels, targets, layer):
                 bce = F.binary_cross_entropy_with_logits(x, share, reduction='none')
                 bce = (w * bce).sum() / w.sum()
                 dice = 1 - (2 * (inside[g] * probs).sum() + 1) / (
-                    (w * probs).sum() + inside[g].sum() + 1)
+                    (w * probs).sum() + inside[g].sum() + 1
+                )
                 terms[g, q] = (-class_logits.softmax(-1)[q, scene.labels[g]], bce, dice)
-        cost = torch.tensor([
-            [float(2 * terms[g, q][0] + 5 * terms[g, q][1] + 5 * terms[g, q][2])
-             for q in range(QUERIES)] for g in range(len(scene.labels))]).reshape(-1, QUERIES)
+        cost = torch.tensor(
+            [
+                [
+                    float(2 * terms[g, q][0] + 5 * terms[g, q][1] + 5 * terms[g, q][2])
+                    for q in range(QUERIES)
+                ]
+                for g in range(len(scene.labels))
+            ]
+        ).reshape(-1, QUERIES)
         labels = torch.full((QUERIES,), NUM_CLASSES)
         for g, q in zip(*linear_sum_assignment(cost.numpy())):
             labels[q] = scene.labels[g]
@@ -43,12 +50,16 @@ def naive_loss(head, memory, voxels, targets, layer):
             dice_total = dice_total + terms[g, q][2]
             num_masks += 1
         weight = torch.tensor([1.0] * NUM_CLASSES + [0.1])[labels]
-        class_total = class_total + (weight * F.cross_entropy(
-            class_logits, labels, reduction='none')).sum()
+        class_total = (
+            class_total + (weight * F.cross_entropy(class_logits, labels, reduction='none')).sum()
+        )
         class_weight = class_weight + weight.sum()
     num_masks = max(num_masks, 1)
-    return dict(loss_cls=2 * class_total / class_weight, loss_bce=5 * bce_total / num_masks,
-                loss_dice=5 * dice_total / num_masks)
+    return dict(
+        loss_cls=2 * class_total / class_weight,
+        loss_bce=5 * bce_total / num_masks,
+        loss_dice=5 * dice_total / num_masks,
+    )
 
 
 @pytest.mark.parametrize('objects', [(3, 2), (2, 0), (QUERIES + 3, 1)])
@@ -64,7 +75,8 @@ def test_losses_of_each_layer_equal_a_dense_naive_transcription(objects):
 def test_every_layer_has_its_losses_and_the_last_no_prefix():
     losses = build_head().loss(*insert_padding(make_batch([9], [2])))
     assert set(losses) == {
-        f'{prefix}loss_{name}' for prefix in ('d0.', 'd1.', '') for name in ('cls', 'bce', 'dice')}
+        f'{prefix}loss_{name}' for prefix in ('d0.', 'd1.', '') for name in ('cls', 'bce', 'dice')
+    }
     losses = build_head(supervised_layers=[2]).loss(*insert_padding(make_batch([9], [2])))
     assert set(losses) == {'loss_cls', 'loss_bce', 'loss_dice'}
 
@@ -137,7 +149,7 @@ def test_batch_equals_single_scenes():
     scenes = [SceneRows(*scene) for scene in zip(voxels, counts, maps)]
     both = head.predict(memory, None, scenes)
     for b in range(2):
-        (alone, point_map), = head.predict(memory[b:b + 1], None, scenes[b:b + 1])
+        ((alone, point_map),) = head.predict(memory[b : b + 1], None, scenes[b : b + 1])
         assert torch.equal(alone.masks, both[b][0].masks)
         assert torch.equal(alone.labels_3d, both[b][0].labels_3d)
         torch.testing.assert_close(alone.scores_3d, both[b][0].scores_3d)
@@ -169,10 +181,14 @@ def test_checkpoint_with_other_classes_is_refused():
 @pytest.mark.parametrize('by', [-1, 1])
 def test_class_weight_of_another_length_is_refused_and_the_remedy_builds(by):
     loss = dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0] * (NUM_CLASSES + 1 + by))
-    with pytest.raises(ValueError, match=(
+    with pytest.raises(
+        ValueError,
+        match=(
             rf'class_weight has {NUM_CLASSES + 1 + by} entries, num_classes={NUM_CLASSES}; '
             rf'expected {NUM_CLASSES + 1}, .* and one for "no object"\. '
-            r'Set class_weight=\[1.0\] \* 4 \+ \[0.1\]')):
+            r'Set class_weight=\[1.0\] \* 4 \+ \[0.1\]'
+        ),
+    ):
         build_head(loss_cls=loss)
     build_head(loss_cls=dict(loss, class_weight=[1.0] * 4 + [0.1]))
 
@@ -192,15 +208,23 @@ def test_class_weights_stay_on_the_device(monkeypatch):
         """One that may take its weights as it likes: called as ever, with its list."""
 
     MODELS.register_module(name='OtherLossForTest', module=OtherLoss, force=True)
-    other = build_head(loss_cls=dict(
-        type='OtherLossForTest', loss_weight=2.0, class_weight=[1.0] * NUM_CLASSES + [0.1]))
+    other = build_head(
+        loss_cls=dict(
+            type='OtherLossForTest', loss_weight=2.0, class_weight=[1.0] * NUM_CLASSES + [0.1]
+        )
+    )
     torch.testing.assert_close(other.loss(memory, None, voxels, targets)['loss_cls'], expected)
 
 
 def test_dense_costs_of_mmdet_match_in_the_head():
-    costs = [dict(type='DenseMatchCost', cost=dict(type='mmdet.ClassificationCost', weight=2.0)),
-             dict(type='DenseMatchCost', needs_masks=True,
-                  cost=dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0))]
+    costs = [
+        dict(type='DenseMatchCost', cost=dict(type='mmdet.ClassificationCost', weight=2.0)),
+        dict(
+            type='DenseMatchCost',
+            needs_masks=True,
+            cost=dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0),
+        ),
+    ]
     head = build_head(assigner=dict(type='HungarianAssigner', match_costs=costs))
     losses = head.loss(*insert_padding(make_batch([17, 9], [3, 0])))
     assert all(torch.isfinite(value) for value in losses.values()) and losses['loss_dice'] > 0
@@ -211,16 +235,29 @@ def test_dense_losses_of_mmdet_by_hand():
     inside = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
     counts = torch.tensor([2, 2, 3])
     share, probs = inside / counts[:, None], logits.sigmoid()
-    bce = MODELS.build(dict(type='DenseMaskLoss', loss=dict(
-        type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=5.0)))
-    expected = 5 * (counts[:, None] * F.binary_cross_entropy_with_logits(
-        logits, share, reduction='none')).sum(0) / 7
+    bce = MODELS.build(
+        dict(
+            type='DenseMaskLoss',
+            loss=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=5.0),
+        )
+    )
+    expected = (
+        5
+        * (
+            counts[:, None] * F.binary_cross_entropy_with_logits(logits, share, reduction='none')
+        ).sum(0)
+        / 7
+    )
     torch.testing.assert_close(bce(logits, inside, counts), expected)
     # The same as the loss that this project has for it.
     own = MODELS.build(dict(type='MaskBCELoss', loss_weight=5.0))
     torch.testing.assert_close(own(logits, inside, counts), expected)
-    dice = MODELS.build(dict(type='DenseMaskLoss', loss=dict(
-        type='mmdet.DiceLoss', naive_dice=True, eps=1.0, loss_weight=5.0)))
+    dice = MODELS.build(
+        dict(
+            type='DenseMaskLoss',
+            loss=dict(type='mmdet.DiceLoss', naive_dice=True, eps=1.0, loss_weight=5.0),
+        )
+    )
     expected = 5 * (1 - (2 * (probs * share).sum(0) + 1) / (probs.sum(0) + share.sum(0) + 1))
     torch.testing.assert_close(dice(logits, inside, counts), expected)
 
@@ -228,11 +265,16 @@ def test_dense_losses_of_mmdet_by_hand():
 def test_dense_losses_of_mmdet_in_the_head():
     losses = {
         name: dict(type='DenseMaskLoss', loss=dict(type=f'mmdet.{kind}', use_sigmoid=True))
-        for name, kind in dict(bce='CrossEntropyLoss', dice='DiceLoss', focal='FocalLoss').items()}
+        for name, kind in dict(bce='CrossEntropyLoss', dice='DiceLoss', focal='FocalLoss').items()
+    }
     head = build_head(mask_losses=losses)
     values = head.loss(*insert_padding(make_batch([17, 9], [3, 0])))
     assert {name for name in values if '.' not in name} == {
-        'loss_cls', 'loss_bce', 'loss_dice', 'loss_focal'}
+        'loss_cls',
+        'loss_bce',
+        'loss_dice',
+        'loss_focal',
+    }
     assert all(torch.isfinite(value) and value > 0 for value in values.values())
     nothing = head.loss(*insert_padding(make_batch([12], [0])))
     assert nothing['loss_bce'].item() == nothing['loss_focal'].item() == 0

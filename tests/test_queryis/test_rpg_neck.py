@@ -12,8 +12,15 @@ from insseg3d.structures import VoxelLevel
 def build_neck(**changes):
     torch.manual_seed(0)
     cfg = dict(
-        type='RPGNeck', in_channels=5, out_channels=8, num_points=6, stride=4,
-        maps=dict(type='SumNormalizedMaps'), mlp_norm=dict(type='LN'), post_norm=dict(type='LN'))
+        type='RPGNeck',
+        in_channels=5,
+        out_channels=8,
+        num_points=6,
+        stride=4,
+        maps=dict(type='SumNormalizedMaps'),
+        mlp_norm=dict(type='LN'),
+        post_norm=dict(type='LN'),
+    )
     cfg.update(changes)
     neck = MODELS.build(cfg)
     neck.init_weights()
@@ -36,8 +43,10 @@ def test_equations_one_and_two_written_out():
     points, padding = neck({4: voxels}, 1)
     embeddings = neck.mlp(voxels.features)
     for j in range(6):
-        weights = [1 / (1 + math.exp(-float(
-            neck.map_logits.weight[j] @ o + neck.map_logits.bias[j]))) for o in embeddings]
+        weights = [
+            1 / (1 + math.exp(-float(neck.map_logits.weight[j] @ o + neck.map_logits.bias[j])))
+            for o in embeddings
+        ]
         expected = sum(w * o for w, o in zip(weights, embeddings)) / sum(weights)
         torch.testing.assert_close(points[0, j], expected)
     assert padding is None and points.shape == (1, 6, 8)
@@ -70,9 +79,15 @@ def test_empty_scene_gives_finite_points():
 
 
 def test_maps_start_at_their_prior():
-    neck = MODELS.build(dict(
-        type='RPGNeck', in_channels=5, out_channels=8, num_points=6,
-        maps=dict(type='SumNormalizedMaps', prior=0.05)))
+    neck = MODELS.build(
+        dict(
+            type='RPGNeck',
+            in_channels=5,
+            out_channels=8,
+            num_points=6,
+            maps=dict(type='SumNormalizedMaps', prior=0.05),
+        )
+    )
     neck.init_weights()
     start = neck.map_logits(torch.zeros(1, 8)).sigmoid()
     torch.testing.assert_close(start, torch.full((1, 6), 0.05))
@@ -81,13 +96,25 @@ def test_maps_start_at_their_prior():
 
 
 def test_weights_that_init_cfg_names_stay(tmp_path):
-    weights = {f'neck.{name}': torch.full_like(value, 0.25)
-               for name, value in build_neck().state_dict().items()}
+    weights = {
+        f'neck.{name}': torch.full_like(value, 0.25)
+        for name, value in build_neck().state_dict().items()
+    }
     torch.save(weights, tmp_path / 'other.pth')
-    neck = MODELS.build(dict(
-        type='RPGNeck', in_channels=5, out_channels=8, num_points=6,
-        maps=dict(type='SumNormalizedMaps'), mlp_norm=dict(type='LN'), post_norm=dict(type='LN'),
-        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'other.pth'), prefix='neck.')))
+    neck = MODELS.build(
+        dict(
+            type='RPGNeck',
+            in_channels=5,
+            out_channels=8,
+            num_points=6,
+            maps=dict(type='SumNormalizedMaps'),
+            mlp_norm=dict(type='LN'),
+            post_norm=dict(type='LN'),
+            init_cfg=dict(
+                type='Pretrained', checkpoint=str(tmp_path / 'other.pth'), prefix='neck.'
+            ),
+        )
+    )
     neck.init_weights()
     assert all((value == 0.25).all() for value in neck.state_dict().values())
 
@@ -97,8 +124,9 @@ def test_pooling_stays_in_fp32_under_autocast():
     voxels = level(50)
     voxels = VoxelLevel(voxels.features.float(), voxels.coors)
     seen = []
-    neck.maps.register_forward_hook(lambda module, args, output: seen.extend(
-        tensor.dtype for tensor in (*args, output)))
+    neck.maps.register_forward_hook(
+        lambda module, args, output: seen.extend(tensor.dtype for tensor in (*args, output))
+    )
     with torch.autocast('cpu', dtype=torch.bfloat16):
         neck({4: voxels}, 1)
     assert seen == [torch.float32] * 3

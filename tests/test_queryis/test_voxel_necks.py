@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Keys and values of Table 4: all voxels, random ones, farthest ones."""
+
 import uuid
 
 import pytest
@@ -21,8 +22,15 @@ def hub():
 
 def build(kind, num_points=6, **changes):
     torch.manual_seed(0)
-    cfg = dict(type=kind, in_channels=5, out_channels=8, stride=4,
-               mlp_norm=dict(type='LN'), post_norm=dict(type='LN'), **changes)
+    cfg = dict(
+        type=kind,
+        in_channels=5,
+        out_channels=8,
+        stride=4,
+        mlp_norm=dict(type='LN'),
+        post_norm=dict(type='LN'),
+        **changes,
+    )
     if kind != 'AllVoxelsNeck':
         cfg['num_points'] = num_points
     neck = MODELS.build(cfg)

@@ -7,6 +7,7 @@ SCENES are comma-separated indices, dealt out to the processes; OBJECTLESS are t
 are taken away. Norms are frozen, as their statistics are the one thing that processes do not share.
 Everything in float64, so that only a wrong formula can make a difference.
 """
+
 import insseg3d  # noqa: F401, I001  (first: its cures let mmdet3d import with mmcv-lite)
 
 import os
@@ -51,12 +52,17 @@ def main(config, out, scenes, objectless):
     wrapped = model
     if world_size > 1:
         wrapped = MMDistributedDataParallel(
-            module=model, device_ids=[rank], broadcast_buffers=False)
+            module=model, device_ids=[rank], broadcast_buffers=False
+        )
     dataset = DATASETS.build(config.train_dataloader.dataset)
-    items = [load(dataset, index, with_objects=index not in objectless)
-             for index in scenes[rank::world_size]]
-    data = dict(inputs=dict(points=[item['inputs']['points'] for item in items]),
-                data_samples=[item['data_samples'] for item in items])
+    items = [
+        load(dataset, index, with_objects=index not in objectless)
+        for index in scenes[rank::world_size]
+    ]
+    data = dict(
+        inputs=dict(points=[item['inputs']['points'] for item in items]),
+        data_samples=[item['data_samples'] for item in items],
+    )
     data = model.data_preprocessor(data, training=True)
     loss, _ = model.parse_losses(wrapped(**data, mode='loss'))
     loss.backward()
@@ -67,5 +73,8 @@ def main(config, out, scenes, objectless):
 
 
 if __name__ == '__main__':
-    main(sys.argv[1], sys.argv[2], *(
-        [int(index) for index in text.split(',') if index] for text in sys.argv[3:5]))
+    main(
+        sys.argv[1],
+        sys.argv[2],
+        *([int(index) for index in text.split(',') if index] for text in sys.argv[3:5]),
+    )

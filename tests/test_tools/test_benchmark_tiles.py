@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The benchmark of tiles runs and writes what it prints; its figures are not tested."""
+
 import json
 from pathlib import Path
 
@@ -7,8 +8,21 @@ CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'queryis' / 'queryis-
 
 
 def test_floors_and_rooms(here, tiny_data, sure_weights, tmp_path):
-    common = [tiny_data / 'scannet', '--model', CONFIG, '--weights', sure_weights,
-              '--tile', '1.6', '--overlap', '0.4', '--scenes', '1', '--json', 'tiles.json']
+    common = [
+        tiny_data / 'scannet',
+        '--model',
+        CONFIG,
+        '--weights',
+        sure_weights,
+        '--tile',
+        '1.6',
+        '--overlap',
+        '0.4',
+        '--scenes',
+        '1',
+        '--json',
+        'tiles.json',
+    ]
     result = here('benchmark_tiles', *common)
     (scene,) = json.loads((tmp_path / 'tiles.json').read_text())['scenes']
     assert result.returncode == 0 and 'peak memory' in result.stdout

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Updates are timed and losses compared; seconds are not tested."""
+
 import json
 from pathlib import Path
 
@@ -13,8 +14,17 @@ HALF_ITERATIONS = 100  # later two trainings lie apart that differ by nothing bu
 
 
 def test_updates_with_other_groups(here, tiny_config, tmp_path):
-    out = here('benchmark_training', 'update', tiny_config, '--repeat', 2, '--warm-up', 1,
-               '--json', 'update.json').stdout
+    out = here(
+        'benchmark_training',
+        'update',
+        tiny_config,
+        '--repeat',
+        2,
+        '--warm-up',
+        1,
+        '--json',
+        'update.json',
+    ).stdout
     kinds = json.loads((tmp_path / 'update.json').read_text())['kinds']
     groups = [row['groups'] for row in kinds.values()]
     assert len(groups) == 3 and groups[0] > 50 and groups[1] == groups[2] < 5
@@ -23,8 +33,17 @@ def test_updates_with_other_groups(here, tiny_config, tmp_path):
 
 
 def test_losses_in_half_precision(here, tiny_config, tmp_path):
-    out = here('benchmark_training', 'amp', tiny_config, '--iterations', 4, '--window', 2,
-               '--json', 'amp.json').stdout
+    out = here(
+        'benchmark_training',
+        'amp',
+        tiny_config,
+        '--iterations',
+        4,
+        '--window',
+        2,
+        '--json',
+        'amp.json',
+    ).stdout
     report = json.loads((tmp_path / 'amp.json').read_text())
     exact, half, moved = report['losses'].values()
     assert len(exact) == len(half) == len(moved) == 4 and exact not in (half, moved)
@@ -36,15 +55,41 @@ def test_losses_in_half_precision(here, tiny_config, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_training_in_half_precision_follows_that_in_float32(
-        here, run_tool, tmp_path, monkeypatch):
+def test_training_in_half_precision_follows_that_in_float32(here, run_tool, tmp_path, monkeypatch):
     """The demo's leaf on a few rooms like its own."""
-    run_tool('synthesize.py', '--layout', 'scannet', '--out', 'raw', '--scenes', 6, '--splits',
-             'train=6', '--spacing', '0.03', '--area', 8, 12, '--objects', 9, 12, '--clutter', 2, 5)
+    run_tool(
+        'synthesize.py',
+        '--layout',
+        'scannet',
+        '--out',
+        'raw',
+        '--scenes',
+        6,
+        '--splits',
+        'train=6',
+        '--spacing',
+        '0.03',
+        '--area',
+        8,
+        12,
+        '--objects',
+        9,
+        12,
+        '--clutter',
+        2,
+        5,
+    )
     run_tool('prepare_scannet.py', '--raw', 'raw', '--out', 'scannet', '--splits', 'train')
     monkeypatch.setenv('INSSEG3D_DATA', str(tmp_path))
-    here('benchmark_training', 'amp', ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py',
-         '--iterations', HALF_ITERATIONS, '--json', 'amp.json')
+    here(
+        'benchmark_training',
+        'amp',
+        ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py',
+        '--iterations',
+        HALF_ITERATIONS,
+        '--json',
+        'amp.json',
+    )
     report = json.loads((tmp_path / 'amp.json').read_text())
     assert len(report['losses']['bfloat16']) == HALF_ITERATIONS
     found = report['apart']['bfloat16']

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def demo(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     import demo
+
     return demo
 
 
@@ -22,7 +23,8 @@ def test_metrics_hold_what_was_printed_and_leave_out_absent_classes(demo, tmp_pa
     (run / '20200101_000000.json').write_text(
         '{"AP": 0.5, "AP50": 0.6, "AP25": 0.7, "AP/bed": 0.5, "AP50/bed": 0.6, "AP25/bed": 0.7, '
         '"AP/door": NaN, "AP50/door": NaN, "AP25/door": NaN, "num_objects": 20, '
-        '"num_objects_scored": 19, "share_objects_scored": 0.95, "time": 0.1, "data_time": 0.1}')
+        '"num_objects_scored": 19, "share_objects_scored": 0.95, "time": 0.1, "data_time": 0.1}'
+    )
     metrics = demo.write_metrics(tmp_path, 61.26)
     assert metrics == json.loads((tmp_path / 'metrics.json').read_text())
     assert {'AP', 'AP50', 'AP25', 'classes', 'seconds', 'commit', 'versions'} <= set(metrics)
@@ -35,7 +37,10 @@ def test_summary_prints_the_table_and_the_share_that_counts(demo, tmp_path, caps
     scores = dict(AP=0.25, AP50=0.5, AP25=0.75)
     demo.print_summary(
         dict(scores, classes=dict(bed=scores), objects=40, objects_counted=38, seconds=83.0),
-        16, tmp_path, tmp_path / 'index.html')
+        16,
+        tmp_path,
+        tmp_path / 'index.html',
+    )
     printed = capsys.readouterr().out
     assert '38 of 40 objects, 95%' in printed and '1 min 23 s' in printed
     rows = [line.split() for line in printed.splitlines() if line.startswith(('bed', 'all'))]
@@ -59,9 +64,21 @@ def test_failing_tool_ends_the_demo_with_its_last_words(demo, tmp_path):
 def test_whole_way_with_two_rooms(tmp_path):
     """The way only: two iterations teach nothing."""
     subprocess.run(
-        [sys.executable, str(ROOT / 'tools' / 'demo.py'), '--work-dir', str(tmp_path),
-         '--train-rooms', '2', '--held-out-rooms', '2', '--iterations', '2'],
-        check=True, cwd=tmp_path)
+        [
+            sys.executable,
+            str(ROOT / 'tools' / 'demo.py'),
+            '--work-dir',
+            str(tmp_path),
+            '--train-rooms',
+            '2',
+            '--held-out-rooms',
+            '2',
+            '--iterations',
+            '2',
+        ],
+        check=True,
+        cwd=tmp_path,
+    )
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert metrics['objects'] > 0 and 0 <= metrics['AP'] <= metrics['AP25'] <= 1
     page = (tmp_path / 'index.html').read_text()

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From a run to files and back: the same scores, and faults refused."""
+
 import json
 import zipfile
 
@@ -16,21 +17,50 @@ def checkpoint(run_tool, tiny_config, tmp_path):
 
 
 def test_written_validated_and_scored_a_run_keeps_its_scores(
-        run_tool, here, tiny_config, checkpoint, tmp_path):
-    run_tool('test.py', tiny_config, checkpoint, '--work-dir', 'run', '--cfg-options',
-             'test_evaluator.results_file=run.npz', 'test_evaluator.min_points=5')
+    run_tool, here, tiny_config, checkpoint, tmp_path
+):
+    run_tool(
+        'test.py',
+        tiny_config,
+        checkpoint,
+        '--work-dir',
+        'run',
+        '--cfg-options',
+        'test_evaluator.results_file=run.npz',
+        'test_evaluator.min_points=5',
+    )
     wrote = run_tool('submit.py', tiny_config, checkpoint, '--out', 'a/pred.zip')
     assert 'pred.zip: 1 scenes, valid' in wrote.stdout
     valid = here('submit', tiny_config, '--validate', 'a/pred.zip')
     assert '1 scenes, valid' in valid.stdout
     assert here('export_gt', tiny_config, '--out', 'gt').returncode == 0
-    scored = here('evaluate', '--pred', 'a/pred.zip', '--gt', 'gt', '--label-set', 'scannet',
-                  '--min-points', 5, '--json', 'b/s.json', '--results', 'again.npz')
+    scored = here(
+        'evaluate',
+        '--pred',
+        'a/pred.zip',
+        '--gt',
+        'gt',
+        '--label-set',
+        'scannet',
+        '--min-points',
+        5,
+        '--json',
+        'b/s.json',
+        '--results',
+        'again.npz',
+    )
     one, two = (load_results(tmp_path / name) for name in ('run.npz', 'again.npz'))
-    for name in ('pred_labels', 'pred_scores', 'pred_sizes', 'pred_void', 'gt_sizes',
-                 'intersections'):
-        np.testing.assert_array_equal(getattr(one.scenes[0].masks, name),
-                                      getattr(two.scenes[0].masks, name))
+    for name in (
+        'pred_labels',
+        'pred_scores',
+        'pred_sizes',
+        'pred_void',
+        'gt_sizes',
+        'intersections',
+    ):
+        np.testing.assert_array_equal(
+            getattr(one.scenes[0].masks, name), getattr(two.scenes[0].masks, name)
+        )
     metrics = json.loads((tmp_path / 'b/s.json').read_text())
     assert {'AP', 'AP50', 'AP25', 'classes'} <= metrics.keys() and len(metrics['classes']) == 18
     assert '| chair' in scored.stdout and '| all' in scored.stdout
@@ -55,8 +85,12 @@ def test_perfect_predictions_score_one_everywhere(here, tmp_path):
         rng.shuffle(ids)
         (tmp_path / 'gt' / f'{scene}.txt').write_text('\n'.join(map(str, ids)) + '\n')
         masks = ids == np.unique(ids)[:, None]
-        np.savez(tmp_path / 'pred' / f'{scene}.npz', masks=masks, scores=rng.uniform(0.5, 1, 13),
-                 label_ids=np.arange(1, 14))
+        np.savez(
+            tmp_path / 'pred' / f'{scene}.npz',
+            masks=masks,
+            scores=rng.uniform(0.5, 1, 13),
+            label_ids=np.arange(1, 14),
+        )
     here('evaluate', '--pred', 'pred', '--gt', 'gt', '--label-set', 's3dis', '--json', 'j')
     metrics = json.loads((tmp_path / 'j').read_text())
     assert all(row == dict(AP=1, AP50=1, AP25=1) for row in metrics['classes'].values())
@@ -72,27 +106,38 @@ def test_perfect_predictions_score_one_everywhere(here, tmp_path):
 
 def test_groups_of_scannet200(here, tmp_path):
     from insseg_analysis.label_sets import class_groups, label_set
+
     labels, groups = label_set('scannet200'), class_groups('scannet200')
-    some = [next(k for k, name in enumerate(labels.names) if groups[name] == group)
-            for group in ('head', 'common', 'tail')]
+    some = [
+        next(k for k, name in enumerate(labels.names) if groups[name] == group)
+        for group in ('head', 'common', 'tail')
+    ]
     ids = np.repeat(np.array(labels.ids)[some] * 1000 + np.arange(1, 4), 150)
     for folder in ('gt', 'pred'):
         (tmp_path / folder).mkdir()
     (tmp_path / 'gt' / 'a.txt').write_text('\n'.join(map(str, ids)) + '\n')
     masks = np.stack([ids == ids[0], ids == ids[200], np.arange(450) < 0])  # the last is missed
-    np.savez(tmp_path / 'pred' / 'a.npz', masks=masks, scores=np.ones(3),
-             label_ids=np.array(labels.ids)[some])
-    result = here('evaluate', '--pred', 'pred', '--gt', 'gt', '--label-set', 'scannet200',
-                  '--json', 'j')
+    np.savez(
+        tmp_path / 'pred' / 'a.npz',
+        masks=masks,
+        scores=np.ones(3),
+        label_ids=np.array(labels.ids)[some],
+    )
+    result = here(
+        'evaluate', '--pred', 'pred', '--gt', 'gt', '--label-set', 'scannet200', '--json', 'j'
+    )
     metrics = json.loads((tmp_path / 'j').read_text())
     assert [metrics[f'AP_{group}'] for group in ('head', 'common', 'tail')] == [1, 1, 0]
     assert metrics['AP'] == pytest.approx(2 / 3) and 'AP50_tail 0.0000' in result.stdout
 
 
-@pytest.mark.parametrize('change, words', [
-    (['--label-set', 'none'], ["'none'", 'scannet200']),
-    (['--pred', 'nowhere'], ['nowhere']),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (['--label-set', 'none'], ["'none'", 'scannet200']),
+        (['--pred', 'nowhere'], ['nowhere']),
+    ],
+)
 def test_wrong_arguments_are_named(here, tmp_path, change, words):
     (tmp_path / 'gt').mkdir()
     (tmp_path / 'gt' / 'a.txt').write_text('0\n')

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pictures of scenes of a data set, with methods from checkpoints and from files."""
+
 import re
 
 import numpy as np
@@ -38,28 +39,48 @@ def files(dataset, tmp_path):
 
     masks = truth.instance == np.arange(len(truth.labels))[:, None]
     scores = np.linspace(0.9, 0.4, len(masks))
-    write_predictions(write, SCENE, Predictions(masks, truth.labels, scores),
-                      label_set_of(dataset.metainfo))
+    write_predictions(
+        write, SCENE, Predictions(masks, truth.labels, scores), label_set_of(dataset.metainfo)
+    )
     return tmp_path / 'pred'
 
 
 @pytest.fixture
 def weights(tiny_config, tmp_path):
     model, config = load_model(tiny_config)
-    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=config.pretty_text)),
-               tmp_path / 'tiny.pth')
+    torch.save(
+        dict(state_dict=model.state_dict(), meta=dict(cfg=config.pretty_text)),
+        tmp_path / 'tiny.pth',
+    )
     return tmp_path / 'tiny.pth'
 
 
 def test_methods_of_both_kinds_in_the_order_given(here, tiny_config, files, weights, tmp_path):
-    result = here('figure', tiny_config, SCENE, '--pred', 'files', files, '--method', 'tiny',
-                  weights, '--pred', 'again', files, '--width', 120, '--height', 90, '--out',
-                  'out/figure.png')
+    result = here(
+        'figure',
+        tiny_config,
+        SCENE,
+        '--pred',
+        'files',
+        files,
+        '--method',
+        'tiny',
+        weights,
+        '--pred',
+        'again',
+        files,
+        '--width',
+        120,
+        '--height',
+        90,
+        '--out',
+        'out/figure.png',
+    )
     assert result.returncode == 0, result.stderr
     width, height = map(int, re.search(r'(\d+) × (\d+) pixels', result.stdout).groups())
     image = np.asarray(Image.open(tmp_path / 'out' / 'figure.png'))
     assert image.shape == (height, width, 3) and width == 5 * 120
-    views = [image[:90, start:start + 120] for start in range(0, width, 120)]
+    views = [image[:90, start : start + 120] for start in range(0, width, 120)]
     original, first, tiny, again, truth = views
     np.testing.assert_array_equal(first, truth)  # a prediction as good as that looks like it
     np.testing.assert_array_equal(again, truth)
@@ -72,14 +93,18 @@ def test_a_scene_without_methods_shows_input_and_truth(here, tiny_config, tmp_pa
     assert Image.open(tmp_path / 'figure.png').width == 2 * 60
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['nonsense'], r'nonsense: no scene of .*expected one of its 1: scene0004_00'),
-    ([SCENE, '--pred', 'A', 'nowhere'], 'nowhere: no such folder'),
-    ([SCENE, '--method', 'A', 'none.pth'], 'none.pth: no such checkpoint'),
-    ([SCENE, '--method', 'A', 'tiny.pth', 'queryis-s_demo'], 'does not fit the config'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['nonsense'], r'nonsense: no scene of .*expected one of its 1: scene0004_00'),
+        ([SCENE, '--pred', 'A', 'nowhere'], 'nowhere: no such folder'),
+        ([SCENE, '--method', 'A', 'none.pth'], 'none.pth: no such checkpoint'),
+        ([SCENE, '--method', 'A', 'tiny.pth', 'queryis-s_demo'], 'does not fit the config'),
+    ],
+)
 def test_what_is_missing_is_told_in_a_line(
-        here, tiny_config, weights, arguments, message, tmp_path):
+    here, tiny_config, weights, arguments, message, tmp_path
+):
     result = here('figure', tiny_config, *arguments)
     assert result.returncode == 2 and re.search(message, result.stderr)
     assert not (tmp_path / 'figure.png').exists()
@@ -96,8 +121,9 @@ def test_of_overlapping_masks_the_best_has_the_points(tmp_path):
     masks = np.array([[1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0]], dtype=bool)
     np.savez(tmp_path / 'room.npz', masks=masks, label_ids=[7, 9, 9], scores=[0.5, 0.9, 0.2])
     labels = LabelSet(('chair', 'desk'), (9, 7))
-    result = result_of_files('A', open_source(tmp_path), 'room', labels, num_points=6,
-                             score_thr=0.3)
+    result = result_of_files(
+        'A', open_source(tmp_path), 'room', labels, num_points=6, score_thr=0.3
+    )
     assert result.objects.instance.tolist() == [1, 1, 0, 0, 0, 0]
     assert result.objects.labels.tolist() == [0, 1] and result.semantic is None
 

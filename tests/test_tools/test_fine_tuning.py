@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Training on other classes from a checkpoint, as docs/own-data.md says."""
+
 import re
 from pathlib import Path
 
@@ -19,8 +20,11 @@ LEAF = re.search(r'```python\n(.*?)```', SECTION, re.S).group(1)
 COMMAND = re.findall(r'```bash\n(.*?)```', SECTION, re.S)[1].replace('\\\n', ' ').split()
 METHODS = ('queryis', 'pointgroup', 'hais', 'softgroup')
 CLASS_LAYERS = dict(
-    queryis={'classifier'}, pointgroup={'pointwise.semantic.0'}, hais={'pointwise.semantic.3'},
-    softgroup={'pointwise.semantic.3', 'mask.2', 'classify', 'iou'})
+    queryis={'classifier'},
+    pointgroup={'pointwise.semantic.0'},
+    hais={'pointwise.semantic.3'},
+    softgroup={'pointwise.semantic.3', 'mask.2', 'classify', 'iou'},
+)
 
 
 @HOOKS.register_module(name='KeepStartForTest')
@@ -69,7 +73,8 @@ def trained(request, quick, tmp_path_factory):
 def documented(checkpoint, few, folder):
     """The leaf of the docs with the names of this test."""
     text = LEAF.replace("'small.py'", repr(str(few))).replace(
-        "'work_dirs/demo/iter_5000.pth'", repr(str(checkpoint)))
+        "'work_dirs/demo/iter_5000.pth'", repr(str(checkpoint))
+    )
     assert str(few) in text and str(checkpoint) in text
     path = folder / 'fine_tuned.py'
     path.write_text(text)
@@ -107,15 +112,18 @@ def test_the_documented_leaf_trains_on_other_classes(trained, tmp_path):
     runner = Runner.from_cfg(config)
     runner.train()
     assert runner.iter == 2 and all(
-        torch.equal(weight, weights[name]) for name, weight in runner.start.items())
+        torch.equal(weight, weights[name]) for name, weight in runner.start.items()
+    )
 
 
 def test_without_the_hook_the_checkpoint_is_refused_and_the_remedy_named(trained, tmp_path):
     method, checkpoint, few = trained
     config = documented(checkpoint, few, tmp_path)
     del config.default_hooks['new_classes']
-    with pytest.raises(RuntimeError, match=(
-            r"add default_hooks=dict\(new_classes=dict\(type='NewClassesHook'\)\).*own-data.md")):
+    with pytest.raises(
+        RuntimeError,
+        match=(r"add default_hooks=dict\(new_classes=dict\(type='NewClassesHook'\)\).*own-data.md"),
+    ):
         Runner.from_cfg(config).train()
 
 
@@ -144,24 +152,31 @@ def test_a_checkpoint_of_another_model_is_told(trained, tmp_path, monkeypatch):
     config = documented(checkpoint, few, tmp_path)
     config.model.decode_head.decoder.queries.num_queries = 9
     told = []
-    monkeypatch.setattr('insseg3d.engine.new_classes.print_log',
-                        lambda message, **_: told.append(message))
+    monkeypatch.setattr(
+        'insseg3d.engine.new_classes.print_log', lambda message, **_: told.append(message)
+    )
     Runner.from_cfg(config).train()
-    assert re.match(r'Of \d+ other weights 1 are not in the checkpoint, or of another shape.*'
-                    r'queries.embedding.weight', told[1])
+    assert re.match(
+        r'Of \d+ other weights 1 are not in the checkpoint, or of another shape.*'
+        r'queries.embedding.weight',
+        told[1],
+    )
 
 
-def test_the_documented_command_trains_on_other_classes(
-        run_tool, tiny_config, tmp_path):
+def test_the_documented_command_trains_on_other_classes(run_tool, tiny_config, tmp_path):
     run_tool('train.py', tiny_config, '--work-dir', 'all')
     few = tmp_path / 'few.py'
     few.write_text(
         f"_base_ = '{tiny_config}'\nfew = dict(metainfo=dict(classes={FEW}))\n"
         'train_dataloader = dict(dataset=few)\nval_dataloader = dict(dataset=few)\n'
         'test_dataloader = val_dataloader\nmodel = dict(decode_head=dict(\n'
-        '    num_classes=4, loss_cls=dict(class_weight=[1.0] * 4 + [0.1])))\n')
-    names = {'work_dirs/own/small.py': few, 'work_dirs/own/fine_tuned': 'fine_tuned',
-             'load_from=work_dirs/demo/iter_5000.pth': 'load_from=all/iter_2.pth'}
+        '    num_classes=4, loss_cls=dict(class_weight=[1.0] * 4 + [0.1])))\n'
+    )
+    names = {
+        'work_dirs/own/small.py': few,
+        'work_dirs/own/fine_tuned': 'fine_tuned',
+        'load_from=work_dirs/demo/iter_5000.pth': 'load_from=all/iter_2.pth',
+    }
     assert COMMAND[:2] == ['python', 'tools/train.py'] and names.keys() < set(COMMAND)
     result = run_tool('train.py', *(names.get(word, word) for word in COMMAND[2:]))
     assert 'New classes: not loaded' in result.stdout and 'Iter(train) [2/2]' in result.stdout

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From files to labelled clouds, tables and pages: the command as people use it."""
+
 import csv
 import html
 import json
@@ -40,8 +41,13 @@ LENIENT = ['--score-thr', '0.05', '--min-voxels', '10', '--device', 'cpu']
 
 
 def write_ply(path, points):
-    vertex = np.empty(len(points), dtype=[
-        *((name, 'f8') for name in 'xyz'), *((name, 'u1') for name in ('red', 'green', 'blue'))])
+    vertex = np.empty(
+        len(points),
+        dtype=[
+            *((name, 'f8') for name in 'xyz'),
+            *((name, 'u1') for name in ('red', 'green', 'blue')),
+        ],
+    )
     for i, name in enumerate(vertex.dtype.names):
         vertex[name] = points[:, i]
     PlyData([PlyElement.describe(vertex, 'vertex')]).write(str(path))
@@ -51,6 +57,7 @@ def write_ply(path, points):
 def infer(here, sure_weights):
     def run(*args, model='queryis-s_demo', weights=sure_weights):
         return here('infer', *LENIENT, '--model', model, '--weights', weights, *args)
+
     return run
 
 
@@ -74,8 +81,7 @@ def test_a_folder_of_scans(infer, scans, tmp_path, sure_weights, own_points):
     (line,) = [line for line in result.stderr.splitlines() if line.startswith('infer.py: ')]
     assert 'broken.ply: no complete PLY header' in line and 'Traceback' not in result.stderr
     out = tmp_path / 'found'
-    assert {path.name for path in out.iterdir()} == {
-        'index.html', 'room.ply', 'room.bin', 'survey'}
+    assert {path.name for path in out.iterdir()} == {'index.html', 'room.ply', 'room.bin', 'survey'}
     page = (out / 'index.html').read_text()
     for name in ('room.ply', 'room.bin', 'survey'):
         assert f'href="{name}/view.html"' in page
@@ -83,8 +89,7 @@ def test_a_folder_of_scans(infer, scans, tmp_path, sure_weights, own_points):
             assert (out / file).is_file()
     assert 'no complete PLY header' in page and page.count('data:image/png') == 3
     assert not re.search(r'(src|href)="(https?:)?//', page)
-    inferencer = InstanceSeg3DInferencer(
-        CONFIG, sure_weights, 'cpu', score_thr=0.05, min_voxels=10)
+    inferencer = InstanceSeg3DInferencer(CONFIG, sure_weights, 'cpu', score_thr=0.05, min_voxels=10)
     expected = inferencer(own_points)
     for name in ('room.ply', 'room.bin', 'survey'):
         check_files(out / name, expected, own_points)
@@ -97,9 +102,11 @@ def check_files(folder, expected, own_points):
     np.testing.assert_array_equal(xyz, own_points[:, :3] + (shift, 0, 0))
     np.testing.assert_array_equal(vertex['instance'], expected.instance)
     np.testing.assert_array_equal(
-        vertex['class'], np.append(expected.labels, -1)[expected.instance])
+        vertex['class'], np.append(expected.labels, -1)[expected.instance]
+    )
     np.testing.assert_allclose(
-        vertex['score'], np.append(expected.scores, 0)[expected.instance], rtol=1e-5)
+        vertex['score'], np.append(expected.scores, 0)[expected.instance], rtol=1e-5
+    )
     record = json.loads((folder / 'objects.json').read_text())
     assert [row['class'] for row in record['objects']] == expected.names
     assert record['left_out_as_small'] == expected.num_small and record['min_voxels'] == 10
@@ -135,8 +142,7 @@ def test_a_rerun_skips_what_is_done(infer, scans, tmp_path):
     assert again('--up', 'z') == 1
 
 
-def test_the_name_of_a_trained_model_is_enough(
-        here, scans, sure_weights, tmp_path, monkeypatch):
+def test_the_name_of_a_trained_model_is_enough(here, scans, sure_weights, tmp_path, monkeypatch):
     monkeypatch.setattr(inferencer_models, '_CHECKOUT', tmp_path)  # demos of yours are left alone
     work = tmp_path / 'work_dirs' / 'demo'
     work.mkdir(parents=True)
@@ -165,13 +171,16 @@ def test_one_scan_into_one_file(infer, scans, tmp_path):
     assert error.value.code == 2
 
 
-@pytest.mark.parametrize('name,content,message', [
-    ('scan.bin', b'\0' * 20, 'expected a multiple of 24'),
-    ('scan.bin', b'', 'an empty file'),
-    ('scan.doc', b'1', "ending '.doc'"),
-    ('none.bin', None, 'No such file'),
-    ('nan.bin', np.float32([0, 0, np.nan, 9, 9, 9]).tobytes(), 'none with finite coordinates'),
-])
+@pytest.mark.parametrize(
+    'name,content,message',
+    [
+        ('scan.bin', b'\0' * 20, 'expected a multiple of 24'),
+        ('scan.bin', b'', 'an empty file'),
+        ('scan.doc', b'1', "ending '.doc'"),
+        ('none.bin', None, 'No such file'),
+        ('nan.bin', np.float32([0, 0, np.nan, 9, 9, 9]).tobytes(), 'none with finite coordinates'),
+    ],
+)
 def test_bad_scans_are_refused_in_one_line(infer, tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -180,10 +189,13 @@ def test_bad_scans_are_refused_in_one_line(infer, tmp_path, name, content, messa
     assert result.stderr.count('infer.py: ') == 1 and 'Traceback' not in result.stderr
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(model='nonsense'), 'neither the path of a config nor a known model'),
-    (dict(weights='none.pth'), 'none.pth'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(model='nonsense'), 'neither the path of a config nor a known model'),
+        (dict(weights='none.pth'), 'none.pth'),
+    ],
+)
 def test_what_concerns_all_scans_ends_at_once(infer, scans, capsys, options, message):
     with pytest.raises(SystemExit) as error:
         infer(scans, '--out', 'found', **options)
@@ -194,20 +206,25 @@ def test_strict_refuses_and_a_hand_helps(infer, scans, own_points):
     np.save(scans / 'bare.npy', own_points[:, :3])
     refused = infer(scans / 'bare.npy', '--strict', '--out', 'found')
     assert refused.returncode == 1 and 'no colours' in refused.stderr
-    assert infer(scans / 'bare.npy', '--strict', '--color-range', 'none',
-                 '--out', 'found').returncode == 0
+    assert (
+        infer(scans / 'bare.npy', '--strict', '--color-range', 'none', '--out', 'found').returncode
+        == 0
+    )
 
 
 def test_large_scans_tile_by_tile(infer, scans, own_points, sure_weights, tmp_path, capsys):
     result = infer(scans / 'room.ply', '--tile', '2', '--out', 'found')
     assert 'done in 4 tiles of 2 m that overlap by at least 0.5 m' in result.stdout
     inferencer = InstanceSeg3DInferencer(
-        CONFIG, sure_weights, 'cpu', score_thr=0.05, min_voxels=10, tiling=Tiling(2, 0.5))
+        CONFIG, sure_weights, 'cpu', score_thr=0.05, min_voxels=10, tiling=Tiling(2, 0.5)
+    )
     check_files(tmp_path / 'found' / 'room', inferencer(own_points), own_points)
     again = infer(scans / 'room.ply', '--tile', '2', '--overlap', '0.5', '--out', 'found').stdout
     assert '(done before)' not in again and 'at least 0.5 m' in again
-    for wrong, message in ((('--overlap', '1'), 'say their size with --tile'),
-                           (('--tile', '2', '--overlap', '1.5'), 'expected a positive size')):
+    for wrong, message in (
+        (('--overlap', '1'), 'say their size with --tile'),
+        (('--tile', '2', '--overlap', '1.5'), 'expected a positive size'),
+    ):
         with pytest.raises(SystemExit) as error:
             infer(scans / 'survey.npy', '--out', 'other', *wrong)
         assert error.value.code == 2 and message in capsys.readouterr().err
@@ -215,12 +232,25 @@ def test_large_scans_tile_by_tile(infer, scans, own_points, sure_weights, tmp_pa
 
 def test_two_processes_share_the_scans(scans, sure_weights, tmp_path):
     command = [
-        sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
-        f'--master_port={free_port()}', str(ROOT / 'tools' / 'infer.py'), str(scans),
-        '--model', 'queryis-s_demo', '--weights', str(sure_weights), '--out', 'found', *LENIENT]
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--nproc_per_node=2',
+        f'--master_port={free_port()}',
+        str(ROOT / 'tools' / 'infer.py'),
+        str(scans),
+        '--model',
+        'queryis-s_demo',
+        '--weights',
+        str(sure_weights),
+        '--out',
+        'found',
+        *LENIENT,
+    ]
     env = dict(os.environ, CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1')
     result = subprocess.run(
-        command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=200)
+        command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=200
+    )
     assert result.returncode != 0  # of the broken scan
     assert '3 scans done, 1 failed' in result.stdout
     assert result.stdout.count('Loads checkpoint') == 2  # both had something to do
@@ -239,8 +269,17 @@ def test_scans_are_dealt_out_once_each(tmp_path):
 
 
 def test_folders_have_names_of_their_own():
-    paths = [Path(p) for p in (
-        'a/room.ply', 'a/room.bin', 'b/room.bin', 'c/hall.ply', 'c/Hall.las', 'd/desk.xyz')]
+    paths = [
+        Path(p)
+        for p in (
+            'a/room.ply',
+            'a/room.bin',
+            'b/room.bin',
+            'c/hall.ply',
+            'c/Hall.las',
+            'd/desk.xyz',
+        )
+    ]
     names = folder_names(paths)
     assert names[paths[5]] == 'desk' and names[paths[0]] == 'room.ply'
     assert names[paths[1]] == 'a%2Froom.bin'
@@ -250,8 +289,15 @@ def test_folders_have_names_of_their_own():
 
 def test_folders_have_names_that_file_systems_take():
     long = [Path('/', *('室' * 40,) * 3, str(k), 'mesh.ply') for k in range(3)]
-    paths = [*long, Path('index.html.ply'), Path('INDEX.HTML.npy'), Path('taken.ply'),
-             Path(os.fsdecode(b'k\xfcche.ply')), Path('a/é.ply'), Path('b/e\u0301.ply')]
+    paths = [
+        *long,
+        Path('index.html.ply'),
+        Path('INDEX.HTML.npy'),
+        Path('taken.ply'),
+        Path(os.fsdecode(b'k\xfcche.ply')),
+        Path('a/é.ply'),
+        Path('b/e\u0301.ply'),
+    ]
     names = folder_names(paths, ['taken'])
     assert len({unicodedata.normalize('NFC', name).casefold() for name in names.values()}) == 9
     for name in names.values():
@@ -301,7 +347,8 @@ def test_arrays_apart_are_one_scan_and_companions_none(infer, own_points, tmp_pa
 
 
 def test_a_scan_whose_files_cannot_be_written_takes_nothing_else_down(
-        infer, scans, tmp_path, monkeypatch):
+    infer, scans, tmp_path, monkeypatch
+):
     def write_files(folder, *rest):
         if folder.name == 'survey':
             raise OSError(28, 'No space left on device')
@@ -323,8 +370,11 @@ def test_a_dead_link_is_a_failed_scan(infer, scans, tmp_path):
 
 @pytest.mark.parametrize('device', ['cuda', 'cuda:9', 'mps', 'gpu', 'xla', 'hpu', 'cpu:x'])
 def test_a_device_that_is_not_here_is_one_line(infer, scans, capsys, device):
-    if device == 'cuda' and torch.cuda.is_available() or (
-            device == 'mps' and torch.backends.mps.is_available()):
+    if (
+        device == 'cuda'
+        and torch.cuda.is_available()
+        or (device == 'mps' and torch.backends.mps.is_available())
+    ):
         pytest.skip('it is here')
     with pytest.raises(SystemExit) as error:
         infer(scans / 'room.ply', '--out', 'found', '--device', device)

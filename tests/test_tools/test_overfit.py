@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The models can learn: one room by heart."""
+
 import json
 import os
 import subprocess
@@ -19,23 +20,52 @@ def run(tmp_path_factory):
 
     def run(tool, *args):
         subprocess.run(
-            [sys.executable, str(ROOT / 'tools' / tool), *map(str, args)], check=True, env=env)
+            [sys.executable, str(ROOT / 'tools' / tool), *map(str, args)], check=True, env=env
+        )
 
-    run('synthesize.py', '--layout', 'scannet', '--out', folder / 'raw', '--scenes', 1,
-        '--splits', 'train=1', '--spacing', '0.03', '--area', 8, 12, '--objects', 9, 12)
-    run('prepare_scannet.py', '--raw', folder / 'raw', '--out', folder / 'scannet',
-        '--splits', 'train')
+    run(
+        'synthesize.py',
+        '--layout',
+        'scannet',
+        '--out',
+        folder / 'raw',
+        '--scenes',
+        1,
+        '--splits',
+        'train=1',
+        '--spacing',
+        '0.03',
+        '--area',
+        8,
+        12,
+        '--objects',
+        9,
+        12,
+    )
+    run(
+        'prepare_scannet.py',
+        '--raw',
+        folder / 'raw',
+        '--out',
+        folder / 'scannet',
+        '--splits',
+        'train',
+    )
     return run
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize('method, least', [
-    ('queryis', 0.95), ('pointgroup', 0.9), ('hais', 0.9), ('softgroup', 0.9)])
+@pytest.mark.parametrize(
+    'method, least', [('queryis', 0.95), ('pointgroup', 0.9), ('hais', 0.9), ('softgroup', 0.9)]
+)
 def test_one_room_is_learned_by_heart(run, tmp_path, method, least):
     run('train.py', ROOT / 'configs' / method / f'{method}-s_overfit.py', '--work-dir', tmp_path)
-    rows = [json.loads(line) for path in tmp_path.glob('*/vis_data/scalars.json')
-            for line in path.read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for path in tmp_path.glob('*/vis_data/scalars.json')
+        for line in path.read_text().splitlines()
+    ]
     scores = [row for row in rows if 'AP' in row]
     assert scores[-1]['num_objects_scored'] >= 5
     assert scores[-1]['AP'] >= least

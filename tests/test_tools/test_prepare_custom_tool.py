@@ -37,8 +37,19 @@ def run(tmp_path, run_here):
 
     def run(*more, classes='1 chair,2 office table'):
         return run_here(
-            'prepare_custom.py', '--raw', raw, '--out', tmp_path / 'data', '--workers', '1',
-            '--classes', classes, '--leaf', tmp_path / 'mine.py', *more)  # fmt: skip
+            'prepare_custom.py',
+            '--raw',
+            raw,
+            '--out',
+            tmp_path / 'data',
+            '--workers',
+            '1',
+            '--classes',
+            classes,
+            '--leaf',
+            tmp_path / 'mine.py',
+            *more,
+        )
 
     run.raw, run.leaf = raw, tmp_path / 'mine.py'
     return run
@@ -81,9 +92,14 @@ def test_failures_are_listed_at_the_end_and_no_leaf_is_written(run):
     assert not run.leaf.exists()
 
 
-@pytest.mark.parametrize('classes, message', [
-    ('chair,chair', 'twice'), ('classes.txt', 'no such file'), ('1 chair,2 void', 'Leave it out'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'classes, message',
+    [
+        ('chair,chair', 'twice'),
+        ('classes.txt', 'no such file'),
+        ('1 chair,2 void', 'Leave it out'),
+    ],
+)
 def test_bad_class_list_is_one_line(run, classes, message):
     status, _, errors = run(classes=classes)
     assert status == 1 and message in errors and 'Traceback' not in errors
@@ -102,8 +118,15 @@ def test_files_that_are_no_scans_are_named(run):
 
 
 def test_options_reach_the_converter(run):
-    status, out, _ = run('--units', 'ft', '--up=-y', '--columns', 'x,y,z,-,-,-,semantic,instance',
-                         '--val-share', '0.5')  # fmt: skip
+    status, out, _ = run(
+        '--units',
+        'ft',
+        '--up=-y',
+        '--columns',
+        'x,y,z,-,-,-,semantic,instance',
+        '--val-share',
+        '0.5',
+    )
     assert status == 0 and 'scan0: no colours; stored as grey' in out
     points = np.fromfile(run.leaf.parent / 'data/points/scan0.bin', np.float32).reshape(-1, 6)
     given = np.loadtxt(run.raw / 'scan0.txt')
@@ -124,8 +147,11 @@ def load(leaf):
 
 def drops(config, name):
     types = [t.type for t in config[name].dataset.pipeline]
-    return [(types[k - 1], types[k + 1], config[name].dataset.pipeline[k].prob)
-            for k, kind in enumerate(types) if kind == 'DropColor']  # fmt: skip
+    return [
+        (types[k - 1], types[k + 1], config[name].dataset.pipeline[k].prob)
+        for k, kind in enumerate(types)
+        if kind == 'DropColor'
+    ]
 
 
 def test_leaf_of_coloured_scans(run):
@@ -154,8 +180,10 @@ def test_leaf_of_some_scans_without_colours(run):
 
 
 def voxel_sizes(config):
-    return [config[f'{split}_dataloader'].dataset.pipeline[-1].voxel_size
-            for split in ('train', 'val', 'test')]  # fmt: skip
+    return [
+        config[f'{split}_dataloader'].dataset.pipeline[-1].voxel_size
+        for split in ('train', 'val', 'test')
+    ]
 
 
 @pytest.mark.parametrize('more', [[], ['--columns', 'x,y,z,-,-,-,semantic,instance']])
@@ -207,18 +235,23 @@ def test_leaf_within_the_repository_names_its_bases_relatively(tmp_path, run, mo
     load(leaf)
 
 
-def test_leaf_trains_and_scores_through_the_stock_runner(run, run_tool, tiny_config, tmp_path,
-                                                         read_losses):  # fmt: skip
+def test_leaf_trains_and_scores_through_the_stock_runner(
+    run, run_tool, tiny_config, tmp_path, read_losses
+):
     run()
     tiny = tmp_path / 'tiny.py'
     _, overrides = tiny_config.read_text().lstrip().split('\n', 1)
-    tiny.write_text(f'_base_ = {str(run.leaf)!r}\n{overrides}\n'
-                    'train_cfg = dict(max_iters=2, val_interval=2)')  # fmt: skip
+    tiny.write_text(
+        f'_base_ = {str(run.leaf)!r}\n{overrides}\ntrain_cfg = dict(max_iters=2, val_interval=2)'
+    )
     result = run_tool('train.py', tiny, '--work-dir', tmp_path / 'work')
     losses = read_losses(tmp_path / 'work')
     assert set(losses) == {1, 2} and all(np.isfinite(row['loss']) for row in losses.values())
-    table = [line.split('|') for line in (result.stdout + result.stderr).splitlines()
-             if line.startswith('| office table')]  # fmt: skip
+    table = [
+        line.split('|')
+        for line in (result.stdout + result.stderr).splitlines()
+        if line.startswith('| office table')
+    ]
     assert table and int(table[-1][5]) == 3  # objects of the class in val
 
 
@@ -237,5 +270,8 @@ def test_page_names_all_that_is_read():
     for column in ('semantic', 'instance'):
         assert all(f'`{name}`' in page for name in NAMES[column])
     assert all(f'`{ending}`' in page for ending in ENDINGS)
-    assert all(f'| {width} | {" ".join(names)} |' in page.replace(' r g b', ' red green blue')
-               .replace('class object', 'semantic instance') for width, names in POSITIONS.items())
+    assert all(
+        f'| {width} | {" ".join(names)} |'
+        in page.replace(' r g b', ' red green blue').replace('class object', 'semantic instance')
+        for width, names in POSITIONS.items()
+    )

@@ -15,8 +15,7 @@ def run(tmp_path, run_here):
     typed.write_release(raw)
 
     def run(*more):
-        return run_here(
-            TOOL.name, '--raw', raw, '--out', tmp_path / 'out', '--workers', '1', *more)
+        return run_here(TOOL.name, '--raw', raw, '--out', tmp_path / 'out', '--workers', '1', *more)
 
     run.raw = raw
     return run

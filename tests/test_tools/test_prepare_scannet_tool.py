@@ -15,8 +15,7 @@ def run(tmp_path, run_here):
     typed.write_release(raw, val=('scene0001_00',))
 
     def run(*more):
-        return run_here(
-            TOOL.name, '--raw', raw, '--out', tmp_path / 'out', '--workers', '1', *more)
+        return run_here(TOOL.name, '--raw', raw, '--out', tmp_path / 'out', '--workers', '1', *more)
 
     run.raw = raw
     return run
@@ -60,7 +59,8 @@ def test_target_that_cannot_be_written_is_one_line(run, tmp_path):
 
 def test_other_label_set_and_superpoints(run, tmp_path):
     (run.raw / typed.LABEL_MAP_NAME).write_text(
-        'id\traw_category\n1\twall\n23\tarmchair\n6\tcouch\n')
+        'id\traw_category\n1\twall\n23\tarmchair\n6\tcouch\n'
+    )
     target = tmp_path / 'scannet200'
     status, out, _ = run('--label-set', 'scannet200', '--superpoints', '--out', str(target))
     assert status == 0 and '2 converted' in out

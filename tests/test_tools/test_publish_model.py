@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A published checkpoint alone finds what the training's finds."""
+
 import re
 from pathlib import Path
 
@@ -31,8 +32,20 @@ def test_what_is_published_finds_the_same(here, sure_weights, own_points, ending
     np.testing.assert_array_equal(found.scores, expected.scores)
     assert found.classes == expected.classes and found.remarks == expected.remarks
     np.save('scan.npy', own_points)
-    run = here('infer', 'scan.npy', '--weights', path, '--out', 'found', '--device', 'cpu',
-               '--score-thr', 0.05, '--min-voxels', 10)
+    run = here(
+        'infer',
+        'scan.npy',
+        '--weights',
+        path,
+        '--out',
+        'found',
+        '--device',
+        'cpu',
+        '--score-thr',
+        0.05,
+        '--min-voxels',
+        10,
+    )
     assert run.returncode == 0 and f'{len(expected)} objects' in run.stdout
     assert path.name in (tmp_path / 'found' / 'index.html').read_text()
 
@@ -57,7 +70,8 @@ def test_voxels_of_another_size_are_told(here, sure_weights, own_points, tmp_pat
     (tmp_path / 'coarse.py').write_text(
         f"_base_ = '{ROOT}/configs/queryis/queryis-s_demo.py'\n"
         "voxels = dict(type='AddVoxelTables', voxel_size=0.1)\n"
-        'test_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))\n')
+        'test_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))\n'
+    )
     message = 'voxels of 0.1 m, as the config says; the checkpoint was trained with 0.08 m'
     strict = Assumptions(strict=True)
     for model in ('demo', None):
@@ -69,14 +83,19 @@ def test_voxels_of_another_size_are_told(here, sure_weights, own_points, tmp_pat
         inferencer(own_points, assumptions=strict)
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['none.pth', 'x.pth', '--model', 'demo'], 'none.pth: no such checkpoint'),
-    (['{weights}', 'x.pth'], 'no config inside'),
-    (['{weights}', 'x.onnx', '--model', 'demo'], r'ends with \.pth or \.safetensors'),
-    (['{weights}', 'x.pth', '--model', 'queryis-l_1xb10-150k_scannet'], 'does not fit the config'),
-])
-def test_nothing_is_written_of_what_does_not_work(
-        here, sure_weights, arguments, message, tmp_path):
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['none.pth', 'x.pth', '--model', 'demo'], 'none.pth: no such checkpoint'),
+        (['{weights}', 'x.pth'], 'no config inside'),
+        (['{weights}', 'x.onnx', '--model', 'demo'], r'ends with \.pth or \.safetensors'),
+        (
+            ['{weights}', 'x.pth', '--model', 'queryis-l_1xb10-150k_scannet'],
+            'does not fit the config',
+        ),
+    ],
+)
+def test_nothing_is_written_of_what_does_not_work(here, sure_weights, arguments, message, tmp_path):
     result = here('publish_model', *(a.format(weights=sure_weights) for a in arguments))
     assert result.returncode == 2 and re.search(message, result.stderr)
     assert 'Traceback' not in result.stderr and not list(tmp_path.glob('x*'))

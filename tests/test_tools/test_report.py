@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What went wrong, two runs side by side, and six folds put together."""
+
 import csv
 import json
 import re
@@ -30,11 +31,19 @@ def made_run(seeds, noise=0.1, seed=0):
         semantic = rng.integers(0, 2, 8)[instance]
         rng = np.random.default_rng((number, seed))
         masks = (instance == np.arange(6)[:, None]) ^ (rng.random((6, len(instance))) < noise)
-        room = dict(pred_masks=masks, pred_labels=semantic[150:][::150][:6],
-                    pred_scores=rng.random(6), gt_instance=instance, gt_semantic=semantic,
-                    num_classes=3)
-        scenes.append(SceneResult(
-            f'Area_{number % 3 + 1}_room{number}', scene_table(**room), painted_table(**room)))
+        room = dict(
+            pred_masks=masks,
+            pred_labels=semantic[150:][::150][:6],
+            pred_scores=rng.random(6),
+            gt_instance=instance,
+            gt_semantic=semantic,
+            num_classes=3,
+        )
+        scenes.append(
+            SceneResult(
+                f'Area_{number % 3 + 1}_room{number}', scene_table(**room), painted_table(**room)
+            )
+        )
     return RunResults(CLASSES, 100, scenes)
 
 
@@ -54,8 +63,11 @@ def test_report_holds_the_scores_and_needs_no_network(here, tmp_path):
     page = (tmp_path / 'out' / 'report.html').read_text()
     assert '<title>a &lt;b&gt;</title>' in page and 'sofa &amp; bed' in page
     assert page.count('<svg') == 4 and 'src=' not in page and '<script' not in page
-    assert not re.search(r'(?<!xmlns[:=])https?://(?!www\.w3\.org|purl\.org|creativecommons'
-                         r'|matplotlib\.org)', page)
+    assert not re.search(
+        r'(?<!xmlns[:=])https?://(?!www\.w3\.org|purl\.org|creativecommons'
+        r'|matplotlib\.org)',
+        page,
+    )
     for name in ('errors', 'curves_AP50', 'curves_AP25', 'coverage'):
         assert all((tmp_path / 'out' / f'{name}.{kind}').stat().st_size for kind in ('png', 'svg'))
 
@@ -65,8 +77,11 @@ def test_two_runs_side_by_side(here, tmp_path):
     save_results(tmp_path / 'good.npz', good)
     save_results(tmp_path / 'bad.npz', bad)
     result = here('compare', 'bad.npz', 'good.npz', '--resamples', 100)
-    rows = [[cell.strip() for cell in line.split('|')[1:-1]]
-            for line in result.stdout.splitlines() if line.startswith('| all')]
+    rows = [
+        [cell.strip() for cell in line.split('|')[1:-1]]
+        for line in result.stdout.splitlines()
+        if line.startswith('| all')
+    ]
     for row, threshold in zip(rows, (None, 0.5, 0.25), strict=True):
         a, b = (instance_ap(run.tables(), num_classes=3).overall(threshold) for run in (bad, good))
         assert row[1:4] == [f'{a:.4f}', f'{b:.4f}', f'{b - a:+.4f}']
@@ -96,20 +111,27 @@ def test_order_of_scenes_does_not_matter_and_other_scenes_are_refused(here, tmp_
     save_results(tmp_path / 'b.npz', made_run(range(4)))
     save_results(tmp_path / 'c.npz', replace(run, min_points=5))
     (tmp_path / 'empty').mkdir()
-    for other, words in (('b.npz', 'Area_2_room4'), ('c.npz', 'min_points'), ('none', 'none'),
-                         ('empty', 'no .npz')):
+    for other, words in (
+        ('b.npz', 'Area_2_room4'),
+        ('c.npz', 'min_points'),
+        ('none', 'none'),
+        ('empty', 'no .npz'),
+    ):
         result = here('compare', 'a.npz', other)
         assert result.returncode == 1 and words in result.stderr
 
 
 def test_folds_pooled_and_averaged(here, tmp_path):
     run = made_run(range(7), noise=0.1)
-    folds = [RunResults(CLASSES, 100, [scene for scene in run.scenes if f'Area_{k}' in scene.scene])
-             for k in (1, 2, 3)]
+    folds = [
+        RunResults(CLASSES, 100, [scene for scene in run.scenes if f'Area_{k}' in scene.scene])
+        for k in (1, 2, 3)
+    ]
     for k, fold in enumerate(folds):
         save_results(tmp_path / f'{k}.npz', fold)
-    result = here('merge_folds', '0.npz', '1.npz', '2.npz', '--json', 'f.json',
-                  '--score-threshold', 0.4)
+    result = here(
+        'merge_folds', '0.npz', '1.npz', '2.npz', '--json', 'f.json', '--score-threshold', 0.4
+    )
     figures = json.loads((tmp_path / 'f.json').read_text())
     whole = instance_ap(run.tables(), num_classes=3)
     assert figures['pooled']['AP50'] == pytest.approx(whole.overall(0.5), abs=1e-12)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """docs/results.md is what the results in the repository say, and the paper's numbers are whole."""
+
 import importlib
 import json
 import re
@@ -19,17 +20,26 @@ def paper():
 def made_up_run(name, seed, ap, folder='queryis/ablations/table4'):
     scores = dict(AP=ap, AP50=ap, AP25=ap)
     return dict(
-        scores, leaf=f'configs/{folder}/{name}.py', seed=seed, commit='c' * 40,
+        scores,
+        leaf=f'configs/{folder}/{name}.py',
+        seed=seed,
+        commit='c' * 40,
         budget=dict(iterations=7, batch_size=2, train_rooms=3, held_out_rooms=1),
-        command='python tools/run_experiments.py made-up', machine='2 cores of a made-up machine',
-        versions=dict(torch='0.0'), parameters=2_000_000, seconds_train=9.0, peak_memory_mb=None,
-        classes=dict(bed=scores))
+        command='python tools/run_experiments.py made-up',
+        machine='2 cores of a made-up machine',
+        versions=dict(torch='0.0'),
+        parameters=2_000_000,
+        seconds_train=9.0,
+        peak_memory_mb=None,
+        classes=dict(bed=scores),
+    )
 
 
 def test_page_is_what_the_results_say(here, tmp_path):
     here('results', '--out', tmp_path / 'results.md')
     assert (tmp_path / 'results.md').read_text() == (DOCS / 'results.md').read_text(), (
-        'docs/results.md is not what results/ says: run `make results`')
+        'docs/results.md is not what results/ says: run `make results`'
+    )
     made = {path.name for path in tmp_path.glob('*.png')}
     assert made == {path.name for path in DOCS.glob('results_*.png')}
 
@@ -55,36 +65,57 @@ def test_ablations_stand_behind_the_model_that_they_vary(here, tmp_path):
     folder = tmp_path / 'mine'
     folder.mkdir()
     full = 'queryis-s_1xb10-150k_scannet'
-    for name, place in ((full, 'queryis'), ('other', 'other'),
-                        ('eq2-softmax', 'queryis/ablations/choices'),
-                        ('points-500', 'queryis/ablations/fig4'),
-                        ('fps', 'queryis/ablations/table4')):
+    for name, place in (
+        (full, 'queryis'),
+        ('other', 'other'),
+        ('eq2-softmax', 'queryis/ablations/choices'),
+        ('points-500', 'queryis/ablations/fig4'),
+        ('fps', 'queryis/ablations/table4'),
+    ):
         (folder / f'{name}.json').write_text(json.dumps(made_up_run(name, 0, 0.5, place)))
     here('results', folder, '--out', tmp_path / 'page.md')
     page = (tmp_path / 'page.md').read_text()
-    tables = [re.findall(r'^\| \[(.*?)\]\(\.\./', part, re.MULTILINE)
-              for part in re.split('^### ', page, flags=re.MULTILINE)[1:]]
-    assert tables == [['3D-QueryIS-S', 'other'], ['full', 'FPS'], ['full', 'points-500'],
-                      ['full', 'eq2-softmax']]
+    tables = [
+        re.findall(r'^\| \[(.*?)\]\(\.\./', part, re.MULTILINE)
+        for part in re.split('^### ', page, flags=re.MULTILINE)[1:]
+    ]
+    assert tables == [
+        ['3D-QueryIS-S', 'other'],
+        ['full', 'FPS'],
+        ['full', 'points-500'],
+        ['full', 'eq2-softmax'],
+    ]
     pictures = {path.stem for path in tmp_path.glob('*.png')}
-    assert pictures == {f'results_mine_{topic}' for topic in (
-        'methods', 'table4', 'fig4', 'choices')}
+    assert pictures == {
+        f'results_mine_{topic}' for topic in ('methods', 'table4', 'fig4', 'choices')
+    }
 
 
 def test_only_fig4_is_drawn_as_curves(here, tmp_path, monkeypatch):
     """Among other choices, leaves with a number would push those without one out."""
     drawn = {}
     results = importlib.import_module('results')
-    monkeypatch.setattr(results, 'draw_leaves', lambda leaves, label: drawn.setdefault(
-        Path(leaves[-1].leaf).parent.name, [label(leaf) for leaf in leaves]))
-    for name, place in (('queryis-s_1xb10-150k_scannet', 'queryis'), ('points-500', 'fig4'),
-                        ('points-1000', 'fig4'), ('eq2-softmax', 'choices'),
-                        ('stride-2', 'choices')):
+    monkeypatch.setattr(
+        results,
+        'draw_leaves',
+        lambda leaves, label: drawn.setdefault(
+            Path(leaves[-1].leaf).parent.name, [label(leaf) for leaf in leaves]
+        ),
+    )
+    for name, place in (
+        ('queryis-s_1xb10-150k_scannet', 'queryis'),
+        ('points-500', 'fig4'),
+        ('points-1000', 'fig4'),
+        ('eq2-softmax', 'choices'),
+        ('stride-2', 'choices'),
+    ):
         folder = place if place == 'queryis' else f'queryis/ablations/{place}'
         (tmp_path / f'{name}.json').write_text(json.dumps(made_up_run(name, 0, 0.5, folder)))
     results.make_page([tmp_path])
-    assert drawn == {'fig4': ['points-500', 'points-1000'],
-                     'choices': ['full', 'eq2-softmax', 'stride-2']}
+    assert drawn == {
+        'fig4': ['points-500', 'points-1000'],
+        'choices': ['full', 'eq2-softmax', 'stride-2'],
+    }
 
 
 def test_two_leaves_of_one_method_keep_their_names(here, tmp_path):
@@ -92,15 +123,20 @@ def test_two_leaves_of_one_method_keep_their_names(here, tmp_path):
     folder.mkdir()
     for name in ('hais-s_short', 'hais-s_long', 'pointgroup-s_long'):
         (folder / f'{name}.json').write_text(
-            json.dumps(made_up_run(name, 0, 0.5, name.split('-')[0])))
+            json.dumps(made_up_run(name, 0, 0.5, name.split('-')[0]))
+        )
     here('results', folder, '--out', tmp_path / 'page.md')
     names = re.findall(r'^\| \[(.*?)\]\(\.\./', (tmp_path / 'page.md').read_text(), re.MULTILINE)
     assert names == ['HAIS-S (hais-s_long)', 'HAIS-S (hais-s_short)', 'PointGroup-S']
 
 
-@pytest.mark.parametrize('machine, device', [
-    ('8 cores of AMD Ryzen 7 5700G with Radeon Graphics, 16 GB, Linux', 'training process'),
-    ('NVIDIA H100 with 80 GB, 16 cores of a made-up machine, 64 GB, Linux', 'GPU')])
+@pytest.mark.parametrize(
+    'machine, device',
+    [
+        ('8 cores of AMD Ryzen 7 5700G with Radeon Graphics, 16 GB, Linux', 'training process'),
+        ('NVIDIA H100 with 80 GB, 16 cores of a made-up machine, 64 GB, Linux', 'GPU'),
+    ],
+)
 def test_whose_memory_it_is(here, tmp_path, machine, device):
     folder = tmp_path / 'mine'
     folder.mkdir()
@@ -157,17 +193,43 @@ def test_full_model_of_table_4_is_the_small_one_of_table_1(paper):
 def test_times_stand_as_multiples_of_queryis_of_the_same_width(here, tmp_path):
     folder = tmp_path / 'mine'
     folder.mkdir()
-    stages = dict(backbone=10.0, query_generation=20.0, masks=5.0, postprocess=5.0, read=0.0,
-                  voxelize=0.0, transfer=0.0, end_to_end=0.0)
+    stages = dict(
+        backbone=10.0,
+        query_generation=20.0,
+        masks=5.0,
+        postprocess=5.0,
+        read=0.0,
+        voxelize=0.0,
+        transfer=0.0,
+        end_to_end=0.0,
+    )
     entries, details = [], []
     for name, total in (('queryis-s_x', 40.0), ('other-s_x', 100.0), ('other-l_x', 80.0)):
-        entries.append(dict(
-            config=f'configs/any/{name}.py', stages_ms=dict(stages, total=total), scans=1,
-            peak_memory_mb=1.0, points=7, commit='c' * 40, parameters=1_000_000, exponent=None,
-            versions=dict(torch='0.0'), device='cpu'))
-        details.append(dict(
-            machine='made-up', amp=False, operations=None, scaling=[], spread_ms=dict(total=1.0),
-            threads=1, command='made-up'))
+        entries.append(
+            dict(
+                config=f'configs/any/{name}.py',
+                stages_ms=dict(stages, total=total),
+                scans=1,
+                peak_memory_mb=1.0,
+                points=7,
+                commit='c' * 40,
+                parameters=1_000_000,
+                exponent=None,
+                versions=dict(torch='0.0'),
+                device='cpu',
+            )
+        )
+        details.append(
+            dict(
+                machine='made-up',
+                amp=False,
+                operations=None,
+                scaling=[],
+                spread_ms=dict(total=1.0),
+                threads=1,
+                command='made-up',
+            )
+        )
     for name, rows in (('speed.json', entries), ('speed.json.details.json', details)):
         (folder / name).write_text(json.dumps(rows))
     here('results', folder, '--out', tmp_path / 'page.md')

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A training that was killed goes on as if nothing had happened."""
+
 import signal
 import time
 
@@ -15,7 +16,8 @@ def wait_for(path, text, process, seconds=200):
 
 
 def test_resume_after_kill_gives_the_losses_of_an_uninterrupted_run(
-        run_tool, read_losses, tiny_config, tmp_path):
+    run_tool, read_losses, tiny_config, tmp_path
+):
     long = ['--cfg-options', f'train_cfg.max_iters={MAX_ITERS}']
     run_tool('train.py', tiny_config, '--work-dir', 'whole', *long)
     whole = read_losses(tmp_path / 'whole')
@@ -23,8 +25,15 @@ def test_resume_after_kill_gives_the_losses_of_an_uninterrupted_run(
     assert len({row['loss'] for row in whole.values()}) == MAX_ITERS
 
     # Far more iterations than it will be given time for. The schedule does not depend on them.
-    process = run_tool('train.py', tiny_config, '--work-dir', 'killed', '--cfg-options',
-                       'train_cfg.max_iters=100000', start=True)
+    process = run_tool(
+        'train.py',
+        tiny_config,
+        '--work-dir',
+        'killed',
+        '--cfg-options',
+        'train_cfg.max_iters=100000',
+        start=True,
+    )
     try:
         wait_for(tmp_path / 'killed' / 'last_checkpoint', '.pth', process)
     finally:

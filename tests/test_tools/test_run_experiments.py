@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The lists name leaves that are here; a killed runner goes on where it was."""
+
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ LEAF = 'configs/queryis/queryis-s_1xb10-150k_scannet.py'
 def tool(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / 'tools')
     import run_experiments
+
     return run_experiments
 
 
@@ -53,24 +55,50 @@ def test_seeds(tool):
 
 
 def test_command_names_no_folder_outside(tool, tmp_path):
-    args = tool.parse_args([str(ROOT / 'configs/experiments/fig4.txt'), '--budget', 'cpu', '--out',
-                            str(tmp_path / 'runs'), '--iterations', '9'])
+    args = tool.parse_args(
+        [
+            str(ROOT / 'configs/experiments/fig4.txt'),
+            '--budget',
+            'cpu',
+            '--out',
+            str(tmp_path / 'runs'),
+            '--iterations',
+            '9',
+        ]
+    )
     assert command_line(tool.words_of(args), ROOT) == (
         'python tools/run_experiments.py configs/experiments/fig4.txt --budget cpu --seeds 0 '
-        '--out runs --iterations 9')
+        '--out runs --iterations 9'
+    )
     assert command_line(['a b', '../x/y', 'work_dirs/a', ROOT / 'docs'], ROOT / 'docs').endswith(
-        'y work_dirs/a .')
+        'y work_dirs/a .'
+    )
     assert command_line(['--json=/any/where/x.json', '--repeat=5', '--a=b/c'], ROOT) == (
-        '--json=x.json --repeat=5 --a=b/c')
+        '--json=x.json --repeat=5 --a=b/c'
+    )
 
 
 @pytest.mark.slow
 def test_goes_on_after_being_killed(tmp_path):
     """Killed in the midst of a training, with it; started again it trains the rest and tests."""
     (tmp_path / 'list.txt').write_text(f'{LEAF}\n')
-    command = [sys.executable, str(ROOT / 'tools' / 'run_experiments.py'), 'list.txt', '--budget',
-               'cpu-small', '--out', 'out', '--iterations', '40', '--train-rooms', '2',
-               '--held-out-rooms', '1', '--workers', '0']
+    command = [
+        sys.executable,
+        str(ROOT / 'tools' / 'run_experiments.py'),
+        'list.txt',
+        '--budget',
+        'cpu-small',
+        '--out',
+        'out',
+        '--iterations',
+        '40',
+        '--train-rooms',
+        '2',
+        '--held-out-rooms',
+        '1',
+        '--workers',
+        '0',
+    ]
     env = dict(os.environ, CUDA_VISIBLE_DEVICES='')
     process = subprocess.Popen(command, cwd=tmp_path, env=env, start_new_session=True)
     run = tmp_path / 'out' / 'runs' / f'queryis_{Path(LEAF).stem}_seed0'

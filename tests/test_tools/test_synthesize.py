@@ -21,9 +21,28 @@ def tool():
 
 def test_writes_the_lists_and_the_rooms(tool, tmp_path, capsys):
     out = tmp_path / 'raw'
-    assert tool.main(['--layout', 'scannet', '--out', str(out), '--scenes', '4', '--seed', '3',
-                      '--splits', 'train=2,val=1,test=1', '--kinds', 'bed,chair', '--workers', '2',
-                      *TINY]) == 0
+    assert (
+        tool.main(
+            [
+                '--layout',
+                'scannet',
+                '--out',
+                str(out),
+                '--scenes',
+                '4',
+                '--seed',
+                '3',
+                '--splits',
+                'train=2,val=1,test=1',
+                '--kinds',
+                'bed,chair',
+                '--workers',
+                '2',
+                *TINY,
+            ]
+        )
+        == 0
+    )
     captured = capsys.readouterr()
     assert '2 train, 1 val, 1 test' in captured.out
     assert '4/4' in captured.err  # the progress bar
@@ -42,8 +61,24 @@ def test_writes_s3dis_areas_of_either_release(tool, tmp_path, capsys):
 
 def test_a_corridor_is_one_scene(tool, tmp_path, capsys):
     out = tmp_path / 'raw'
-    assert tool.main(['--layout', 'scannet', '--out', str(out), '--scenes', '1', '--splits',
-                      'val=1', '--corridor', '6', *TINY]) == 0
+    assert (
+        tool.main(
+            [
+                '--layout',
+                'scannet',
+                '--out',
+                str(out),
+                '--scenes',
+                '1',
+                '--splits',
+                'val=1',
+                '--corridor',
+                '6',
+                *TINY,
+            ]
+        )
+        == 0
+    )
     (text,) = out.glob('scans/*/scene0000_00.txt')
     assert 'sceneType = Hallway' in text.read_text() and '1 val' in capsys.readouterr().out
 
@@ -52,19 +87,22 @@ def test_a_fifth_is_held_out_by_default(tool):
     assert tool.parse_splits('', 10) == {'train': 8, 'val': 2}
 
 
-@pytest.mark.parametrize('arguments, word', [
-    (['--scenes', '3', '--splits', 'train=2,val=2'], 'add up to 4'),
-    (['--scenes', '3', '--splits', 'trian=3'], 'trian=3'),
-    (['--scenes', '0'], '--scenes'),
-    (['--scenes', '1', '--kinds', 'chair,sofaa'], 'sofaa'),
-    (['--scenes', '1', '--spacing', '3'], 'spacing'),
-    (['--scenes', '1', '--objects', '9', '2'], 'objects'),
-    (['--scenes', '1', '--faults'], '--layout s3dis'),
-    (['--scenes', '1', '--layout', 's3dis', '--splits', 'train=1'], '--layout scannet'),
-    (['--scenes', '1', '--layout', 's3dis', '--mixed-segments'], '--layout scannet'),
-    (['--scenes', '1', '--layout', 's3dis', '--corridor', '60'], '--layout scannet'),
-    (['--scenes', '1', '--corridor', '1'], 'length: found 1.0'),
-])
+@pytest.mark.parametrize(
+    'arguments, word',
+    [
+        (['--scenes', '3', '--splits', 'train=2,val=2'], 'add up to 4'),
+        (['--scenes', '3', '--splits', 'trian=3'], 'trian=3'),
+        (['--scenes', '0'], '--scenes'),
+        (['--scenes', '1', '--kinds', 'chair,sofaa'], 'sofaa'),
+        (['--scenes', '1', '--spacing', '3'], 'spacing'),
+        (['--scenes', '1', '--objects', '9', '2'], 'objects'),
+        (['--scenes', '1', '--faults'], '--layout s3dis'),
+        (['--scenes', '1', '--layout', 's3dis', '--splits', 'train=1'], '--layout scannet'),
+        (['--scenes', '1', '--layout', 's3dis', '--mixed-segments'], '--layout scannet'),
+        (['--scenes', '1', '--layout', 's3dis', '--corridor', '60'], '--layout scannet'),
+        (['--scenes', '1', '--corridor', '1'], 'length: found 1.0'),
+    ],
+)
 def test_mistakes_are_explained(tool, tmp_path, capsys, arguments, word):
     assert tool.main(['--layout', 'scannet', '--out', str(tmp_path / 'raw'), *arguments]) == 1
     assert word in capsys.readouterr().err
@@ -77,8 +115,22 @@ def test_a_full_disk_ends_cleanly(tool, tmp_path, capsys, monkeypatch, workers):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
     monkeypatch.setattr(scannet_writer, '_write_mesh', full)
-    assert tool.main(['--layout', 'scannet', '--out', str(tmp_path), '--scenes', '2', '--workers',
-                      workers, *TINY]) == 1
+    assert (
+        tool.main(
+            [
+                '--layout',
+                'scannet',
+                '--out',
+                str(tmp_path),
+                '--scenes',
+                '2',
+                '--workers',
+                workers,
+                *TINY,
+            ]
+        )
+        == 1
+    )
     message = capsys.readouterr().err
     assert 'No space left on device' in message and 'Traceback' not in message
     assert not any(path.is_file() for path in tmp_path.rglob('*'))

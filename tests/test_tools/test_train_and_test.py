@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """mmdetection3d's own train.py and test.py run this project, from any folder."""
+
 import os
 import subprocess
 import sys
@@ -44,23 +45,33 @@ stock_tools.run_stock('test.py')
 
 @pytest.mark.parametrize('how', ['well', 'badly'])
 def test_one_of_several_processes_tidies_up_after_a_good_run_only(tmp_path, how):
-    result = subprocess.run([sys.executable, '-c', ONE_OF_SEVERAL, tmp_path / 'store', how],
-                            text=True, capture_output=True)
+    result = subprocess.run(
+        [sys.executable, '-c', ONE_OF_SEVERAL, tmp_path / 'store', how],
+        text=True,
+        capture_output=True,
+    )
     assert result.returncode == (how == 'badly')
     assert result.stdout.split('\n')[:2] == ['ran', f'left {how == "well"}']
     assert ('AssertionError' in result.stderr) == (how == 'badly')
 
 
 def test_trains_and_tests_from_another_folder(run_tool, tiny_config, tmp_path):
-    result = run_tool('train.py', tiny_config, '--work-dir', 'work',
-                      '--cfg-options', 'default_hooks.logger.interval=2')
+    result = run_tool(
+        'train.py',
+        tiny_config,
+        '--work-dir',
+        'work',
+        '--cfg-options',
+        'default_hooks.logger.interval=2',
+    )
     assert 'Iter(train) [2/2]' in result.stdout
     checkpoint = tmp_path / 'work' / 'iter_2.pth'
     assert (tmp_path / 'work' / 'last_checkpoint').read_text() == str(checkpoint)
     # The checkpoint needs no protection switched off.
     assert torch.load(checkpoint, weights_only=False)['meta']['iter'] == 2
     result = run_tool(
-        'test.py', tiny_config, checkpoint, '--work-dir', 'work', '--show-dir', 'shown')
+        'test.py', tiny_config, checkpoint, '--work-dir', 'work', '--show-dir', 'shown'
+    )
     assert 'Iter(test) [1/1]' in result.stdout
     index, page = sorted(tmp_path.glob('work/*/shown/*.html'))
     assert index.name == 'index.html' and page.name.startswith('scene')
@@ -68,8 +79,9 @@ def test_trains_and_tests_from_another_folder(run_tool, tiny_config, tmp_path):
 
 
 def test_a_misspelt_key_fails_and_is_named(run_tool, tiny_config):
-    result = run_tool('train.py', tiny_config, '--cfg-options', 'model.neck.num_poins=3',
-                      check=False)
+    result = run_tool(
+        'train.py', tiny_config, '--cfg-options', 'model.neck.num_poins=3', check=False
+    )
     assert result.returncode != 0 and 'num_poins' in result.stderr
 
 
@@ -86,14 +98,21 @@ def test_a_leafs_own_custom_imports_leave_the_methods_registered(tmp_path, tool,
         'from mmengine.hooks import Hook\nfrom mmengine.registry import HOOKS\n\n\n'
         '@HOOKS.register_module()\nclass MyHook(Hook):\n'
         '    def __init__(self):\n'
-        '        raise SystemExit("the model was built")\n')
+        '        raise SystemExit("the model was built")\n'
+    )
     leaf = tmp_path / 'leaf.py'
-    leaf.write_text(f"_base_ = '{TOOLS.parent}/configs/{method}/{method}-s_demo.py'\n"
-                    "custom_imports = dict(imports=['my_hook'])\n"
-                    "custom_hooks = [dict(type='MyHook')]\n")
+    leaf.write_text(
+        f"_base_ = '{TOOLS.parent}/configs/{method}/{method}-s_demo.py'\n"
+        "custom_imports = dict(imports=['my_hook'])\n"
+        "custom_hooks = [dict(type='MyHook')]\n"
+    )
     result = subprocess.run(
         [sys.executable, TOOLS / tool, leaf, *(['none.pth'] if tool == 'test.py' else [])],
-        text=True, capture_output=True, cwd=tmp_path, env=dict(os.environ, PYTHONPATH=tmp_path))
+        text=True,
+        capture_output=True,
+        cwd=tmp_path,
+        env=dict(os.environ, PYTHONPATH=tmp_path),
+    )
     assert 'the model was built' in result.stderr, result.stderr[-2000:]
 
 

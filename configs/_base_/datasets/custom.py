@@ -9,9 +9,7 @@ data_root = os.path.join(
 )
 
 train_dataloader = dict(
-    dataset=dict(
-        type='CustomInsSegDataset', data_root=data_root, ann_file='custom_infos_train.pkl'
-    )
+    dataset=dict(type='CustomInsSegDataset', data_root=data_root, ann_file='custom_infos_train.pkl')
 )
 val_dataloader = dict(
     dataset=dict(type='CustomInsSegDataset', data_root=data_root, ann_file='custom_infos_val.pkl')

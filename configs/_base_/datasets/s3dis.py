@@ -41,9 +41,7 @@ train_dataloader = dict(
     )
 )
 val_dataloader = dict(
-    dataset=dict(
-        type='S3DISInstanceSegDataset', data_root=data_root, ann_file=ann_file, areas=(5,)
-    )
+    dataset=dict(type='S3DISInstanceSegDataset', data_root=data_root, ann_file=ann_file, areas=(5,))
 )
 test_dataloader = val_dataloader
 

@@ -6,7 +6,11 @@ train_dataloader = dict(
         indices=1,
         # Without augmentation: all up to RandomMatrix, then packing and voxels.
         pipeline=[
-            *_base_.train_pipeline[:6], _base_.train_pipeline[-2],
-            _base_.train_dataloader.dataset.pipeline[-1]]))
+            *_base_.train_pipeline[:6],
+            _base_.train_pipeline[-2],
+            _base_.train_dataloader.dataset.pipeline[-1],
+        ],
+    ),
+)
 val_dataloader = dict(dataset=dict(ann_file='scannet_infos_train.pkl', indices=1))
 test_dataloader = val_dataloader

@@ -10,12 +10,20 @@ model = dict(
             type='PointwiseHead',
             num_stuff=2,
             semantic_layers=2,
-            offset_losses=dict(l1=dict(type='OffsetL1Loss'))),
+            offset_losses=dict(l1=dict(type='OffsetL1Loss')),
+        ),
         proposal_net=dict(
             type='ProposalNet',
             unet=dict(
-                type='SparseResUNet', in_channels=None, base_channels=16, num_levels=2,
-                out_strides=1),
+                type='SparseResUNet',
+                in_channels=None,
+                base_channels=16,
+                num_levels=2,
+                out_strides=1,
+            ),
             full_scale=20,
-            score_scale=50.0),
-        ranking=dict(type='ProposalRanking')))
+            score_scale=50.0,
+        ),
+        ranking=dict(type='ProposalRanking'),
+    ),
+)

@@ -1,6 +1,5 @@
 # 3D-QueryIS with channel unit 32 (L).
 _base_ = 'queryis-s.py'
 model = dict(
-    backbone=dict(base_channels=32),
-    neck=dict(in_channels=96),
-    decode_head=dict(in_channels=32))
+    backbone=dict(base_channels=32), neck=dict(in_channels=96), decode_head=dict(in_channels=32)
+)

@@ -12,7 +12,8 @@ model = dict(
         stride=4,
         maps=dict(type='SumNormalizedMaps'),
         mlp_norm=dict(type='LN'),
-        post_norm=dict(type='LN')),
+        post_norm=dict(type='LN'),
+    ),
     decode_head=dict(
         type='QueryISHead',
         num_classes=18,
@@ -22,19 +23,23 @@ model = dict(
             type='QueryDecoder',
             num_layers=3,
             queries=dict(type='LearnedQueries', num_queries=100, embed_dims=128),
-            layer=dict(type='QueryDecoderLayer', embed_dims=128, num_heads=4)),
+            layer=dict(type='QueryDecoderLayer', embed_dims=128, num_heads=4),
+        ),
         assigner=dict(
             type='HungarianAssigner',
             match_costs=[
                 dict(type='QueryClassCost', weight=2.0),
                 dict(type='MaskBCECost', weight=5.0),
                 dict(type='MaskDiceCost', weight=5.0),
-            ]),
+            ],
+        ),
         loss_cls=dict(
-            type='mmdet.CrossEntropyLoss',
-            loss_weight=2.0,
-            class_weight=[1.0] * 18 + [0.1]),
+            type='mmdet.CrossEntropyLoss', loss_weight=2.0, class_weight=[1.0] * 18 + [0.1]
+        ),
         mask_losses=dict(
             bce=dict(type='MaskBCELoss', loss_weight=5.0),
-            dice=dict(type='MaskDiceLoss', loss_weight=5.0)),
-        ranking=dict(type='ArgmaxRanking', min_points=100)))
+            dice=dict(type='MaskDiceLoss', loss_weight=5.0),
+        ),
+        ranking=dict(type='ArgmaxRanking', min_points=100),
+    ),
+)

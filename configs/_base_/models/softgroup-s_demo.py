@@ -6,6 +6,27 @@ model = dict(
     decode_head=dict(
         grouping=dict(
             class_points=[
-                706, 1908, 251, 1751, 475, -1, -1, 1133, -1, -1, -1, -1, -1, -1, 261, -1, 997, -1],
-            radius=0.16),
-        proposal_net=dict(score_scale=12.5)))
+                706,
+                1908,
+                251,
+                1751,
+                475,
+                -1,
+                -1,
+                1133,
+                -1,
+                -1,
+                -1,
+                -1,
+                -1,
+                -1,
+                261,
+                -1,
+                997,
+                -1,
+            ],
+            radius=0.16,
+        ),
+        proposal_net=dict(score_scale=12.5),
+    ),
+)

@@ -7,6 +7,22 @@ model = dict(
         whole_classes=(0, 1),
         grouping=dict(
             class_points=[
-                34229, 39796, 12210, 7457, 5439, 10225, 6016, 5092, 1724, 5279, 7424, 6189, 1823],
-            train_share=0.25),
-        pointwise=dict(num_stuff=0)))
+                34229,
+                39796,
+                12210,
+                7457,
+                5439,
+                10225,
+                6016,
+                5092,
+                1724,
+                5279,
+                7424,
+                6189,
+                1823,
+            ],
+            train_share=0.25,
+        ),
+        pointwise=dict(num_stuff=0),
+    )
+)

@@ -3,7 +3,8 @@
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='MergedGroupsConstructor',
-    optimizer=dict(type='Adam', lr=1e-3, fused=True))
+    optimizer=dict(type='Adam', lr=1e-3, fused=True),
+)
 param_scheduler = []
 
 train_cfg = dict(type='DrawBasedTrainLoop', max_iters=115296, val_interval=10000)

@@ -2,5 +2,6 @@
 # after the 50th. In batches of 4 on one GPU at 1e-3, where it has 16 on four at 4e-3.
 _base_ = 'adam-constant_115k.py'
 param_scheduler = [
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=60050, end=153728)]
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=60050, end=153728)
+]
 train_cfg = dict(max_iters=153728)

@@ -12,7 +12,9 @@ optim_wrapper = dict(
         custom_keys={
             'queries.embedding': dict(decay_mult=0.0),
             'in_proj_bias': dict(decay_mult=0.0),
-        }))
+        },
+    ),
+)
 
 # The two multiply: warm-up acts on the decaying rate.
 param_scheduler = [

@@ -2,5 +2,6 @@
 _base_ = 'adamw-poly_demo.py'
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=800)]
+    dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=800),
+]
 train_cfg = dict(max_iters=800, val_interval=800)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Many scans, shared out over processes; one that fails does not stop the rest."""
+
 import datetime
 import os
 import unicodedata
@@ -74,11 +75,13 @@ def _key(name: str) -> str:
 
 def share_of(scans: Sequence[Path], rank: int, world: int) -> list[Path]:
     """The scans of one of several processes: by size, dealt out in turn."""
+
     def size(scan: Path) -> int:
         try:
             return _size_and_time(scan)[0]
         except (OSError, ValueError):
             return 0
+
     return sorted(scans, key=lambda scan: (-size(scan), str(scan)))[rank::world]
 
 
@@ -89,9 +92,15 @@ def _size_and_time(scan: Path) -> tuple[int, int]:
 
 
 def run_batch(
-        scans: Sequence[Path], out: Path, inferencer: Callable[[], InstanceSeg3DInferencer],
-        made_from: Mapping[str, Any], *, again: bool = False, names: Mapping[Path, str],
-        report: Callable[[Outcome, InstanceResult | None], None]) -> list[Outcome]:
+    scans: Sequence[Path],
+    out: Path,
+    inferencer: Callable[[], InstanceSeg3DInferencer],
+    made_from: Mapping[str, Any],
+    *,
+    again: bool = False,
+    names: Mapping[Path, str],
+    report: Callable[[Outcome, InstanceResult | None], None],
+) -> list[Outcome]:
     """Segment scans one after another and write their files.
 
     Args:
@@ -108,8 +117,7 @@ def run_batch(
         folder, result, name = out / names[scan], None, visible(str(scan))
         try:
             size, time = _size_and_time(scan)
-            source = dict(
-                made_from, scan=visible(str(scan.absolute())), size=size, time=time)
+            source = dict(made_from, scan=visible(str(scan.absolute())), size=size, time=time)
             done = None if again else is_done(folder, source)
         except (OSError, ValueError) as error:
             reason = why_out_of_reach(scan) or getattr(error, 'strerror', None) or one_line(error)

@@ -5,6 +5,7 @@ A config is data, but mmengine obeys it: a type may be any function of any modul
 imported, and parts read the files that their arguments name. So here everything is refused that
 is not known to be harmless; a config that a person gives by hand is theirs to trust.
 """
+
 import importlib
 import inspect
 import re
@@ -22,27 +23,63 @@ _SCOPES = ('mmdet3d', 'mmdet', 'mmengine')
 # Modules whose classes neither read files, nor reach for the network, nor evaluate text. The rest
 # of mmdet does each of them: teachers and language models are read, a tracker evaluates a name.
 _MODEL_MODULES = (
-    'mmdet3d.models', 'mmdet3d.structures.ops', 'mmdet.models.backbones', 'mmdet.models.layers',
-    'mmdet.models.losses', 'mmdet.models.necks', 'mmdet.models.task_modules.assigners',
-    'mmdet.models.task_modules.coders', 'mmdet.models.task_modules.prior_generators',
-    'mmdet.models.task_modules.samplers', 'mmcv.cnn.bricks', 'mmcv.ops', 'mmengine.model',
-    'mmengine.utils.dl_utils', 'spconv.pytorch', 'torch.nn.modules')
+    'mmdet3d.models',
+    'mmdet3d.structures.ops',
+    'mmdet.models.backbones',
+    'mmdet.models.layers',
+    'mmdet.models.losses',
+    'mmdet.models.necks',
+    'mmdet.models.task_modules.assigners',
+    'mmdet.models.task_modules.coders',
+    'mmdet.models.task_modules.prior_generators',
+    'mmdet.models.task_modules.samplers',
+    'mmcv.cnn.bricks',
+    'mmcv.ops',
+    'mmengine.model',
+    'mmengine.utils.dl_utils',
+    'spconv.pytorch',
+    'torch.nn.modules',
+)
 # Of the frameworks' transforms those that have a use in a test and take no file from the config.
-_TRANSFORMS = frozenset((
-    'Compose', 'GlobalAlignment', 'GlobalRotScaleTrans', 'IndoorPointSample', 'LoadAnnotations3D',
-    'LoadPointsFromDict', 'LoadPointsFromFile', 'MultiScaleFlipAug3D', 'NormalizePointsColor',
-    'Pack3DDetInputs', 'PointSample', 'PointSegClassMapping', 'PointShuffle', 'PointsRangeFilter',
-    'RandomFlip3D'))
-_INITIALIZERS = frozenset((  # all but PretrainedInit, which reads a file
-    'Caffe2XavierInit', 'ConstantInit', 'KaimingInit', 'NormalInit', 'TruncNormalInit',
-    'UniformInit', 'XavierInit'))
+_TRANSFORMS = frozenset(
+    (
+        'Compose',
+        'GlobalAlignment',
+        'GlobalRotScaleTrans',
+        'IndoorPointSample',
+        'LoadAnnotations3D',
+        'LoadPointsFromDict',
+        'LoadPointsFromFile',
+        'MultiScaleFlipAug3D',
+        'NormalizePointsColor',
+        'Pack3DDetInputs',
+        'PointSample',
+        'PointSegClassMapping',
+        'PointShuffle',
+        'PointsRangeFilter',
+        'RandomFlip3D',
+    )
+)
+_INITIALIZERS = frozenset(
+    (  # all but PretrainedInit, which reads a file
+        'Caffe2XavierInit',
+        'ConstantInit',
+        'KaimingInit',
+        'NormalInit',
+        'TruncNormalInit',
+        'UniformInit',
+        'XavierInit',
+    )
+)
 _NAMED_MODULES = ('mmdet3d.', 'mmcv.transforms.wrappers.', 'mmengine.model.weight_init.')
 _LOCAL = (None, {}, {'backend': 'local'}, {'backend': 'mmap'})
 
 _NEVER = frozenset(('load_from', 'pretrained', 'file_client_args'))
 _NAMES_A_FILE = re.compile(
     r'(.*_)?(files?|filenames?|paths?|dirs?|folders?|roots?|urls?|uri|checkpoints?|ckpt)'
-    r'(_.*)?', re.IGNORECASE)
+    r'(_.*)?',
+    re.IGNORECASE,
+)
 _TYPE = re.compile(r'(\w+\.)?\w+')
 _WORDS = re.compile(r'[\w+-]*( [\w+-]+)*')  # no part of a path, no address, no module
 
@@ -92,17 +129,20 @@ def part_to_run(config: Config, where: str, packages: tuple[str, ...]) -> Config
             _check(transform, key, _Kind((TRANSFORMS,), packages, _TRANSFORMS))
         taken = dict(pipeline=dataset['pipeline'], **_names_of_classes(dataset, place))
         if 'type' in dataset:
-            _check_type(dataset['type'], f'{place}.type', _Kind(
-                (DATASETS,), (*packages, 'mmdet3d.datasets')))
+            _check_type(
+                dataset['type'],
+                f'{place}.type',
+                _Kind((DATASETS,), (*packages, 'mmdet3d.datasets')),
+            )
             taken['type'] = dataset['type']
         elif not (taken.get('classes') or taken.get('metainfo', {}).get('classes')):
             raise _Refusal(f'has no {place}.type')
     except _Refusal as refusal:
         raise ValueError(
             f'{where}: the config inside {refusal}. Nothing of it was run. If you trust whoever '
-            'made the file, give the config by hand: --config FILE.') from None
-    return Config(dict(
-        model=model, default_scope=scope, test_dataloader=dict(dataset=taken)))
+            'made the file, give the config by hand: --config FILE.'
+        ) from None
+    return Config(dict(model=model, default_scope=scope, test_dataloader=dict(dataset=taken)))
 
 
 class _Refusal(ValueError):
@@ -145,17 +185,29 @@ def _names_of_classes(dataset: dict, place: str) -> dict:
     if 'metainfo' in found:
         if not isinstance(found['metainfo'], dict):
             raise _refusal(f'{place}.metainfo', found['metainfo'], 'expected a dict')
-        found['metainfo'] = {key: value for key, value in found['metainfo'].items()
-                             if key in ('classes', 'palette') and value is not None}
-    for key, names in ((f'{place}.classes', found.get('classes')),
-                       (f'{place}.metainfo.classes', found.get('metainfo', {}).get('classes'))):
-        if names is not None and not (isinstance(names, (list, tuple)) and all(
-                isinstance(name, str) for name in names)):
+        found['metainfo'] = {
+            key: value
+            for key, value in found['metainfo'].items()
+            if key in ('classes', 'palette') and value is not None
+        }
+    for key, names in (
+        (f'{place}.classes', found.get('classes')),
+        (f'{place}.metainfo.classes', found.get('metainfo', {}).get('classes')),
+    ):
+        if names is not None and not (
+            isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+        ):
             raise _refusal(key, names, 'expected a list of names')
     palette = found.get('metainfo', {}).get('palette')
-    if palette is not None and not (isinstance(palette, (list, tuple)) and all(
-            isinstance(color, (list, tuple)) and len(color) == 3
-            and all(isinstance(value, int) for value in color) for color in palette)):
+    if palette is not None and not (
+        isinstance(palette, (list, tuple))
+        and all(
+            isinstance(color, (list, tuple))
+            and len(color) == 3
+            and all(isinstance(value, int) for value in color)
+            for color in palette
+        )
+    ):
         raise _refusal(f'{place}.metainfo.palette', palette, 'expected colours (r, g, b)')
     return found
 
@@ -171,8 +223,9 @@ def _check(value: Any, place: str, kind: _Kind) -> None:
             _check(part, f'{place}[{number}]', kind)
     elif isinstance(value, str):
         if not _WORDS.fullmatch(value):
-            raise _refusal(place, value, 'expected words, nothing that may be a file, an address '
-                                         'or a module')
+            raise _refusal(
+                place, value, 'expected words, nothing that may be a file, an address or a module'
+            )
     elif not (value is None or isinstance(value, (bool, int, float))):
         raise _refusal(place, value, 'expected words and numbers')
 
@@ -206,7 +259,8 @@ def _check_type(name: Any, place: str, kind: _Kind) -> None:
     for part in parts:
         module = f'{getattr(part, "__module__", "")}.'
         harmless = any(module.startswith(f'{known}.') for known in kind.modules) or (
-            module.startswith(_NAMED_MODULES) and part.__name__ in kind.names)
+            module.startswith(_NAMED_MODULES) and part.__name__ in kind.names
+        )
         if not (inspect.isclass(part) and harmless):
             raise _refusal(place, name, f'{module[:-1]} may read files or addresses')
 

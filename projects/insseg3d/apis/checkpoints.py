@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Checkpoints: read, loaded whole or not at all, and made fit to be given to others."""
+
 import hashlib
 import io
 import pickle
@@ -49,7 +50,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if not Path(path).is_file() and '://' not in str(path):
         raise FileNotFoundError(
             f'{path}: no such checkpoint. `make demo` trains a small model in minutes, found by '
-            'the name demo; tools/train.py trains those of configs/.')
+            'the name demo; tools/train.py trains those of configs/.'
+        )
     content = _content(path)
     try:
         weights = _checked_weights(content)
@@ -63,7 +65,8 @@ def _not_a_checkpoint(path: str | Path, reason: object) -> ValueError:
     told = ' '.join(str(reason).split())[:200]
     return ValueError(
         f'{path}: not a checkpoint ({told}); expected what tools/train.py or '
-        'tools/publish_model.py wrote.')
+        'tools/publish_model.py wrote.'
+    )
 
 
 def _content(path: str | Path) -> dict[str, Any]:
@@ -84,9 +87,14 @@ def _content(path: str | Path) -> dict[str, Any]:
 
 def _checked_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     given = content.get('state_dict', content)
-    if not isinstance(given, dict) or not given or not all(
+    if (
+        not isinstance(given, dict)
+        or not given
+        or not all(
             isinstance(name, str) and isinstance(value, torch.Tensor)
-            for name, value in given.items()):
+            for name, value in given.items()
+        )
+    ):
         raise ValueError('no weights in it')
     weights = {name.removeprefix('module.'): value for name, value in given.items()}
     if len(weights) < len(given):
@@ -105,8 +113,9 @@ def _checked_meta(meta: Any) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise ValueError('its meta.dataset_meta is no dict')
     names, palette = told.get('classes'), told.get('palette')
-    if names is not None and not (isinstance(names, (list, tuple)) and all(
-            isinstance(name, str) for name in names)):
+    if names is not None and not (
+        isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+    ):
         raise ValueError('its meta.dataset_meta.classes are no names')
     if palette is not None and np.array(palette).shape[1:] != (3,):
         raise ValueError('its meta.dataset_meta.palette has no colours (r, g, b)')
@@ -130,19 +139,27 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, num_classes: in
     if names is not None and len(names) != num_classes:
         raise ValueError(
             f'{checkpoint.path}: trained for {len(names)} classes ({", ".join(names[:4])}, …), the '
-            f'config has {num_classes}. {remedy}')
+            f'config has {num_classes}. {remedy}'
+        )
     own, given = model.state_dict(), checkpoint.state_dict
     missing = [name for name in own if name not in given]
     unknown = [name for name in given if name not in own]
-    other = [f'{name} {tuple(given[name].shape)} instead of {tuple(own[name].shape)}'
-             for name in own if name in given and given[name].shape != own[name].shape]
+    other = [
+        f'{name} {tuple(given[name].shape)} instead of {tuple(own[name].shape)}'
+        for name in own
+        if name in given and given[name].shape != own[name].shape
+    ]
     if missing or unknown or other:
         kinds = {'missing': missing, 'unknown': unknown, 'of other shapes': other}
-        found = [f'{len(names)} {kind} ({names[0]}{", …" if len(names) > 1 else ""})'
-                 for kind, names in kinds.items() if names]
+        found = [
+            f'{len(names)} {kind} ({names[0]}{", …" if len(names) > 1 else ""})'
+            for kind, names in kinds.items()
+            if names
+        ]
         raise ValueError(
             f'{checkpoint.path}: does not fit the config; of {len(own)} weights '
-            f'{", ".join(found)}. {remedy}')
+            f'{", ".join(found)}. {remedy}'
+        )
     model.load_state_dict(given)
 
 
@@ -162,11 +179,16 @@ def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, An
     told = {k: _without_folders(v, k) for k, v in config.to_dict().items() if k not in _PRIVATE}
     meta = {key: checkpoint.meta[key] for key in _KEPT_META if key in checkpoint.meta}
     meta.update(
-        cfg=Config(told).pretty_text, mmengine_version=mmengine.__version__, dataset_meta=dict(
+        cfg=Config(told).pretty_text,
+        mmengine_version=mmengine.__version__,
+        dataset_meta=dict(
             classes=[str(name) for name in dataset_meta['classes']],
-            palette=[[int(value) for value in color] for color in dataset_meta['palette']]))
+            palette=[[int(value) for value in color] for color in dataset_meta['palette']],
+        ),
+    )
     weights = OrderedDict(
-        (name, tensor.detach().clone()) for name, tensor in checkpoint.state_dict.items())
+        (name, tensor.detach().clone()) for name, tensor in checkpoint.state_dict.items()
+    )
     return dict(meta=meta, state_dict=weights)
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The config inside a checkpoint: read as data, so that a file from anywhere can run nothing."""
+
 import ast
 import re
 from collections.abc import Iterator
@@ -28,21 +29,33 @@ def config_of_text(text: str, where: str) -> Config:
     try:
         values = {}
         for node in ast.parse(text).body:
-            if not (isinstance(node, ast.Assign) and len(node.targets) == 1
-                    and isinstance(node.targets[0], ast.Name)):
+            if not (
+                isinstance(node, ast.Assign)
+                and len(node.targets) == 1
+                and isinstance(node.targets[0], ast.Name)
+            ):
                 raise ValueError(ast.unparse(node)[:60])
             values[node.targets[0].id] = _value(node.value)
         config = Config(values)
-    except (SyntaxError, ValueError, TypeError, KeyError, AttributeError, RecursionError,
-            MemoryError) as error:
+    except (
+        SyntaxError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise ValueError(
             f'{where}: the config inside cannot be read ({error}); expected names, numbers, '
-            'strings, lists and dicts only. Give the config by hand: --config FILE.') from None
+            'strings, lists and dicts only. Give the config by hand: --config FILE.'
+        ) from None
     for kind in values_of(values, 'type'):
         if isinstance(kind, str) and not _TYPE.fullmatch(kind):
             raise ValueError(
                 f'{where}: the config inside has the type {kind!r}; expected the name of a '
-                'registered part. If you trust it, give the config by hand: --config FILE.')
+                'registered part. If you trust it, give the config by hand: --config FILE.'
+            )
     return config
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What is written of a scan's objects: point cloud, tables, masks, pages."""
+
 import base64
 import csv
 import html
@@ -81,8 +82,7 @@ def write_files(folder: Path, result: InstanceResult, made_from: Mapping[str, An
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD).unlink(missing_ok=True)
-    write_instance_ply(
-        folder / 'labelled.ply', original_scene(result), classes=result.classes)
+    write_instance_ply(folder / 'labelled.ply', original_scene(result), classes=result.classes)
     rows = result.objects()
     with open(folder / 'objects.csv', 'w', newline='', encoding='utf-8') as file:
         table = csv.DictWriter(file, TABLE_COLUMNS)
@@ -91,10 +91,15 @@ def write_files(folder: Path, result: InstanceResult, made_from: Mapping[str, An
     write_masks(folder / 'masks.npz', result)
     scene = upright_scene(result)
     write_scene_page(
-        folder / 'view.html', [scene], classes=result.classes, title=scene.name,
-        subtitle=summary(result), notes=[str(remark) for remark in result.remarks])
+        folder / 'view.html',
+        [scene],
+        classes=result.classes,
+        title=scene.name,
+        subtitle=summary(result),
+        notes=[str(remark) for remark in result.remarks],
+    )
     views = render_views(scene, width=400, height=260, captions=False)
-    save_png(folder / 'thumbnail.png', views[:, views.shape[1] // 2:])
+    save_png(folder / 'thumbnail.png', views[:, views.shape[1] // 2 :])
     record = {
         'scan': visible(result.name),
         'summary': summary(result),
@@ -122,8 +127,13 @@ def write_masks(path: Path, result: InstanceResult) -> None:
     for index, row in enumerate(packed):  # not result.masks, eight times as large
         row[:] = np.packbits(result.instance == index)
     np.savez_compressed(
-        path, masks=packed, num_points=len(result.coords),
-        labels=result.labels, scores=result.scores, names=np.array(result.names, dtype=str))
+        path,
+        masks=packed,
+        num_points=len(result.coords),
+        labels=result.labels,
+        scores=result.scores,
+        names=np.array(result.names, dtype=str),
+    )
 
 
 def is_done(folder: Path, made_from: Mapping[str, Any]) -> str | None:
@@ -139,8 +149,10 @@ def is_done(folder: Path, made_from: Mapping[str, Any]) -> str | None:
 
 def summary(result: InstanceResult) -> str:
     """A result in one line."""
-    return (f'{len(result.coords):,} points, {len(result)} objects; {result.num_small} of fewer '
-            f'than {result.min_voxels} voxels left out')
+    return (
+        f'{len(result.coords):,} points, {len(result)} objects; {result.num_small} of fewer '
+        f'than {result.min_voxels} voxels left out'
+    )
 
 
 def write_index(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
@@ -149,25 +161,32 @@ def write_index(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
     for outcome in outcomes:
         name = html.escape(Path(outcome.scan).name)
         if outcome.state == 'failed':
-            cards.append(f'<li class="failed"><div><h2>{name}</h2>'
-                         f'<p>failed: {html.escape(outcome.message)}</p></div></li>')
+            cards.append(
+                f'<li class="failed"><div><h2>{name}</h2>'
+                f'<p>failed: {html.escape(outcome.message)}</p></div></li>'
+            )
             continue
         folder = html.escape(quote(outcome.folder), quote=True)
         picture = _picture(path.parent / outcome.folder / 'thumbnail.png')
         cards.append(
             f'<li><a href="{folder}/view.html"><img alt="objects of {name}" '
             f'src="data:image/png;base64,{picture.decode()}"></a><div><h2>{name}</h2>'
-            f'<p>{html.escape(outcome.message)}</p><p>' + ' · '.join(
+            f'<p>{html.escape(outcome.message)}</p><p>'
+            + ' · '.join(
                 f'<a href="{folder}/{file}">{file}</a>'
-                for file in ('labelled.ply', 'objects.json', 'objects.csv', 'masks.npz'))
-            + '</p></div></li>')
+                for file in ('labelled.ply', 'objects.json', 'objects.csv', 'masks.npz')
+            )
+            + '</p></div></li>'
+        )
     failed = sum(outcome.state == 'failed' for outcome in outcomes)
     path.write_text(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>'
         f'<h1>{html.escape(title)}</h1><p>{len(outcomes) - failed} scans done, {failed} failed</p>'
-        f'<ul>{"".join(cards)}</ul></body></html>', encoding='utf-8')
+        f'<ul>{"".join(cards)}</ul></body></html>',
+        encoding='utf-8',
+    )
 
 
 def _picture(path: Path) -> bytes:

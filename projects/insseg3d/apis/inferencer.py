@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scan in, objects out: no labels, no info file, no data set, nothing written."""
+
 import copy
 import threading
 import time
@@ -83,19 +84,20 @@ class InstanceSeg3DInferencer(Base3DInferencer):
     postprocess_kwargs: set = set()
 
     def __init__(
-            self,
-            model: str | Path | Config | ConfigDict | None = None,
-            weights: str | Path | Checkpoint | None = None,
-            device: str | None = None,
-            *,
-            assumptions: Assumptions = NOTHING_KNOWN,
-            score_thr: float = 0.3,
-            min_voxels: int = 30,
-            min_points: int = 1,
-            min_share: float = 0.5,
-            columns: tuple[str, ...] | None = None,
-            mesh_samples: int = 0,
-            tiling: Tiling | None = None) -> None:
+        self,
+        model: str | Path | Config | ConfigDict | None = None,
+        weights: str | Path | Checkpoint | None = None,
+        device: str | None = None,
+        *,
+        assumptions: Assumptions = NOTHING_KNOWN,
+        score_thr: float = 0.3,
+        min_voxels: int = 30,
+        min_points: int = 1,
+        min_share: float = 0.5,
+        columns: tuple[str, ...] | None = None,
+        mesh_samples: int = 0,
+        tiling: Tiling | None = None,
+    ) -> None:
         # Not the base class's: it looks for names in mmdetection3d's index only, builds the data
         # set for its class names, and a window for its pictures.
         if tiling is not None:
@@ -126,7 +128,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         self._points_type = get_points_type(load['coord_type'])
 
     def __call__(
-            self, inputs: Any, *, assumptions: Assumptions | None = None
+        self, inputs: Any, *, assumptions: Assumptions | None = None
     ) -> InstanceResult | list[InstanceResult]:
         """Segment one scan, or several.
 
@@ -143,19 +145,22 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         """
         scans = find_scans(inputs)
         results = [self._segment(scan, assumptions) for scan in scans]
-        is_single = len(scans) == 1 and not isinstance(inputs, (list, tuple)) and (
-            scans[0] is inputs or str(scans[0]) == str(Path(inputs)))
+        is_single = (
+            len(scans) == 1
+            and not isinstance(inputs, (list, tuple))
+            and (scans[0] is inputs or str(scans[0]) == str(Path(inputs)))
+        )
         return results[0] if is_single else results
 
     def iterate(
-            self, inputs: Any, *, assumptions: Assumptions | None = None
+        self, inputs: Any, *, assumptions: Assumptions | None = None
     ) -> Iterator[InstanceResult]:
         """As a call, one result at a time, so that only one is kept in memory."""
         for scan in find_scans(inputs):
             yield self._segment(scan, assumptions)
 
     def preprocess(
-            self, inputs: Any, batch_size: int = 1, *, assumptions: Assumptions | None = None
+        self, inputs: Any, batch_size: int = 1, *, assumptions: Assumptions | None = None
     ) -> Iterator[tuple[ReadyScan, np.ndarray, dict]]:
         """Read and look at scans; make batches of one.
 
@@ -172,8 +177,12 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             yield ready, order, batch
 
     def postprocess(
-            self, preds: Det3DDataSample, ready: ReadyScan, order: np.ndarray,
-            seconds: float = float('nan')) -> InstanceResult:
+        self,
+        preds: Det3DDataSample,
+        ready: ReadyScan,
+        order: np.ndarray,
+        seconds: float = float('nan'),
+    ) -> InstanceResult:
         """Leave out what is weak or small, give every point to one object.
 
         Args:
@@ -196,37 +205,47 @@ class InstanceSeg3DInferencer(Base3DInferencer):
     def _look(self, source: Any, assumptions: Assumptions | None) -> ReadyScan:
         """Read a scan and make of it what a model takes."""
         if isinstance(source, (str, Path)):
-            source = read_scan(
-                Path(source), columns=self.columns, mesh_samples=self.mesh_samples)
+            source = read_scan(Path(source), columns=self.columns, mesh_samples=self.mesh_samples)
         scan = source if isinstance(source, Scan) else scan_of(source)
         known = self.assumptions if assumptions is None else assumptions
         doubts = [remark.text for remark in self._remarks if remark.guessed]
         if known.strict and doubts:
             raise RawDataError(
-                scan.name, '; '.join(doubts), 'a config that agrees with the checkpoint, as strict '
-                'was asked for', 'Leave out the model, so that the config inside is used')
+                scan.name,
+                '; '.join(doubts),
+                'a config that agrees with the checkpoint, as strict was asked for',
+                'Leave out the model, so that the config inside is used',
+            )
         ready = look_at(scan, known, voxel_size=self.voxel_size)
         return ready._replace(remarks=(*self._remarks, *ready.remarks))
 
     def _batch(self, name: str, points: np.ndarray, grid: np.ndarray | None = None) -> dict:
         """A batch of one; ``grid`` (P, 3) are the places in the voxel grid if not the points'."""
         points = self._points_type(
-            torch.from_numpy(points), points_dim=6, attribute_dims=dict(color=[3, 4, 5]))
+            torch.from_numpy(points), points_dim=6, attribute_dims=dict(color=[3, 4, 5])
+        )
         if grid is not None:
             points = set_grid_coords(points, grid)
         results = self.pipeline(dict(lidar_path=name, points=points))
-        return dict(inputs=dict(points=[results['inputs']['points']]),
-                    data_samples=[results['data_samples']])
+        return dict(
+            inputs=dict(points=[results['inputs']['points']]),
+            data_samples=[results['data_samples']],
+        )
 
     def _limits(self) -> Limits:
         return Limits(self.score_thr, self.min_voxels, self.min_points, self.min_share)
 
     def _result(self, ready: ReadyScan, painting: Painting, seconds: float) -> InstanceResult:
         return result_of(
-            ready, painting.instance.cpu().numpy(),
+            ready,
+            painting.instance.cpu().numpy(),
             painting.labels.cpu().numpy().astype(np.int64),
-            painting.scores.double().cpu().numpy(), classes=self.classes,
-            num_small=painting.num_small, min_voxels=self.min_voxels, seconds=seconds)
+            painting.scores.double().cpu().numpy(),
+            classes=self.classes,
+            num_small=painting.num_small,
+            min_voxels=self.min_voxels,
+            seconds=seconds,
+        )
 
     @torch.no_grad()
     def _segment(self, source: Any, assumptions: Assumptions | None) -> InstanceResult:
@@ -243,7 +262,8 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         return self.postprocess(sample, ready, order, time.perf_counter() - start)
 
     def _segment_tiles(
-            self, ready: ReadyScan, tiles: list[Tile], home: np.ndarray) -> InstanceResult:
+        self, ready: ReadyScan, tiles: list[Tile], home: np.ndarray
+    ) -> InstanceResult:
         """All steps for a scan of several tiles, after looking at it."""
         seconds = 0.0
 
@@ -255,14 +275,19 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             seconds += time.perf_counter() - start
             device = sample.pred_instances_3d.masks.device
             return paint(
-                sample, self._limits(), spared=torch.from_numpy(tile.near_edge).to(device),
-                counted=torch.from_numpy(tile.at_home).to(device)), sample.voxels.point2voxel
+                sample,
+                self._limits(),
+                spared=torch.from_numpy(tile.near_edge).to(device),
+                counted=torch.from_numpy(tile.at_home).to(device),
+            ), sample.voxels.point2voxel
 
         parts = points_of_tiles(
-            ready.points, tiles, home, tiling=self.tiling, voxel_size=self.voxel_size)
+            ready.points, tiles, home, tiling=self.tiling, voxel_size=self.voxel_size
+        )
         painting = find_in_tiles(parts, home, self._limits(), find)
         remark = Remark(
             f'done in {len(tiles)} tiles of {self.tiling.size:g} m that overlap by at least '
-            f'{self.tiling.overlap:g} m', False)
-        return self._result(
-            ready._replace(remarks=(*ready.remarks, remark)), painting, seconds)
+            f'{self.tiling.overlap:g} m',
+            False,
+        )
+        return self._result(ready._replace(remarks=(*ready.remarks, remark)), painting, seconds)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Run a trained model on points: no info file, no labels, no data set."""
+
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from .devices import check_device
 
 
 def load_model(
-        config: str | Path | Config, weights: str | Path | Checkpoint | None = None,
-        device: str = 'cpu') -> tuple[torch.nn.Module, Config]:
+    config: str | Path | Config, weights: str | Path | Checkpoint | None = None, device: str = 'cpu'
+) -> tuple[torch.nn.Module, Config]:
     """Build a model from its config, ready to predict.
 
     Args:
@@ -50,7 +51,8 @@ def load_model(
         where = config.filename or (checkpoint.path if checkpoint else 'the config')
         raise ValueError(
             f'{where}: its model cannot be built ({type(error).__name__}: {error}); expected a '
-            'config that fits this version. Mend it, or give another: --config FILE.') from error
+            'config that fits this version. Mend it, or give another: --config FILE.'
+        ) from error
     if checkpoint is None:
         model.init_weights()
     else:
@@ -96,21 +98,25 @@ def pack_points(points: np.ndarray, config: Config, name: str = '<points in memo
     if points.ndim != 2 or points.shape[1] != 6:
         raise ValueError(
             f'{name}: points of shape {points.shape}, expected (P, 6): x, y, z in metres and '
-            'r, g, b in 0..255.')
+            'r, g, b in 0..255.'
+        )
     load, *pipeline = config.test_dataloader.dataset.pipeline
     points_type = get_points_type(load['coord_type'])
     results = dict(
         lidar_path=name,
         points=points_type(
-            torch.from_numpy(np.array(points, dtype=np.float32)), points_dim=6,
-            attribute_dims=dict(color=[3, 4, 5])))
+            torch.from_numpy(np.array(points, dtype=np.float32)),
+            points_dim=6,
+            attribute_dims=dict(color=[3, 4, 5]),
+        ),
+    )
     return pseudo_collate([Compose(pipeline)(results)])
 
 
 @torch.no_grad()
 def predict_points(
-        model: torch.nn.Module, config: Config, points: np.ndarray,
-        name: str = '<points in memory>') -> Det3DDataSample:
+    model: torch.nn.Module, config: Config, points: np.ndarray, name: str = '<points in memory>'
+) -> Det3DDataSample:
     """Segment the instances of one scene.
 
     Args:

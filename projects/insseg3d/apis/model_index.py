@@ -5,6 +5,7 @@ In a checkout they lie in ``model-index.yml`` and ``configs/``. An installed pac
 same files in ``insseg3d/.mim``, a folder of links in the checkout and of files in a wheel, where
 OpenMMLab's tools look for them.
 """
+
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,8 @@ def index_folder() -> Path:
             return folder
     raise FileNotFoundError(
         f'{_PACKAGE}: neither .mim nor a checkout around it holds model-index.yml and configs; '
-        'install the package again.')
+        'install the package again.'
+    )
 
 
 def models() -> dict[str, Path]:
@@ -65,11 +67,12 @@ def find_config(model: str | Path) -> Path:
         return known[str(model).lower()]
     raise ValueError(
         f'{model}: neither the path of a config nor a known model; expected one of '
-        f'{", ".join(sorted(known))}, or a path.')
+        f'{", ".join(sorted(known))}, or a path.'
+    )
 
 
 def choose_model(
-        model: str | Path | Config | None, weights: str | Path | Checkpoint | None
+    model: str | Path | Config | None, weights: str | Path | Checkpoint | None
 ) -> tuple[Config, Checkpoint]:
     """Config and checkpoint of a model, whichever of them is given.
 
@@ -84,7 +87,8 @@ def choose_model(
     if weights is None:
         if model is None or isinstance(model, Config):
             raise ValueError(
-                'no weights; expected a checkpoint, or the name of a model that was trained here')
+                'no weights; expected a checkpoint, or the name of a model that was trained here'
+            )
         weights = find_weights(model)
     checkpoint = weights if isinstance(weights, Checkpoint) else read_checkpoint(weights)
     if isinstance(model, Config):
@@ -93,7 +97,8 @@ def choose_model(
         return Config.fromfile(find_config(model)), checkpoint
     if 'cfg' not in checkpoint.meta:
         raise ValueError(
-            f'{checkpoint.path}: no config inside; say the model as well, by name or config')
+            f'{checkpoint.path}: no config inside; say the model as well, by name or config'
+        )
     return config_inside(checkpoint), checkpoint
 
 
@@ -132,9 +137,14 @@ def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:
     except (KeyError, ValueError, AttributeError, TypeError):  # nothing is known of the training
         return tuple(remarks)
     if trained != voxel_size_of(config):
-        remarks.append(Remark(
-            f'voxels of {voxel_size_of(config)} m, as the config says; the checkpoint was trained '
-            f'with {trained} m', True))
+        remarks.append(
+            Remark(
+                f'voxels of {voxel_size_of(config)} m, as the config says; '
+                f'the checkpoint was trained '
+                f'with {trained} m',
+                True,
+            )
+        )
     return tuple(remarks)
 
 
@@ -149,8 +159,11 @@ def find_weights(model: str | Path) -> Path:
         ValueError: an unknown model.
     """
     config = find_config(model)
-    names = [Path(model).stem, config.stem, *(
-        name for name, path in models().items() if path.samefile(config))]
+    names = [
+        Path(model).stem,
+        config.stem,
+        *(name for name, path in models().items() if path.samefile(config)),
+    ]
     roots = dict.fromkeys((Path.cwd(), _CHECKOUT))
     folders = [Path('work_dirs') / name for name in dict.fromkeys(names)]
     for folder in (root / folder for root in roots for folder in folders):
@@ -167,7 +180,8 @@ def find_weights(model: str | Path) -> Path:
     raise FileNotFoundError(
         f'{model}: no checkpoint of it in {" or ".join(map(str, folders))}. Give one (--weights), '
         f'or train one: `make demo` a small one in minutes, then used as demo; for this model: '
-        f'python tools/train.py {config}')
+        f'python tools/train.py {config}'
+    )
 
 
 def _indexed(folder: Path) -> Iterator[tuple[list[str], Path]]:

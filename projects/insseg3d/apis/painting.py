@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From a model's overlapping masks to objects that share no point, without the weak and small."""
+
 from typing import NamedTuple
 
 import torch
@@ -46,8 +47,12 @@ class Painting(NamedTuple):
 
 
 def paint(
-        preds: Det3DDataSample, limits: Limits, *, spared: Tensor | None = None,
-        counted: Tensor | None = None) -> Painting:
+    preds: Det3DDataSample,
+    limits: Limits,
+    *,
+    spared: Tensor | None = None,
+    counted: Tensor | None = None,
+) -> Painting:
     """Leave out what is weak or small, give every point to one object.
 
     Args:
@@ -68,10 +73,10 @@ def paint(
         kept = []
         for points in candidates:
             enough = limits.are_enough(point2voxel[points]) or (
-                spared is not None and bool(spared[points].any()))
+                spared is not None and bool(spared[points].any())
+            )
             kept.append(enough)
-            num_small += not enough and (
-                counted is None or bool(counted[points.byte().argmax()]))
+            num_small += not enough and (counted is None or bool(counted[points.byte().argmax()]))
         return torch.tensor(kept, dtype=torch.bool, device=masks.device)
 
     enough = are_kept(masks)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The objects of one scan, over its points as its owner has them."""
+
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -74,7 +75,7 @@ class InstanceResult:
     def points(self, index: int) -> np.ndarray:
         """``(P_q, 3)`` places of an object's points."""
         rows, starts = self._rows
-        return self.coords[rows[starts[index]:starts[index + 1]]]
+        return self.coords[rows[starts[index] : starts[index + 1]]]
 
     @cached_property
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -104,33 +105,42 @@ class InstanceResult:
         rows = []
         corners, boxes = self.aligned_boxes(), self.oriented_boxes()
         for index, (centre, size) in enumerate(zip(self.centres(), self.sizes)):
-            rows.append({
-                'instance': index,
-                'class': self.names[index],
-                'label': int(self.labels[index]),
-                'score': round(float(self.scores[index]), 6),
-                'points': int(size),
-                'centre': centre.tolist(),
-                'box_min': corners[index, :3].tolist(),
-                'box_max': corners[index, 3:].tolist(),
-                'oriented_centre': boxes[index].centre.tolist(),
-                'oriented_size': boxes[index].size.tolist(),
-                'oriented_axes': boxes[index].axes.tolist(),
-                'size_metres': (boxes[index].size * self.scale).tolist(),
-            })
+            rows.append(
+                {
+                    'instance': index,
+                    'class': self.names[index],
+                    'label': int(self.labels[index]),
+                    'score': round(float(self.scores[index]), 6),
+                    'points': int(size),
+                    'centre': centre.tolist(),
+                    'box_min': corners[index, :3].tolist(),
+                    'box_max': corners[index, 3:].tolist(),
+                    'oriented_centre': boxes[index].centre.tolist(),
+                    'oriented_size': boxes[index].size.tolist(),
+                    'oriented_axes': boxes[index].axes.tolist(),
+                    'size_metres': (boxes[index].size * self.scale).tolist(),
+                }
+            )
         return rows
 
     def to_numpy(self) -> dict[str, np.ndarray]:
         """Arrays: instance, labels, scores, masks, centres, boxes."""
         return dict(
-            instance=self.instance, labels=self.labels, scores=self.scores, masks=self.masks,
-            centres=self.centres(), boxes=self.aligned_boxes())
+            instance=self.instance,
+            labels=self.labels,
+            scores=self.scores,
+            masks=self.masks,
+            centres=self.centres(),
+            boxes=self.aligned_boxes(),
+        )
 
     def to_instance_data(self) -> InstanceData:
         """mmengine's, as models of mmdetection3d give it: masks, labels_3d, scores_3d."""
         return InstanceData(
-            masks=torch.from_numpy(self.masks), labels_3d=torch.from_numpy(self.labels),
-            scores_3d=torch.from_numpy(self.scores.astype(np.float32)))
+            masks=torch.from_numpy(self.masks),
+            labels_3d=torch.from_numpy(self.labels),
+            scores_3d=torch.from_numpy(self.scores.astype(np.float32)),
+        )
 
     def to_pandas(self) -> Any:
         """A ``DataFrame`` with a row an object, columns as in ``objects.csv``; needs pandas.
@@ -139,14 +149,27 @@ class InstanceResult:
             RawDataError: it is not installed.
         """
         return optional_module('pandas', 'to_pandas()').DataFrame(
-            [flat(row) for row in self.objects()], columns=TABLE_COLUMNS)
+            [flat(row) for row in self.objects()], columns=TABLE_COLUMNS
+        )
 
 
 TABLE_COLUMNS = [
-    'instance', 'class', 'label', 'score', 'points',
-    *(f'{name}_{axis}' for name in ('centre', 'box_min', 'box_max', 'oriented_centre')
-      for axis in 'xyz'),
-    'length', 'width', 'height', 'direction_x', 'direction_y', 'direction_z',
+    'instance',
+    'class',
+    'label',
+    'score',
+    'points',
+    *(
+        f'{name}_{axis}'
+        for name in ('centre', 'box_min', 'box_max', 'oriented_centre')
+        for axis in 'xyz'
+    ),
+    'length',
+    'width',
+    'height',
+    'direction_x',
+    'direction_y',
+    'direction_z',
 ]
 
 
@@ -159,10 +182,18 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
     single.update(zip(('direction_x', 'direction_y', 'direction_z'), row['oriented_axes'][0]))
     return single
 
+
 def result_of(
-        ready: ReadyScan, instance: np.ndarray, labels: np.ndarray, scores: np.ndarray, *,
-        classes: tuple[str, ...], num_small: int, min_voxels: int,
-        seconds: float) -> InstanceResult:
+    ready: ReadyScan,
+    instance: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    *,
+    classes: tuple[str, ...],
+    num_small: int,
+    min_voxels: int,
+    seconds: float,
+) -> InstanceResult:
     """Carry a model's objects back to all points of the scan.
 
     Args:
@@ -174,7 +205,17 @@ def result_of(
     rgb = np.full((len(whole), 3), 128, dtype=np.uint8)
     rgb[ready.rows] = np.round(ready.points[:, 3:])
     return InstanceResult(
-        name=ready.scan.name, coords=np.asarray(ready.scan.coords, dtype=np.float64), rgb=rgb,
-        instance=whole, labels=labels, scores=scores, classes=classes, remarks=ready.remarks,
-        scale=ready.scale, turn=ready.turn, num_small=num_small, min_voxels=min_voxels,
-        seconds=seconds)
+        name=ready.scan.name,
+        coords=np.asarray(ready.scan.coords, dtype=np.float64),
+        rgb=rgb,
+        instance=whole,
+        labels=labels,
+        scores=scores,
+        classes=classes,
+        remarks=ready.remarks,
+        scale=ready.scale,
+        turn=ready.turn,
+        num_small=num_small,
+        min_voxels=min_voxels,
+        seconds=seconds,
+    )

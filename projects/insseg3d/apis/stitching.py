@@ -10,6 +10,7 @@ takes a point that two want.
 
 Memory is that of the tiles' points; masks are lists of rows, never dense.
 """
+
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -117,8 +118,12 @@ def merge_tiles(tiles: Sequence[TileObjects], home: np.ndarray) -> list[Claim]:
 
 
 def paint_claims(
-        claims: Sequence[Claim], num_points: int, *, min_share: float,
-        is_large: Callable[[np.ndarray], bool]) -> tuple[np.ndarray, list[int], int]:
+    claims: Sequence[Claim],
+    num_points: int,
+    *,
+    min_share: float,
+    is_large: Callable[[np.ndarray], bool],
+) -> tuple[np.ndarray, list[int], int]:
     """Give every point to at most one object; as ``resolve_overlaps``, without dense masks.
 
     Args:
@@ -154,14 +159,17 @@ def _pieces(index: int, tile: TileObjects, home: np.ndarray) -> list[_Piece]:
     count = len(tile.labels)
     sizes, own, near = (
         np.bincount(tile.instance[chosen & (tile.instance >= 0)], minlength=count)
-        for chosen in (True, home[tile.rows] == index, tile.near_edge))
+        for chosen in (True, home[tile.rows] == index, tile.near_edge)
+    )
     return [
         _Piece(index, k, int(sizes[k]), own[k] / sizes[k], bool(near[k] >= _AT_EDGE * sizes[k]))
-        for k in range(count) if sizes[k]]
+        for k in range(count)
+        if sizes[k]
+    ]
 
 
 def _shared(
-        tiles: Sequence[TileObjects], home: np.ndarray
+    tiles: Sequence[TileObjects], home: np.ndarray
 ) -> Iterator[tuple[tuple[int, int], _Shared]]:
     """What any two tiles with common points say of these."""
     place = np.full(len(home), -1, dtype=np.int32)
@@ -181,19 +189,20 @@ def _shared(
 
 def _compare(one: TileObjects, in_one, other: TileObjects, in_other) -> _Shared:
     first, second = one.instance[in_one], other.instance[in_other]
-    table = map_contingency(
-        first, second, num_first=len(one.labels), num_second=len(other.labels))
+    table = map_contingency(first, second, num_first=len(one.labels), num_second=len(other.labels))
     reach = []
     for tile, rows, instance in ((one, in_one, first), (other, in_other, second)):
-        reach.append(np.bincount(
-            instance[tile.near_edge[rows]] + 1, minlength=len(tile.labels) + 1)[1:] > 0)
+        reach.append(
+            np.bincount(instance[tile.near_edge[rows]] + 1, minlength=len(tile.labels) + 1)[1:] > 0
+        )
     return _Shared(
-        table[1:, 1:], (table.sum(axis=1)[1:], table.sum(axis=0)[1:]), (reach[0], reach[1]))
+        table[1:, 1:], (table.sum(axis=1)[1:], table.sum(axis=0)[1:]), (reach[0], reach[1])
+    )
 
 
 def _groups(
-        pieces: Sequence[Sequence[_Piece]],
-        shared: dict[tuple[int, int], _Shared]) -> list[list[_Piece]]:
+    pieces: Sequence[Sequence[_Piece]], shared: dict[tuple[int, int], _Shared]
+) -> list[list[_Piece]]:
     """Pieces that are one object; those that agree best are joined first."""
     by_number = [{piece.number: piece for piece in of_tile} for of_tile in pieces]
     links = []
@@ -208,14 +217,14 @@ def _groups(
     for *_, one, other in sorted(links):
         one, other = group_of[one], group_of[other]
         if one is not other and all(
-                _are_one(p, q, shared) is not False for p in one for q in other):
+            _are_one(p, q, shared) is not False for p in one for q in other
+        ):
             one += other
             group_of.update(((p.tile, p.number), one) for p in other)
     return list({id(group): group for group in group_of.values()}.values())
 
 
-def _are_one(
-        one: _Piece, other: _Piece, shared: dict[tuple[int, int], _Shared]) -> bool | None:
+def _are_one(one: _Piece, other: _Piece, shared: dict[tuple[int, int], _Shared]) -> bool | None:
     """Whether pieces of two tiles are one object; None where there is too little to tell."""
     one, other = sorted((one, other))
     common = shared.get((one.tile, other.tile))
@@ -229,22 +238,28 @@ def _are_one(
     # What goes on beyond a tile is cut by its edge there. Else this is a mask of two objects, of
     # which the other tile holds one.
     reach = common.reach[0][one.number], common.reach[1][other.number]
-    goes_on = (piece.size - held > _WITHIN * piece.size
-               for piece, held in zip((one, other), inside))
+    goes_on = (
+        piece.size - held > _WITHIN * piece.size for piece, held in zip((one, other), inside)
+    )
     return all(there or not beyond for beyond, there in zip(goes_on, reversed(reach)))
 
 
 def _claim(
-        group: list[_Piece], tiles: Sequence[TileObjects], shared: dict, home: np.ndarray,
-        at_home: np.ndarray) -> Claim:
+    group: list[_Piece],
+    tiles: Sequence[TileObjects],
+    shared: dict,
+    home: np.ndarray,
+    at_home: np.ndarray,
+) -> Claim:
     """The object that a group of pieces is."""
     views = [p for p in group if not p.is_cut and _is_whole(p, group, shared)]
     if views:
         best = max(views, key=lambda p: (p.at_home, tiles[p.tile].scores[p.number], -p.tile))
         rows = _rows(best, tiles)
     else:
-        rows = np.unique(np.concatenate([
-            _rows_by_home(piece, group, tiles, home, at_home) for piece in group]))
+        rows = np.unique(
+            np.concatenate([_rows_by_home(piece, group, tiles, home, at_home) for piece in group])
+        )
     return Claim(rows, *_vote(views or group, tiles))
 
 
@@ -254,7 +269,8 @@ def _vote(views: Sequence[_Piece], tiles: Sequence[TileObjects]) -> tuple[int, f
     for piece in views:
         tile = tiles[piece.tile]
         votes.setdefault(int(tile.labels[piece.number]), []).append(
-            (float(tile.scores[piece.number]), max(piece.at_home * piece.size, 1e-6)))
+            (float(tile.scores[piece.number]), max(piece.at_home * piece.size, 1e-6))
+        )
     label = max(votes, key=lambda k: (sum(score * points for score, points in votes[k]), -k))
     total = sum(points for _, points in votes[label])
     return label, sum(score * points for score, points in votes[label]) / total
@@ -279,8 +295,12 @@ def _rows(piece: _Piece, tiles: Sequence[TileObjects]) -> np.ndarray:
 
 
 def _rows_by_home(
-        piece: _Piece, group: list[_Piece], tiles: Sequence[TileObjects], home: np.ndarray,
-        at_home: np.ndarray) -> np.ndarray:
+    piece: _Piece,
+    group: list[_Piece],
+    tiles: Sequence[TileObjects],
+    home: np.ndarray,
+    at_home: np.ndarray,
+) -> np.ndarray:
     """Rows of a piece for which it speaks: at home, and where no home says anything of them."""
     rows = _rows(piece, tiles)
     others = [p.tile for p in group if p is not piece]

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Large scans in overlapping upright tiles: squares on the ground, with all heights above them."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,7 @@ class Tile(NamedTuple):
     def holds(self, xy: np.ndarray) -> np.ndarray:
         """``(P,)`` bool: which of ``(P, 2)`` or ``(P, 3)`` points lie in the tile."""
         x, y = xy[:, 0], xy[:, 1]
-        return (
-            (x >= self.low[0]) & (x < self.high[0]) & (y >= self.low[1]) & (y < self.high[1]))
+        return (x >= self.low[0]) & (x < self.high[0]) & (y >= self.low[1]) & (y < self.high[1])
 
     def near_edge(self, xy: np.ndarray, margin: float) -> np.ndarray:
         """``(P,)`` bool: which points of the tile lie within ``margin`` of a side that cuts."""
@@ -37,12 +37,13 @@ def check_tiling(size: float, overlap: float, shift: float = 0.0) -> None:
     if not (0 < size < np.inf and 0 <= overlap <= size / 2 and 0 <= shift <= size - overlap):
         raise ValueError(
             f'tiles of {size:g} m that overlap by {overlap:g} m, shifted by {shift:g} m; expected '
-            'a positive size, an overlap of at most half of it, and a shift of at most the rest')
+            'a positive size, an overlap of at most half of it, and a shift of at most the rest'
+        )
 
 
 def tiles_of(
-        xy: np.ndarray, *, size: float, overlap: float,
-        shift: float = 0.0) -> tuple[list[Tile], np.ndarray]:
+    xy: np.ndarray, *, size: float, overlap: float, shift: float = 0.0
+) -> tuple[list[Tile], np.ndarray]:
     """Cover a scan with tiles, and say which of them knows each point best.
 
     The ground plan is cut in strips along x and y that lie evenly, so that the last is no sliver

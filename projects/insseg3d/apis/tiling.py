@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Floors and buildings, tile by tile."""
+
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -52,8 +53,13 @@ def model_order(points: np.ndarray) -> np.ndarray:
 
 
 def points_of_tiles(
-        points: np.ndarray, tiles: Sequence[Tile], home: np.ndarray, *, tiling: Tiling,
-        voxel_size: float | None) -> Iterator[TilePoints]:
+    points: np.ndarray,
+    tiles: Sequence[Tile],
+    home: np.ndarray,
+    *,
+    tiling: Tiling,
+    voxel_size: float | None,
+) -> Iterator[TilePoints]:
     """The points of one tile after another."""
     low = points[:, :3].min(axis=0).astype(np.float64)
     for index, tile in enumerate(tiles):
@@ -62,8 +68,8 @@ def points_of_tiles(
         own = points[rows]
         grid = None if voxel_size is None else _grid(own[:, :3] - low, voxel_size)
         yield TilePoints(
-            rows, own, grid, tile.near_edge(own, _EDGE * tiling.overlap),
-            home[rows] == index)
+            rows, own, grid, tile.near_edge(own, _EDGE * tiling.overlap), home[rows] == index
+        )
 
 
 def _grid(coords: np.ndarray, voxel_size: float) -> np.ndarray:
@@ -72,8 +78,11 @@ def _grid(coords: np.ndarray, voxel_size: float) -> np.ndarray:
 
 
 def find_in_tiles(
-        tiles: Iterator[TilePoints], home: np.ndarray, limits: Limits,
-        find: Callable[[TilePoints], tuple[Painting, torch.Tensor]]) -> Painting:
+    tiles: Iterator[TilePoints],
+    home: np.ndarray,
+    limits: Limits,
+    find: Callable[[TilePoints], tuple[Painting, torch.Tensor]],
+) -> Painting:
     """Find the objects of each tile and put them together.
 
     Masks of more than one tile are never held; of a tile that is done, the number of each
@@ -96,16 +105,26 @@ def find_in_tiles(
         voxel[tile.rows[tile.at_home]] = point2voxel[tile.at_home] + num_voxels
         num_voxels += int(point2voxel.max()) + 1
         num_small += painting.num_small
-        found.append(TileObjects(
-            tile.rows.astype(np.int32), painting.instance.cpu().numpy().astype(np.int32),
-            tile.near_edge, painting.labels.cpu().numpy(), painting.scores.double().cpu().numpy()))
+        found.append(
+            TileObjects(
+                tile.rows.astype(np.int32),
+                painting.instance.cpu().numpy().astype(np.int32),
+                tile.near_edge,
+                painting.labels.cpu().numpy(),
+                painting.scores.double().cpu().numpy(),
+            )
+        )
     claims = merge_tiles(found, home)
     del found
     instance, kept, num_left_out = paint_claims(
-        claims, len(home), min_share=limits.min_share,
-        is_large=lambda rows: limits.are_enough(torch.from_numpy(voxel[rows])))
+        claims,
+        len(home),
+        min_share=limits.min_share,
+        is_large=lambda rows: limits.are_enough(torch.from_numpy(voxel[rows])),
+    )
     return Painting(
         torch.from_numpy(instance),
         torch.tensor([claims[k].label for k in kept], dtype=torch.int64),
         torch.tensor([claims[k].score for k in kept], dtype=torch.float64),
-        num_small + num_left_out)
+        num_small + num_left_out,
+    )

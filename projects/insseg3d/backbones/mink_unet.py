@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """mmdetection3d's MinkUNet with the levels of its decoder."""
+
 from collections.abc import Sequence
 
 import torch
@@ -35,27 +36,35 @@ class MultiLevelMinkUNet(MinkUNetBackbone):
     """
 
     def __init__(
-            self,
-            *,
-            in_channels: int = 6,
-            base_channels: int = 32,
-            encoder_channels: Sequence[int] = (32, 64, 128, 256),
-            decoder_channels: Sequence[int] = (256, 128, 96, 96),
-            encoder_blocks: Sequence[int] = (2, 2, 2, 2),
-            decoder_blocks: Sequence[int] = (2, 2, 2, 2),
-            block_type: str = 'basic',
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        in_channels: int = 6,
+        base_channels: int = 32,
+        encoder_channels: Sequence[int] = (32, 64, 128, 256),
+        decoder_channels: Sequence[int] = (256, 128, 96, 96),
+        encoder_blocks: Sequence[int] = (2, 2, 2, 2),
+        decoder_blocks: Sequence[int] = (2, 2, 2, 2),
+        block_type: str = 'basic',
+        init_cfg: dict | None = None,
+    ) -> None:
         if not spconv_available():
             raise ImportError(
                 "MultiLevelMinkUNet: spconv 2 is not installed, and mmdetection3d's blocks need "
                 'it; install the wheel for this machine (setup.cfg names them), or use '
-                'SparseResUNet.')
+                'SparseResUNet.'
+            )
         super().__init__(
-            in_channels=in_channels, base_channels=base_channels,
-            num_stages=len(encoder_channels), encoder_channels=list(encoder_channels),
-            encoder_blocks=list(encoder_blocks), decoder_channels=list(decoder_channels),
-            decoder_blocks=list(decoder_blocks), block_type=block_type,
-            sparseconv_backend='spconv', init_cfg=init_cfg)
+            in_channels=in_channels,
+            base_channels=base_channels,
+            num_stages=len(encoder_channels),
+            encoder_channels=list(encoder_channels),
+            encoder_blocks=list(encoder_blocks),
+            decoder_channels=list(decoder_channels),
+            decoder_blocks=list(decoder_blocks),
+            block_type=block_type,
+            sparseconv_backend='spconv',
+            init_cfg=init_cfg,
+        )
 
     def forward(self, voxel_features: Tensor, coors: Tensor) -> dict[int, VoxelLevel]:
         """
@@ -69,8 +78,7 @@ class MultiLevelMinkUNet(MinkUNetBackbone):
         """
         # spconv launches on the current device, which need not be the features'.
         with torch.cuda.device_of(voxel_features):
-            return self._levels(
-                spconv_tensor(voxel_features, coors, multiple=2**self.num_stages))
+            return self._levels(spconv_tensor(voxel_features, coors, multiple=2**self.num_stages))
 
     def _levels(self, x) -> dict[int, VoxelLevel]:
         x = self.conv_input(x)
@@ -82,5 +90,5 @@ class MultiLevelMinkUNet(MinkUNetBackbone):
             skip = encoded.pop()
             x = up(x)
             x = blocks(x.replace_feature(torch.cat([x.features, skip.features], dim=1)))
-            levels[2**len(encoded)] = VoxelLevel(x.features, x.indices)
+            levels[2 ** len(encoded)] = VoxelLevel(x.features, x.indices)
         return dict(sorted(levels.items()))

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The sparse residual U-Net of the clustering and the query methods for indoor scans."""
+
 from collections.abc import Sequence
 
 import torch
@@ -43,27 +44,43 @@ class SparseResUNet(BaseModule):
     Source: 3D-QueryIS, section 3.2, and the U-Nets of the methods that it cites.
     """
 
-    def __init__(self, *, in_channels: int | None = 6, base_channels: int = 16, num_levels: int = 7,
-                 blocks_per_level: int = 2, out_strides: int | Sequence[int] | None = None,
-                 backend: str = 'auto', init_cfg: dict | None = None):
+    def __init__(
+        self,
+        *,
+        in_channels: int | None = 6,
+        base_channels: int = 16,
+        num_levels: int = 7,
+        blocks_per_level: int = 2,
+        out_strides: int | Sequence[int] | None = None,
+        backend: str = 'auto',
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg=init_cfg)
         self.num_levels = num_levels
         self.out_strides = _check_strides(out_strides, num_levels)
         widths = [base_channels * (level + 1) for level in range(num_levels)]
 
         def blocks(first: int, width: int) -> nn.Sequential:
-            return nn.Sequential(*(ResidualBlock(width if i else first, width, backend=backend)
-                                   for i in range(blocks_per_level)))
+            return nn.Sequential(
+                *(
+                    ResidualBlock(width if i else first, width, backend=backend)
+                    for i in range(blocks_per_level)
+                )
+            )
 
         steps = list(zip(widths[:-1], widths[1:]))
-        self.stem = nn.Identity() if in_channels is None else SubMConv3d(
-            in_channels, base_channels, backend=backend)
+        self.stem = (
+            nn.Identity()
+            if in_channels is None
+            else SubMConv3d(in_channels, base_channels, backend=backend)
+        )
         self.encoder = nn.ModuleList(blocks(width, width) for width in widths)
         self.down_norm = nn.ModuleList(BatchNorm(fine) for fine, _ in steps)
         self.down = nn.ModuleList(SparseConv3d(*step, backend=backend) for step in steps)
         self.up_norm = nn.ModuleList(BatchNorm(coarse) for _, coarse in steps)
-        self.up = nn.ModuleList(SparseInverseConv3d(coarse, fine, backend=backend)
-                                for fine, coarse in steps)
+        self.up = nn.ModuleList(
+            SparseInverseConv3d(coarse, fine, backend=backend) for fine, coarse in steps
+        )
         self.decoder = nn.ModuleList(blocks(2 * fine, fine) for fine, _ in steps)
         self.out_norm = BatchNorm(base_channels)
 
@@ -81,13 +98,13 @@ class SparseResUNet(BaseModule):
         Raises:
             ValueError: coordinates are negative or not unique.
         """
-        x = SparseTensor.from_voxels(voxel_features, coors, multiple=2**(self.num_levels - 1))
+        x = SparseTensor.from_voxels(voxel_features, coors, multiple=2 ** (self.num_levels - 1))
         x = self.encoder[0](self.stem(x))
         skips = [x]
         for norm, down, blocks in zip(self.down_norm, self.down, self.encoder[1:]):
             x = blocks(down(x.replace(norm_relu(norm, x.features))))
             skips.append(x)
-        levels = {2**(self.num_levels - 1): x}
+        levels = {2 ** (self.num_levels - 1): x}
         for level in reversed(range(self.num_levels - 1)):
             skip = skips[level]
             x = x.replace(norm_relu(self.up_norm[level], x.features))
@@ -113,9 +130,13 @@ def _check_strides(out_strides, num_levels: int):
     known = [2**level for level in range(num_levels)]
     if out_strides is None:
         return tuple(known)
-    wrong = [stride for stride in ([out_strides] if isinstance(out_strides, int) else out_strides)
-             if stride not in known]
+    wrong = [
+        stride
+        for stride in ([out_strides] if isinstance(out_strides, int) else out_strides)
+        if stride not in known
+    ]
     if wrong:
-        raise ValueError(f'out_strides has {wrong}, expected strides of {num_levels} levels: '
-                         f'{known}')
+        raise ValueError(
+            f'out_strides has {wrong}, expected strides of {num_levels} levels: {known}'
+        )
     return out_strides if isinstance(out_strides, int) else tuple(out_strides)

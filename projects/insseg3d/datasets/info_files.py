@@ -60,12 +60,13 @@ def check_info(content: bytes, where: str) -> None:
     Raises:
         ValueError: as :func:`read_info`, or it is neither a pickle nor JSON.
     """
-    ending = where[where.rfind('.'):]
+    ending = where[where.rfind('.') :]
     if ending in _PICKLES:
         read_info(content, where)
     elif ending != '.json':  # mmengine reads YAML with the loader that builds any object
         raise ValueError(
-            f'{where}: no info file by its ending; expected {", ".join(_PICKLES)} or .json')
+            f'{where}: no info file by its ending; expected {", ".join(_PICKLES)} or .json'
+        )
 
 
 def check_layout(info: Any, where: str) -> None:
@@ -77,20 +78,26 @@ def check_layout(info: Any, where: str) -> None:
     if isinstance(info, list):
         raise ValueError(
             f'{where}: a list, as mmdetection3d before 1.1 wrote them; expected a dict with '
-            'metainfo and data_list. Prepare the data again')
-    fits = isinstance(info, dict) and isinstance(info.get('metainfo'), dict) and isinstance(
-        info.get('data_list'), list)
+            'metainfo and data_list. Prepare the data again'
+        )
+    fits = (
+        isinstance(info, dict)
+        and isinstance(info.get('metainfo'), dict)
+        and isinstance(info.get('data_list'), list)
+    )
     if not fits:
         raise ValueError(
             f'{where}: no info file; expected a dict with metainfo and data_list, a list. Prepare '
-            'the data again')
+            'the data again'
+        )
     for number, scene in enumerate(info['data_list']):
         points = scene.get('lidar_points') if isinstance(scene, dict) else None
         path = points.get('lidar_path') if isinstance(points, dict) else None
         if not isinstance(path, str) or not path:
             raise ValueError(
                 f'{where}: scene {number} has no lidar_points.lidar_path; expected the name of a '
-                'file. Prepare the data again')
+                'file. Prepare the data again'
+            )
 
 
 class _MoreThanData(pickle.UnpicklingError):
@@ -98,7 +105,6 @@ class _MoreThanData(pickle.UnpicklingError):
 
 
 class _Unpickler(pickle.Unpickler):
-
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ('_codecs', 'encode'):  # bytes, as protocols 0 to 2 write them
             return _latin1
@@ -111,4 +117,3 @@ def _latin1(text: str, encoding: str) -> bytes:
     if encoding not in ('latin1', 'latin-1'):
         raise _MoreThanData(f'bytes in {encoding[:20]}')
     return text.encode('latin-1')
-

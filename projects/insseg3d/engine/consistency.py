@@ -59,7 +59,8 @@ class ConsistencyHook(Hook):
                 f'that of the config {expected}. Resume with the config that the run began with; '
                 'a run from before groups were merged goes on with --cfg-options '
                 'optim_wrapper.constructor=DefaultOptimWrapperConstructor. Or begin anew from '
-                'the weights alone: load_from instead of --resume')
+                'the weights alone: load_from instead of --resume'
+            )
 
 
 def check_loader(split: str, loader: DataLoader, model: nn.Module) -> None:
@@ -77,8 +78,11 @@ def check_loader(split: str, loader: DataLoader, model: nn.Module) -> None:
         ValueError: they differ.
     """
     model = model.module if is_model_wrapper(model) else model
-    heads = {name: module.num_classes for name, module in model.named_modules()
-             if hasattr(module, 'class_layers')}
+    heads = {
+        name: module.num_classes
+        for name, module in model.named_modules()
+        if hasattr(module, 'class_layers')
+    }
     for place, dataset in inner_datasets(f'{split}_dataloader.dataset', loader.dataset):
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
         if classes is None:
@@ -89,7 +93,8 @@ def check_loader(split: str, loader: DataLoader, model: nn.Module) -> None:
                     f'{place} ({type(dataset).__name__}) has {_listed(classes)}, but '
                     f'model.{name}.num_classes={num_classes}; expected as many. Set num_classes '
                     f'to {len(classes)}, and give all settings per class as many entries, or '
-                    'choose classes of the data set with its metainfo=dict(classes=[…])')
+                    'choose classes of the data set with its metainfo=dict(classes=[…])'
+                )
 
 
 def inner_datasets(place: str, dataset: Any) -> Iterator[tuple[str, Any]]:
@@ -115,7 +120,8 @@ def check_sampler(split: str, loader: DataLoader, loop: Any) -> None:
         raise ValueError(
             f'{split}_dataloader.sampler is {type(loader.sampler).__name__}, which never ends, but '
             f'{name} waits for its end. Set {split}_dataloader.sampler=dict(type="DefaultSampler", '
-            f'shuffle={split == "train"}){other if split == "train" else ""}')
+            f'shuffle={split == "train"}){other if split == "train" else ""}'
+        )
 
 
 def _listed(classes: Sequence[str]) -> str:

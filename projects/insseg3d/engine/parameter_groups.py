@@ -28,13 +28,19 @@ class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
                 raise
         print_log(
             f'optim_wrapper.optimizer.fused: this torch has no fused {self.optimizer_cfg["type"]} '
-            "for the model's device; it is built without, and computes the same", logger='current')
+            "for the model's device; it is built without, and computes the same",
+            logger='current',
+        )
         self.optimizer_cfg = {k: v for k, v in self.optimizer_cfg.items() if k != 'fused'}
         return super().__call__(model)
 
     def add_params(
-            self, params: list[dict], module: nn.Module, prefix: str = '',
-            is_dcn_module: int | float | None = None) -> None:
+        self,
+        params: list[dict],
+        module: nn.Module,
+        prefix: str = '',
+        is_dcn_module: int | float | None = None,
+    ) -> None:
         """Add a module's parameters; the outermost call merges what all have added."""
         super().add_params(params, module, prefix=prefix, is_dcn_module=is_dcn_module)
         if prefix:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """How far a training is, for models that do not train all their parts from the start."""
+
 import numpy as np
 import torch
 from mmengine.dist import get_rank
@@ -24,5 +25,5 @@ def iteration_generator() -> torch.Generator | None:
     if hub.get_info('iter') is None:
         return None
     words = [int(hub.get_info('seed', 0) or 0), current_iteration(), get_rank()]
-    seed, = np.random.SeedSequence(words).generate_state(1, np.uint64)
+    (seed,) = np.random.SeedSequence(words).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(seed))

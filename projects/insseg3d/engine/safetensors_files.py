@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Checkpoints in files of safetensors, wherever mmengine loads a checkpoint."""
+
 import importlib
 import json
 from types import ModuleType
@@ -35,7 +36,8 @@ def load_from_safetensors(filename: str, map_location: Any = None) -> dict[str, 
     except (module.SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
             f'{filename}: not a whole file of safetensors ({str(error)[:100]}); '
-            'download or write it again.') from None
+            'download or write it again.'
+        ) from None
     if map_location is not None:
         weights = {name: tensor.to(map_location) for name, tensor in weights.items()}
     return without_code(dict(state_dict=weights, meta=meta))
@@ -62,7 +64,8 @@ def safetensors_bytes(checkpoint: dict[str, Any]) -> bytes:
     """
     weights = {name: tensor.contiguous() for name, tensor in checkpoint['state_dict'].items()}
     return _safetensors('safetensors.torch', 'a .safetensors file').save(
-        weights, metadata={_META: json.dumps(checkpoint['meta'])})
+        weights, metadata={_META: json.dumps(checkpoint['meta'])}
+    )
 
 
 def _safetensors(name: str, needed_by: str) -> ModuleType:
@@ -71,4 +74,5 @@ def _safetensors(name: str, needed_by: str) -> ModuleType:
     except ImportError:
         raise ValueError(
             f'{needed_by}: needs safetensors, which is not installed; '
-            'pip install "insseg3d[safetensors]", or pip install safetensors.') from None
+            'pip install "insseg3d[safetensors]", or pip install safetensors.'
+        ) from None

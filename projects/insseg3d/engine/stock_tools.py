@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Finds and runs the command-line tools that an installed mmdet3d carries."""
+
 import atexit
 import importlib.util
 import os
@@ -48,7 +49,8 @@ def stock_main(name: str) -> Callable[[], None]:
     if path is None:
         raise FileNotFoundError(
             f'mmdet3d has no tools/{name}: looked for {places[0]} and {places[1]}. Install the '
-            'wheel of mmdet3d 1.4.0 (`pip install --no-deps mmdet3d==1.4.0`).')
+            'wheel of mmdet3d 1.4.0 (`pip install --no-deps mmdet3d==1.4.0`).'
+        )
     spec = importlib.util.spec_from_file_location(f'mmdet3d_tool_{path.stem}', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -4,6 +4,7 @@
 mmengine leaves the choice to torch: for files to a default that an environment variable changes,
 for addresses to one that runs whatever the file holds. Here it is always said.
 """
+
 import io
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -41,8 +42,8 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
 @CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
 def load_from_http(
-        filename: str, map_location: Any = None, model_dir: str | None = None,
-        progress: bool = True) -> Any:
+    filename: str, map_location: Any = None, model_dir: str | None = None, progress: bool = True
+) -> Any:
     """Fetch a file, unless it was fetched before, and read it; nothing in it is run.
 
     Args:
@@ -74,8 +75,7 @@ def load_from_http(
     return _load(path, map_location)
 
 
-@CheckpointLoader.register_scheme(
-    prefixes=[r'(\S+\:)?s3://', r'(\S+\:)?petrel://'], force=True)
+@CheckpointLoader.register_scheme(prefixes=[r'(\S+\:)?s3://', r'(\S+\:)?petrel://'], force=True)
 def load_from_ceph(filename: str, map_location: Any = None, backend: str = 'petrel') -> Any:
     """Read a file of a storage service, as :func:`load_from_http` one of an address."""
     _refuse_old_torch(filename)
@@ -102,4 +102,5 @@ def _refuse_old_torch(address: str) -> None:
     if version < _SAFE_TORCH:
         raise ValueError(
             f'{address}: torch {torch.__version__} cannot read it without the risk of running it; '
-            'expected torch 2.6 or later, or a .safetensors file')
+            'expected torch 2.6 or later, or a .safetensors file'
+        )

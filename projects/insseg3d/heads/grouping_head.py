@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What the heads share that group points into proposals and judge these."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -73,22 +74,24 @@ class GroupingHead(BaseModule):
     """
 
     def __init__(
-            self,
-            *,
-            num_classes: int,
-            in_channels: int,
-            pointwise: dict,
-            grouping: dict,
-            proposal_net: dict,
-            ranking: dict,
-            prepare_iters: int = 0,
-            max_proposals: int = 50,
-            whole_classes: Sequence[int] = (),
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        num_classes: int,
+        in_channels: int,
+        pointwise: dict,
+        grouping: dict,
+        proposal_net: dict,
+        ranking: dict,
+        prepare_iters: int = 0,
+        max_proposals: int = 50,
+        whole_classes: Sequence[int] = (),
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes
         self.pointwise = MODELS.build(
-            dict(pointwise, num_classes=num_classes, in_channels=in_channels))
+            dict(pointwise, num_classes=num_classes, in_channels=in_channels)
+        )
         self.grouping = TASK_UTILS.build(grouping)
         self.proposal_net = MODELS.build(proposal_net)
         self.ranking = TASK_UTILS.build(ranking)
@@ -97,11 +100,16 @@ class GroupingHead(BaseModule):
         check_class_numbers('decode_head.whole_classes', self.whole_classes, num_classes)
         for name in getattr(self.grouping, 'class_tables', ()):
             check_class_table(
-                f'decode_head.grouping.{name}', getattr(self.grouping, name), num_classes,
-                expected=num_classes, remedy=(
+                f'decode_head.grouping.{name}',
+                getattr(self.grouping, name),
+                num_classes,
+                expected=num_classes,
+                remedy=(
                     'A table of other data does not fit: tools/check_dataset.py CONFIG writes that '
                     'of the config\'s data into class_statistics.json, under "tables"; -1 where a '
-                    'class is not known'))
+                    'class is not known'
+                ),
+            )
         is_object = torch.zeros(num_classes + self.pointwise.num_stuff, dtype=torch.bool)
         is_object[[k for k in range(num_classes) if k not in self.whole_classes]] = True
         self.register_buffer('is_object', is_object, persistent=False)
@@ -112,8 +120,8 @@ class GroupingHead(BaseModule):
         return (f'pointwise.semantic.{len(self.pointwise.semantic) - 1}',)
 
     def forward(
-            self, scenes: Sequence[SceneRows],
-            coords: Sequence[Tensor]) -> tuple[PackedPoints, PointwiseOutputs]:
+        self, scenes: Sequence[SceneRows], coords: Sequence[Tensor]
+    ) -> tuple[PackedPoints, PointwiseOutputs]:
         """Pack scenes and say class and offset of their points.
 
         Args:
@@ -124,8 +132,12 @@ class GroupingHead(BaseModule):
         return points, self.pointwise(points.features)
 
     def loss(
-            self, scenes: Sequence[SceneRows], coords: Sequence[Tensor],
-            targets: Sequence[PointTargets], iteration: int) -> dict[str, Tensor]:
+        self,
+        scenes: Sequence[SceneRows],
+        coords: Sequence[Tensor],
+        targets: Sequence[PointTargets],
+        iteration: int,
+    ) -> dict[str, Tensor]:
         """Compute the losses of a batch.
 
         Args:
@@ -142,15 +154,16 @@ class GroupingHead(BaseModule):
             proposals = no_proposals(points.point2row.device)
         else:
             proposals = choose_at_random(
-                self.group(points, outputs), self.max_proposals * points.num_scenes, generator)
+                self.group(points, outputs), self.max_proposals * points.num_scenes, generator
+            )
         place = torch.rand(3, generator=generator).to(points.coords)
         voxels = self.proposal_net(points, proposals, place)
         losses.update(self.proposal_loss(proposals, voxels, truth, iteration))
         return losses
 
     def predict(
-            self, scenes: Sequence[SceneRows],
-            coords: Sequence[Tensor]) -> list[tuple[InstanceData, PointData]]:
+        self, scenes: Sequence[SceneRows], coords: Sequence[Tensor]
+    ) -> list[tuple[InstanceData, PointData]]:
         """Find the objects of each scene; arguments as of ``forward``.
 
         Returns:
@@ -165,7 +178,8 @@ class GroupingHead(BaseModule):
             found += [_whole(labels, number) for number in self.whole_classes]
             proposals, classes, scores = zip(*found)
             instances, point_map = self.ranking(
-                join_proposals(proposals), torch.cat(classes), torch.cat(scores), len(labels))
+                join_proposals(proposals), torch.cat(classes), torch.cat(scores), len(labels)
+            )
             point_map.pts_semantic_mask = labels + (labels >= self.num_classes)
             results.append((instances, point_map))
         return results
@@ -176,12 +190,12 @@ class GroupingHead(BaseModule):
         coords = points.coords.to(outputs.offsets.dtype)
         shifted = coords + outputs.offsets.index_select(0, points.point2row)
         return self.grouping(
-            GroupingInput(points, outputs.logits, shifted, self.is_object),
-            training=self.training)
+            GroupingInput(points, outputs.logits, shifted, self.is_object), training=self.training
+        )
 
     def masks(
-            self, points: PackedPoints, proposals: Proposals,
-            labels: Tensor) -> tuple[Proposals, Tensor, Tensor]:
+        self, points: PackedPoints, proposals: Proposals, labels: Tensor
+    ) -> tuple[Proposals, Tensor, Tensor]:
         """Describe and judge the proposals of a scene.
 
         Args:
@@ -196,14 +210,14 @@ class GroupingHead(BaseModule):
         return self.judge(proposals, voxels, labels)
 
     def proposal_loss(
-            self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets,
-            iteration: int) -> dict[str, Tensor]:
+        self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets, iteration: int
+    ) -> dict[str, Tensor]:
         """Losses of the parts that judge proposals."""
         raise NotImplementedError
 
     def judge(
-            self, proposals: Proposals, voxels: ProposalVoxels,
-            labels: Tensor) -> tuple[Proposals, Tensor, Tensor]:
+        self, proposals: Proposals, voxels: ProposalVoxels, labels: Tensor
+    ) -> tuple[Proposals, Tensor, Tensor]:
         """The proposals that come out, their classes and their scores."""
         raise NotImplementedError
 
@@ -215,7 +229,8 @@ class GroupingHead(BaseModule):
             raise RuntimeError(
                 f'{name}: the checkpoint has {len(found)} semantic classes, the config '
                 f'{len(self.is_object)} (num_classes={self.num_classes} and '
-                f'num_stuff={self.pointwise.num_stuff}). {OTHER_CLASSES}')
+                f'num_stuff={self.pointwise.num_stuff}). {OTHER_CLASSES}'
+            )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
@@ -223,5 +238,8 @@ def _whole(labels: Tensor, number: int) -> tuple[Proposals, Tensor, Tensor]:
     """All points of a class as one object, or none without points."""
     members = (labels == number).nonzero()[:, 0]
     some = members.new_full((min(len(members), 1),), len(members))
-    return (Proposals(members, torch.zeros_like(members), some),
-            torch.full_like(some, number), torch.ones_like(some, dtype=torch.float32))
+    return (
+        Proposals(members, torch.zeros_like(members), some),
+        torch.full_like(some, number),
+        torch.ones_like(some, dtype=torch.float32),
+    )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Semantic class and offset to the object's centre, point by point, and their losses."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,8 +45,12 @@ class PackedPoints(NamedTuple):
             scene.append(torch.full_like(rows.point2row, b))
             start += len(rows.features)
         return cls(
-            torch.cat([rows.features for rows in scenes]), torch.cat(point2row),
-            torch.cat(list(coords)), torch.cat(scene), len(scenes))
+            torch.cat([rows.features for rows in scenes]),
+            torch.cat(point2row),
+            torch.cat(list(coords)),
+            torch.cat(scene),
+            len(scenes),
+        )
 
 
 class PackedTargets(NamedTuple):
@@ -69,8 +74,10 @@ class PackedTargets(NamedTuple):
             instance.append(torch.where(scene.instance >= 0, scene.instance + start, -1))
             start += len(scene.labels)
         return cls(
-            torch.cat([scene.semantic for scene in targets]), torch.cat(instance),
-            torch.cat([scene.labels for scene in targets]))
+            torch.cat([scene.semantic for scene in targets]),
+            torch.cat(instance),
+            torch.cat([scene.labels for scene in targets]),
+        )
 
 
 class PointwiseOutputs(NamedTuple):
@@ -142,37 +149,45 @@ class PointwiseHead(BaseModule):
     """
 
     def __init__(
-            self,
-            *,
-            in_channels: int,
-            num_classes: int,
-            offset_losses: dict[str, dict],
-            num_stuff: int = 0,
-            semantic_layers: int = 2,
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        in_channels: int,
+        num_classes: int,
+        offset_losses: dict[str, dict],
+        num_stuff: int = 0,
+        semantic_layers: int = 2,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.num_classes, self.num_stuff = num_classes, num_stuff
         self.semantic = _linear_layers(in_channels, num_classes + num_stuff, semantic_layers)
         self.offset = _linear_layers(in_channels, 3, 2)
         self.offset_losses = nn.ModuleDict(
-            {name: MODELS.build(loss) for name, loss in offset_losses.items()})
+            {name: MODELS.build(loss) for name, loss in offset_losses.items()}
+        )
 
     def forward(self, features: Tensor) -> PointwiseOutputs:
         """Say class and offset of ``(R, C)`` rows, in full precision."""
-        return PointwiseOutputs(*(
-            out if out.dtype == torch.float64 else out.float()
-            for out in (self.semantic(features), self.offset(features))))
+        return PointwiseOutputs(
+            *(
+                out if out.dtype == torch.float64 else out.float()
+                for out in (self.semantic(features), self.offset(features))
+            )
+        )
 
     def loss(
-            self, outputs: PointwiseOutputs, points: PackedPoints,
-            targets: PackedTargets) -> dict[str, Tensor]:
+        self, outputs: PointwiseOutputs, points: PackedPoints, targets: PackedTargets
+    ) -> dict[str, Tensor]:
         """Losses of a batch.
 
         Returns:
             ``loss_semantic`` and one ``loss_offset_<name>`` for each loss on the offsets.
         """
-        losses = dict(loss_semantic=point_cross_entropy(
-            outputs.logits, points.point2row, self._labels(targets.semantic)))
+        losses = dict(
+            loss_semantic=point_cross_entropy(
+                outputs.logits, points.point2row, self._labels(targets.semantic)
+            )
+        )
         inside = targets.instance >= 0
         coords, owner = points.coords[inside].to(outputs.offsets.dtype), targets.instance[inside]
         centers = instance_centers(coords, owner, len(targets.labels))
@@ -190,6 +205,9 @@ class PointwiseHead(BaseModule):
 
 
 def _linear_layers(in_channels: int, out_channels: int, layers: int) -> nn.Sequential:
-    hidden = [part for _ in range(layers - 1) for part in (
-        nn.Linear(in_channels, in_channels), BatchNorm(in_channels), nn.ReLU())]
+    hidden = [
+        part
+        for _ in range(layers - 1)
+        for part in (nn.Linear(in_channels, in_channels), BatchNorm(in_channels), nn.ReLU())
+    ]
     return nn.Sequential(*hidden, nn.Linear(in_channels, out_channels))

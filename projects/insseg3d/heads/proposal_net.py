@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A small sparse network over proposals, each in a voxel grid of its own."""
+
 from typing import NamedTuple
 
 import torch
@@ -46,8 +47,8 @@ class ProposalVoxels(NamedTuple):
         return segment_mean(values, self.proposal, counts)
 
     def mask_cross_entropy(
-            self, logits: Tensor, proposals: Proposals, targets: PackedTargets,
-            owner: Tensor) -> Tensor:
+        self, logits: Tensor, proposals: Proposals, targets: PackedTargets, owner: Tensor
+    ) -> Tensor:
         """Binary cross entropy with "is a point of the proposal's object", summed over members.
 
         Args:
@@ -78,19 +79,20 @@ class ProposalNet(BaseModule):
     """
 
     def __init__(
-            self,
-            *,
-            unet: dict,
-            full_scale: int,
-            score_scale: float = 50.0,
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        unet: dict,
+        full_scale: int,
+        score_scale: float = 50.0,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.unet = MODELS.build(unet)
         self.full_scale, self.score_scale = full_scale, score_scale
 
     def forward(
-            self, points: PackedPoints, proposals: Proposals,
-            place: Tensor | None = None) -> ProposalVoxels:
+        self, points: PackedPoints, proposals: Proposals, place: Tensor | None = None
+    ) -> ProposalVoxels:
         """Describe proposals.
 
         Args:
@@ -100,8 +102,13 @@ class ProposalNet(BaseModule):
         """
         coords = points.coords.index_select(0, proposals.members)
         grid = voxelize_proposals(
-            coords, proposals.proposal, num_proposals=proposals.num_proposals,
-            full_scale=self.full_scale, score_scale=self.score_scale, place=place)
+            coords,
+            proposals.proposal,
+            num_proposals=proposals.num_proposals,
+            full_scale=self.full_scale,
+            score_scale=self.score_scale,
+            place=place,
+        )
         rows = points.point2row[proposals.members]
         features = self.unet(grid_features(points.features, rows, grid), grid.coors)
         if features.dtype != torch.float64:
@@ -110,14 +117,19 @@ class ProposalNet(BaseModule):
 
 
 def object_iou(
-        proposals: Proposals, targets: PackedTargets, inside: Tensor | None = None) -> Tensor:
+    proposals: Proposals, targets: PackedTargets, inside: Tensor | None = None
+) -> Tensor:
     """IoU ``(N, G)`` of proposals with objects; of their members ``inside (E,)`` if given."""
     members, proposal = proposals.members, proposals.proposal
     if inside is not None:
         members, proposal = members[inside], proposal[inside]
     return proposal_iou(
-        members, proposal, targets.instance, num_proposals=proposals.num_proposals,
-        num_instances=len(targets.labels))
+        members,
+        proposal,
+        targets.instance,
+        num_proposals=proposals.num_proposals,
+        num_instances=len(targets.labels),
+    )
 
 
 def best_object(iou: Tensor) -> tuple[Tensor, Tensor]:

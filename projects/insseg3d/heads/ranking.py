@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From scored proposals, or masks, to results over the points of a scene."""
+
 import torch
 from mmdet3d.registry import TASK_UTILS
 from mmdet3d.structures import PointData
@@ -14,8 +15,8 @@ _MOST_FOR_NMS = 2000  # a table of so many by as many is made
 
 
 def label_map(
-        instances: InstanceData, *, score_thr: float, min_points: int,
-        min_share: float) -> PointData:
+    instances: InstanceData, *, score_thr: float, min_points: int, min_share: float
+) -> PointData:
     """One instance a point, of ranked masks that may overlap.
 
     Args:
@@ -31,14 +32,15 @@ def label_map(
     # Best first, so those are the first; their slice is a view, no copy of the masks.
     confident = slice(int((instances.scores_3d >= score_thr).sum()))
     labels, scores = instances.labels_3d[confident], instances.scores_3d[confident]
-    owner = resolve_overlaps(
-        instances.masks[confident], min_points=min_points, min_share=min_share)
+    owner = resolve_overlaps(instances.masks[confident], min_points=min_points, min_share=min_share)
     kept = torch.unique(owner[owner >= 0])
     renumber = owner.new_full((len(labels) + 1,), -1)
     renumber[kept] = torch.arange(len(kept), device=owner.device)
     return PointData(
-        pts_instance_mask=renumber[owner], instance_labels=labels[kept],
-        instance_scores=scores[kept])
+        pts_instance_mask=renumber[owner],
+        instance_labels=labels[kept],
+        instance_scores=scores[kept],
+    )
 
 
 @TASK_UTILS.register_module()
@@ -56,14 +58,15 @@ class ProposalRanking:
     """
 
     def __init__(
-            self,
-            *,
-            min_points: int = 100,
-            score_thr: float = 0.0,
-            nms_thr: float | None = None,
-            max_instances: int = 500,
-            map_score_thr: float = 0.3,
-            map_min_share: float = 0.5) -> None:
+        self,
+        *,
+        min_points: int = 100,
+        score_thr: float = 0.0,
+        nms_thr: float | None = None,
+        max_instances: int = 500,
+        map_score_thr: float = 0.3,
+        map_min_share: float = 0.5,
+    ) -> None:
         self.min_points = min_points
         self.score_thr = score_thr
         self.nms_thr = nms_thr
@@ -72,8 +75,8 @@ class ProposalRanking:
         self.map_min_share = map_min_share
 
     def __call__(
-            self, proposals: Proposals, labels: Tensor, scores: Tensor,
-            num_points: int) -> tuple[InstanceData, PointData]:
+        self, proposals: Proposals, labels: Tensor, scores: Tensor, num_points: int
+    ) -> tuple[InstanceData, PointData]:
         """Turn one scene's proposals into results over its points.
 
         Args:
@@ -92,13 +95,18 @@ class ProposalRanking:
         order = kept[torch.sort(scores[kept], descending=True, stable=True).indices]
         if self.nms_thr is not None:
             order = self._without_overlaps(proposals, scores, order[:_MOST_FOR_NMS])
-        order = order[:self.max_instances]
+        order = order[: self.max_instances]
         instances = InstanceData(
-            masks=proposal_masks(proposals, order, num_points), labels_3d=labels[order],
-            scores_3d=scores[order])
+            masks=proposal_masks(proposals, order, num_points),
+            labels_3d=labels[order],
+            scores_3d=scores[order],
+        )
         return instances, label_map(
-            instances, score_thr=self.map_score_thr, min_points=self.min_points,
-            min_share=self.map_min_share)
+            instances,
+            score_thr=self.map_score_thr,
+            min_points=self.min_points,
+            min_share=self.map_min_share,
+        )
 
     def _without_overlaps(self, proposals: Proposals, scores: Tensor, order: Tensor) -> Tensor:
         """Those of ``order`` that no better one overlaps, best first."""

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Neural network layers without a registry. The only place that imports spconv."""
+
 from .checkpoint import load_backbone
 from .norm import BatchNorm, norm_relu
 from .residual import ResidualBlock
@@ -14,7 +15,16 @@ from .sparse_conv import (
 from .sparse_tensor import SparseTensor, VoxelGrid
 
 __all__ = [
-    'BatchNorm', 'ResidualBlock', 'SparseConv3d', 'SparseInverseConv3d', 'SparseTensor',
-    'SubMConv3d', 'VoxelGrid', 'choose_backend', 'load_backbone', 'norm_relu',
-    'spconv_available', 'spconv_tensor'
+    'BatchNorm',
+    'ResidualBlock',
+    'SparseConv3d',
+    'SparseInverseConv3d',
+    'SparseTensor',
+    'SubMConv3d',
+    'VoxelGrid',
+    'choose_backend',
+    'load_backbone',
+    'norm_relu',
+    'spconv_available',
+    'spconv_tensor',
 ]

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Loading the weights of a sparse network without losing any in silence."""
+
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -26,8 +27,10 @@ def shortcut_weight(weight: Tensor, origin: str) -> Tensor:
     if weight.ndim == 2:
         return weight
     if weight.ndim != 5 or 1 not in (weight.shape[0], weight.shape[3]):
-        raise ValueError(f'weight of a 1x1x1 convolution has shape {tuple(weight.shape)}, '
-                         'expected (out, 1, 1, 1, in) or (1, 1, 1, in, out)')
+        raise ValueError(
+            f'weight of a 1x1x1 convolution has shape {tuple(weight.shape)}, '
+            'expected (out, 1, 1, 1, in) or (1, 1, 1, in, out)'
+        )
     if origin == 'spconv1':
         return weight.reshape(weight.shape[3:]).t().contiguous()
     if origin == 'spconv2_permuted':
@@ -38,8 +41,14 @@ def shortcut_weight(weight: Tensor, origin: str) -> Tensor:
     return weight.contiguous().reshape(in_channels, out_channels).t().contiguous()
 
 
-def load_backbone(module: nn.Module, state_dict: Mapping[str, Tensor], *, prefix: str = '',
-                  origin: str | None = None, strict: bool = True) -> dict[str, int]:
+def load_backbone(
+    module: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    *,
+    prefix: str = '',
+    origin: str | None = None,
+    strict: bool = True,
+) -> dict[str, int]:
     """Load weights and say what was loaded.
 
     mmengine's loader only logs what does not fit, so that a network may start untrained unseen.
@@ -58,20 +67,26 @@ def load_backbone(module: nn.Module, state_dict: Mapping[str, Tensor], *, prefix
     Raises:
         RuntimeError: keys are missing (if strict) or shapes do not fit.
     """
-    state = {key[len(prefix):]: value for key, value in state_dict.items()
-             if key.startswith(prefix)}
+    state = {
+        key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)
+    }
     for name, child in module.named_modules():
         key = f'{name}.weight' if name else 'weight'
         if isinstance(child, nn.Linear) and key in state and state[key].ndim == 5:
             if origin is None:
-                raise ValueError(f'{prefix}{key} is a 1x1x1 convolution of shape '
-                                 f'{tuple(state[key].shape)}: give origin, one of {ORIGINS}')
+                raise ValueError(
+                    f'{prefix}{key} is a 1x1x1 convolution of shape '
+                    f'{tuple(state[key].shape)}: give origin, one of {ORIGINS}'
+                )
             state[key] = shortcut_weight(state[key], origin)
     missing, unexpected = module.load_state_dict(state, strict=False)
     missing = [key for key in missing if not key.endswith('num_batches_tracked')]
     if strict and missing:
-        raise RuntimeError(f'{len(missing)} keys were not in the state dict (prefix {prefix!r}), '
-                           f'these parts would stay untrained: {missing[:5]} …; the state dict has '
-                           f'{list(state_dict)[:3]} …')
-    return dict(loaded=len(state) - len(unexpected), missing=len(missing),
-                unexpected=len(unexpected))
+        raise RuntimeError(
+            f'{len(missing)} keys were not in the state dict (prefix {prefix!r}), '
+            f'these parts would stay untrained: {missing[:5]} …; the state dict has '
+            f'{list(state_dict)[:3]} …'
+        )
+    return dict(
+        loaded=len(state) - len(unexpected), missing=len(missing), unexpected=len(unexpected)
+    )

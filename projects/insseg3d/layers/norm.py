@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Batch normalisation of voxel features."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -21,8 +22,16 @@ class BatchNorm(nn.BatchNorm1d):
 
     def forward(self, features: Tensor) -> Tensor:
         if self.training and features.shape[0] < 2:
-            return F.batch_norm(features, self.running_mean, self.running_var, self.weight,
-                                self.bias, False, 0.0, self.eps)
+            return F.batch_norm(
+                features,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                False,
+                0.0,
+                self.eps,
+            )
         return super().forward(features)
 
 

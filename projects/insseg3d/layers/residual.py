@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The residual block of the sparse U-Net."""
+
 from torch import nn
 
 from .norm import BatchNorm, norm_relu

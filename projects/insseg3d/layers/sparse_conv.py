@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Sparse convolutions with one set of parameters and two backends."""
+
 import functools
 import importlib.util
 import math
@@ -45,6 +46,7 @@ def spconv_tensor(features: Tensor, coors: Tensor, *, multiple: int = 1):
         RuntimeError: on a CPU with more than one thread, where spconv computes wrong values.
     """
     from . import spconv_backend
+
     return spconv_backend.tensor(features, coors, multiple=multiple)
 
 
@@ -74,8 +76,9 @@ class _SparseConv(nn.Module):
         # spconv refuses empty tensors; the torch path gives an empty result with a graph.
         return choose_backend(self.backend, features) == 'spconv' and features.shape[0] > 0
 
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys,
-                              unexpected_keys, error_msgs):
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
         """Accept (out, k, k, k, in), or (k, k, k, in, out) of spconv 1; never ask the metadata.
 
         spconv 2 and mmdetection3d decide by the version in the metadata, which key renaming and
@@ -85,12 +88,16 @@ class _SparseConv(nn.Module):
         if key in state_dict:
             weight = state_dict[key]
             turned = (4, 0, 1, 2, 3)
-            if (weight.shape != self.weight.shape and weight.ndim == 5
-                    and weight.permute(turned).shape == self.weight.shape):
+            if (
+                weight.shape != self.weight.shape
+                and weight.ndim == 5
+                and weight.permute(turned).shape == self.weight.shape
+            ):
                 state_dict = dict(state_dict)
                 state_dict[key] = weight.permute(turned).contiguous()
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys,
-                                      unexpected_keys, error_msgs)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
 
 class SubMConv3d(_SparseConv):
@@ -104,6 +111,7 @@ class SubMConv3d(_SparseConv):
     def forward(self, x: SparseTensor) -> SparseTensor:
         if self._spconv(x.features):
             from . import spconv_backend
+
             return x.replace(spconv_backend.submanifold(x, self.weight))
         return x.replace(sparse_conv(x.features, self.weight, x.grid.submanifold))
 
@@ -116,6 +124,7 @@ class SparseConv3d(_SparseConv):
     def forward(self, x: SparseTensor) -> SparseTensor:
         if self._spconv(x.features):
             from . import spconv_backend
+
             features = spconv_backend.strided(x, self.weight)
         else:
             features = sparse_conv(x.features, self.weight, x.grid.strided)
@@ -134,9 +143,12 @@ class SparseInverseConv3d(_SparseConv):
             fine: gives the finer grid; its features are not read.
         """
         if y.grid is not fine.grid.coarse:
-            raise ValueError("the coarse tensor does not lie on the fine grid's coarse grid: "
-                             'give the tensor that came down from this level')
+            raise ValueError(
+                "the coarse tensor does not lie on the fine grid's coarse grid: "
+                'give the tensor that came down from this level'
+            )
         if self._spconv(y.features):
             from . import spconv_backend
+
             return fine.replace(spconv_backend.inverse(y, fine, self.weight))
         return fine.replace(sparse_conv(y.features, self.weight, fine.grid.strided.transposed()))

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Features on the occupied cells of a voxel grid."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,8 +24,14 @@ class VoxelGrid:
         spconv_cache: what the spconv backend keeps with this grid.
     """
 
-    def __init__(self, coors: Tensor, keys: Tensor, spatial_shape: Sequence[int],
-                 batch_size: int, order: Tensor | None = None):
+    def __init__(
+        self,
+        coors: Tensor,
+        keys: Tensor,
+        spatial_shape: Sequence[int],
+        batch_size: int,
+        order: Tensor | None = None,
+    ):
         self.coors = coors
         self.keys = keys
         self.spatial_shape = tuple(spatial_shape)
@@ -71,8 +78,9 @@ class SparseTensor(NamedTuple):
     grid: VoxelGrid
 
     @classmethod
-    def from_voxels(cls, features: Tensor, coors: Tensor, *, multiple: int = 1,
-                    batch_size: int | None = None) -> 'SparseTensor':
+    def from_voxels(
+        cls, features: Tensor, coors: Tensor, *, multiple: int = 1, batch_size: int | None = None
+    ) -> 'SparseTensor':
         """Put voxels in any order into a grid.
 
         Args:
@@ -86,8 +94,10 @@ class SparseTensor(NamedTuple):
             ValueError: coordinates are negative, too large or not unique; the text says which.
         """
         if features.ndim != 2 or features.shape[0] != coors.shape[0]:
-            raise ValueError(f'features have shape {tuple(features.shape)}, coors '
-                             f'{tuple(coors.shape)}: expected (V, C) and (V, 4)')
+            raise ValueError(
+                f'features have shape {tuple(features.shape)}, coors '
+                f'{tuple(coors.shape)}: expected (V, C) and (V, 4)'
+            )
         most = coors.amax(0).tolist() if coors.numel() else [0, 0, 0, 0]
         if batch_size is None:
             batch_size = most[0] + 1

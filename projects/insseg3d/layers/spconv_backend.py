@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """spconv 2 behind this project's layers: rows stay in this project's order."""
+
 import threading
 from contextlib import nullcontext
 
@@ -32,7 +33,8 @@ def tensor(features: Tensor, coors: Tensor, *, multiple: int) -> spconv.SparseCo
     most = coors.amax(0).tolist()
     shape = [-(-(extent + 1) // multiple) * multiple for extent in most[1:]]
     return spconv.SparseConvTensor(
-        features.contiguous(), coors.int().contiguous(), shape, most[0] + 1)
+        features.contiguous(), coors.int().contiguous(), shape, most[0] + 1
+    )
 
 
 def submanifold(x: SparseTensor, weight: Tensor) -> Tensor:
@@ -78,7 +80,8 @@ def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=N
         # By itself spconv minds autocast only where it makes a graph.
         features, lent = features.half(), weight.half()
     elif torch.bfloat16 in (wanted, features.dtype) or (
-            wanted == torch.float16 and not (has_kernels or grads and kind in HALF_DEVICES)):
+        wanted == torch.float16 and not (has_kernels or grads and kind in HALF_DEVICES)
+    ):
         # No kernels. Under any autocast spconv computes with float16, and bfloat16 reaches beyond
         # its range.
         features, lent = features.float(), weight.float()
@@ -90,8 +93,9 @@ def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=N
     coors = grid.coors
     if order is not None:
         coors = coors[order]
-    tensor = spconv.SparseConvTensor(features.contiguous(), coors.contiguous(),
-                                     list(grid.spatial_shape), grid.batch_size)
+    tensor = spconv.SparseConvTensor(
+        features.contiguous(), coors.contiguous(), list(grid.spatial_shape), grid.batch_size
+    )
     tables = (table_grid or grid).spconv_cache
     tensor.indice_dict = tables.setdefault(('tables', grads), {})
     module.weight = lent
@@ -129,9 +133,11 @@ def _check_cpu(features: Tensor) -> None:
     if features.is_cuda:
         return
     if torch.get_num_threads() > 1:
-        raise RuntimeError('spconv returns wrong values on CPU with more than one thread (a data '
-                           'race in its scatter-add): use backend="torch", or call '
-                           'torch.set_num_threads(1) and set OMP_NUM_THREADS=1 first')
+        raise RuntimeError(
+            'spconv returns wrong values on CPU with more than one thread (a data '
+            'race in its scatter-add): use backend="torch", or call '
+            'torch.set_num_threads(1) and set OMP_NUM_THREADS=1 first'
+        )
     if not torch.cuda.is_available():
         # Its CPU backward asks for the CUDA stream before it looks at the device.
         spconv_ops.get_current_stream = lambda: 0

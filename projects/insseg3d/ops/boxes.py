@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Boxes around objects."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,9 @@ def upright_box(points: np.ndarray, up: np.ndarray) -> OrientedBox:
     if high[0] - low[0] < high[1] - low[1]:  # the longer side first, still right-handed
         along, low, high = (
             np.array([[0, 1], [-1, 0]]) @ along,
-            np.array([low[1], -high[0]]), np.array([high[1], -low[0]]))
+            np.array([low[1], -high[0]]),
+            np.array([high[1], -low[0]]),
+        )
     heights = local @ up
     axes = np.concatenate([along @ frame[:2], up[None]])
     size = np.append(high - low, np.ptp(heights))

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The range that stored colours are of, told by their type and by most of them."""
+
 from typing import NamedTuple
 
 import numpy as np

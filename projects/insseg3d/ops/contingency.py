@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """How many points masks and labelled objects share: the table under every mask metric."""
+
 from typing import NamedTuple
 
 import numpy as np

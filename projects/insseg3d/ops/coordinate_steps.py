@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Digits that places have lost: the steps in which they are stored."""
+
 import numpy as np
 from scipy.spatial import cKDTree
 

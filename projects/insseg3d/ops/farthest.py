@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Farthest point sampling of several scenes at once."""
+
 from collections.abc import Sequence
 
 import torch

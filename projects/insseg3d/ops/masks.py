@@ -11,6 +11,7 @@ have the same logit, so a sum over points is a sum over voxels weighted with ``w
 Everything here is a plain function of tensors, differentiable where its inputs are. Long sums are
 never made in half precision: autocast is off in them, and half logits are refused.
 """
+
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -77,7 +78,8 @@ def mask_sums(logits: Tensor, targets: SceneTargets) -> MaskSums:
             softplus=weights @ F.softplus(logits),
             probs=weights @ probs,
             object_points=segment_sum(shared, targets.inst_index, num_objects),
-            scene_points=weights.sum())
+            scene_points=weights.sum(),
+        )
 
 
 def pairwise_bce_cost(sums: MaskSums) -> Tensor:
@@ -115,8 +117,7 @@ def object_points(targets: SceneTargets, objects: Tensor, dtype: torch.dtype) ->
     # Objects that were not chosen are written to a last column, which is cut off: no host sync.
     column = column[targets.inst_index]
     column = torch.where(column < 0, len(objects), column)
-    dense = torch.zeros(
-        len(targets.counts), len(objects) + 1, dtype=dtype, device=device)
+    dense = torch.zeros(len(targets.counts), len(objects) + 1, dtype=dtype, device=device)
     dense[targets.inst_voxel, column] = targets.inst_points.to(dtype)
     return dense.index_select(1, source)
 
@@ -164,8 +165,8 @@ class BinaryMasks(NamedTuple):
 
 
 def binary_masks(
-        logits_of: Callable[[slice], Tensor], counts: Tensor, *,
-        chunk: int | None = None) -> BinaryMasks:
+    logits_of: Callable[[slice], Tensor], counts: Tensor, *, chunk: int | None = None
+) -> BinaryMasks:
     """Threshold masks, and score them by the probabilities inside.
 
     The logits of a large scene take gigabytes, the masks a quarter of that: so the logits are
@@ -187,7 +188,8 @@ def binary_masks(
 
 
 def _binary_masks(
-        logits_of: Callable[[slice], Tensor], counts: Tensor, chunk: int | None) -> BinaryMasks:
+    logits_of: Callable[[slice], Tensor], counts: Tensor, chunk: int | None
+) -> BinaryMasks:
     if chunk is None:
         chunk = MOST_VOXELS_IN_CACHE if counts.is_cpu else MOST_VOXELS_AT_ONCE
     inside, probs, points = None, 0, 0
@@ -228,8 +230,7 @@ def mask_iou(inside: Tensor, counts: Tensor, *, chunk: int = MOST_VOXELS_AT_ONCE
     return (shared / union.clamp(min=1)).float()
 
 
-def resolve_overlaps(
-        masks: Tensor, *, min_points: int = 1, min_share: float = 0.5) -> Tensor:
+def resolve_overlaps(masks: Tensor, *, min_points: int = 1, min_share: float = 0.5) -> Tensor:
     """Give every point to at most one of several ranked, overlapping masks.
 
     Each point goes to the first mask that holds it. A mask of which then less than ``min_share``

@@ -6,6 +6,7 @@ from the counter in the first argument, so that any number of threads may run it
 own threading layers, which cannot be entered from two Python threads at once and compete with
 torch's threads for the cores, are never used.
 """
+
 import ctypes
 import functools
 import os
@@ -19,6 +20,7 @@ import torch
 def compiled(function: Callable) -> Callable:
     """Compile a function with numba at its first call; kept on disk where a folder allows it."""
     from numba import njit
+
     try:
         return njit(cache=True)(function)
     except (RuntimeError, OSError):  # no folder that numba could write to
@@ -33,13 +35,17 @@ def compile_kernels(load: Callable[[], tuple]) -> tuple | None:
     try:
         return tuple(_compile(function) for function in load())
     except Exception as error:  # whatever numba or LLVM stumbles over, torch can do the work
-        warnings.warn('compiling fast CPU kernels failed, slower torch operators are used: '
-                      f'{type(error).__name__}: {error}', stacklevel=2)
+        warnings.warn(
+            'compiling fast CPU kernels failed, slower torch operators are used: '
+            f'{type(error).__name__}: {error}',
+            stacklevel=2,
+        )
         return None
 
 
 def _compile(function: Callable):
     from numba import cfunc, types
+
     signature = types.void(types.CPointer(types.int64))
     try:
         return cfunc(signature, cache=True)(function)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Sums over the points of a scene need float32: float16 counts to 2048, bfloat16 to 256."""
+
 import torch
 from torch import Tensor
 
@@ -29,7 +30,8 @@ def refuse_half(tensor: Tensor, what: str) -> None:
         raise TypeError(
             f'{what} are {tensor.dtype}, expected float32 or wider: a sum over many points is '
             'wrong in half precision. Make them in a block with torch.autocast(…, enabled=False), '
-            'of inputs that are cast by .float().')
+            'of inputs that are cast by .float().'
+        )
 
 
 def long_sums(tensor: Tensor, what: str) -> torch.autocast:

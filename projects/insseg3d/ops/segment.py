@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Rows that share an index: their sums and means, a tensor for each, a padded block of all."""
+
 from collections.abc import Sequence
 
 import torch
@@ -59,7 +60,8 @@ def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """
     out = values.new_zeros(num_segments, values.shape[1])
     return out.scatter_reduce(
-        0, index[:, None].expand_as(values), values, 'amax', include_self=False)
+        0, index[:, None].expand_as(values), values, 'amax', include_self=False
+    )
 
 
 def running_index(counts: Tensor) -> Tensor:
@@ -100,7 +102,7 @@ def pad_rows(scenes: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
     most = max(1, *(len(scene) for scene in scenes))
     if all(len(scene) == most for scene in scenes):
         return torch.stack(list(scenes)), None
-    block = torch.stack([
-        torch.cat([scene, scene.new_zeros(most - len(scene), scene.shape[1])])
-        for scene in scenes])
+    block = torch.stack(
+        [torch.cat([scene, scene.new_zeros(most - len(scene), scene.shape[1])]) for scene in scenes]
+    )
     return block, torch.arange(most, device=lengths.device) >= lengths[:, None]

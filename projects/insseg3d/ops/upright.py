@@ -14,6 +14,7 @@ The weights were fitted (multinomial logit over the six directions) to made room
 ceilings, turned about the upright axis, cut in parts, cut off at half height, thinned and made
 noisy. A difference of 1 in score is a factor of e in odds, among such scans.
 """
+
 from typing import NamedTuple
 
 import numpy as np
@@ -150,8 +151,10 @@ def _directions(surface: _Surface) -> np.ndarray:
         ground = np.floor((surface.points[:, others] - low[others]) / (2 * surface.step))
         cells = np.unique(ground.astype(np.int64), axis=0, return_inverse=True)[1].reshape(-1)
         thick = 2 * surface.step / extent[axis]
-        both = (-np.log(extent[axis] / np.sqrt(extent[others].prod())),
-                float(((along > _LEVEL) | (along < _UPRIGHT)).mean()))
+        both = (
+            -np.log(extent[axis] / np.sqrt(extent[others].prod())),
+            float(((along > _LEVEL) | (along < _UPRIGHT)).mean()),
+        )
         for place, h in ((axis, heights), (axis + 3, 1 - heights)):
             found[place] = *_along(h, along > _LEVEL, cells, thick), *both
     return found
@@ -175,7 +178,8 @@ def _along(heights, is_level, cells, thick: float) -> tuple[float, float, float,
         (ground - roof) / (ground + roof + 0.1),
         (roof - ground) * max(0.0, min(ground, roof) - 0.2),
         float((0.5 - heights[between]).sum() / (between.sum() + 20)),
-        float(0.5 - inner.mean()) if len(inner) else 0.0)
+        float(0.5 - inner.mean()) if len(inner) else 0.0,
+    )
 
 
 def _cover(heights, chosen, cells, thick: float) -> tuple[float, float]:

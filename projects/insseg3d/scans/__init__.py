@@ -3,6 +3,7 @@
 
 Stands on datasets.preparation, whose readers of tables it uses; nothing here is registered.
 """
+
 from .extras import EXTRAS, optional_module
 from .looks import (
     COLOR_RANGES,
@@ -17,6 +18,18 @@ from .reading import ENDINGS, find_scans, read_scan
 from .scan import Scan, scan_of
 
 __all__ = [
-    'Assumptions', 'COLOR_RANGES', 'ENDINGS', 'EXTRAS', 'NOTHING_KNOWN', 'ReadyScan', 'Remark',
-    'Scan', 'check_assumptions', 'find_scans', 'look_at', 'optional_module', 'read_scan', 'scan_of',
+    'Assumptions',
+    'COLOR_RANGES',
+    'ENDINGS',
+    'EXTRAS',
+    'NOTHING_KNOWN',
+    'ReadyScan',
+    'Remark',
+    'Scan',
+    'check_assumptions',
+    'find_scans',
+    'look_at',
+    'optional_module',
+    'read_scan',
+    'scan_of',
 ]

@@ -18,16 +18,46 @@ NAMES = {
     'green': ('green', 'g', 'diffuse_green'),
     'blue': ('blue', 'b', 'diffuse_blue'),
     'semantic': (
-        'semantic', 'semantics', 'semantic_id', 'semantic_label', 'semantic_class', 'semantic_gt',
-        'sem', 'sem_id', 'sem_label', 'label', 'labels', 'label_id', 'class', 'classes', 'class_id',
-        'class_label', 'classification', 'category', 'category_id',
+        'semantic',
+        'semantics',
+        'semantic_id',
+        'semantic_label',
+        'semantic_class',
+        'semantic_gt',
+        'sem',
+        'sem_id',
+        'sem_label',
+        'label',
+        'labels',
+        'label_id',
+        'class',
+        'classes',
+        'class_id',
+        'class_label',
+        'classification',
+        'category',
+        'category_id',
     ),
     'instance': (
-        'instance', 'instances', 'instance_id', 'instance_label', 'instance_gt', 'inst', 'inst_id',
-        'inst_label', 'ins', 'ins_id', 'ins_label', 'object', 'objects', 'object_id', 'objectid',
-        'obj', 'obj_id',
+        'instance',
+        'instances',
+        'instance_id',
+        'instance_label',
+        'instance_gt',
+        'inst',
+        'inst_id',
+        'inst_label',
+        'ins',
+        'ins_id',
+        'ins_label',
+        'object',
+        'objects',
+        'object_id',
+        'objectid',
+        'obj',
+        'obj_id',
     ),
-}  # fmt: skip
+}
 """Column → accepted names, in small letters; also with 'scalar_' in front, CloudCompare's way."""
 
 POSITIONS = {
@@ -133,17 +163,22 @@ def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnName
             present = [chosen]
         else:
             raise RawDataError(
-                path, f'columns {sorted(fields)}', f'{chosen!r} among them',
+                path,
+                f'columns {sorted(fields)}',
+                f'{chosen!r} among them',
                 f'Correct --{column}-name',
-            )  # fmt: skip
+            )
         if column not in ('semantic', 'instance'):
             present = [name for name in present if not _is_scalar_field(name)] or present
         if len(present) > 1:
             raise RawDataError(
-                path, f'columns {present}, each of which may be {column}', 'one',
+                path,
+                f'columns {present}, each of which may be {column}',
+                'one',
                 f'Say which with --{column}-name, or rename the others'
-                if column in ('semantic', 'instance') else 'Rename or remove the others',
-            )  # fmt: skip
+                if column in ('semantic', 'instance')
+                else 'Rename or remove the others',
+            )
         if present:
             found[column] = fields[present[0]]
     missing = [axis for axis in 'xyz' if axis not in found]
@@ -154,14 +189,20 @@ def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnName
     channels = [found[name] for name in ('red', 'green', 'blue') if name in found]
     if len(channels) in (1, 2):
         raise RawDataError(
-            path, f'{len(channels)} of the three colours among {list(fields)}', 'three or none',
+            path,
+            f'{len(channels)} of the three colours among {list(fields)}',
+            'three or none',
             'Rename or remove them',
-        )  # fmt: skip
+        )
     if channels:
         colors = FoundColors(np.stack(channels, axis=1))
     else:
-        colors = further_colors({plain: fields[sorted(alike, key=_is_scalar_field)[0]]
-                                 for plain, alike in by_name.items()})
+        colors = further_colors(
+            {
+                plain: fields[sorted(alike, key=_is_scalar_field)[0]]
+                for plain, alike in by_name.items()
+            }
+        )
     return ScanColumns(
         np.stack([found[axis] for axis in 'xyz'], axis=1),
         colors.colors,

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Readers of formats that not everybody has; each is an extra of the package."""
+
 import contextlib
 import importlib
 from collections.abc import Iterator
@@ -8,8 +9,14 @@ from types import ModuleType
 
 from .errors import RawDataError, words_of
 
-EXTRAS = {'laspy': 'las', 'lazrs': 'las', 'pypcd4': 'pcd', 'trimesh': 'mesh', 'pandas': 'pandas',
-          'selenium': 'test'}
+EXTRAS = {
+    'laspy': 'las',
+    'lazrs': 'las',
+    'pypcd4': 'pcd',
+    'trimesh': 'mesh',
+    'pandas': 'pandas',
+    'selenium': 'test',
+}
 """Module → the extra of setup.cfg that brings it."""
 
 
@@ -27,7 +34,9 @@ def optional_module(name: str, needed_by: Path | str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError:
         raise RawDataError(
-            needed_by, f'needs {name}, which is not installed', 'it',
+            needed_by,
+            f'needs {name}, which is not installed',
+            'it',
             f'pip install "insseg3d[{EXTRAS[name]}]", or pip install {name}',
         ) from None
 
@@ -51,5 +60,9 @@ def reader_of_others(library: str, path: Path) -> Iterator[None]:
         raise
     except BaseException as error:  # a panic of Rust's is no Exception
         raise RawDataError(
-            path, f'cannot be read as {path.suffix.lower() or "a scan"}: {library} fails on it '
-            f'({words_of(error)})', 'a whole file', 'Export it again') from None
+            path,
+            f'cannot be read as {path.suffix.lower() or "a scan"}: {library} fails on it '
+            f'({words_of(error)})',
+            'a whole file',
+            'Export it again',
+        ) from None

@@ -64,9 +64,11 @@ def check_in_reach(path: Path) -> None:
     reason = why_out_of_reach(path)
     if reason is not None:
         raise RawDataError(
-            path, reason, 'what the name promises',
+            path,
+            reason,
+            'what the name promises',
             'Mount its disk, fetch it, or take the name out',
-        )  # fmt: skip
+        )
 
 
 def refuse_dead_links(*paths: Path) -> None:
@@ -121,11 +123,12 @@ def files_of(scan: Path, *, labels: bool = True) -> list[Path]:
         return [scan]
     files = [
         file for name, file in arrays_in(scan).items() if labels or name in (*_COORDS, *_COLORS)
-    ]  # fmt: skip
+    ]
     if not files:
         os.listdir(scan)  # tells why, where it may not be read
         raise RawDataError(
-            scan, 'a folder that is no scan', ARRAY_FOLDERS, 'Give the scans in it one by one')
+            scan, 'a folder that is no scan', ARRAY_FOLDERS, 'Give the scans in it one by one'
+        )
     for file in files:
         check_in_reach(file)
     return files
@@ -197,8 +200,7 @@ def file_name(name: str, whole: str | Path) -> str:
         name: of the scan, without ``/``.
         whole: what the scan is told apart by, its name or path.
     """
-    text = ''.join(
-        f'%{ord(c) - 0xDC00:02X}' if '\udc80' <= c <= '\udcff' else c for c in name)
+    text = ''.join(f'%{ord(c) - 0xDC00:02X}' if '\udc80' <= c <= '\udcff' else c for c in name)
     text = text.encode('utf-8', 'replace').decode()
     return text if len(text.encode()) <= LONGEST_NAME else marked_name(text, whole)
 
@@ -206,5 +208,5 @@ def file_name(name: str, whole: str | Path) -> str:
 def marked_name(name: str, whole: str | Path) -> str:
     """The end of a name, and a hash of what the scan is told apart by."""
     mark = hashlib.sha256(os.fsencode(whole)).hexdigest()[:16]
-    end = name.encode()[-(LONGEST_NAME - len(mark) - 1):].decode(errors='ignore')
+    end = name.encode()[-(LONGEST_NAME - len(mark) - 1) :].decode(errors='ignore')
     return f'{end.lstrip(".")}-{mark}'

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Guessing the units of a scan of a room, a floor, a building or a single object."""
+
 import numpy as np
 
 from .units import UNITS

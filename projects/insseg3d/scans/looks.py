@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What a scan is taken for before a model sees it: units, up axis, colours, and what is odd."""
+
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,12 +89,20 @@ def look_at(
     rows = np.flatnonzero(np.isfinite(coords).all(axis=1))
     if len(rows) == 0:
         raise RawDataError(
-            scan.name, f'{len(coords)} points, none with finite coordinates', 'at least one',
-            'Export it again')
+            scan.name,
+            f'{len(coords)} points, none with finite coordinates',
+            'at least one',
+            'Export it again',
+        )
     if len(rows) < len(coords):
-        remarks.append(Remark(
-            f'{len(coords) - len(rows)} points with NaN or infinite coordinates; they stay in the '
-            'output, without an object', True))
+        remarks.append(
+            Remark(
+                f'{len(coords) - len(rows)} points with NaN or infinite coordinates; '
+                f'they stay in the '
+                'output, without an object',
+                True,
+            )
+        )
     coords = coords[rows]
     # The corner is taken off with all digits of the source; a whole one leaves fractions alone.
     low = coords.min(axis=0)
@@ -108,14 +117,21 @@ def look_at(
     if np.abs(coords).max() * scale > _FAR:
         corner = np.floor(low)
         coords = coords - corner
-        remarks.append(Remark(
-            f'coordinates far from the origin; the model sees them from {corner.tolist()} on, the '
-            'output keeps them', False))
+        remarks.append(
+            Remark(
+                f'coordinates far from the origin; '
+                f'the model sees them from {corner.tolist()} on, the '
+                'output keeps them',
+                False,
+            )
+        )
     if voxel_size is not None and size.max() * scale > _MOST_VOXELS_ALONG * voxel_size:
         raise RawDataError(
-            scan.name, f'{size.max() * scale:.3g} m from end to end',
+            scan.name,
+            f'{size.max() * scale:.3g} m from end to end',
             f'at most {_MOST_VOXELS_ALONG} voxels of {voxel_size:g} m',
-            'Remove stray points, or say the units: --units mm')
+            'Remove stray points, or say the units: --units mm',
+        )
     points = np.empty((len(rows), 6), dtype=np.float32)
     points[:, :3] = scale * (coords @ turn.T)
     points[:, 3:] = _colors(scan, rows, assumptions, remarks)
@@ -123,8 +139,11 @@ def look_at(
     guesses = [remark.text for remark in remarks if remark.guessed]
     if assumptions.strict and guesses:
         raise RawDataError(
-            scan.name, '; '.join(guesses), 'nothing to guess, as strict was asked for',
-            'Set it by hand (--units, --up, --color-range), or mend the scan')
+            scan.name,
+            '; '.join(guesses),
+            'nothing to guess, as strict was asked for',
+            'Set it by hand (--units, --up, --color-range), or mend the scan',
+        )
     return ReadyScan(scan, points, rows, scale, turn, tuple(remarks))
 
 
@@ -135,7 +154,10 @@ def check_assumptions(assumptions: Assumptions) -> None:
         ValueError: one that does not exist.
     """
     known: dict[str, Any] = {
-        'units': UNITS, 'up': UP_AXES, 'color_range': {**COLOR_RANGES, 'none': 0}}
+        'units': UNITS,
+        'up': UP_AXES,
+        'color_range': {**COLOR_RANGES, 'none': 0},
+    }
     for name, values in known.items():
         value = getattr(assumptions, name)
         if value is not None and value not in values:
@@ -144,8 +166,11 @@ def check_assumptions(assumptions: Assumptions) -> None:
 
 def _up(scan: Scan, given: Assumptions, coords, remarks: list[Remark]) -> str:
     if given.up or scan.up:
-        remarks.append(Remark(
-            f'{given.up or scan.up} up, as {"you" if given.up else "its format"} said', False))
+        remarks.append(
+            Remark(
+                f'{given.up or scan.up} up, as {"you" if given.up else "its format"} said', False
+            )
+        )
         return given.up or scan.up
     found = find_up(coords)
     if found.up != 'z':
@@ -172,30 +197,45 @@ def _colors(scan: Scan, rows, given: Assumptions, remarks: list[Remark]) -> np.n
     """Colours in 0..255, or grey."""
     if scan.colors is None or given.color_range == 'none':
         said = given.color_range == 'none'
-        remarks.append(Remark(
-            'colours passed over, as you said' if said else
-            f'{no_colors(scan.names)}; grey instead, and a model that knows colours finds less',
-            not said))
+        remarks.append(
+            Remark(
+                'colours passed over, as you said'
+                if said
+                else f'{no_colors(scan.names)}; grey instead, '
+                'and a model that knows colours finds less',
+                not said,
+            )
+        )
         return GREY
     colors = scan.colors[rows]
     found = find_color_range(colors)
     if found is None:
         raise RawDataError(
-            scan.name, f'colours from {colors.min():g} to {colors.max():g}',
+            scan.name,
+            f'colours from {colors.min():g} to {colors.max():g}',
             '0..1, 0..255 or 0..65535',
-            'If these are no colours, pass them over: --color-range none')
+            'If these are no colours, pass them over: --color-range none',
+        )
     if is_one_color(colors):
-        remarks.append(Remark(
-            f'no colours, as all points have the colour {colors[0].tolist()}; grey instead, as in '
-            'training, and a model that knows colours finds less', True))
+        remarks.append(
+            Remark(
+                f'no colours, as all points have the colour {colors[0].tolist()}; grey instead, '
+                f'as in '
+                'training, and a model that knows colours finds less',
+                True,
+            )
+        )
         return GREY
     if given.color_range:
         most = COLOR_RANGES[given.color_range]
         found = given_color_range(colors, most)
         if found is None:
             raise RawDataError(
-                scan.name, f'colours up to {colors.max():g}',
-                f'at most {most:g}, as --color-range says', 'Correct it')
+                scan.name,
+                f'colours up to {colors.max():g}',
+                f'at most {most:g}, as --color-range says',
+                'Correct it',
+            )
     remarks.append(Remark(str(found), not found.sure))
     return to_bytes(colors, found.most)
 
@@ -208,12 +248,17 @@ def _look_at_steps(coords, scale: float, voxel_size: float | None, remarks: list
     if steps.max() <= limit:
         return
     where = ', '.join(
-        f'{step:.2g} m along {axis}' for axis, step in zip('xyz', steps) if step > limit)
+        f'{step:.2g} m along {axis}' for axis, step in zip('xyz', steps) if step > limit
+    )
     reason = f', as {coords.dtype} has no finer ones there' if by_type.max() > limit else ''
     voxels = '' if voxel_size is None else f', voxels of the model measure {voxel_size:g} m'
-    remarks.append(Remark(
-        f'places are stored in steps of {where}{reason}{voxels}; export them as double, or '
-        'subtract an offset before', True))
+    remarks.append(
+        Remark(
+            f'places are stored in steps of {where}{reason}{voxels}; export them as double, or '
+            'subtract an offset before',
+            True,
+        )
+    )
 
 
 def _look_at_density(xyz, voxel_size: float | None, remarks: list[Remark]) -> None:
@@ -226,6 +271,10 @@ def _look_at_density(xyz, voxel_size: float | None, remarks: list[Remark]) -> No
     if apart is None or voxel_size is None:
         return
     sparse = apart > 2 * voxel_size
-    remarks.append(Remark(
-        f'points are {100 * apart:.2g} cm apart, voxels of the model measure '
-        f'{100 * voxel_size:.2g} cm{"; it knows denser scans" if sparse else ""}', sparse))
+    remarks.append(
+        Remark(
+            f'points are {100 * apart:.2g} cm apart, voxels of the model measure '
+            f'{100 * voxel_size:.2g} cm{"; it knows denser scans" if sparse else ""}',
+            sparse,
+        )
+    )

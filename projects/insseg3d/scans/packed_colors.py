@@ -7,15 +7,29 @@ from typing import NamedTuple
 import numpy as np
 
 _CHANNELS = (('red', 'r'), ('green', 'g'), ('blue', 'b'))
-_PREFIXES = ('color_', 'colour_', 'vertex_', 'vertex_color_', 'diffuse_', 'rgb_', 'col_', 'point_',
-             'color', 'colour', 'vertex', 'diffuse')  # fmt: skip
+_PREFIXES = (
+    'color_',
+    'colour_',
+    'vertex_',
+    'vertex_color_',
+    'diffuse_',
+    'rgb_',
+    'col_',
+    'point_',
+    'color',
+    'colour',
+    'vertex',
+    'diffuse',
+)
 FAMILIES = (
     ('rf', 'gf', 'bf'),  # CloudCompare's fractions
-    *(tuple(prefix + channel[k] for channel in _CHANNELS)
-      for prefix in _PREFIXES for k in (0, 1)),
-    *(tuple(f'{channel[k]}_{word}' for channel in _CHANNELS)
-      for word in ('color', 'channel') for k in (0, 1)),
-)  # fmt: skip
+    *(tuple(prefix + channel[k] for channel in _CHANNELS) for prefix in _PREFIXES for k in (0, 1)),
+    *(
+        tuple(f'{channel[k]}_{word}' for channel in _CHANNELS)
+        for word in ('color', 'channel')
+        for k in (0, 1)
+    ),
+)
 """Names of three columns, looked for if there are none of the plain names."""
 _PACKED = ('rgb', 'rgba', 'packed_rgb', 'packed_rgba', 'rgb_packed', 'rgba_packed', 'packed_color')
 _HARMONICS = ('f_dc_0', 'f_dc_1', 'f_dc_2')

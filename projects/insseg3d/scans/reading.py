@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Any file with points in it, found and read; what is wrong with it, in one line."""
+
 import dataclasses
 import glob
 import os
@@ -23,14 +24,22 @@ from .scan import Scan
 MESHES = ('.obj', '.glb', '.gltf')
 ENDINGS = (*TABLE_ENDINGS, '.pcd', '.las', '.laz', '.bin', *MESHES)
 _MAGIC = {
-    b'ply\n': '.ply', b'ply\r': '.ply', b'LASF': '.las', b'\x93NUM': '.npy', b'PK\x03\x04': '.npz',
-    b'glTF': '.glb', b'# .P': '.pcd',
-}  # fmt: skip
+    b'ply\n': '.ply',
+    b'ply\r': '.ply',
+    b'LASF': '.las',
+    b'\x93NUM': '.npy',
+    b'PK\x03\x04': '.npz',
+    b'glTF': '.glb',
+    b'# .P': '.pcd',
+}
 _ARCHIVES = {
-    b'\x1f\x8b': 'packed by gzip', b'BZh': 'packed by bzip2', b'\xfd7zXZ': 'packed by xz',
-    b'\x28\xb5\x2f\xfd': 'packed by zstd', b'7z\xbc\xaf\x27\x1c': 'a 7z archive',
+    b'\x1f\x8b': 'packed by gzip',
+    b'BZh': 'packed by bzip2',
+    b'\xfd7zXZ': 'packed by xz',
+    b'\x28\xb5\x2f\xfd': 'packed by zstd',
+    b'7z\xbc\xaf\x27\x1c': 'a 7z archive',
     b'Rar!': 'a rar archive',
-}  # fmt: skip
+}
 _SAME = {'.laz': '.las'}
 _MALFORMED = (ValueError, EOFError, struct.error, zipfile.BadZipFile, zlib.error)
 
@@ -65,11 +74,15 @@ def find_scans(source: Any) -> list:
             scans = [p for p in found if arrays_in(p) or is_scan(p, ENDINGS) and not p.is_dir()]
     except OSError as error:
         raise RawDataError(
-            path, error.strerror or str(error), 'a scan', 'Correct the path') from None
+            path, error.strerror or str(error), 'a scan', 'Correct the path'
+        ) from None
     if not scans:
         raise RawDataError(
-            path, 'no scan', f'files that end with {" ".join(ENDINGS)}, or {ARRAY_FOLDERS}',
-            'Correct the path')
+            path,
+            'no scan',
+            f'files that end with {" ".join(ENDINGS)}, or {ARRAY_FOLDERS}',
+            'Correct the path',
+        )
     return scans
 
 
@@ -90,7 +103,8 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
     if path in arrays.values():
         if is_companion(path):
             raise RawDataError(
-                path, f'belongs to {next(iter(arrays.values()))}', 'places', 'Give the folder')
+                path, f'belongs to {next(iter(arrays.values()))}', 'places', 'Give the folder'
+            )
         path = path.parent
     try:
         ending, notes = _kind(path)
@@ -99,21 +113,32 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
         raise
     except OSError as error:
         raise RawDataError(
-            path, why_out_of_reach(path) or error.strerror or words_of(error),
+            path,
+            why_out_of_reach(path) or error.strerror or words_of(error),
             'a file that can be read',
-            'Correct the path, or its rights') from None
+            'Correct the path, or its rights',
+        ) from None
     except MemoryError:
         raise RawDataError(
-            path, 'more than the memory takes', 'a scan that fits into it',
-            'Thin it, or cut it into pieces') from None
+            path,
+            'more than the memory takes',
+            'a scan that fits into it',
+            'Thin it, or cut it into pieces',
+        ) from None
     except _MALFORMED as error:
         raise RawDataError(
-            path, f'cannot be read as {ending} ({words_of(error)})', 'a whole file',
-            'Export it again') from None
+            path,
+            f'cannot be read as {ending} ({words_of(error)})',
+            'a whole file',
+            'Export it again',
+        ) from None
     except Exception as error:  # the file may be as it should, and other scans go on
         raise RawDataError(
-            path, f'{type(error).__name__} in {_place_of(error)}', 'to read it, or to say why not',
-            'This is a fault of the program, please report it with this line') from error
+            path,
+            f'{type(error).__name__} in {_place_of(error)}',
+            'to read it, or to say why not',
+            'This is a fault of the program, please report it with this line',
+        ) from error
     return dataclasses.replace(scan, notes=(*scan.notes, *notes))
 
 
@@ -138,8 +163,7 @@ def _kind(path: Path) -> tuple[str, tuple[str, ...]]:
     if magic is not None and magic != ending:
         return magic, (f'named {path.suffix or "without an ending"}, but a {magic} file; read so',)
     if ending not in ENDINGS:
-        raise RawDataError(
-            path, f'ending {path.suffix!r}', ', '.join(ENDINGS), 'Export it as .ply')
+        raise RawDataError(path, f'ending {path.suffix!r}', ', '.join(ENDINGS), 'Export it as .ply')
     if path.stat().st_size == 0:
         raise RawDataError(path, 'an empty file', 'a scan', 'Export it again')
     return ending, ()
@@ -158,8 +182,11 @@ def _refuse_archive(path: Path, what: str) -> NoReturn:
     ending = path.suffix.lower()
     is_known = ending in ENDINGS or not ending
     raise RawDataError(
-        path, what if is_known else f'ending {path.suffix!r} is not read: {what}',
-        ', '.join(ENDINGS), 'Unpack it and give the scans in it, or export them as .ply')
+        path,
+        what if is_known else f'ending {path.suffix!r} is not read: {what}',
+        ', '.join(ENDINGS),
+        'Unpack it and give the scans in it, or export them as .ply',
+    )
 
 
 def _read(path: Path, ending: str, names: ColumnNames, mesh_samples: int) -> Scan:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A scan as its owner has it: nothing scaled, moved, turned or dropped."""
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,15 +41,21 @@ class Scan:
         shape, kind = self.coords.shape, self.coords.dtype
         if len(shape) != 2 or shape[1] != 3 or kind.kind not in 'fiu':
             raise RawDataError(
-                self.name, f'{kind} values of shape {shape}',
-                'numbers of shape (P, 3): x y z, or (P, 6): x y z r g b', 'Give these columns only')
+                self.name,
+                f'{kind} values of shape {shape}',
+                'numbers of shape (P, 3): x y z, or (P, 6): x y z r g b',
+                'Give these columns only',
+            )
         if self.colors is None:
             return
         if self.colors.shape != shape or self.colors.dtype.kind not in 'fiu':
             raise RawDataError(
-                self.name, f'{self.colors.dtype} colours of shape {self.colors.shape} for '
-                f'{len(self.coords)} points', 'three numbers for every point',
-                'Give the colours of these points, or none')
+                self.name,
+                f'{self.colors.dtype} colours of shape {self.colors.shape} for '
+                f'{len(self.coords)} points',
+                'three numbers for every point',
+                'Give the colours of these points, or none',
+            )
 
 
 def scan_of(source: Any, name: str = '<points in memory>') -> Scan:
@@ -103,9 +110,11 @@ def _columns_of(source: Any, name: str) -> dict[str, np.ndarray] | None:
     plain = {plain_name(key) for key in keys if isinstance(key, str)}
     if not all(plain.intersection(NAMES[axis]) for axis in 'xyz'):
         raise RawDataError(
-            name, f'a data frame with the columns {" ".join(map(str, keys[:20]))}',
+            name,
+            f'a data frame with the columns {" ".join(map(str, keys[:20]))}',
             'x y z among them, and red green blue',
-            'Name them, or give frame.to_numpy() if they are in that order')
+            'Name them, or give frame.to_numpy() if they are in that order',
+        )
     twice = sorted({str(key) for key in keys if keys.count(key) > 1})
     if twice:
         raise RawDataError(name, f'columns {twice} twice', 'every name once', 'Rename them')
@@ -118,8 +127,10 @@ def _numbers(column: Any, name: str) -> np.ndarray:
     if values.dtype.kind != 'O':
         return values
     try:
-        return np.array([value if value == value and value is not None else np.nan
-                         for value in values], dtype=np.float64)
+        return np.array(
+            [value if value == value and value is not None else np.nan for value in values],
+            dtype=np.float64,
+        )
     except (TypeError, ValueError):  # pandas' NA, which is neither true nor false; or no numbers
         try:
             return column.to_numpy(dtype='float64', na_value=np.nan)
@@ -161,5 +172,8 @@ def _array(values: Any, name: str) -> np.ndarray:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError):
         raise RawDataError(
-            name, f'{kind} values that are no array of numpy', 'dense float32, float64 or integers',
-            'Convert them first, e.g. points.float()') from None
+            name,
+            f'{kind} values that are no array of numpy',
+            'dense float32, float64 or integers',
+            'Convert them first, e.g. points.float()',
+        ) from None

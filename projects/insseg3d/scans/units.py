@@ -45,9 +45,11 @@ def convert_coords(
     bad = np.flatnonzero(~np.isfinite(coords).all(axis=1))
     if len(bad):
         raise RawDataError(
-            path, f'{len(bad)} points with NaN or infinite coordinates, the first is number '
-            f'{bad[0]}', 'finite numbers', 'Remove these points, with their labels',
-        )  # fmt: skip
+            path,
+            f'{len(bad)} points with NaN or infinite coordinates, the first is number {bad[0]}',
+            'finite numbers',
+            'Remove these points, with their labels',
+        )
     scale = UNITS[units or 'm']
     _check_steps(np.asarray(given), scale, path, notes)
     coords = coords * scale
@@ -71,13 +73,18 @@ def _check_steps(given: np.ndarray, scale: float, path: Path, notes: list[str]) 
     steps = np.maximum(by_type, scale * regular_steps(given))
     is_of_type = by_type.max() >= steps.max()
     reason = f', as {given.dtype} has no finer ones there' if is_of_type else ''
-    where = ', '.join(f'{step:.2g} m along {axis}' for axis, step in zip('xyz', steps)
-                      if step > min(_COARSE, steps.max() / 2))
+    where = ', '.join(
+        f'{step:.2g} m along {axis}'
+        for axis, step in zip('xyz', steps)
+        if step > min(_COARSE, steps.max() / 2)
+    )
     if steps.max() > _COARSE:
         raise RawDataError(
-            path, f'places in steps of {where}{reason}', f'at most {_COARSE:g} m',
+            path,
+            f'places in steps of {where}{reason}',
+            f'at most {_COARSE:g} m',
             'Export them as double, or subtract an offset before they are exported',
-        )  # fmt: skip
+        )
     if steps.max() > _FINE:
         notes.append(f'places are stored in steps of {where}{reason}')
 
@@ -108,15 +115,19 @@ def _check_size(size: np.ndarray, path: Path) -> None:
     if longest > _LARGEST_SCAN:
         likely = 'mm' if longest > 2000 else 'cm'
         raise RawDataError(
-            path, f'a scan of {_metres(size)}', f'metres, at most {_LARGEST_SCAN:g}',
+            path,
+            f'a scan of {_metres(size)}',
+            f'metres, at most {_LARGEST_SCAN:g}',
             f'Give --units {likely}, or --units m if it is as large as that',
-        )  # fmt: skip
+        )
     if longest < _SMALLEST_SCAN:
         raise RawDataError(
-            path, f'a scan of {_metres(size)}', f'metres, at least {_SMALLEST_SCAN:g}',
+            path,
+            f'a scan of {_metres(size)}',
+            f'metres, at least {_SMALLEST_SCAN:g}',
             'Is it scaled to a unit cube? Export it in metres, or give --units m if it is as small '
             'as that',
-        )  # fmt: skip
+        )
 
 
 def _metres(size: np.ndarray) -> str:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A model whose head groups points: voxels, backbone, head; there is no neck."""
+
 from collections.abc import Sequence
 
 from mmdet3d.registry import MODELS
@@ -23,16 +24,20 @@ class GroupingSegmentor3D(VoxelSegmentor3D):
     """
 
     def __init__(
-            self,
-            *,
-            backbone: dict,
-            decode_head: dict,
-            data_preprocessor: dict | None = None,
-            test_strategy: dict | None = None,
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        backbone: dict,
+        decode_head: dict,
+        data_preprocessor: dict | None = None,
+        test_strategy: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(
-            backbone=backbone, data_preprocessor=data_preprocessor, test_strategy=test_strategy,
-            init_cfg=init_cfg)
+            backbone=backbone,
+            data_preprocessor=data_preprocessor,
+            test_strategy=test_strategy,
+            init_cfg=init_cfg,
+        )
         self.decode_head = MODELS.build(decode_head)
 
     def loss(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> dict[str, Tensor]:
@@ -41,7 +46,7 @@ class GroupingSegmentor3D(VoxelSegmentor3D):
         return self.decode_head.loss(rows, _coords(inputs), targets, current_iteration())
 
     def predict_scenes(
-            self, inputs: dict, data_samples: Sequence[Det3DDataSample]
+        self, inputs: dict, data_samples: Sequence[Det3DDataSample]
     ) -> list[tuple[InstanceData, PointData]]:
         """Instances, and a map without overlaps, of each scene."""
         _, rows = self.extract_rows(inputs, data_samples)
@@ -51,14 +56,15 @@ class GroupingSegmentor3D(VoxelSegmentor3D):
         """Run the network without grouping; gives what the head says of points."""
         return self.decode_head(self._rows(inputs, data_samples), _coords(inputs))
 
-    def _rows(
-            self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> list[SceneRows]:
+    def _rows(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> list[SceneRows]:
         """Finest features of each scene, whole scenes at once."""
         features = self.extract_feat(inputs, data_samples)[1].features
         voxels = [voxels_of(sample) for sample in data_samples]
         # The finest rows are in the order of the scenes, so that their lengths are known.
-        return [SceneRows(part, scene.counts, scene.point2voxel) for part, scene in zip(
-            features.split([len(scene.coors) for scene in voxels]), voxels)]
+        return [
+            SceneRows(part, scene.counts, scene.point2voxel)
+            for part, scene in zip(features.split([len(scene.coors) for scene in voxels]), voxels)
+        ]
 
 
 def _coords(inputs: dict) -> list[Tensor]:
@@ -70,4 +76,5 @@ def _targets(sample: Det3DDataSample) -> PointTargets:
     check_annotated(sample)
     truth = sample.gt_pts_seg
     return PointTargets(
-        truth.pts_semantic_mask, truth.pts_instance_mask, sample.gt_instances_3d.labels_3d)
+        truth.pts_semantic_mask, truth.pts_instance_mask, sample.gt_instances_3d.labels_3d
+    )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A model with a head of queries: voxels, backbone, neck, head."""
+
 from collections.abc import Sequence
 
 from mmdet3d.registry import MODELS
@@ -22,17 +23,21 @@ class InstanceSegmentor3D(VoxelSegmentor3D):
     """
 
     def __init__(
-            self,
-            *,
-            backbone: dict,
-            neck: dict,
-            decode_head: dict,
-            data_preprocessor: dict | None = None,
-            test_strategy: dict | None = None,
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        backbone: dict,
+        neck: dict,
+        decode_head: dict,
+        data_preprocessor: dict | None = None,
+        test_strategy: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(
-            backbone=backbone, data_preprocessor=data_preprocessor, test_strategy=test_strategy,
-            init_cfg=init_cfg)
+            backbone=backbone,
+            data_preprocessor=data_preprocessor,
+            test_strategy=test_strategy,
+            init_cfg=init_cfg,
+        )
         self.neck = MODELS.build(neck)
         self.decode_head = MODELS.build(decode_head)
 
@@ -43,7 +48,7 @@ class InstanceSegmentor3D(VoxelSegmentor3D):
         return self.decode_head.loss(memory, padding, voxels, targets, finest)
 
     def predict_scenes(
-            self, inputs: dict, data_samples: Sequence[Det3DDataSample]
+        self, inputs: dict, data_samples: Sequence[Det3DDataSample]
     ) -> list[tuple[InstanceData, PointData]]:
         """Instances, and a map without overlaps, of each scene."""
         levels, rows = self.extract_rows(inputs, data_samples)
@@ -55,10 +60,9 @@ class InstanceSegmentor3D(VoxelSegmentor3D):
         return self.decode_head(*self._head_inputs(inputs, data_samples))
 
     def _head_inputs(
-            self, inputs: dict, data_samples: Sequence[Det3DDataSample]
+        self, inputs: dict, data_samples: Sequence[Det3DDataSample]
     ) -> tuple[Tensor, Tensor | None, list[Tensor], VoxelLevel]:
-        """Run backbone and neck: memory, its padding, finest features of each scene, and of all.
-        """
+        """Run backbone and neck: memory, its padding, finest features of each scene, and of all."""
         levels = self.extract_feat(inputs, data_samples)
         memory, padding = self.neck(levels, len(data_samples))
         # The finest rows are in the order of the scenes, so that their lengths are known.
@@ -70,5 +74,9 @@ def _targets(sample: Det3DDataSample) -> SceneTargets:
     check_annotated(sample)
     voxels = sample.voxels
     return SceneTargets(
-        voxels.counts, voxels.inst_voxel, voxels.inst_index, voxels.inst_points,
-        sample.gt_instances_3d.labels_3d)
+        voxels.counts,
+        voxels.inst_voxel,
+        voxels.inst_index,
+        voxels.inst_points,
+        sample.gt_instances_3d.labels_3d,
+    )

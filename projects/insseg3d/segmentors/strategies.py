@@ -5,6 +5,7 @@ A strategy is built by ``InstanceSegmentor3D(test_strategy=dict(type=…))``. It
 parts, which pass the backbone one after the other, and joins their features again. Queries are
 made from the first part alone; masks are made over all parts, with these same queries.
 """
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -90,13 +91,18 @@ class SharedQueries:
         """
         parts = []
         for first in range(self.splits):
-            point2voxel = voxels.point2voxel[first::self.splits]
+            point2voxel = voxels.point2voxel[first :: self.splits]
             counts = torch.bincount(point2voxel, minlength=len(voxels.coors))
             occupied = counts > 0
             renumber = occupied.cumsum(0) - 1
-            parts.append(ScenePart(
-                points[first::self.splits], voxels.coors[occupied], renumber[point2voxel],
-                counts[occupied]))
+            parts.append(
+                ScenePart(
+                    points[first :: self.splits],
+                    voxels.coors[occupied],
+                    renumber[point2voxel],
+                    counts[occupied],
+                )
+            )
         return parts
 
     def join(self, parts: Sequence[ScenePart], features: Sequence[Tensor]) -> SceneRows:
@@ -104,7 +110,8 @@ class SharedQueries:
         point2row = parts[0].point2voxel.new_empty(sum(len(p.point2voxel) for p in parts))
         start = 0
         for first, part in enumerate(parts):
-            point2row[first::self.splits] = part.point2voxel + start
+            point2row[first :: self.splits] = part.point2voxel + start
             start += len(part.counts)
         return SceneRows(
-            torch.cat(list(features)), torch.cat([part.counts for part in parts]), point2row)
+            torch.cat(list(features)), torch.cat([part.counts for part in parts]), point2row
+        )

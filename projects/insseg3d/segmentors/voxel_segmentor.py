@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What all models share that mmdetection3d's runner sees: points to voxels to backbone."""
+
 from collections.abc import Sequence
 
 import torch
@@ -30,19 +31,20 @@ class VoxelSegmentor3D(Base3DSegmentor):
     """
 
     def __init__(
-            self,
-            *,
-            backbone: dict,
-            data_preprocessor: dict | None = None,
-            test_strategy: dict | None = None,
-            init_cfg: dict | None = None) -> None:
+        self,
+        *,
+        backbone: dict,
+        data_preprocessor: dict | None = None,
+        test_strategy: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         self.test_strategy = TASK_UTILS.build(test_strategy or dict(type='VoxelFull'))
 
     def extract_feat(
-            self, inputs: dict,
-            data_samples: Sequence[Det3DDataSample]) -> dict[int, VoxelLevel]:
+        self, inputs: dict, data_samples: Sequence[Det3DDataSample]
+    ) -> dict[int, VoxelLevel]:
         """Average points into voxels and run the backbone.
 
         Args:
@@ -52,12 +54,16 @@ class VoxelSegmentor3D(Base3DSegmentor):
         Returns:
             Levels by stride; the rows of stride 1 are the scenes' voxels, scene after scene.
         """
-        return self._run_backbone([
-            part for points, sample in zip(inputs['points'], data_samples)
-            for part in VoxelFull().split(points, voxels_of(sample))])
+        return self._run_backbone(
+            [
+                part
+                for points, sample in zip(inputs['points'], data_samples)
+                for part in VoxelFull().split(points, voxels_of(sample))
+            ]
+        )
 
     def extract_rows(
-            self, inputs: dict, data_samples: Sequence[Det3DDataSample]
+        self, inputs: dict, data_samples: Sequence[Det3DDataSample]
     ) -> tuple[dict[int, VoxelLevel], list[SceneRows]]:
         """Run the backbone as the test strategy says.
 
@@ -70,32 +76,39 @@ class VoxelSegmentor3D(Base3DSegmentor):
         """
         scenes = [
             self.test_strategy.split(points, voxels_of(sample))
-            for points, sample in zip(inputs['points'], data_samples)]
+            for points, sample in zip(inputs['points'], data_samples)
+        ]
         first, features = None, []
         for parts in zip(*scenes):
             levels = self._run_backbone(parts)
             # The finest rows are in the order of the scenes, so that their lengths are known.
             features.append(levels[1].features.split([len(part.coors) for part in parts]))
             first = first or levels
-        rows = [self.test_strategy.join(parts, [of_part[b] for of_part in features])
-                for b, parts in enumerate(scenes)]
+        rows = [
+            self.test_strategy.join(parts, [of_part[b] for of_part in features])
+            for b, parts in enumerate(scenes)
+        ]
         return first, rows
 
     def _run_backbone(self, scenes: Sequence[ScenePart]) -> dict[int, VoxelLevel]:
         """Average points into voxels and call the backbone."""
-        features = torch.cat([
-            segment_mean(scene.points, scene.point2voxel, scene.counts) for scene in scenes])
-        coors = torch.cat([
-            torch.cat([scene.coors.new_full((len(scene.coors), 1), b), scene.coors], 1)
-            for b, scene in enumerate(scenes)])
+        features = torch.cat(
+            [segment_mean(scene.points, scene.point2voxel, scene.counts) for scene in scenes]
+        )
+        coors = torch.cat(
+            [
+                torch.cat([scene.coors.new_full((len(scene.coors), 1), b), scene.coors], 1)
+                for b, scene in enumerate(scenes)
+            ]
+        )
         levels = self.backbone(features, coors)
         if isinstance(levels, Tensor):
             levels = {1: VoxelLevel(levels, coors)}
         return levels
 
     def predict(
-            self, inputs: dict,
-            data_samples: Sequence[Det3DDataSample]) -> Sequence[Det3DDataSample]:
+        self, inputs: dict, data_samples: Sequence[Det3DDataSample]
+    ) -> Sequence[Det3DDataSample]:
         """Add ``pred_instances_3d`` and ``pred_pts_seg`` to the data samples."""
         results = self.predict_scenes(inputs, data_samples)
         for sample, (instances, point_map) in zip(data_samples, results):
@@ -121,7 +134,8 @@ def voxels_of(sample: Det3DDataSample) -> BaseDataElement:
         raise ValueError(
             'The data sample carries no voxels '
             f'(found {sorted(sample.keys())}); put AddVoxelTables after Pack3DDetInputs in the '
-            'pipeline.')
+            'pipeline.'
+        )
     return sample.voxels
 
 
@@ -134,4 +148,5 @@ def check_annotated(sample: Det3DDataSample) -> None:
     if 'inst_voxel' not in voxels_of(sample):
         raise ValueError(
             f'{sample.metainfo.get("lidar_path", "scene")}: no ground-truth instances to train '
-            'on; load masks (LoadAnnotations3D) and pack pts_instance_mask and pts_semantic_mask.')
+            'on; load masks (LoadAnnotations3D) and pack pts_instance_mask and pts_semantic_mask.'
+        )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Voxels of the data pipeline for mmdetection3d's semantic segmentors."""
+
 from collections.abc import Sequence
 
 import torch
@@ -31,8 +32,8 @@ class VoxelTablePreprocessor(Det3DDataPreprocessor):
 
     @torch.no_grad()
     def voxelize(
-            self, points: Sequence[Tensor],
-            data_samples: Sequence[Det3DDataSample]) -> dict[str, Tensor]:
+        self, points: Sequence[Tensor], data_samples: Sequence[Det3DDataSample]
+    ) -> dict[str, Tensor]:
         """Average points into voxels, and lay into each data sample what the stock head reads.
 
         Args:
@@ -53,7 +54,8 @@ class VoxelTablePreprocessor(Det3DDataPreprocessor):
                 raise ValueError(
                     f'VoxelTablePreprocessor: the data sample of scene {b} carries no voxels '
                     f'(found {sorted(sample.keys())}); put AddVoxelTables after Pack3DDetInputs '
-                    'in the pipeline.')
+                    'in the pipeline.'
+                )
             voxels = sample.voxels
             batch = voxels.coors.new_full((len(voxels.coors), 1), b)
             features.append(segment_mean(scene, voxels.point2voxel, voxels.counts))
@@ -62,7 +64,8 @@ class VoxelTablePreprocessor(Det3DDataPreprocessor):
             sample.point2voxel_map = voxels.point2voxel
             if 'pts_semantic_mask' in sample.gt_pts_seg:
                 sample.gt_pts_seg.voxel_semantic_mask = _majority(
-                    sample.gt_pts_seg.pts_semantic_mask, voxels.point2voxel, len(batch))
+                    sample.gt_pts_seg.pts_semantic_mask, voxels.point2voxel, len(batch)
+                )
         return dict(voxels=torch.cat(features), coors=torch.cat(coors))
 
 

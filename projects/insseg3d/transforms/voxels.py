@@ -83,9 +83,7 @@ class AddVoxelTables(BaseTransform):
             )
         return consecutive_ids(ids)
 
-    def _annotate(
-        self, sample: Det3DDataSample, point2voxel: np.ndarray, num_voxels: int
-    ) -> dict:
+    def _annotate(self, sample: Det3DDataSample, point2voxel: np.ndarray, num_voxels: int) -> dict:
         """Fill in ``gt_instances_3d``; return the voxel–instance table."""
         instance = sample.gt_pts_seg.pts_instance_mask.numpy()
         semantic = sample.gt_pts_seg.pts_semantic_mask.numpy()

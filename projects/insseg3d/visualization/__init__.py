@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pictures of scans and their objects: PLY files, PNG views and a page for the browser."""
+
 from .image_hook import SceneImageHook
 from .page_hook import ScenePageHook
 from .palette import instance_palette

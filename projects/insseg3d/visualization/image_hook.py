@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pictures of validation scenes for TensorBoard and its like."""
+
 from collections.abc import Sequence
 
 from mmdet3d.registry import HOOKS
@@ -49,6 +50,5 @@ class SceneImageHook(Hook):
         num_classes = len(runner.val_dataloader.dataset.metainfo['classes'])
         for sample in outputs[: max(self.num_scenes - self._sent, 0)]:
             scene = Scene.of_sample(sample, num_classes=num_classes)
-            runner.visualizer.add_image(
-                f'val_{scene.name}', render_views(scene), step=runner.iter)
+            runner.visualizer.add_image(f'val_{scene.name}', render_views(scene), step=runner.iter)
             self._sent += 1

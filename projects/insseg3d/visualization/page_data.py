@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scenes as numbers and strings for a page."""
+
 import base64
 import io
 import math
@@ -60,9 +61,11 @@ def pack_scene(scene: Scene, *, num_classes: int, max_points: int) -> dict:
             'margin': WALL_MARGIN,
         },
         'pred': _pack_objects(
-            scene, scene.pred, thin.pred, pred_colors, _pred_verdicts(comparison)),
+            scene, scene.pred, thin.pred, pred_colors, _pred_verdicts(comparison)
+        ),
         'truth': _pack_objects(
-            scene, scene.truth, thin.truth, truth_colors, _truth_verdicts(comparison)),
+            scene, scene.truth, thin.truth, truth_colors, _truth_verdicts(comparison)
+        ),
         'thumbnail': thumbnail,
         'figure': figure,
         'share': share,
@@ -140,11 +143,14 @@ def _boxes(xyz: np.ndarray, objects: InstanceMap) -> list[dict | None]:
     boxes = []
     for start, end in zip(starts[:-1], starts[1:]):
         box = upright_box(xyz[order[start:end]], _UP) if end > start else None
-        boxes.append(box and {
-            'centre': box.centre.round(4).tolist(),
-            'size': box.size.round(4).tolist(),
-            'yaw': round(math.atan2(box.axes[0, 1], box.axes[0, 0]), 5),
-        })
+        boxes.append(
+            box
+            and {
+                'centre': box.centre.round(4).tolist(),
+                'size': box.size.round(4).tolist(),
+                'yaw': round(math.atan2(box.axes[0, 1], box.axes[0, 0]), 5),
+            }
+        )
     return boxes
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pages with the scenes of a test run."""
+
 import time
 import webbrowser
 from collections.abc import Sequence
@@ -65,8 +66,10 @@ class ScenePageHook(Hook):
         title: str = '3D instance segmentation',
     ) -> None:
         if vis_task != TASK:
-            raise ValueError(f'--task (vis_task): found {vis_task!r}, but these models label '
-                             f'points: use --task {TASK}, or leave it out.')
+            raise ValueError(
+                f'--task (vis_task): found {vis_task!r}, but these models label '
+                f'points: use --task {TASK}, or leave it out.'
+            )
         self.show = draw and show
         self.wait_time = wait_time
         self.pages_dir = (test_out_dir or 'pages') if draw and (show or test_out_dir) else None
@@ -102,8 +105,13 @@ class ScenePageHook(Hook):
                 self._scenes.append(scene)
             if self.pages_dir is not None:
                 write_scene_page(
-                    self._folder(runner) / f'{scene.name}.html', [scene], classes=classes,
-                    title=scene.name, subtitle=_leaf(runner), score_thr=self.score_thr)
+                    self._folder(runner) / f'{scene.name}.html',
+                    [scene],
+                    classes=classes,
+                    title=scene.name,
+                    subtitle=_leaf(runner),
+                    score_thr=self.score_thr,
+                )
 
     @master_only
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
@@ -113,14 +121,21 @@ class ScenePageHook(Hook):
         if self.out_file is not None:
             self._write_overview(self.out_file, runner, metrics)
         if self.picture_file is not None:
-            rows = [render_views(scene, captions=i == 0)
-                    for i, scene in enumerate(self._scenes[: self.num_pictured])]
+            rows = [
+                render_views(scene, captions=i == 0)
+                for i, scene in enumerate(self._scenes[: self.num_pictured])
+            ]
             save_png(self.picture_file, np.concatenate(rows))
         if self.pages_dir is not None:
             index = self._write_overview(
-                self._folder(runner) / 'index.html', runner, metrics,
-                notes=['Every scene of the run has a page of its own beside this one, with more '
-                       'of its points.'])
+                self._folder(runner) / 'index.html',
+                runner,
+                metrics,
+                notes=[
+                    'Every scene of the run has a page of its own beside this one, with more '
+                    'of its points.'
+                ],
+            )
             if self.show:
                 webbrowser.open(index.resolve().as_uri())
                 time.sleep(self.wait_time)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Colours for objects: far apart for every eye, the same in every run."""
+
 from collections.abc import Sequence
 from functools import lru_cache
 

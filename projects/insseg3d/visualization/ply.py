@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scans coloured by object, for MeshLab, CloudCompare and programs."""
+
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pictures of point clouds without a display: splats with depth, on the CPU."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,8 +51,15 @@ def render_views(
     if scene.truth is not None:
         panels.append(('ground truth', shaded_colors(scene.truth, truth_colors, scene.rgb)))
     return render_panels(
-        scene.xyz, panels, width=width, height=height, azimuth=azimuth, elevation=elevation,
-        captions=captions, background=background)
+        scene.xyz,
+        panels,
+        width=width,
+        height=height,
+        azimuth=azimuth,
+        elevation=elevation,
+        captions=captions,
+        background=background,
+    )
 
 
 def render_panels(
@@ -228,9 +236,7 @@ def _edge_shade(depths: np.ndarray) -> np.ndarray:
     return np.exp(-3.2 * behind)
 
 
-def _with_caption(
-    image: np.ndarray, caption: str, background: Sequence[int]
-) -> np.ndarray:
+def _with_caption(image: np.ndarray, caption: str, background: Sequence[int]) -> np.ndarray:
     strip = Image.new('RGB', (image.shape[1], 30), tuple(background))
     font = ImageFont.load_default(size=16)
     ImageDraw.Draw(strip).text(

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """How to look into a scanned room: where its walls and its ceiling are, how dense it is."""
+
 from dataclasses import dataclass
 
 import numpy as np

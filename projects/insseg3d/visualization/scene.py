@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What is to be shown of one scene, and how prediction and truth compare in it."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -137,9 +138,13 @@ class Scene:
             path.stem,
             points.reshape(-1, sample.metainfo['num_pts_feats']),
             pred=InstanceMap.of(
-                result.pts_instance_mask, result.instance_labels, result.instance_scores),
-            truth=None if not truth else InstanceMap.from_annotation(
-                truth['pts_instance_mask'], truth['pts_semantic_mask'], num_classes=num_classes),
+                result.pts_instance_mask, result.instance_labels, result.instance_scores
+            ),
+            truth=None
+            if not truth
+            else InstanceMap.from_annotation(
+                truth['pts_instance_mask'], truth['pts_semantic_mask'], num_classes=num_classes
+            ),
         )
 
     def take(self, rows: np.ndarray) -> Scene:

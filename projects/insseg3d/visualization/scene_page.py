@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """One HTML file that shows scenes, predictions and ground truth, and needs nothing else."""
+
 import base64
 import gzip
 import html

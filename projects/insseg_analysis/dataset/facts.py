@@ -118,8 +118,9 @@ def _copied(value: Any) -> Any:
     return value.clone() if hasattr(value, 'clone') else value.copy()
 
 
-def gather_facts(dataset: Any, *, workers: int = 1, limit: int | None = None
-                 ) -> Iterator[SceneFacts]:
+def gather_facts(
+    dataset: Any, *, workers: int = 1, limit: int | None = None
+) -> Iterator[SceneFacts]:
     """Send the scenes of a data set through its pipeline and yield what was seen, in order.
 
     Args:
@@ -141,7 +142,8 @@ def gather_facts(dataset: Any, *, workers: int = 1, limit: int | None = None
         yield from (_look(datasets[k], seen, number) for k, number in scenes)
         return
     with multiprocessing.get_context('fork').Pool(
-            workers, initializer=_set_shared, initargs=(datasets, seen)) as pool:
+        workers, initializer=_set_shared, initargs=(datasets, seen)
+    ) as pool:
         yield from pool.imap(_look_shared, scenes)
 
 
@@ -188,7 +190,8 @@ def _look(dataset: Any, seen: dict[str, Any], number: int) -> SceneFacts:
         voxels = getattr(packed['data_samples'], 'voxels', None)
         facts = facts._replace(
             num_kept=len(packed['inputs']['points']),
-            num_voxels=None if voxels is None else len(voxels.coors))
+            num_voxels=None if voxels is None else len(voxels.coors),
+        )
     return facts
 
 
@@ -213,7 +216,8 @@ def _color_facts(colors: np.ndarray) -> dict[str, Any]:
     return dict(
         colors=(float(colors.min()), float(colors.max())),
         one_color=is_one_color(colors),
-        fractions=found is not None and found.most == 1)
+        fractions=found is not None and found.most == 1,
+    )
 
 
 def _surface_facts(coords: np.ndarray) -> dict[str, Any]:
@@ -260,15 +264,17 @@ def _annotation_facts(seen: dict[str, Any], num_points: int) -> dict[str, Any]:
     return facts
 
 
-def _objects(coords: np.ndarray, instance: np.ndarray, labels: np.ndarray, num_classes: int
-             ) -> Objects:
+def _objects(
+    coords: np.ndarray, instance: np.ndarray, labels: np.ndarray, num_classes: int
+) -> Objects:
     """Sum up the points of every object."""
     index = np.unique(instance, return_inverse=True)[1]
     num_objects = int(index.max(initial=-1)) + 1
     num_points = np.bincount(index, minlength=num_objects)
-    centres = np.stack(
-        [np.bincount(index, coords[:, axis], num_objects) for axis in range(3)], axis=1
-    ) / num_points[:, None]
+    centres = (
+        np.stack([np.bincount(index, coords[:, axis], num_objects) for axis in range(3)], axis=1)
+        / num_points[:, None]
+    )
     distances = np.linalg.norm(coords - centres[index], axis=1)
     votes = np.bincount(index * num_classes + labels, minlength=num_objects * num_classes)
     votes = votes.reshape(num_objects, num_classes)
@@ -276,4 +282,5 @@ def _objects(coords: np.ndarray, instance: np.ndarray, labels: np.ndarray, num_c
         labels=votes.argmax(axis=1) if num_objects else np.zeros(0, np.int64),
         num_points=num_points,
         radius=np.bincount(index, distances, num_objects) / num_points,
-        num_classes=(votes > 0).sum(axis=1))
+        num_classes=(votes > 0).sum(axis=1),
+    )

@@ -14,8 +14,9 @@ from .report import class_statistics
 _COLORS = ('#2f6db5', '#e08a2e', '#4f9d5b')
 
 
-def save_distributions(path: Path, splits: dict[str, Sequence[SceneFacts]],
-                       expected: Expectations) -> None:
+def save_distributions(
+    path: Path, splits: dict[str, Sequence[SceneFacts]], expected: Expectations
+) -> None:
     """Draw how points, spacing, sizes, objects and classes are distributed, split by split.
 
     Args:
@@ -23,47 +24,87 @@ def save_distributions(path: Path, splits: dict[str, Sequence[SceneFacts]],
         splits: split → facts of its scenes.
         expected: for the classes' names, and the lines at the voxel size and the queries.
     """
-    read = {name: [scene for scene in scenes if scene.low is not None]
-            for name, scenes in splits.items()}
-    annotated = {name: [scene.objects for scene in scenes if scene.objects is not None]
-                 for name, scenes in read.items()}
+    read = {
+        name: [scene for scene in scenes if scene.low is not None]
+        for name, scenes in splits.items()
+    }
+    annotated = {
+        name: [scene.objects for scene in scenes if scene.objects is not None]
+        for name, scenes in read.items()
+    }
     tall = max(3.2, 0.2 * min(len(expected.classes), 60))
     figure = Figure(figsize=(15, 6.4 + tall), layout='constrained')
     axes = figure.subplot_mosaic(
-        [['points', 'spacing', 'width', 'height'], ['objects', 'size', 'radius', 'unlabelled'],
-         ['classes', 'classes', 'classes', 'classes']], height_ratios=[3.2, 3.2, tall])
+        [
+            ['points', 'spacing', 'width', 'height'],
+            ['objects', 'size', 'radius', 'unlabelled'],
+            ['classes', 'classes', 'classes', 'classes'],
+        ],
+        height_ratios=[3.2, 3.2, tall],
+    )
     _histogram(axes['points'], 'points a scene', _each(read, lambda s: s.num_points))
-    _histogram(axes['spacing'], 'spacing of points, metres', _each(read, lambda s: s.spacing),
-               mark=expected.voxel_size, mark_label='voxel')
-    _histogram(axes['width'], 'longer side of the floor, metres',
-               _each(read, lambda s: s.extent[:2].max()))
+    _histogram(
+        axes['spacing'],
+        'spacing of points, metres',
+        _each(read, lambda s: s.spacing),
+        mark=expected.voxel_size,
+        mark_label='voxel',
+    )
+    _histogram(
+        axes['width'], 'longer side of the floor, metres', _each(read, lambda s: s.extent[:2].max())
+    )
     _histogram(axes['height'], 'size along z, metres', _each(read, lambda s: s.extent[2]))
-    _histogram(axes['objects'], 'objects a scene', _each(annotated, lambda o: len(o.labels)),
-               mark=expected.num_queries, mark_label='queries')
-    points, radius = ({name: np.concatenate([getattr(table, key) for table in tables] or [[]])
-                       for name, tables in annotated.items()} for key in ('num_points', 'radius'))
+    _histogram(
+        axes['objects'],
+        'objects a scene',
+        _each(annotated, lambda o: len(o.labels)),
+        mark=expected.num_queries,
+        mark_label='queries',
+    )
+    points, radius = (
+        {
+            name: np.concatenate([getattr(table, key) for table in tables] or [[]])
+            for name, tables in annotated.items()
+        }
+        for key in ('num_points', 'radius')
+    )
     _histogram(axes['size'], 'points an object', points, log=True)
     _histogram(axes['radius'], 'radius of an object, metres', radius)
-    _histogram(axes['unlabelled'], 'share of points without a class',
-               _each(read, lambda s: s.unlabelled))
+    _histogram(
+        axes['unlabelled'], 'share of points without a class', _each(read, lambda s: s.unlabelled)
+    )
     _class_bars(axes['classes'], read, expected.classes)
     if len(splits) > 1:
-        figure.legend(*axes['points'].get_legend_handles_labels(), loc='outside upper right',
-                      ncols=len(splits), frameon=False)
+        figure.legend(
+            *axes['points'].get_legend_handles_labels(),
+            loc='outside upper right',
+            ncols=len(splits),
+            frameon=False,
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
 
 def _each(scenes: dict[str, Sequence], value) -> dict[str, np.ndarray]:
-    return {name: np.array([value(scene) for scene in some], dtype=np.float64)
-            for name, some in scenes.items()}
+    return {
+        name: np.array([value(scene) for scene in some], dtype=np.float64)
+        for name, some in scenes.items()
+    }
 
 
-def _histogram(axis, label: str, values: dict[str, np.ndarray], *, log: bool = False,
-               mark: float | None = None, mark_label: str = '') -> None:
+def _histogram(
+    axis,
+    label: str,
+    values: dict[str, np.ndarray],
+    *,
+    log: bool = False,
+    mark: float | None = None,
+    mark_label: str = '',
+) -> None:
     """Share of each split by value; the mark is a line at what the config has."""
-    values = {name: some[np.isfinite(some) & ((some > 0) | (not log))]
-              for name, some in values.items()}
+    values = {
+        name: some[np.isfinite(some) & ((some > 0) | (not log))] for name, some in values.items()
+    }
     everything = np.concatenate([*values.values(), np.zeros(0) if mark is None else [mark]])
     axis.set_xlabel(label)
     axis.set_yticks([])
@@ -83,8 +124,16 @@ def _histogram(axis, label: str, values: dict[str, np.ndarray], *, log: bool = F
     if mark is not None:
         axis.axvline(mark, color='#b03030', linewidth=1)
         side = 'right' if mark > (low + high) / 2 else 'left'
-        axis.text(mark, 0.98, f' {mark_label} {mark:g} ', transform=axis.get_xaxis_transform(),
-                  color='#b03030', va='top', ha=side, fontsize=9)
+        axis.text(
+            mark,
+            0.98,
+            f' {mark_label} {mark:g} ',
+            transform=axis.get_xaxis_transform(),
+            color='#b03030',
+            va='top',
+            ha=side,
+            fontsize=9,
+        )
 
 
 def _class_bars(axis, read: dict[str, Sequence[SceneFacts]], classes: Sequence[str]) -> None:

@@ -19,8 +19,9 @@ def summary_table(splits: dict[str, Sequence[SceneFacts]]) -> str:
     """
     columns = {name: _summary(scenes) for name, scenes in splits.items()}
     rows = [['', *columns]]
-    rows += [[key, *(column[key] for column in columns.values())]
-             for key in next(iter(columns.values()))]
+    rows += [
+        [key, *(column[key] for column in columns.values())] for key in next(iter(columns.values()))
+    ]
     return _table(rows)
 
 
@@ -43,9 +44,11 @@ def _summary(scenes: Sequence[SceneFacts]) -> dict[str, str]:
         'size along z': _spread([scene.extent[2] for scene in read]),
         'spacing of points': _spread([scene.spacing for scene in read]),
         'surface facing along x, y, z': ', '.join(
-            f'{share:.0%}' for share in np.mean(upright, axis=0)),
+            f'{share:.0%}' for share in np.mean(upright, axis=0)
+        ),
         'colours': f'{min(c[0] for c in colors):g} to {max(c[1] for c in colors):g}'
-                   if colors else 'none',
+        if colors
+        else 'none',
         'stored semantic ids': f'{min(ids)} to {max(ids)}' if ids else 'none',
         'points without a class': _spread([100 * scene.unlabelled for scene in annotated], ' %'),
         'objects': str(sum(objects)) if annotated else 'not annotated',
@@ -84,8 +87,10 @@ def class_statistics(scenes: Sequence[SceneFacts], classes: Sequence[str]) -> di
     objects = [scene.objects for scene in scenes if scene.objects is not None]
     if not objects:
         return {}
-    labels, points, radius = (np.concatenate([getattr(table, name) for table in objects])
-                              for name in ('labels', 'num_points', 'radius'))
+    labels, points, radius = (
+        np.concatenate([getattr(table, name) for table in objects])
+        for name in ('labels', 'num_points', 'radius')
+    )
     statistics = {}
     for label, name in enumerate(classes):
         is_class = labels == label
@@ -117,10 +122,13 @@ def class_tables(statistics: dict[str, dict]) -> dict[str, list[float]]:
     rows = statistics.values()
     return dict(
         class_points=[
-            -1 if row['mean_points'] is None else round(row['mean_points']) for row in rows],
+            -1 if row['mean_points'] is None else round(row['mean_points']) for row in rows
+        ],
         class_radii=[
             -1 if row['mean_radius'] is None else round(RADIUS_FACTOR * row['mean_radius'], 3)
-            for row in rows])
+            for row in rows
+        ],
+    )
 
 
 def class_table(statistics: dict[str, dict[str, dict]]) -> str:
@@ -135,11 +143,17 @@ def class_table(statistics: dict[str, dict[str, dict]]) -> str:
     first = next(iter(statistics.values()))
     rows = [['class', *statistics, 'points an object', 'radius']]
     for name, values in first.items():
-        rows.append([
-            name,
-            *(str(table.get(name, {}).get('num_objects', '–')) for table in statistics.values()),
-            '–' if values['mean_points'] is None else f'{values["mean_points"]:.0f}',
-            '–' if values['mean_radius'] is None else f'{values["mean_radius"]:.2f}'])
+        rows.append(
+            [
+                name,
+                *(
+                    str(table.get(name, {}).get('num_objects', '–'))
+                    for table in statistics.values()
+                ),
+                '–' if values['mean_points'] is None else f'{values["mean_points"]:.0f}',
+                '–' if values['mean_radius'] is None else f'{values["mean_radius"]:.2f}',
+            ]
+        )
     return _table(rows)
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Two methods side by side, each with one run or several seeds."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -62,30 +63,44 @@ def compare_runs(
             other = sorted(set(names) ^ set(scenes))
             raise ValueError(
                 f'the runs differ in their scenes, {len(names)} and {len(scenes)}, for instance in '
-                f'{other[:3]}; expected the same')
-    weights = np.concatenate([
-        np.ones((1, len(scenes)), dtype=np.int64),
-        draw_scenes(len(scenes), num_resamples, seed=seed)])
+                f'{other[:3]}; expected the same'
+            )
+    weights = np.concatenate(
+        [
+            np.ones((1, len(scenes)), dtype=np.int64),
+            draw_scenes(len(scenes), num_resamples, seed=seed),
+        ]
+    )
     scored_a, scored_b = (
-        [_with_mean(_resampled(run, scenes, weights)) for run in runs] for runs in (a, b))
+        [_with_mean(_resampled(run, scenes, weights)) for run in runs] for runs in (a, b)
+    )
     mean_a, mean_b = (
         {name: np.mean([scored[name] for scored in runs], axis=0) for name in NAMES}
-        for runs in (scored_a, scored_b))
+        for runs in (scored_a, scored_b)
+    )
     difference = {name: mean_b[name][1:] - mean_a[name][1:] for name in NAMES}
     low, high = (
         {name: _quantile(values, share) for name, values in difference.items()}
-        for share in (0.025, 0.975))
+        for share in (0.025, 0.975)
+    )
     return Comparison(
         first.classes,
-        {name: mean_a[name][0] for name in NAMES}, {name: mean_b[name][0] for name in NAMES},
-        _spread(scored_a), _spread(scored_b), low, high)
+        {name: mean_a[name][0] for name in NAMES},
+        {name: mean_b[name][0] for name in NAMES},
+        _spread(scored_a),
+        _spread(scored_b),
+        low,
+        high,
+    )
 
 
-def _resampled(run: RunResults, scenes: Sequence[str], weights: np.ndarray
-               ) -> dict[str, np.ndarray]:
+def _resampled(
+    run: RunResults, scenes: Sequence[str], weights: np.ndarray
+) -> dict[str, np.ndarray]:
     by_name = {scene.scene: scene.masks for scene in run.scenes}
-    outcomes = class_scores([by_name[name] for name in scenes], num_classes=len(run.classes),
-                            min_points=run.min_points)
+    outcomes = class_scores(
+        [by_name[name] for name in scenes], num_classes=len(run.classes), min_points=run.min_points
+    )
     return resampled_ap(outcomes, weights)
 
 
@@ -107,9 +122,12 @@ def _spread(runs: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def _quantile(values: np.ndarray, share: float) -> np.ndarray:
     """Of each column, without its NaN; NaN where there is nothing else."""
-    return np.array([
-        np.quantile(column[~np.isnan(column)], share) if (~np.isnan(column)).any() else np.nan
-        for column in values.T])
+    return np.array(
+        [
+            np.quantile(column[~np.isnan(column)], share) if (~np.isnan(column)).any() else np.nan
+            for column in values.T
+        ]
+    )
 
 
 def comparison_table(comparison: Comparison, name: str, titles: tuple[str, str]) -> str:
@@ -125,10 +143,16 @@ def comparison_table(comparison: Comparison, name: str, titles: tuple[str, str])
         a, b = comparison.a[name][k], comparison.b[name][k]
         low, high = comparison.low[name][k], comparison.high[name][k]
         interval = '–' if np.isnan(low) else f'{low:+.4f} to {high:+.4f}'
-        rows.append([
-            label, _pair(a, comparison.spread_a[name][k]), _pair(b, comparison.spread_b[name][k]),
-            '–' if np.isnan(b - a) else f'{b - a:+.4f}', interval,
-            '*' if low > 0 or high < 0 else ''])
+        rows.append(
+            [
+                label,
+                _pair(a, comparison.spread_a[name][k]),
+                _pair(b, comparison.spread_b[name][k]),
+                '–' if np.isnan(b - a) else f'{b - a:+.4f}',
+                interval,
+                '*' if low > 0 or high < 0 else '',
+            ]
+        )
     table = AsciiTable(rows)
     table.inner_footing_row_border = True
     table.justify_columns = dict.fromkeys(range(1, 5), 'right')

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """One page, its pictures, and its tables as CSV."""
+
 import csv
 import html
 import io
@@ -57,32 +58,69 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
     values = {name: scored.per_class(threshold) for name, threshold in COLUMNS.items()}
     rows = [['class', *COLUMNS, 'objects', 'scored', 'predictions']]
     for k, name in enumerate(run.classes):
-        rows.append([name, *(_number(value[k]) for value in values.values()),
-                     scored.num_gt[k], scored.num_gt_scored[k], scored.num_pred[k]])
-    rows.append(['all', *(_number(value) for value in overall.values()),
-                 scored.num_gt.sum(), scored.num_gt_scored.sum(), scored.num_pred.sum()])
+        rows.append(
+            [
+                name,
+                *(_number(value[k]) for value in values.values()),
+                scored.num_gt[k],
+                scored.num_gt_scored[k],
+                scored.num_pred[k],
+            ]
+        )
+    rows.append(
+        [
+            'all',
+            *(_number(value) for value in overall.values()),
+            scored.num_gt.sum(),
+            scored.num_gt_scored.sum(),
+            scored.num_pred.sum(),
+        ]
+    )
     _write_csv(out / 'classes.csv', rows)
 
     errors = [['class', 'found', *KINDS, *(f'AP50 + {kind}' for kind in KINDS)]]
     for k, name in enumerate(run.classes):
-        errors.append([name, account.found[k], *(account.counts[kind][k] for kind in KINDS),
-                       *(_number(account.gains[kind][k]) for kind in KINDS)])
-    errors.append(['all', account.found.sum(), *(account.counts[kind].sum() for kind in KINDS),
-                   *(_number(mean_of_scored(account.gains[kind])) for kind in KINDS)])
+        errors.append(
+            [
+                name,
+                account.found[k],
+                *(account.counts[kind][k] for kind in KINDS),
+                *(_number(account.gains[kind][k]) for kind in KINDS),
+            ]
+        )
+    errors.append(
+        [
+            'all',
+            account.found.sum(),
+            *(account.counts[kind].sum() for kind in KINDS),
+            *(_number(mean_of_scored(account.gains[kind])) for kind in KINDS),
+        ]
+    )
     _write_csv(out / 'errors.csv', errors)
 
     figures = {'errors': draw_errors(account, run.classes)}
     for threshold, name in ((0.5, 'AP50'), (0.25, 'AP25')):
-        outcomes = class_scores(run.tables(), num_classes=num_classes,
-                                min_points=run.min_points, thresholds=(threshold,))
+        outcomes = class_scores(
+            run.tables(),
+            num_classes=num_classes,
+            min_points=run.min_points,
+            thresholds=(threshold,),
+        )
         figures[f'curves_{name}'] = draw_curves(
-            [row[0] for row in outcomes], values[name], run.classes,
-            f'IoU {threshold}: {name} of each class')
+            [row[0] for row in outcomes],
+            values[name],
+            run.classes,
+            f'IoU {threshold}: {name} of each class',
+        )
     if run.scenes and all(scene.parts is not None for scene in run.scenes):
-        figures['coverage'] = draw_coverage({
-            mode: coverage_curve(tables, num_classes=num_classes,
-                                 thresholds=np.linspace(0, 1, 41))
-            for mode, tables in (('partition', run.parts()), ('overlap', run.tables()))})
+        figures['coverage'] = draw_coverage(
+            {
+                mode: coverage_curve(
+                    tables, num_classes=num_classes, thresholds=np.linspace(0, 1, 41)
+                )
+                for mode, tables in (('partition', run.parts()), ('overlap', run.tables()))
+            }
+        )
     for name, figure in figures.items():
         figure.savefig(out / f'{name}.png', dpi=130)
         figure.savefig(out / f'{name}.svg')
@@ -91,8 +129,14 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
     return overall
 
 
-def _page(title: str, run: RunResults, overall: dict[str, float], rows: list, errors: list,
-          figures: dict[str, Figure]) -> str:
+def _page(
+    title: str,
+    run: RunResults,
+    overall: dict[str, float],
+    rows: list,
+    errors: list,
+    figures: dict[str, Figure],
+) -> str:
     scores = ', '.join(f'{name} {_number(value)}' for name, value in overall.items())
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -108,11 +152,20 @@ def _page(title: str, run: RunResults, overall: dict[str, float], rows: list, er
         _svg(figures['errors']),
         f'<details><summary>Numbers by class</summary><div class="wide">{_table(errors)}</div>'
         '</details>',
-        '<h2>Precision and recall</h2>', _svg(figures['curves_AP50']),
+        '<h2>Precision and recall</h2>',
+        _svg(figures['curves_AP50']),
         _svg(figures['curves_AP25']),
-        *(('<h2>Coverage, precision and recall against the score threshold</h2>',
-           _svg(figures['coverage'])) if 'coverage' in figures else ()),
-        '<h2>Scores by class</h2>', _table(rows), '</body></html>\n',
+        *(
+            (
+                '<h2>Coverage, precision and recall against the score threshold</h2>',
+                _svg(figures['coverage']),
+            )
+            if 'coverage' in figures
+            else ()
+        ),
+        '<h2>Scores by class</h2>',
+        _table(rows),
+        '</body></html>\n',
     ]
     return '\n'.join(parts)
 
@@ -121,7 +174,7 @@ def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format='svg')
     text = buffer.getvalue()
-    return text[text.index('<svg'):]
+    return text[text.index('<svg') :]
 
 
 def _table(rows: Sequence[Sequence]) -> str:

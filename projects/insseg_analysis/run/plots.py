@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Precision–recall curves and the account of errors, drawn."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,12 +15,14 @@ from insseg3d.evaluation.functional import (
 )
 from insseg3d.evaluation.functional.bootstrap import ClassScores
 
-KIND_COLORS = dict(zip(KINDS, (
-    '#7a7a7a', '#c8553d', '#e0a030', '#5b8ec9', '#b9b9c6', '#7b5ea7', '#4f9d69')))
+KIND_COLORS = dict(
+    zip(KINDS, ('#7a7a7a', '#c8553d', '#e0a030', '#5b8ec9', '#b9b9c6', '#7b5ea7', '#4f9d69'))
+)
 
 
-def draw_curves(outcomes: Sequence[ClassScores], ap: np.ndarray, classes: Sequence[str],
-                title: str) -> Figure:
+def draw_curves(
+    outcomes: Sequence[ClassScores], ap: np.ndarray, classes: Sequence[str], title: str
+) -> Figure:
     """One curve a class that has objects, the best twenty by name in the legend.
 
     Args:
@@ -30,14 +33,17 @@ def draw_curves(outcomes: Sequence[ClassScores], ap: np.ndarray, classes: Sequen
     """
     figure = Figure(figsize=(8.2, 5), layout='constrained')
     axis = figure.subplots()
-    shown = [k for k in np.argsort(-np.nan_to_num(ap, nan=-1), kind='stable')
-             if not np.isnan(ap[k])]
+    shown = [
+        k for k in np.argsort(-np.nan_to_num(ap, nan=-1), kind='stable') if not np.isnan(ap[k])
+    ]
     colors = colormaps['turbo'](np.linspace(0.05, 0.95, max(len(shown), 1)))
     for place, k in enumerate(shown):
         scores, is_true = outcomes[k].scores, outcomes[k].is_true
         precision, recall = precision_recall_curve(
-            scores[is_true], scores[~is_true],
-            num_missed=int(outcomes[k].num_gt.sum() - is_true.sum()))
+            scores[is_true],
+            scores[~is_true],
+            num_missed=int(outcomes[k].num_gt.sum() - is_true.sum()),
+        )
         label = f'{classes[k]} {ap[k]:.2f}' if place < 20 else None
         axis.plot(recall, precision, color=colors[place], linewidth=1.4, label=label)
     axis.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel='recall', ylabel='precision', title=title)
@@ -51,8 +57,11 @@ def draw_curves(outcomes: Sequence[ClassScores], ap: np.ndarray, classes: Sequen
 def draw_errors(account: ErrorAccount, classes: Sequence[str]) -> Figure:
     """Left: false predictions and missed objects of each class; right: AP50 each kind costs."""
     counts = np.array([account.counts[kind] for kind in KINDS])
-    shown = [k for k in np.argsort(-counts.sum(axis=0), kind='stable')
-             if counts[:, k].sum() or account.found[k]][:40]
+    shown = [
+        k
+        for k in np.argsort(-counts.sum(axis=0), kind='stable')
+        if counts[:, k].sum() or account.found[k]
+    ][:40]
     figure = Figure(figsize=(11, max(3.4, 0.24 * len(shown) + 1.2)), layout='constrained')
     left, right = figure.subplots(1, 2, width_ratios=[1.7, 1])
     start = np.zeros(len(shown))
@@ -84,8 +93,11 @@ def draw_coverage(curves: dict[str, Sequence[dict[str, float]]]) -> Figure:
     figure = Figure(figsize=(11, 3.8), layout='constrained')
     for axis, (mode, entries) in zip(figure.subplots(1, 2, sharey=True), curves.items()):
         for name in ('mPrec50', 'mRec50', 'mCov', 'mWCov'):
-            axis.plot([entry['score_threshold'] for entry in entries],
-                      [entry[name] for entry in entries], label=name)
+            axis.plot(
+                [entry['score_threshold'] for entry in entries],
+                [entry[name] for entry in entries],
+                label=name,
+            )
         axis.set(title=mode, xlabel='score threshold', xlim=(0, 1), ylim=(0, 1.02))
         axis.spines[['top', 'right']].set_visible(False)
         axis.grid(color='#eeeeee')

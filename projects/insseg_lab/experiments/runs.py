@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Trains and tests leaves on made rooms, one after the other, and goes on where it was stopped."""
+
 import dataclasses
 import json
 import sys
@@ -74,8 +75,11 @@ class Experiments:
                 failures.append(f'{name}: {type(error).__name__}: {error}')
                 print(failures[-1], flush=True)
             else:
-                print(f"{name}: AP {found['AP']:.4f}, AP50 {found['AP50']:.4f}, "
-                      f"{found['seconds_train']:.0f} s", flush=True)
+                print(
+                    f'{name}: AP {found["AP"]:.4f}, AP50 {found["AP50"]:.4f}, '
+                    f'{found["seconds_train"]:.0f} s',
+                    flush=True,
+                )
             put_off = 0
         return failures
 
@@ -87,25 +91,54 @@ class Experiments:
             RunFailed: If a command failed.
         """
         data, rooms = self.out / 'data', self.budget.train_rooms + self.budget.held_out_rooms
-        wanted = dict(train=self.budget.train_rooms, val=self.budget.held_out_rooms,
-                      options=list(self.room_options))
+        wanted = dict(
+            train=self.budget.train_rooms,
+            val=self.budget.held_out_rooms,
+            options=list(self.room_options),
+        )
         with only_one(data) as lock:
             stamp = data / 'rooms.json'
             if stamp.exists():
                 found = json.loads(stamp.read_text())
                 if found != wanted:
-                    raise ValueError(f'{stamp}: other rooms are here, {found}; expected {wanted}. '
-                                     'Choose another --out.')
+                    raise ValueError(
+                        f'{stamp}: other rooms are here, {found}; expected {wanted}. '
+                        'Choose another --out.'
+                    )
                 return
             print(f'making {rooms} rooms', flush=True)
             raw = self.out / 'raw'
-            self.launch(self._command(
-                'synthesize.py', '--layout', 'scannet', '--out', raw, '--scenes', rooms,
-                '--splits', f"train={wanted['train']},val={wanted['val']}", '--overwrite',
-                *self.room_options), data / 'make.log', lock)
-            self.launch(self._command(
-                'prepare_scannet.py', '--raw', raw, '--out', data / 'scannet', '--splits',
-                'train', 'val'), data / 'make.log', lock)
+            self.launch(
+                self._command(
+                    'synthesize.py',
+                    '--layout',
+                    'scannet',
+                    '--out',
+                    raw,
+                    '--scenes',
+                    rooms,
+                    '--splits',
+                    f'train={wanted["train"]},val={wanted["val"]}',
+                    '--overwrite',
+                    *self.room_options,
+                ),
+                data / 'make.log',
+                lock,
+            )
+            self.launch(
+                self._command(
+                    'prepare_scannet.py',
+                    '--raw',
+                    raw,
+                    '--out',
+                    data / 'scannet',
+                    '--splits',
+                    'train',
+                    'val',
+                ),
+                data / 'make.log',
+                lock,
+            )
             write_whole(stamp, wanted)
 
     def run_one(self, leaf: Path, seed: int, *, wait: bool = True) -> dict:
@@ -129,8 +162,12 @@ class Experiments:
             claim(folder, budget)
             tables = self.results / f'{name}.npz'
             config = fit_to_rooms(
-                Config.fromfile(leaf), self.budget, seed=seed,
-                data_root=self.out.resolve() / 'data' / 'scannet', results_file=tables.resolve())
+                Config.fromfile(leaf),
+                self.budget,
+                seed=seed,
+                data_root=self.out.resolve() / 'data' / 'scannet',
+                results_file=tables.resolve(),
+            )
             if needs_class_tables(config):
                 fill_class_tables(config, self._class_statistics(config))
             parameters = count_parameters(config)
@@ -139,10 +176,16 @@ class Experiments:
             memory = self._train(folder, lock)
             tested = self._test(folder, lock)
             found = dict(
-                leaf=leaf_name(leaf, self.root), seed=seed, budget=budget, **self.facts,
-                parameters=parameters, seconds_train=logged_seconds(folder / 'train'),
-                seconds_test=round(tested.seconds, 1), peak_memory_mb=round(memory) or None,
-                **read_scores(folder / 'test'))
+                leaf=leaf_name(leaf, self.root),
+                seed=seed,
+                budget=budget,
+                **self.facts,
+                parameters=parameters,
+                seconds_train=logged_seconds(folder / 'train'),
+                seconds_test=round(tested.seconds, 1),
+                peak_memory_mb=round(memory) or None,
+                **read_scores(folder / 'test'),
+            )
             write_whole(result, found)
         return found
 
@@ -153,9 +196,13 @@ class Experiments:
             if not (data / 'class_statistics.json').exists():
                 print('looking at the training rooms', flush=True)
                 config.dump(data / 'config.py')
-                self.launch(self._command(
-                    'check_dataset.py', data / 'config.py', '--splits', 'train', '--out', data),
-                    data / 'check.log', lock)
+                self.launch(
+                    self._command(
+                        'check_dataset.py', data / 'config.py', '--splits', 'train', '--out', data
+                    ),
+                    data / 'check.log',
+                    lock,
+                )
             return json.loads((data / 'class_statistics.json').read_text())['classes']
 
     def _train(self, folder: Path, lock: int) -> float:
@@ -170,9 +217,11 @@ class Experiments:
         memory = float(known.read_text()) if known.exists() else 0.0
         if last_iteration(work) < self.budget.iterations:
             # Without a checkpoint, --resume begins anew.
-            done = self.launch(self._command(
-                'train.py', folder / 'config.py', '--work-dir', work, '--resume'),
-                folder / 'train.log', lock)
+            done = self.launch(
+                self._command('train.py', folder / 'config.py', '--work-dir', work, '--resume'),
+                folder / 'train.log',
+                lock,
+            )
             memory = max(memory, done.memory_mb)
             known.write_text(str(memory))
         on_gpu = [row['memory'] for row in logged_rows(work).values() if 'memory' in row]
@@ -180,9 +229,17 @@ class Experiments:
 
     def _test(self, folder: Path, lock: int) -> Finished:
         weights = Path((folder / 'train' / 'last_checkpoint').read_text())
-        return self.launch(self._command(
-            'test.py', folder / 'config.py', folder / 'train' / weights.name, '--work-dir',
-            folder / 'test'), folder / 'test.log', lock)
+        return self.launch(
+            self._command(
+                'test.py',
+                folder / 'config.py',
+                folder / 'train' / weights.name,
+                '--work-dir',
+                folder / 'test',
+            ),
+            folder / 'test.log',
+            lock,
+        )
 
     def _command(self, tool: str, *arguments: object) -> list[str]:
         return [sys.executable, str(self.tools / tool), *map(str, arguments)]
@@ -196,8 +253,10 @@ def read_result(path: Path, budget: dict) -> dict:
     """
     found = json.loads(path.read_text())
     if found['budget'] != budget:
-        raise ValueError(f"{path}: is of another budget, {found['budget']}; expected {budget}. "
-                         'Choose another --results and another --out.')
+        raise ValueError(
+            f'{path}: is of another budget, {found["budget"]}; expected {budget}. '
+            'Choose another --results and another --out.'
+        )
     return found
 
 
@@ -211,8 +270,10 @@ def claim(folder: Path, budget: dict) -> None:
     if not stamp.exists():
         write_whole(stamp, budget)
     elif (found := json.loads(stamp.read_text())) != budget:
-        raise ValueError(f'{folder}: holds a training of another budget, {found}; expected '
-                         f'{budget}. Choose another --out.')
+        raise ValueError(
+            f'{folder}: holds a training of another budget, {found}; expected '
+            f'{budget}. Choose another --out.'
+        )
 
 
 def run_name(leaf: Path, seed: int) -> str:
@@ -271,10 +332,17 @@ def read_scores(work: Path) -> dict:
         raise RunFailed(f'{work}: the test has written no scores')
     found = json.loads(max(tests, key=lambda path: path.stat().st_mtime).read_text())
     names = [key.removeprefix('AP/') for key in found if key.startswith('AP/')]
-    classes = {name: row for name, row in class_metrics(found, names).items()
-               if row['AP'] is not None}
-    return dict(AP=found['AP'], AP50=found['AP50'], AP25=found['AP25'], classes=classes,
-                objects=int(found['num_objects']), objects_scored=int(found['num_objects_scored']))
+    classes = {
+        name: row for name, row in class_metrics(found, names).items() if row['AP'] is not None
+    }
+    return dict(
+        AP=found['AP'],
+        AP50=found['AP50'],
+        AP25=found['AP25'],
+        classes=classes,
+        objects=int(found['num_objects']),
+        objects_scored=int(found['num_objects_scored']),
+    )
 
 
 def write_whole(path: Path, value: dict) -> None:

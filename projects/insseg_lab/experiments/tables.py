@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Results of runs, gathered by leaf: means and deviations over seeds, tables and pictures."""
+
 import json
 import re
 import statistics
@@ -62,8 +63,9 @@ def read_runs(folder: Path) -> list[dict]:
         try:
             found = json.loads(path.read_text())
         except ValueError as error:
-            raise ValueError(f'{path}: no JSON ({error}); expected what run_experiments.py or '
-                             'benchmark.py wrote') from error
+            raise ValueError(
+                f'{path}: no JSON ({error}); expected what run_experiments.py or benchmark.py wrote'
+            ) from error
         if isinstance(found, dict) and {'leaf', 'seed', 'budget', 'AP'} <= found.keys():
             runs.append(found)
     return runs
@@ -80,8 +82,10 @@ def by_leaf(runs: Sequence[dict], order: Sequence[str] = ()) -> list[LeafResult]
     for run in runs:
         key = (run['leaf'], json.dumps(run['budget'], sort_keys=True))
         groups.setdefault(key, []).append(run)
-    leaves = [LeafResult(leaf, tuple(sorted(group, key=lambda run: run['seed'])))
-              for (leaf, _), group in groups.items()]
+    leaves = [
+        LeafResult(leaf, tuple(sorted(group, key=lambda run: run['seed'])))
+        for (leaf, _), group in groups.items()
+    ]
 
     def place(result: LeafResult) -> tuple:
         rank = order.index(result.name) if result.name in order else len(order)
@@ -118,16 +122,18 @@ def pooled_deviation(first: Sequence[float], second: Sequence[float]) -> float |
     freedom = len(first) + len(second) - 2
     if min(len(first), len(second)) < 2:
         return None
-    squares = sum((value - statistics.fmean(sample)) ** 2
-                  for sample in (first, second) for value in sample)
+    squares = sum(
+        (value - statistics.fmean(sample)) ** 2 for sample in (first, second) for value in sample
+    )
     return (squares / freedom) ** 0.5
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table for a page; None is a dash."""
     lines = ['| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns)]
-    lines += ['| ' + ' | '.join('–' if cell is None else str(cell) for cell in row) + ' |'
-              for row in rows]
+    lines += [
+        '| ' + ' | '.join('–' if cell is None else str(cell) for cell in row) + ' |' for row in rows
+    ]
     return '\n'.join(lines)
 
 
@@ -159,15 +165,25 @@ def _curves(results: Sequence[LeafResult], names: Sequence[tuple[str, int]]) -> 
     figure = Figure(figsize=(4.6 * len(words), 3.4), layout='constrained')
     axes = figure.subplots(1, len(words), squeeze=False)[0]
     for axis, word in zip(axes, words):
-        chosen = [(number, result) for (name, number), result in zip(names, results)
-                  if name == word]
+        chosen = [
+            (number, result) for (name, number), result in zip(names, results) if name == word
+        ]
         for key, color in zip(SCORES, ('#5b8ec9', '#e0a030', '#4f9d69')):
             axis.errorbar(
-                [number for number, _ in chosen], [100 * r.mean(key) for _, r in chosen],
-                yerr=[100 * (r.deviation(key) or 0) for _, r in chosen], color=color, label=key,
-                marker='o', markersize=4, capsize=3)
-        axis.set(xlabel=f"{word}, before the budget's factor", ylabel='on held-out made rooms',
-                 xticks=[number for number, _ in chosen])
+                [number for number, _ in chosen],
+                [100 * r.mean(key) for _, r in chosen],
+                yerr=[100 * (r.deviation(key) or 0) for _, r in chosen],
+                color=color,
+                label=key,
+                marker='o',
+                markersize=4,
+                capsize=3,
+            )
+        axis.set(
+            xlabel=f"{word}, before the budget's factor",
+            ylabel='on held-out made rooms',
+            xticks=[number for number, _ in chosen],
+        )
     return _finished(figure, axes)
 
 
@@ -176,6 +192,11 @@ def _finished(figure: Figure, axes: Sequence) -> Figure:
         axis.spines[['top', 'right']].set_visible(False)
         axis.grid(color='#eeeeee')
         axis.set_axisbelow(True)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc='outside upper center', ncols=3,
-                  frameon=False, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc='outside upper center',
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+    )
     return figure

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Where the time goes from a scan's file to the files of its objects."""
+
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,8 +28,19 @@ _FUNCTIONS = {
     'thumbnail: save': (files, 'save_png'),
 }
 _METHODS = {'voxelise': 'pipeline', 'model': 'forward', 'objects': 'postprocess'}
-STAGES = ('read', 'look', 'voxelise', 'model', 'objects', 'labelled.ply', 'masks.npz', 'view.html',
-          'thumbnail: draw', 'thumbnail: save', 'rest')
+STAGES = (
+    'read',
+    'look',
+    'voxelise',
+    'model',
+    'objects',
+    'labelled.ply',
+    'masks.npz',
+    'view.html',
+    'thumbnail: draw',
+    'thumbnail: save',
+    'rest',
+)
 
 
 def write_ply(path: Path, points: np.ndarray) -> None:
@@ -46,8 +58,8 @@ def write_ply(path: Path, points: np.ndarray) -> None:
 
 
 def time_inference(
-        inferencer: InstanceSeg3DInferencer, scan: Path, folder: Path, *,
-        repeat: int) -> dict[str, Any]:
+    inferencer: InstanceSeg3DInferencer, scan: Path, folder: Path, *, repeat: int
+) -> dict[str, Any]:
     """Find the objects of a scan and write all files, several times over.
 
     Args:
@@ -66,9 +78,12 @@ def time_inference(
     result = runs[0][1]
     rows = [seconds for seconds, _ in runs[1:] or runs]
     return dict(
-        points=len(result.coords), objects=len(result), first_seconds=runs[0][0]['whole'],
+        points=len(result.coords),
+        objects=len(result),
+        first_seconds=runs[0][0]['whole'],
         seconds={name: float(np.median([row[name] for row in rows])) for name in rows[0]},
-        peak_memory_mb=peak_memory_mb(device))
+        peak_memory_mb=peak_memory_mb(device),
+    )
 
 
 def _timed_run(inferencer, scan, folder, device):
@@ -85,11 +100,13 @@ def _timed_run(inferencer, scan, folder, device):
 
 @contextlib.contextmanager
 def _watched(
-        inferencer: InstanceSeg3DInferencer, seconds: dict[str, float],
-        device: torch.device) -> Iterator[None]:
+    inferencer: InstanceSeg3DInferencer, seconds: dict[str, float], device: torch.device
+) -> Iterator[None]:
     """Let the functions of all stages add their time to ``seconds``."""
     places: Mapping[str, tuple[Any, str]] = {
-        **_FUNCTIONS, **{stage: (inferencer, name) for stage, name in _METHODS.items()}}
+        **_FUNCTIONS,
+        **{stage: (inferencer, name) for stage, name in _METHODS.items()},
+    }
     with contextlib.ExitStack() as stack:
         for stage, (owner, name) in places.items():
             original, own = getattr(owner, name), name in vars(owner)
@@ -102,8 +119,8 @@ def _watched(
 
 
 def _timed(
-        function: Callable, seconds: dict[str, float], stage: str,
-        device: torch.device) -> Callable:
+    function: Callable, seconds: dict[str, float], stage: str, device: torch.device
+) -> Callable:
     def timed(*args, **kwargs):
         start = time.perf_counter()
         try:

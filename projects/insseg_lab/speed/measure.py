@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Seconds, memory and operations of a model's predictions, over scans and over their size."""
+
 import functools
 import resource
 import tempfile
@@ -32,12 +33,13 @@ def find_scans(folder: str | Path) -> list[Path]:
             return scans
     raise FileNotFoundError(
         f'{folder}: no scans; expected .bin files (float32 x y z r g b) in it or in its folder '
-        'points, as the prepare tools write them.')
+        'points, as the prepare tools write them.'
+    )
 
 
 def scene_of_rooms(
-        num_points: int, *, seed: int = 0,
-        kinds: frozenset[str] = frozenset(KINDS)) -> np.ndarray:
+    num_points: int, *, seed: int = 0, kinds: frozenset[str] = frozenset(KINDS)
+) -> np.ndarray:
     """Points of a scene of any size at the density of a single scan.
 
     Copies of a made room stand in a row; the scene is what a plane across the row cuts off. So
@@ -66,8 +68,8 @@ def _room(seed: int, kinds: frozenset[str]) -> np.ndarray:
 
 
 def time_scans(
-        timer: StageTimer, scans: Sequence[Path], *, repeat: int,
-        warm_up: int) -> list[dict[str, float]]:
+    timer: StageTimer, scans: Sequence[Path], *, repeat: int, warm_up: int
+) -> list[dict[str, float]]:
     """Time scans one after the other, ``repeat`` times over.
 
     Args:
@@ -88,13 +90,20 @@ def summarize(rows: Sequence[dict[str, float]]) -> tuple[dict[str, float], dict[
     """Medians and interquartile ranges, in milliseconds, of seconds by stage."""
     table = {stage: 1000 * np.array([row[stage] for row in rows]) for stage in rows[0]}
     quarters = {stage: np.percentile(values, (25, 50, 75)) for stage, values in table.items()}
-    return ({stage: float(middle) for stage, (_, middle, _) in quarters.items()},
-            {stage: float(high - low) for stage, (low, _, high) in quarters.items()})
+    return (
+        {stage: float(middle) for stage, (_, middle, _) in quarters.items()},
+        {stage: float(high - low) for stage, (low, _, high) in quarters.items()},
+    )
 
 
 def scaling_curve(
-        timer: StageTimer, sizes: Sequence[int], *, repeat: int, seed: int = 0,
-        kinds: frozenset[str] = frozenset(KINDS)) -> list[tuple[int, float]]:
+    timer: StageTimer,
+    sizes: Sequence[int],
+    *,
+    repeat: int,
+    seed: int = 0,
+    kinds: frozenset[str] = frozenset(KINDS),
+) -> list[tuple[int, float]]:
     """Milliseconds of ``total`` for scenes of several sizes.
 
     Args:
@@ -146,9 +155,17 @@ def peak_memory_mb(device: torch.device) -> float:
 
 
 def measure(
-        model: torch.nn.Module, config: Config, scans: Sequence[Path], *, repeat: int = 5,
-        warm_up: int = 2, amp: bool = False, sizes: Sequence[int] = (),
-        seed: int = 0, kinds: frozenset[str] = frozenset(KINDS)) -> tuple[dict, dict]:
+    model: torch.nn.Module,
+    config: Config,
+    scans: Sequence[Path],
+    *,
+    repeat: int = 5,
+    warm_up: int = 2,
+    amp: bool = False,
+    sizes: Sequence[int] = (),
+    seed: int = 0,
+    kinds: frozenset[str] = frozenset(KINDS),
+) -> tuple[dict, dict]:
     """All figures of one model.
 
     Args:
@@ -194,5 +211,4 @@ def operations_of(timer: StageTimer, scan: Path) -> dict[str, int]:
     """Operations of one prediction, without reading and voxelising; as of count_operations."""
     model = timer.model
     data = model.data_preprocessor(timer.pack(scan), False)
-    return count_operations(
-        model, lambda: model.predict(data['inputs'], data['data_samples']))
+    return count_operations(model, lambda: model.predict(data['inputs'], data['data_samples']))

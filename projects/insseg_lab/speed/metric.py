@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Seconds and memory of scoring, here and in mmdetection3d, on the same made predictions."""
+
 import resource
 import time
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ NUM_CLASSES = 18
 _NAMES = tuple(f'class {label}' for label in range(NUM_CLASSES))
 
 
-def made_predictions(num_scenes: int, num_masks: int, num_points: int, *, seed: int = 0
-                     ) -> Iterator[dict]:
+def made_predictions(
+    num_scenes: int, num_masks: int, num_points: int, *, seed: int = 0
+) -> Iterator[dict]:
     """Data samples with overlapping masks, a few thousand points each, most on an object.
 
     Args:
@@ -38,8 +40,8 @@ def made_predictions(num_scenes: int, num_masks: int, num_points: int, *, seed: 
         yield dict(
             lidar_path=f'scene{number}.bin',
             eval_ann_info=dict(pts_instance_mask=instance, pts_semantic_mask=semantic),
-            pred_instances_3d=dict(
-                masks=masks, labels_3d=labels, scores_3d=rng.random(num_masks)))
+            pred_instances_3d=dict(masks=masks, labels_3d=labels, scores_3d=rng.random(num_masks)),
+        )
 
 
 def memory_gb() -> float:
@@ -65,8 +67,9 @@ def time_here(num_scenes: int, num_masks: int, num_points: int) -> dict[str, flo
     start = time.perf_counter()
     scores = metric.compute_metrics(metric.results)
     seconds += time.perf_counter() - start
-    return dict(seconds_a_scene=seconds / num_scenes, memory_gb=memory_gb() - before,
-                AP25=scores['AP25'])
+    return dict(
+        seconds_a_scene=seconds / num_scenes, memory_gb=memory_gb() - before, AP25=scores['AP25']
+    )
 
 
 def time_mmdet3d(num_scenes: int, num_masks: int, num_points: int) -> dict[str, float]:
@@ -86,15 +89,27 @@ def time_mmdet3d(num_scenes: int, num_masks: int, num_points: int) -> dict[str, 
         is_void = gt['pts_semantic_mask'] == NUM_CLASSES
         ids = (gt['pts_semantic_mask'] + 1) * 1000 + gt['pts_instance_mask'] + 1
         truth.append(np.where(is_void | (gt['pts_instance_mask'] < 0), 0, ids))
-        preds.append({
-            f'{sample["lidar_path"]}_{k}': dict(mask=mask, label_id=int(label) + 1, conf=score)
-            for k, (mask, label, score) in enumerate(
-                zip(found['masks'], found['labels_3d'], found['scores_3d']))})
+        preds.append(
+            {
+                f'{sample["lidar_path"]}_{k}': dict(mask=mask, label_id=int(label) + 1, conf=score)
+                for k, (mask, label, score) in enumerate(
+                    zip(found['masks'], found['labels_3d'], found['scores_3d'])
+                )
+            }
+        )
     ids = list(range(1, NUM_CLASSES + 1))
     start = time.perf_counter()
     scores = scannet_eval(
-        preds, truth, options=None, valid_class_ids=ids, class_labels=_NAMES,
-        id_to_label=dict(zip(ids, _NAMES)))
+        preds,
+        truth,
+        options=None,
+        valid_class_ids=ids,
+        class_labels=_NAMES,
+        id_to_label=dict(zip(ids, _NAMES)),
+    )
     seconds = time.perf_counter() - start
-    return dict(seconds_a_scene=seconds / num_scenes, memory_gb=memory_gb() - before,
-                AP25=float(scores['all_ap_25%']))
+    return dict(
+        seconds_a_scene=seconds / num_scenes,
+        memory_gb=memory_gb() - before,
+        AP25=float(scores['all_ap_25%']),
+    )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """How many floating-point operations a forward pass needs, counted while it runs."""
+
 import contextlib
 from collections.abc import Callable
 
@@ -38,7 +39,8 @@ def count_operations(model: nn.Module, run: Callable[[], object]) -> dict[str, i
         if type(module).__module__.startswith(_OTHERS) and list(module.parameters(False)):
             raise ValueError(
                 f'{name}: {type(module).__name__} of {type(module).__module__.split(".")[0]} '
-                'cannot be counted; expected the sparse layers of insseg3d.layers.')
+                'cannot be counted; expected the sparse layers of insseg3d.layers.'
+            )
     counter = _Counter()
     with contextlib.ExitStack() as hooks, torch.no_grad():
         for module in model.modules():
@@ -98,8 +100,15 @@ def _mv(left: Tensor, right: Tensor, *_) -> int:
     return left.numel()
 
 
-_PRODUCTS = {'mm': _mm, 'bmm': _mm, 'addmm': _addmm, 'baddbmm': _addmm, 'mv': _mv, 'dot': _mv,
-             'addmv': lambda _, left, right, *rest: left.numel()}
+_PRODUCTS = {
+    'mm': _mm,
+    'bmm': _mm,
+    'addmm': _addmm,
+    'baddbmm': _addmm,
+    'mv': _mv,
+    'dot': _mv,
+    'addmv': lambda _, left, right, *rest: left.numel(),
+}
 
 
 def _attention(queries: Tensor, keys: Tensor, values: Tensor) -> int:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """How fluid a scene page is in a browser that draws in software."""
+
 import tempfile
 import time
 from pathlib import Path
@@ -24,7 +25,8 @@ def made_scene(num_points: int, seed: int = 0) -> Scene:
     instance = np.where(points[:, 2] > points[:, 2].min() + _FLOOR, instance.ravel(), -1)
     count = int(instance.max()) + 1
     pred = InstanceMap.of(
-        instance, np.arange(count) % len(_CLASSES), np.linspace(0.95, 0.35, count))
+        instance, np.arange(count) % len(_CLASSES), np.linspace(0.95, 0.35, count)
+    )
     return Scene.of(f'{num_points:,} made points', points, pred=pred)
 
 
@@ -55,7 +57,8 @@ def time_view(
             loaded = load_page(driver, path.as_uri())
             driver.execute_script(  # the scene alone, over the whole page
                 "const s = document.getElementById('stage'); document.body.append(s);"
-                "s.style.cssText = 'position:fixed;inset:0;height:100vh;z-index:9'; viewer.home()")
+                "s.style.cssText = 'position:fixed;inset:0;height:100vh;z-index:9'; viewer.home()"
+            )
             time.sleep(1)
             centre = (width / 2, height / 2)
             sparing = orbit(driver, seconds, centre)
@@ -64,11 +67,19 @@ def time_view(
             whole = orbit(driver, seconds, centre)
             shown = driver.execute_script('return [innerWidth, innerHeight]')
             renderer = driver.execute_script(
-                "const gl = viewer.renderer.getContext();"
+                'const gl = viewer.renderer.getContext();'
                 "const about = gl.getExtension('WEBGL_debug_renderer_info');"
-                "return gl.getParameter(about ? about.UNMASKED_RENDERER_WEBGL : gl.RENDERER)")
+                'return gl.getParameter(about ? about.UNMASKED_RENDERER_WEBGL : gl.RENDERER)'
+            )
             browser = driver.capabilities['browserVersion']
         return dict(
-            points=num_points, size=shown, page_mb=path.stat().st_size / 1e6,
-            write_seconds=written, load_seconds=loaded, orbit=sparing, orbit_all_points=whole,
-            renderer=renderer, browser=browser)
+            points=num_points,
+            size=shown,
+            page_mb=path.stat().st_size / 1e6,
+            write_seconds=written,
+            load_seconds=loaded,
+            orbit=sparing,
+            orbit_all_points=whole,
+            renderer=renderer,
+            browser=browser,
+        )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Where the time of a data pipeline goes, transform by transform, and what loaders make of it."""
+
 import copy
 import time
 from collections import Counter
@@ -36,18 +37,23 @@ def write_scan(folder: Path, points: np.ndarray, config: Config) -> dict:
     class_ids = np.array(dataset.METAINFO['seg_valid_class_ids'])
     instance = np.where(cells(points, CELL) % 8 == 0, 0, cells(points, CELL))
     files = dict(
-        points=np.asarray(points, np.float32), instance=instance.astype(np.int64),
+        points=np.asarray(points, np.float32),
+        instance=instance.astype(np.int64),
         semantic=np.where(instance > 0, class_ids[instance % len(class_ids)], 0).astype(np.int64),
-        superpoint=cells(points, SUPERPOINT).astype(np.int64))
+        superpoint=cells(points, SUPERPOINT).astype(np.int64),
+    )
     for name, values in files.items():
         values.tofile(folder / f'{name}.bin')
     lidar_path = str(folder / 'points.bin')
     return dict(
-        lidar_points=dict(lidar_path=lidar_path, num_pts_feats=6), lidar_path=lidar_path,
-        num_pts_feats=6, pts_instance_mask_path=str(folder / 'instance.bin'),
+        lidar_points=dict(lidar_path=lidar_path, num_pts_feats=6),
+        lidar_path=lidar_path,
+        num_pts_feats=6,
+        pts_instance_mask_path=str(folder / 'instance.bin'),
         pts_semantic_mask_path=str(folder / 'semantic.bin'),
         super_pts_path=str(folder / 'superpoint.bin'),
-        seg_label_mapping=dataset.get_seg_label_mapping(dataset, None))
+        seg_label_mapping=dataset.get_seg_label_mapping(dataset, None),
+    )
 
 
 def cells(points: np.ndarray, size: float) -> np.ndarray:
@@ -73,7 +79,8 @@ def build_pipeline(transforms: Sequence[dict]) -> dict[str, object]:
 
 
 def run_pipeline(
-        pipeline: dict[str, object], info: dict, draw: int) -> tuple[dict, dict[str, float]]:
+    pipeline: dict[str, object], info: dict, draw: int
+) -> tuple[dict, dict[str, float]]:
     """Send one scene through a pipeline.
 
     Args:
@@ -107,8 +114,8 @@ class _Visits(Dataset):
 
 
 def loader_throughput(
-        pipeline: dict[str, object], info: dict, *, workers: int, batch_size: int,
-        batches: int) -> float:
+    pipeline: dict[str, object], info: dict, *, workers: int, batch_size: int, batches: int
+) -> float:
     """Scenes a second that a data loader hands over, its processes started and warm.
 
     Args:
@@ -120,8 +127,12 @@ def loader_throughput(
     """
     visits = _Visits(pipeline, info, batch_size * batches)
     loader = DataLoader(
-        visits, batch_size=batch_size, num_workers=workers, collate_fn=pseudo_collate,
-        persistent_workers=workers > 0)
+        visits,
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=pseudo_collate,
+        persistent_workers=workers > 0,
+    )
     next(iter(loader))
     start = time.perf_counter()
     for _ in loader:

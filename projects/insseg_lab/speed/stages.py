@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Where the time of a prediction goes, stage by stage as in the paper's Table 5."""
+
 import contextlib
 import time
 from collections.abc import Iterator
@@ -60,7 +61,8 @@ class StageTimer:
             raise ValueError(
                 f'{type(model).__name__} with {type(head).__name__}: expected a model with a '
                 'decode_head that makes masks from queries or proposals; stages of others are not '
-                'known.')
+                'known.'
+            )
         self.model = model
         self.device = next(model.parameters()).device
         self.amp = amp
@@ -92,8 +94,10 @@ class StageTimer:
             self.model.predict(data['inputs'], data['data_samples'])
         clock.lap('postprocess')
         seconds = {stage: clock.seconds[stage] for stage in STAGES}
-        return {**seconds, **{
-            name: sum(seconds[stage] for stage in parts) for name, parts in SUMS.items()}}
+        return {
+            **seconds,
+            **{name: sum(seconds[stage] for stage in parts) for name, parts in SUMS.items()},
+        }
 
     def autocast(self) -> torch.autocast:
         """The context that the model runs in."""
@@ -103,8 +107,7 @@ class StageTimer:
 
     def _read(self, path: str | Path) -> dict:
         path = str(path)
-        return self.load(dict(
-            lidar_points=dict(lidar_path=path), lidar_path=path, num_pts_feats=6))
+        return self.load(dict(lidar_points=dict(lidar_path=path), lidar_path=path, num_pts_feats=6))
 
     def _prepare(self, results: dict) -> dict:
         return pseudo_collate([self.rest(results)])

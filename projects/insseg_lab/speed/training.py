@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Time updates of the weights, and compare trainings in half precision and in float32."""
+
 import statistics
 import tempfile
 import time
@@ -36,8 +37,10 @@ def time_updates(model: torch.nn.Module, config: Config, *, repeat: int, warm_up
     }
     parameters = [p for p in model.parameters() if p.requires_grad]
     gradients = [1e-3 * torch.randn_like(p) for p in parameters]
-    wrappers = {name: build_optim_wrapper(model, dict(options, type='OptimWrapper'))
-                for name, options in kinds.items()}
+    wrappers = {
+        name: build_optim_wrapper(model, dict(options, type='OptimWrapper'))
+        for name, options in kinds.items()
+    }
     seconds = {name: [] for name in kinds}
     for _ in range(warm_up + repeat):  # in turn, so that what else the machine does meets all
         for name, wrapper in wrappers.items():
@@ -48,9 +51,13 @@ def time_updates(model: torch.nn.Module, config: Config, *, repeat: int, warm_up
             wrapper.step()
             _wait(parameters)
             seconds[name].append(time.perf_counter() - start)
-    return {name: dict(seconds=statistics.median(seconds[name][warm_up:]),
-                       groups=len(wrapper.optimizer.param_groups))
-            for name, wrapper in wrappers.items()}
+    return {
+        name: dict(
+            seconds=statistics.median(seconds[name][warm_up:]),
+            groups=len(wrapper.optimizer.param_groups),
+        )
+        for name, wrapper in wrappers.items()
+    }
 
 
 def _wait(parameters: Sequence[torch.Tensor]) -> None:
@@ -84,8 +91,9 @@ class _Losses(Hook):
         self.values.append(float(outputs['loss'].detach()))
 
 
-def training_losses(config: Config, *, iterations: int, half: torch.dtype | None = None,
-                    moved: float = 0.0) -> np.ndarray:
+def training_losses(
+    config: Config, *, iterations: int, half: torch.dtype | None = None, moved: float = 0.0
+) -> np.ndarray:
     """Train without validation, and keep nothing but the losses.
 
     Args:
@@ -136,5 +144,9 @@ def compare_losses(exact: np.ndarray, other: np.ndarray, *, window: int) -> dict
     window = min(window, len(exact))
     means = [np.convolve(curve, np.full(window, 1 / window), 'valid') for curve in (exact, other)]
     apart = np.abs(means[1] - means[0]) / means[0]
-    return dict(largest=float(apart.max()), last=float(apart[-1]), window=window,
-                last_means=[float(mean[-1]) for mean in means])
+    return dict(
+        largest=float(apart.max()),
+        last=float(apart[-1]),
+        window=window,
+        last_means=[float(mean[-1]) for mean in means],
+    )

@@ -11,8 +11,18 @@ from insseg3d.scans.errors import RawDataError
 from insseg3d.scans.folders import is_there
 
 _NO_CLASS = (255, 65535)  # that label tools write for "ignore", beside negative numbers
-_NAMES_OF_NONE = {'unlabelled', 'unlabeled', 'unannotated', 'unclassified', 'ignore', 'ignored',
-                  'none', 'void', 'background', 'unknown'}  # fmt: skip
+_NAMES_OF_NONE = {
+    'unlabelled',
+    'unlabeled',
+    'unannotated',
+    'unclassified',
+    'ignore',
+    'ignored',
+    'none',
+    'void',
+    'background',
+    'unknown',
+}
 
 
 class ClassList(NamedTuple):
@@ -47,12 +57,13 @@ class ClassList(NamedTuple):
             if len(strange):
                 listed = ','.join(f'{k} {name}' for k, name in enumerate(self.names, 1))
                 raise RawDataError(
-                    path, f'semantic labels {strange[:5].tolist()} for {len(self.names)} classes',
+                    path,
+                    f'semantic labels {strange[:5].tolist()} for {len(self.names)} classes',
                     f'indices 0..{len(self.names) - 1}, and −1 or 255 for no class',
                     'If the labels are ids, or count from 1, give them with the names: '
                     f'--classes "{listed}", or in a file, a line each. Labels that are not in such '
                     'a list are no class',
-                )  # fmt: skip
+                )
             stored = np.where(is_class, found + 1, 0)
         else:
             order = {given: k + 1 for k, given in enumerate(self.ids)}
@@ -102,10 +113,12 @@ def read_classes(text: str) -> ClassList:
         kept = [(k if given is None else given, n) for k, (given, n) in enumerate(pairs)]
         listed = ','.join(f'{given} {name}' for given, name in kept if name not in none)
         raise RawDataError(
-            path, f'the class {none[0]!r}', 'classes whose objects are to be found',
+            path,
+            f'the class {none[0]!r}',
+            'classes whose objects are to be found',
             f'Leave it out, and give the others with their ids: --classes "{listed}"; labels that '
             'are not in the list are no class',
-        )  # fmt: skip
+        )
     if ids and len(ids) < len(names):
         without = [name for given, name in pairs if given is None]
         raise RawDataError(
@@ -119,9 +132,11 @@ def _lines(path: Path) -> list[str]:
         return path.read_text('utf-8-sig').splitlines()
     except UnicodeDecodeError as error:
         raise RawDataError(
-            path, f'byte {error.start + 1} is no UTF-8', 'text in UTF-8, a class a line',
+            path,
+            f'byte {error.start + 1} is no UTF-8',
+            'text in UTF-8, a class a line',
             'Save it as UTF-8',
-        ) from None  # fmt: skip
+        ) from None
 
 
 def _split(entry: str) -> tuple[int | None, str]:

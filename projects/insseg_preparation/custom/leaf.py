@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What prepare_custom.py says about a prepared data set, and the config that it writes for it."""
+
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -8,8 +9,12 @@ from pathlib import Path
 from insseg3d.datasets.info_files import read_info
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
-BASES = ('models/queryis-s.py', 'datasets/custom.py', 'schedules/adamw-poly_150k.py',
-         'default_runtime.py')
+BASES = (
+    'models/queryis-s.py',
+    'datasets/custom.py',
+    'schedules/adamw-poly_150k.py',
+    'default_runtime.py',
+)
 QUERIES = 100  # of the model that the leaf inherits
 LEAF = """\
 # 3D-QueryIS-S on own scans with a short schedule; written by tools/prepare_custom.py.
@@ -42,14 +47,21 @@ def read_infos(out: Path) -> dict[str, dict]:
 def describe(out: Path, classes: Sequence[str]) -> str:
     """A table of scans and objects, and what to think about before training."""
     infos = read_infos(out)
-    counts = {split: Counter(
-        classes[box['bbox_label_3d']] for scene in info['data_list'] for box in scene['instances'])
-        for split, info in infos.items()}
+    counts = {
+        split: Counter(
+            classes[box['bbox_label_3d']]
+            for scene in info['data_list']
+            for box in scene['instances']
+        )
+        for split, info in infos.items()
+    }
     width = max(len('scans'), *map(len, classes))
     lines = [' ' * width + ''.join(f'{split:>8}' for split in infos)]
     lines += [f'{"scans":{width}}' + ''.join(f'{len(i["data_list"]):8}' for i in infos.values())]
-    lines += [f'{name:{width}}' + ''.join(f'{counts[split][name]:8}' for split in infos)
-              for name in classes]
+    lines += [
+        f'{name:{width}}' + ''.join(f'{counts[split][name]:8}' for split in infos)
+        for name in classes
+    ]
     for split in counts.keys() & {'train', 'val'}:
         lines += [f'No {name} in {split}' for name in classes if not counts[split][name]]
     most = most_objects(infos)
@@ -101,7 +113,8 @@ def write_leaf(path: Path, out: Path, *, voxel_size: float | None = None) -> boo
     if 'train' not in infos:
         raise ValueError(
             f'{path} was not written: found scans of {", ".join(infos)} only; expected some of '
-            'train. Put labelled scans into --raw itself, or into its folder train')
+            'train. Put labelled scans into --raw itself, or into its folder train'
+        )
     classes = list(infos['train']['metainfo']['categories'])
     folder = path.resolve().parent
     configs = CONFIGS  # as it is seen from the leaf, if that lies in the same repository
@@ -111,9 +124,13 @@ def write_leaf(path: Path, out: Path, *, voxel_size: float | None = None) -> boo
     decoder = f',\n    decoder=dict(queries=dict(num_queries={queries}))'
     leaf = LEAF.format(
         bases='\n    '.join(f'{str(configs / "_base_" / base)!r},' for base in BASES),
-        root=str(out.resolve()), classes=classes, num_classes=len(classes),
-        train=dataset('train', infos, voxel_size), val=dataset('val', infos, voxel_size),
-        decoder=decoder if most_objects(infos) > QUERIES else '')
+        root=str(out.resolve()),
+        classes=classes,
+        num_classes=len(classes),
+        train=dataset('train', infos, voxel_size),
+        val=dataset('val', infos, voxel_size),
+        decoder=decoder if most_objects(infos) > QUERIES else '',
+    )
     if path.exists() and path.read_text() != leaf:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -152,17 +152,21 @@ def find_scans(
     found = {split: paths for split, paths in found.items() if paths}
     if not found and not loose:
         raise RawDataError(
-            raw, 'no scans', f'files that end in {", ".join(ENDINGS)}, or {ARRAY_FOLDERS}, in it '
+            raw,
+            'no scans',
+            f'files that end in {", ".join(ENDINGS)}, or {ARRAY_FOLDERS}, in it '
             'or in its folders train, val, test',
             'Export the scans as .ply, e.g. with CloudCompare',
-        )  # fmt: skip
+        )
     home: dict[str, Path] = {}
     for path in (path for paths in (*found.values(), loose) for path in paths):
         if home.setdefault(_name_of(path), path) != path:
             raise RawDataError(
-                path, f'also {home[_name_of(path)]}', 'every scan once, by its name without ending',
+                path,
+                f'also {home[_name_of(path)]}',
+                'every scan once, by its name without ending',
                 'Rename or remove one of them',
-            )  # fmt: skip
+            )
     found = {**_split(loose, val_share), **found}
     return {split: {_name_of(path): path for path in paths} for split, paths in found.items()}
 
@@ -178,9 +182,7 @@ def _is_folder(path: Path) -> bool:
     return is_there(path, stat.S_ISDIR) or (path.is_symlink() and not is_there(path, stat.S_ISREG))
 
 
-def _split_folder(
-    folder: Path, skipped: set[str], on_remark: Callable[[str], None]
-) -> list[Path]:
+def _split_folder(folder: Path, skipped: set[str], on_remark: Callable[[str], None]) -> list[Path]:
     """The scans of a split's folder; the folder alone if it cannot be read, which fails later."""
     try:
         return _scans_in(folder, skipped, on_remark)
@@ -188,9 +190,7 @@ def _split_folder(
         return [folder]
 
 
-def _scans_in(
-    folder: Path, skipped: set[str], on_remark: Callable[[str], None]
-) -> list[Path]:
+def _scans_in(folder: Path, skipped: set[str], on_remark: Callable[[str], None]) -> list[Path]:
     """The scans that lie in a folder itself, by name, without the folders of splits."""
     scans, others = scans_in(folder, ENDINGS, skipped)
     if others:
@@ -245,7 +245,8 @@ def _prepare_scan(
         'names': options.names._asdict(),
     }
     return convert_unless_done(
-        out, scene, lambda: files_of(path), convert, settings=as_json(settings))
+        out, scene, lambda: files_of(path), convert, settings=as_json(settings)
+    )
 
 
 def as_json(settings: dict) -> dict:
@@ -258,10 +259,12 @@ def _write_info(out: Path, classes: ClassList, split: str, records: list[dict]) 
     infos = [record['info'] for record in records]
     if split == 'train' and not any(info['instances'] for info in infos):
         raise RawDataError(
-            out, 'no object of any class in all scans of train', 'objects to learn from',
+            out,
+            'no object of any class in all scans of train',
+            'objects to learn from',
             'Are the ids of the class list those of the scans? The remarks on each scan tell '
             'which ids they have',
-        )  # fmt: skip
+        )
     return write_info_file(
         out / f'custom_infos_{split}.pkl',
         {

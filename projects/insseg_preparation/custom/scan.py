@@ -73,8 +73,7 @@ def convert_scan(
     """
     columns = read_scan(path, options.names)
     notes: list[str] = [*columns.notes]
-    coords = convert_coords(
-        columns.coords, path, notes, units=options.units, up=options.up)
+    coords = convert_coords(columns.coords, path, notes, units=options.units, up=options.up)
     colors = convert_colors(columns.colors, path, notes, columns.names)
     points = np.full((len(coords), 6), GREY, dtype=np.float32)
     points[:, :3] = coords
@@ -107,11 +106,12 @@ def convert_colors(
     found = find_color_range(colors)
     if found is None:
         raise RawDataError(
-            path, f'colours from {float(colors.min()):g} to {float(colors.max()):g}',
+            path,
+            f'colours from {float(colors.min()):g} to {float(colors.max()):g}',
             '0..255, 0..1, or 0..65535',
             'Scale them, or leave them out; if the columns are normals, name them: '
             '--columns x,y,z,-,-,-,semantic,instance',
-        )  # fmt: skip
+        )
     if is_one_color(colors):
         notes.append(f'all points have the colour {colors[0].tolist()}; stored as grey')
         return None
@@ -139,10 +139,12 @@ def read_labels(columns: ScanColumns, path: Path) -> tuple[np.ndarray, np.ndarra
     for name, values in (('semantic', columns.semantic), ('instance', columns.instance)):
         if values is None:
             raise RawDataError(
-                path, f'no {name} labels', f'a column called one of: {accepted(name)}',
+                path,
+                f'no {name} labels',
+                f'a column called one of: {accepted(name)}',
                 f'Say what it is called with --{name}-name; a scan without labels can only be in '
                 'a subfolder test',
-            )  # fmt: skip
+            )
         is_number = values.dtype.kind in 'iufb'
         if not is_number or not np.isfinite(values).all() or (values != np.round(values)).any():
             wrong = values if not is_number else values[values != np.round(values)]
@@ -165,10 +167,11 @@ def _check_exact(values: np.ndarray, name: str, path: Path) -> None:
     largest = values.max(initial=0)
     if int(largest) >= 2**bits:
         raise RawDataError(
-            path, f'{name} labels such as {int(largest)}, as {values.dtype}',
+            path,
+            f'{name} labels such as {int(largest)}, as {values.dtype}',
             f'less than 2**{bits}, or different ones may be the same',
             'Number them anew, or store them as int64',
-        )  # fmt: skip
+        )
 
 
 def convert_instances(
@@ -192,10 +195,12 @@ def convert_instances(
     if first is None and zeros.any() and not (given < 0).any():
         names = [classes.names[k - 1] for k in np.unique(semantic[zeros])[:4]]
         raise RawDataError(
-            path, f'{np.count_nonzero(zeros)} points of {names} have the instance id 0, and there '
-            'is no −1', 'to know whether 0 is an object',
+            path,
+            f'{np.count_nonzero(zeros)} points of {names} have the instance id 0, and there '
+            'is no −1',
+            'to know whether 0 is an object',
             'Give --first-instance 0 if it is, --first-instance 1 if it means no object',
-        )  # fmt: skip
+        )
     if first is None:  # if neither occurs it makes no difference; from 1 on, ids stay as they are
         first = 0 if zeros.any() or (given < 0).any() else 1
     instance = np.where(given >= first, given - first + 1, 0)
@@ -208,12 +213,16 @@ def convert_instances(
     num_mixed, num_objects = _count_mixed(semantic[inside], instance[inside])
     if num_mixed > max(_MIXED * num_objects, 1):
         raise RawDataError(
-            path, f'{num_mixed} of {num_objects} instance ids have points of several classes',
-            'an id for every object', 'If ids begin anew in every class, give --per-class',
-        )  # fmt: skip
+            path,
+            f'{num_mixed} of {num_objects} instance ids have points of several classes',
+            'an id for every object',
+            'If ids begin anew in every class, give --per-class',
+        )
     if num_mixed:
-        notes.append(f'{num_mixed} of {num_objects} objects have points of several classes; '
-                     'the most frequent one counts')  # fmt: skip
+        notes.append(
+            f'{num_mixed} of {num_objects} objects have points of several classes; '
+            'the most frequent one counts'
+        )
     if num_objects == 0:
         notes.append('no object of any class')
     elif num_objects == len(np.unique(semantic[inside])) > 3:

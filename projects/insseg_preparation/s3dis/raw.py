@@ -147,9 +147,11 @@ def find_annotations(room: Path, notes: list[str]) -> list[Path]:
     if not folder.is_dir():
         refuse_dead_links(folder)
         raise RawDataError(
-            folder, 'no such folder', 'the annotated objects of the room',
+            folder,
+            'no such folder',
+            'the annotated objects of the room',
             'Unpack the release again, or take the room out',
-        )  # fmt: skip
+        )
     known = {'Annotations', f'{room.name}.txt'}  # the latter is not needed
     strays = [path.name for path in room.iterdir() if path.name not in known]
     files = []

@@ -50,10 +50,8 @@ def convert_room(folder: Path) -> ConvertedRoom:
     names = [class_name(path) for path in files]
     labels = [CLASSES.index(name) if name in CLASSES else len(CLASSES) - 1 for name in names]
     notes += [
-        f'{path.name} counts as clutter'
-        for path, name in zip(files, names)
-        if name not in CLASSES
-    ]  # fmt: skip
+        f'{path.name} counts as clutter' for path, name in zip(files, names) if name not in CLASSES
+    ]
     coords, colors, sizes = [], [], []
     for path in files:
         annotation = read_annotation(path)

@@ -39,15 +39,19 @@ LABEL_SETS = {
     label_set.name: label_set
     for label_set in (
         LabelSet(
-            'scannet', 'nyu40id', ScanNetInstanceSegDataset.METAINFO['classes'],
+            'scannet',
+            'nyu40id',
+            ScanNetInstanceSegDataset.METAINFO['classes'],
             _class_of_id(ScanNetInsSegDataset),
         ),
         LabelSet(
-            'scannet200', 'id', ScanNet200InsSegDataset.METAINFO['classes'],
+            'scannet200',
+            'id',
+            ScanNet200InsSegDataset.METAINFO['classes'],
             _class_of_id(ScanNet200InsSegDataset),
         ),
     )
-}  # fmt: skip
+}
 
 
 def read_stored_ids(path: Path, label_set: LabelSet) -> dict[str, int]:

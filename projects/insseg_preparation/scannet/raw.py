@@ -80,9 +80,11 @@ def find_scene(
     if folder is None:
         refuse_dead_links(*folders)
         raise RawDataError(
-            folders[0], 'no such folder', 'the raw files of the scene',
+            folders[0],
+            'no such folder',
+            'the raw files of the scene',
             'Download the scene, or take it out of the split list',
-        )  # fmt: skip
+        )
 
     def existing(*endings: str) -> Path:
         for ending in endings:
@@ -90,9 +92,11 @@ def find_scene(
                 return folder / f'{scene}{ending}'
         refuse_dead_links(*(folder / f'{scene}{ending}' for ending in endings))
         raise RawDataError(
-            folder / f'{scene}{endings[0]}', 'no such file', 'it beside the scene’s others',
+            folder / f'{scene}{endings[0]}',
+            'no such file',
+            'it beside the scene’s others',
             'Download it',
-        )  # fmt: skip
+        )
 
     mesh = existing('_vh_clean_2.ply')
     if not with_labels:
@@ -131,9 +135,11 @@ def read_points(path: Path, notes: list[str]) -> np.ndarray:
     missing = [name for name in wanted if name not in vertices]
     if missing:
         raise RawDataError(
-            path, f'vertices without {missing}', 'coordinates and colours',
+            path,
+            f'vertices without {missing}',
+            'coordinates and colours',
             'Take the coloured mesh of the release, *_vh_clean_2.ply',
-        )  # fmt: skip
+        )
     if len(vertices['x']) == 0:
         raise RawDataError(path, 'no vertices', 'at least one', DOWNLOAD_AGAIN)
     points = np.stack([vertices[name] for name in wanted], axis=1).astype(np.float32)
@@ -199,10 +205,11 @@ def read_segments(path: Path, num_points: int) -> np.ndarray:
         segments = np.zeros(0)
     if len(segments) != num_points:
         raise RawDataError(
-            path, f'{len(segments)} segment ids in "segIndices"',
+            path,
+            f'{len(segments)} segment ids in "segIndices"',
             f'{num_points}, one for each vertex of the mesh',
             'The files are of different releases or scenes: download both again',
-        )  # fmt: skip
+        )
     return segments.astype(np.int64)
 
 
@@ -228,9 +235,11 @@ def read_groups(path: Path) -> list[SegGroup]:
         return groups
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RawDataError(
-            path, f'"segGroups" without or with a strange {error}',
-            'a list of groups with objectId, label and segments', DOWNLOAD_AGAIN,
-        ) from None  # fmt: skip
+            path,
+            f'"segGroups" without or with a strange {error}',
+            'a list of groups with objectId, label and segments',
+            DOWNLOAD_AGAIN,
+        ) from None
 
 
 def check_labels_mesh(path: Path, num_points: int) -> None:
@@ -243,9 +252,11 @@ def check_labels_mesh(path: Path, num_points: int) -> None:
         count = read_header(file.read(4096), path).vertices(path).count
     if count != num_points:
         raise RawDataError(
-            path, f'{count} vertices', f'{num_points}, as in the mesh',
+            path,
+            f'{count} vertices',
+            f'{num_points}, as in the mesh',
             'The files are of different releases or scenes: download both again',
-        )  # fmt: skip
+        )
 
 
 def read_axis_alignment(path: Path) -> np.ndarray:
@@ -277,10 +288,12 @@ def read_axis_alignment(path: Path) -> np.ndarray:
             DOWNLOAD_AGAIN,
         )
     raise RawDataError(
-        path, 'no line axisAlignment', 'axisAlignment = 16 numbers',
+        path,
+        'no line axisAlignment',
+        'axisAlignment = 16 numbers',
         'Download the file again from release v2; for a scene that is aligned already add the line '
         'axisAlignment = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1',
-    )  # fmt: skip
+    )
 
 
 def read_label_map(path: Path, *, column: str = 'nyu40id') -> dict[str, int]:
@@ -301,9 +314,11 @@ def read_label_map(path: Path, *, column: str = 'nyu40id') -> dict[str, int]:
         missing = {'raw_category', column} - set(rows.fieldnames or ())
         if missing:
             raise RawDataError(
-                path, f'no columns {sorted(missing)}', 'the tab-separated table of release v2',
+                path,
+                f'no columns {sorted(missing)}',
+                'the tab-separated table of release v2',
                 DOWNLOAD_AGAIN,
-            )  # fmt: skip
+            )
         try:
             return {row['raw_category']: int(row[column]) for row in rows if row[column]}
         except (ValueError, csv.Error) as error:

@@ -94,9 +94,11 @@ def _refuse_other_label_set(out: Path, label_set: LabelSet) -> None:
         infos = sorted(out.glob(f'{other.name}_infos_*.pkl'))
         if infos and other is not label_set:
             raise RawDataError(
-                infos[0], f'this folder holds the label set {other.name}',
-                f'one for {label_set.name}', 'Give another --out, or remove that data set',
-            )  # fmt: skip
+                infos[0],
+                f'this folder holds the label set {other.name}',
+                f'one for {label_set.name}',
+                'Give another --out, or remove that data set',
+            )
 
 
 def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list[str]]:
@@ -123,9 +125,11 @@ def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list
         for name in names:
             if home.setdefault(name, split) != split:
                 raise RawDataError(
-                    raw, f'{name} is in the lists of {home[name]} and {split}',
-                    'every scene in one split', 'Remove it from one list',
-                )  # fmt: skip
+                    raw,
+                    f'{name} is in the lists of {home[name]} and {split}',
+                    'every scene in one split',
+                    'Remove it from one list',
+                )
     return scenes
 
 

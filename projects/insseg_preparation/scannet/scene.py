@@ -113,9 +113,11 @@ def _label_ids(files: SceneFiles, groups: list[SegGroup], label_map: dict[str, i
     unknown = sorted({group.label for group in groups} - set(label_map))
     if unknown:
         raise RawDataError(
-            files.aggregation, f'labels {unknown[:5]}', 'labels of the label map',
+            files.aggregation,
+            f'labels {unknown[:5]}',
+            'labels of the label map',
             'Get the scannetv2-labels.combined.tsv of the same release, or add them to it',
-        )  # fmt: skip
+        )
     return [label_map[group.label] for group in groups]
 
 
@@ -151,8 +153,9 @@ def label_points(
             raise RawDataError(
                 files.aggregation,
                 f'object {group.object_id} is {labels[group.object_id]!r} and {group.label!r}',
-                'one label per object', 'Download the file again',
-            )  # fmt: skip
+                'one label per object',
+                'Download the file again',
+            )
         wanted = np.asarray(group.segments, dtype=np.int64)
         places = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
         unknown = wanted[names[places] != wanted]

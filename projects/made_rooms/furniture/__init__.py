@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Shape families of every kind of object, each with continuous parameters."""
+
 from . import bathroom, beds, openings, seating, storage, tables
 from .base import Furniture
 
@@ -7,8 +8,13 @@ from .base import Furniture
 FAMILIES = {
     'cabinet': ((storage.low_cabinet, 3), (storage.tall_cabinet, 2), (storage.file_cabinet, 1)),
     'bed': ((beds.framed_bed, 5), (beds.divan_bed, 3), (beds.bunk_bed, 1)),
-    'chair': ((seating.four_leg_chair, 4), (seating.office_chair, 3), (seating.armchair, 2),
-              (seating.stool_chair, 2), (seating.bar_stool, 1)),
+    'chair': (
+        (seating.four_leg_chair, 4),
+        (seating.office_chair, 3),
+        (seating.armchair, 2),
+        (seating.stool_chair, 2),
+        (seating.bar_stool, 1),
+    ),
     'sofa': ((seating.straight_sofa, 3), (seating.corner_sofa, 1)),
     'table': ((tables.four_leg_table, 3), (tables.round_table, 2), (tables.low_table, 3)),
     'bookshelf': ((storage.open_bookshelf, 3), (storage.cube_bookshelf, 2)),
@@ -19,8 +25,12 @@ FAMILIES = {
     'sink': ((bathroom.wall_sink, 1),),
     'bathtub': ((bathroom.bathtub, 3), (bathroom.oval_bathtub, 1)),
     'shower curtain': ((openings.shower_curtain, 1),),
-    'otherfurniture': ((storage.trash_can, 4), (storage.radiator, 2), (storage.ottoman, 2),
-                       (storage.bench, 1)),
+    'otherfurniture': (
+        (storage.trash_can, 4),
+        (storage.radiator, 2),
+        (storage.ottoman, 2),
+        (storage.bench, 1),
+    ),
     'picture': ((openings.picture, 3),),
 }
 # Kinds that need a hole in the wall or a window to hang at.

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What a piece of furniture is, before it has a place in a room."""
+
 from dataclasses import dataclass, field
 
 import numpy as np

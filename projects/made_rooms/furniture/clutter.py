@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Small things: on tops, on the floor, on beds. Few of them are ever annotated."""
+
 import numpy as np
 
 from ..shapes.materials import draw_material
@@ -43,33 +44,56 @@ def stack(rng: Rng) -> Furniture:
 def carton(rng: Rng) -> Furniture:
     """A box."""
     w, d, h = rng.uniform(0.15, 0.5), rng.uniform(0.15, 0.4), rng.uniform(0.1, 0.4)
-    return Furniture('box', box((-w / 2, 0, 0), (w / 2, d, h), draw_material(rng, 'wood', 'plastic',
-                                                                             'white')))
+    return Furniture(
+        'box', box((-w / 2, 0, 0), (w / 2, d, h), draw_material(rng, 'wood', 'plastic', 'white'))
+    )
 
 
 def bottle(rng: Rng) -> Furniture:
     """A bottle, jar or cup."""
     r, h = rng.uniform(0.03, 0.07), rng.uniform(0.1, 0.32)
-    return Furniture('bottle', lathe([(r, 0), (r, 0.6 * h), (0.5 * r, 0.8 * h), (0.4 * r, h)],
-                                     draw_material(rng, 'plastic', 'metal', 'ceramic'),
-                                     sides=8, centre=(0, r)))
+    return Furniture(
+        'bottle',
+        lathe(
+            [(r, 0), (r, 0.6 * h), (0.5 * r, 0.8 * h), (0.4 * r, h)],
+            draw_material(rng, 'plastic', 'metal', 'ceramic'),
+            sides=8,
+            centre=(0, r),
+        ),
+    )
 
 
 def bowl(rng: Rng) -> Furniture:
     """A bowl or plate."""
     r, h = rng.uniform(0.08, 0.15), rng.uniform(0.03, 0.09)
-    return Furniture('bowl', lathe([(0.5 * r, 0), (r, h), (0.9 * r, h), (0.1 * r, 0.02)],
-                                   draw_material(rng, 'ceramic', 'plastic'), sides=10,
-                                   centre=(0, r), top=False))
+    return Furniture(
+        'bowl',
+        lathe(
+            [(0.5 * r, 0), (r, h), (0.9 * r, h), (0.1 * r, 0.02)],
+            draw_material(rng, 'ceramic', 'plastic'),
+            sides=10,
+            centre=(0, r),
+            top=False,
+        ),
+    )
 
 
 def table_lamp(rng: Rng) -> Furniture:
     """A lamp with a shade."""
     r, h = rng.uniform(0.1, 0.17), rng.uniform(0.35, 0.55)
-    parts = lathe([(0.6 * r, 0), (0.6 * r, 0.02), (0.02, 0.05), (0.02, h - 0.18)],
-                  draw_material(rng, 'metal', 'ceramic', 'wood'), centre=(0, r), sides=8, top=False)
-    parts += lathe([(r, h - 0.2), (0.75 * r, h)], draw_material(rng, 'white', 'curtain'),
-                   centre=(0, r), sides=12)
+    parts = lathe(
+        [(0.6 * r, 0), (0.6 * r, 0.02), (0.02, 0.05), (0.02, h - 0.18)],
+        draw_material(rng, 'metal', 'ceramic', 'wood'),
+        centre=(0, r),
+        sides=8,
+        top=False,
+    )
+    parts += lathe(
+        [(r, h - 0.2), (0.75 * r, h)],
+        draw_material(rng, 'white', 'curtain'),
+        centre=(0, r),
+        sides=12,
+    )
     return Furniture('lamp', parts)
 
 
@@ -77,18 +101,31 @@ def floor_lamp(rng: Rng) -> Furniture:
     """A lamp on a pole."""
     r, h = rng.uniform(0.14, 0.22), rng.uniform(1.35, 1.7)
     metal = draw_material(rng, 'metal', 'dark')
-    parts = lathe([(0.14, 0), (0.14, 0.02), (0.013, 0.04), (0.013, h - 0.2)], metal, sides=8,
-                  centre=(0, r), top=False)
-    parts += lathe([(r, h - 0.28), (0.7 * r, h)], draw_material(rng, 'white', 'curtain'),
-                   centre=(0, r), sides=12)
+    parts = lathe(
+        [(0.14, 0), (0.14, 0.02), (0.013, 0.04), (0.013, h - 0.2)],
+        metal,
+        sides=8,
+        centre=(0, r),
+        top=False,
+    )
+    parts += lathe(
+        [(r, h - 0.28), (0.7 * r, h)],
+        draw_material(rng, 'white', 'curtain'),
+        centre=(0, r),
+        sides=12,
+    )
     return Furniture('lamp', parts)
 
 
 def potted_plant(rng: Rng) -> Furniture:
     """Leaves over a pot."""
     r, h, leaf = rng.uniform(0.1, 0.18), rng.uniform(0.15, 0.3), draw_material(rng, 'plant')
-    parts = lathe([(0.7 * r, 0), (r, h), (0.8 * r, h - 0.03)],
-                  draw_material(rng, 'ceramic', 'wood', 'plastic'), sides=10, centre=(0, r))
+    parts = lathe(
+        [(0.7 * r, 0), (r, h), (0.8 * r, h - 0.03)],
+        draw_material(rng, 'ceramic', 'wood', 'plastic'),
+        sides=10,
+        centre=(0, r),
+    )
     rise, spread = rng.uniform(0.25, 0.8), rng.uniform(0.18, 0.35)
     for _ in range(int(rng.integers(9, 18))):
         t, wide = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.06)
@@ -108,9 +145,17 @@ def potted_plant(rng: Rng) -> Furniture:
 def backpack(rng: Rng) -> Furniture:
     """A bag that stands on the floor."""
     w, d, h = rng.uniform(0.28, 0.4), rng.uniform(0.16, 0.26), rng.uniform(0.35, 0.5)
-    return Furniture(choose(rng, 'backpack', 'bag'),
-                     cushion((-w / 2, 0, 0), (w / 2, d, h), draw_material(rng, 'fabric', 'dark'),
-                             roundness=0.25, bulge=0.1, power=3.0))
+    return Furniture(
+        choose(rng, 'backpack', 'bag'),
+        cushion(
+            (-w / 2, 0, 0),
+            (w / 2, d, h),
+            draw_material(rng, 'fabric', 'dark'),
+            roundness=0.25,
+            bulge=0.1,
+            power=3.0,
+        ),
+    )
 
 
 def cloth_heap(rng: Rng) -> Furniture:
@@ -118,8 +163,9 @@ def cloth_heap(rng: Rng) -> Furniture:
     parts, cloth = [], draw_material(rng, 'fabric')
     for _ in range(int(rng.integers(2, 5))):
         s, h = rng.uniform(0.1, 0.24), rng.uniform(0.04, 0.14)
-        lump = cushion((-s, -0.7 * s, 0), (s, 0.7 * s, h), cloth, roundness=0.45, bulge=0.2,
-                       power=2.0)
+        lump = cushion(
+            (-s, -0.7 * s, 0), (s, 0.7 * s, h), cloth, roundness=0.45, bulge=0.2, power=2.0
+        )
         parts += moved(lump, angle=rng.uniform(0, 3), offset=(*rng.uniform(-0.12, 0.12, 2), 0))
     return Furniture('clothes', parts)
 
@@ -127,25 +173,38 @@ def cloth_heap(rng: Rng) -> Furniture:
 def loose_pillow(rng: Rng) -> Furniture:
     """A pillow on a bed or sofa."""
     w, d = rng.uniform(0.38, 0.6), rng.uniform(0.3, 0.42)
-    return Furniture('pillow', cushion((-w / 2, -d / 2, 0), (w / 2, d / 2, rng.uniform(0.1, 0.18)),
-                                       draw_material(rng, 'bedding', 'fabric'), roundness=0.45,
-                                       bulge=0.2, power=3.0))
+    return Furniture(
+        'pillow',
+        cushion(
+            (-w / 2, -d / 2, 0),
+            (w / 2, d / 2, rng.uniform(0.1, 0.18)),
+            draw_material(rng, 'bedding', 'fabric'),
+            roundness=0.45,
+            bulge=0.2,
+            power=3.0,
+        ),
+    )
 
 
 def microwave(rng: Rng) -> Furniture:
     """A microwave oven."""
     w, d, h = rng.uniform(0.44, 0.52), rng.uniform(0.3, 0.38), rng.uniform(0.26, 0.3)
     parts = box((-w / 2, 0, 0), (w / 2, d, h), draw_material(rng, 'appliance', 'dark'))
-    parts += box((-w / 2 + 0.03, d - 0.01, 0.04), (w / 2 - 0.12, d + 0.01, h - 0.04),
-                 draw_material(rng, 'screen'), bottom=True)
+    parts += box(
+        (-w / 2 + 0.03, d - 0.01, 0.04),
+        (w / 2 - 0.12, d + 0.01, h - 0.04),
+        draw_material(rng, 'screen'),
+        bottom=True,
+    )
     return Furniture('microwave', parts)
 
 
 def rug(rng: Rng) -> Furniture:
     """A mat on the floor."""
     w, d = rng.uniform(0.7, 1.8), rng.uniform(0.5, 1.2)
-    return Furniture('rug', box((-w / 2, 0, 0), (w / 2, d, 0.014), draw_material(rng, 'carpet',
-                                                                                 'fabric')))
+    return Furniture(
+        'rug', box((-w / 2, 0, 0), (w / 2, d, 0.014), draw_material(rng, 'carpet', 'fabric'))
+    )
 
 
 ON_TABLES = (stack, carton, bottle, bowl, table_lamp, laptop, bottle, microwave)

@@ -3,6 +3,7 @@
 
 The plane of the wall is y = 0; what is recessed into the wall has negative y.
 """
+
 import numpy as np
 
 from ..shapes.materials import draw_material
@@ -12,15 +13,17 @@ from .base import Furniture, choose
 Rng = np.random.Generator
 
 
-def _frame(w: float, z0: float, z1: float, wide: float, y0: float, y1: float, material,
-           *, sill: bool) -> list[Surface]:
+def _frame(
+    w: float, z0: float, z1: float, wide: float, y0: float, y1: float, material, *, sill: bool
+) -> list[Surface]:
     parts = []
     for x0, x1 in ((-w / 2 - wide, -w / 2), (w / 2, w / 2 + wide)):
         parts += box((x0, y0, z0), (x1, y1, z1 + wide), material)
     parts += box((-w / 2, y0, z1), (w / 2, y1, z1 + wide), material, bottom=True)
     if sill:
-        parts += box((-w / 2 - wide, y0, z0 - wide), (w / 2 + wide, y1 + 0.03, z0), material,
-                     bottom=True)
+        parts += box(
+            (-w / 2 - wide, y0, z0 - wide), (w / 2 + wide, y1 + 0.03, z0), material, bottom=True
+        )
     return parts
 
 
@@ -39,8 +42,16 @@ def _leaf(rng: Rng, w: float, h: float, panels: int) -> list[Surface]:
 
 def closed_door(rng: Rng, w: float, h: float) -> Furniture:
     """A door in its frame, shut."""
-    parts = _frame(w, 0.0, h, rng.uniform(0.05, 0.09), -0.06, 0.015,
-                   draw_material(rng, 'wood', 'white', 'dark wood'), sill=False)
+    parts = _frame(
+        w,
+        0.0,
+        h,
+        rng.uniform(0.05, 0.09),
+        -0.06,
+        0.015,
+        draw_material(rng, 'wood', 'white', 'dark wood'),
+        sill=False,
+    )
     leaf = _leaf(rng, w, h, choose(rng, 0, 1, 2, 3))
     back = rng.uniform(0.0, 0.05)
     parts += [s._replace(lattice=s.lattice + (-w / 2, -back, 0)) for s in leaf]
@@ -49,13 +60,23 @@ def closed_door(rng: Rng, w: float, h: float) -> Furniture:
 
 def open_door(rng: Rng, w: float, h: float) -> Furniture:
     """A door ajar, standing into the room."""
-    parts = _frame(w, 0.0, h, rng.uniform(0.05, 0.09), -0.06, 0.015,
-                   draw_material(rng, 'wood', 'white', 'dark wood'), sill=False)
+    parts = _frame(
+        w,
+        0.0,
+        h,
+        rng.uniform(0.05, 0.09),
+        -0.06,
+        0.015,
+        draw_material(rng, 'wood', 'white', 'dark wood'),
+        sill=False,
+    )
     turn = np.deg2rad(rng.uniform(20, 95))
     cos, sin = np.cos(turn), np.sin(turn)
     rotate = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-    leaf = [s._replace(lattice=s.lattice @ rotate + (-w / 2, 0.02, 0))
-            for s in _leaf(rng, w, h, choose(rng, 0, 1, 2, 3))]
+    leaf = [
+        s._replace(lattice=s.lattice @ rotate + (-w / 2, 0.02, 0))
+        for s in _leaf(rng, w, h, choose(rng, 0, 1, 2, 3))
+    ]
     return Furniture('door', parts + leaf)
 
 
@@ -68,8 +89,9 @@ def window(rng: Rng, w: float, z0: float, z1: float) -> Furniture:
     for x in np.linspace(-w / 2, w / 2, columns + 1):
         parts += box((x - 0.03, -deep - 0.02, z0), (x + 0.03, -deep + 0.03, z1), wood)
     for z in np.linspace(z0, z1, rows + 1):
-        parts += box((-w / 2, -deep - 0.02, z - 0.03), (w / 2, -deep + 0.03, z + 0.03), wood,
-                     bottom=True)
+        parts += box(
+            (-w / 2, -deep - 0.02, z - 0.03), (w / 2, -deep + 0.03, z + 0.03), wood, bottom=True
+        )
     pane = draw_material(rng, 'glass')
     parts.append(rectangle((w / 2, -deep, z0), (-w, 0, 0), (0, 0, z1 - z0), pane))
     if rng.random() < 0.25:
@@ -102,8 +124,11 @@ def curtain(rng: Rng, w: float, z0: float, z1: float) -> Furniture:
     parts = []
     for x0, x1 in sides:
         parts += sheet(_folds(rng, x0, x1, z0, z1, 0.09), cloth)
-    parts += pipe([(-w / 2 - 0.3, 0.09, z1 + 0.02), (w / 2 + 0.3, 0.09, z1 + 0.02)], 0.013,
-                  draw_material(rng, 'metal', 'wood'))
+    parts += pipe(
+        [(-w / 2 - 0.3, 0.09, z1 + 0.02), (w / 2 + 0.3, 0.09, z1 + 0.02)],
+        0.013,
+        draw_material(rng, 'metal', 'wood'),
+    )
     return Furniture(choose(rng, 'curtain', 'curtain', 'curtains'), parts)
 
 
@@ -122,27 +147,54 @@ def picture(rng: Rng) -> Furniture:
     frame = draw_material(rng, 'dark wood', 'wood', 'white', 'dark')
     image = draw_material(rng, 'picture')
     parts = box((-w / 2, 0, z - h / 2), (w / 2, deep, z + h / 2), frame, bottom=True)
-    parts.append(rectangle((w / 2 - rim, deep + 0.006, z - h / 2 + rim), (2 * rim - w, 0, 0),
-                           (0, 0, h - 2 * rim), image))
+    parts.append(
+        rectangle(
+            (w / 2 - rim, deep + 0.006, z - h / 2 + rim),
+            (2 * rim - w, 0, 0),
+            (0, 0, h - 2 * rim),
+            image,
+        )
+    )
     return Furniture(choose(rng, 'picture', 'picture', 'painting'), parts)
 
 
 def poster(rng: Rng) -> Furniture:
     """A large picture without a frame."""
     w, h, z = rng.uniform(0.5, 0.9), rng.uniform(0.6, 1.1), rng.uniform(1.3, 1.6)
-    return Furniture('poster', box((-w / 2, 0, z - h / 2), (w / 2, 0.012, z + h / 2),
-                                   draw_material(rng, 'picture'), bottom=True))
+    return Furniture(
+        'poster',
+        box(
+            (-w / 2, 0, z - h / 2),
+            (w / 2, 0.012, z + h / 2),
+            draw_material(rng, 'picture'),
+            bottom=True,
+        ),
+    )
 
 
 def mirror(rng: Rng) -> Furniture:
     """A mirror: the camera sees little of it."""
     w, h, z = rng.uniform(0.4, 0.7), rng.uniform(0.5, 0.9), rng.uniform(1.35, 1.55)
-    return Furniture('mirror', box((-w / 2, 0, z - h / 2), (w / 2, 0.02, z + h / 2),
-                                   draw_material(rng, 'glass'), bottom=True))
+    return Furniture(
+        'mirror',
+        box(
+            (-w / 2, 0, z - h / 2),
+            (w / 2, 0.02, z + h / 2),
+            draw_material(rng, 'glass'),
+            bottom=True,
+        ),
+    )
 
 
 def ceiling_lamp(rng: Rng, z: float) -> Furniture:
     """A lamp below the ceiling at height z."""
     r = rng.uniform(0.12, 0.22)
-    return Furniture('light', lathe([(0.3 * r, z - 0.16), (r, z - 0.1), (0.9 * r, z - 0.02)],
-                                    draw_material(rng, 'white'), centre=(0, r), bottom=True))
+    return Furniture(
+        'light',
+        lathe(
+            [(0.3 * r, z - 0.16), (r, z - 0.1), (0.9 * r, z - 0.02)],
+            draw_material(rng, 'white'),
+            centre=(0, r),
+            bottom=True,
+        ),
+    )

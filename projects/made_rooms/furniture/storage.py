@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Cabinets, bookshelves, refrigerators and other furniture."""
+
 import numpy as np
 
 from ..shapes.materials import Material, draw_material
@@ -9,8 +10,18 @@ from .base import Furniture, choose
 Rng = np.random.Generator
 
 
-def _front(rng: Rng, x0: float, x1: float, y: float, z0: float, z1: float, columns: int,
-           rows: int, face: Material, knob: Material) -> list[Surface]:
+def _front(
+    rng: Rng,
+    x0: float,
+    x1: float,
+    y: float,
+    z0: float,
+    z1: float,
+    columns: int,
+    rows: int,
+    face: Material,
+    knob: Material,
+) -> list[Surface]:
     """Doors or drawers on a front at depth y, with handles."""
     parts, gap = [], 0.012
     wide, high = (x1 - x0) / columns, (z1 - z0) / rows
@@ -23,34 +34,68 @@ def _front(rng: Rng, x0: float, x1: float, y: float, z0: float, z1: float, colum
             if upright:
                 hx = b - 0.05 if i % 2 == 0 else a + 0.05
                 hz = (c + e) / 2
-                parts += box((hx - 0.01, y + 0.018, hz - 0.07), (hx + 0.01, y + 0.045, hz + 0.07),
-                             knob, bottom=True)
+                parts += box(
+                    (hx - 0.01, y + 0.018, hz - 0.07),
+                    (hx + 0.01, y + 0.045, hz + 0.07),
+                    knob,
+                    bottom=True,
+                )
             else:
                 hx, hz = (a + b) / 2, e - 0.3 * (e - c)
-                parts += box((hx - 0.07, y + 0.018, hz - 0.01), (hx + 0.07, y + 0.045, hz + 0.01),
-                             knob, bottom=True)
+                parts += box(
+                    (hx - 0.07, y + 0.018, hz - 0.01),
+                    (hx + 0.07, y + 0.045, hz + 0.01),
+                    knob,
+                    bottom=True,
+                )
     return parts
 
 
-def _cabinet(rng: Rng, w: float, d: float, h: float, columns: int, rows: int, *,
-             foot: float = 0.0, z: float = 0.0, top: bool = True) -> list[Surface]:
+def _cabinet(
+    rng: Rng,
+    w: float,
+    d: float,
+    h: float,
+    columns: int,
+    rows: int,
+    *,
+    foot: float = 0.0,
+    z: float = 0.0,
+    top: bool = True,
+) -> list[Surface]:
     body = draw_material(rng, 'wood', 'dark wood', 'white', 'paint')
     face = body if rng.random() < 0.7 else draw_material(rng, 'wood', 'white', 'paint')
-    parts = box((-w / 2, 0, z + foot), (w / 2, d, z + h), body, bottom=z + foot > 0,
-                top=top)
+    parts = box((-w / 2, 0, z + foot), (w / 2, d, z + h), body, bottom=z + foot > 0, top=top)
     if foot:
         for x in (-w / 2 + 0.03, w / 2 - 0.03):
             for y in (0.03, d - 0.03):
                 parts += pipe([(x, y, z), (x, y, z + foot + 0.01)], 0.02, body)
-    return parts + _front(rng, -w / 2, w / 2, d, z + foot + 0.04, z + h - 0.03, columns, rows,
-                          face, draw_material(rng, 'metal', 'dark'))
+    return parts + _front(
+        rng,
+        -w / 2,
+        w / 2,
+        d,
+        z + foot + 0.04,
+        z + h - 0.03,
+        columns,
+        rows,
+        face,
+        draw_material(rng, 'metal', 'dark'),
+    )
 
 
 def low_cabinet(rng: Rng) -> Furniture:
     """A sideboard or chest with doors or drawers."""
     w, d, h = rng.uniform(0.7, 1.5), rng.uniform(0.38, 0.55), rng.uniform(0.65, 1.05)
-    parts = _cabinet(rng, w, d, h, int(rng.integers(1, 4)), int(rng.integers(1, 5)),
-                     foot=choose(rng, 0.0, rng.uniform(0.05, 0.12)))
+    parts = _cabinet(
+        rng,
+        w,
+        d,
+        h,
+        int(rng.integers(1, 4)),
+        int(rng.integers(1, 5)),
+        foot=choose(rng, 0.0, rng.uniform(0.05, 0.12)),
+    )
     return Furniture('cabinet', parts, [(-0.46 * w, 0.04, 0.46 * w, 0.9 * d, h)])
 
 
@@ -64,21 +109,24 @@ def file_cabinet(rng: Rng) -> Furniture:
     """A narrow cabinet of drawers."""
     w, d, rows = rng.uniform(0.38, 0.48), rng.uniform(0.5, 0.65), int(rng.integers(2, 5))
     h = 0.06 + 0.31 * rows
-    return Furniture('file cabinet', _cabinet(rng, w, d, h, 1, rows),
-                     [(-0.4 * w, 0.05, 0.4 * w, 0.9 * d, h)])
+    return Furniture(
+        'file cabinet', _cabinet(rng, w, d, h, 1, rows), [(-0.4 * w, 0.05, 0.4 * w, 0.9 * d, h)]
+    )
 
 
 def under_counter(rng: Rng, w: float, d: float) -> Furniture:
     """The cabinets below a worktop of the given width and depth."""
-    parts = _cabinet(rng, w - 0.02, d - 0.05, 0.86, max(1, round(w / 0.5)), choose(rng, 1, 1, 2),
-                     top=False)
+    parts = _cabinet(
+        rng, w - 0.02, d - 0.05, 0.86, max(1, round(w / 0.5)), choose(rng, 1, 1, 2), top=False
+    )
     return Furniture('kitchen cabinet', parts)
 
 
 def wall_cabinet(rng: Rng, w: float) -> Furniture:
     """Cabinets on the wall above a worktop."""
-    parts = _cabinet(rng, w, rng.uniform(0.3, 0.38), rng.uniform(0.5, 0.75),
-                     max(1, round(w / 0.45)), 1, z=1.42)
+    parts = _cabinet(
+        rng, w, rng.uniform(0.3, 0.38), rng.uniform(0.5, 0.75), max(1, round(w / 0.45)), 1, z=1.42
+    )
     return Furniture('kitchen cabinet', parts)
 
 
@@ -89,8 +137,11 @@ def _books(rng: Rng, x0: float, x1: float, y: float, z: float, room: float) -> l
         wide = min(rng.uniform(0.08, 0.35), x1 - x)
         if rng.random() < 0.82:
             high = room * rng.uniform(0.55, 0.95)
-            parts += box((x, 0.04, z), (x + wide, y * rng.uniform(0.6, 0.95), z + high),
-                         draw_material(rng, 'books'))
+            parts += box(
+                (x, 0.04, z),
+                (x + wide, y * rng.uniform(0.6, 0.95), z + high),
+                draw_material(rng, 'books'),
+            )
         x += wide + 0.004
     return parts
 
@@ -142,13 +193,30 @@ def refrigerator(rng: Rng) -> Furniture:
     split = h * choose(rng, 0.35, 0.68) if tall else h
     side = choose(rng, -1, 1)
     for low, high in ((0.05, split), (split, h)) if tall else ((0.05, h),):
-        parts += cushion((-w / 2, d - 0.07, low + 0.006), (w / 2, d, high - 0.006), body,
-                         roundness=0.02, power=9.0)
+        parts += cushion(
+            (-w / 2, d - 0.07, low + 0.006),
+            (w / 2, d, high - 0.006),
+            body,
+            roundness=0.02,
+            power=9.0,
+        )
         x, z = side * (w / 2 - 0.05), (low + high) / 2
-        parts += pipe([(x, d - 0.01, z - 0.15), (x, d + 0.035, z - 0.13), (x, d + 0.035, z + 0.13),
-                       (x, d - 0.01, z + 0.15)], 0.012, grip, sides=5)
-    return Furniture(choose(rng, 'refrigerator', 'fridge') if tall else 'mini fridge', parts,
-                     [] if tall else [(-0.4 * w, 0.05, 0.4 * w, 0.8 * d, h)])
+        parts += pipe(
+            [
+                (x, d - 0.01, z - 0.15),
+                (x, d + 0.035, z - 0.13),
+                (x, d + 0.035, z + 0.13),
+                (x, d - 0.01, z + 0.15),
+            ],
+            0.012,
+            grip,
+            sides=5,
+        )
+    return Furniture(
+        choose(rng, 'refrigerator', 'fridge') if tall else 'mini fridge',
+        parts,
+        [] if tall else [(-0.4 * w, 0.05, 0.4 * w, 0.8 * d, h)],
+    )
 
 
 def side_by_side(rng: Rng) -> Furniture:
@@ -167,8 +235,13 @@ def trash_can(rng: Rng) -> Furniture:
     """A bin, round or square, narrower below."""
     r, h = rng.uniform(0.12, 0.2), rng.uniform(0.28, 0.62)
     plastic = draw_material(rng, 'plastic', 'dark', 'metal', 'white')
-    parts = lathe([(0.78 * r, 0), (r, h), (0.92 * r, h), (0.72 * r, 0.05)], plastic,
-                  centre=(0, r), power=choose(rng, 2.0, 8.0), stretch=rng.uniform(0.7, 1.0))
+    parts = lathe(
+        [(0.78 * r, 0), (r, h), (0.92 * r, h), (0.72 * r, 0.05)],
+        plastic,
+        centre=(0, r),
+        power=choose(rng, 2.0, 8.0),
+        stretch=rng.uniform(0.7, 1.0),
+    )
     return Furniture('trash can', parts)
 
 
@@ -187,8 +260,14 @@ def ottoman(rng: Rng) -> Furniture:
     """A padded block to put the feet on."""
     w, d, h = rng.uniform(0.4, 0.8), rng.uniform(0.4, 0.6), rng.uniform(0.35, 0.46)
     cloth = draw_material(rng, 'fabric', 'leather')
-    parts = cushion((-w / 2, 0, 0.03), (w / 2, d, h), cloth, roundness=0.15, bulge=0.12,
-                    power=choose(rng, 2.2, 6.0))
+    parts = cushion(
+        (-w / 2, 0, 0.03),
+        (w / 2, d, h),
+        cloth,
+        roundness=0.15,
+        bulge=0.12,
+        power=choose(rng, 2.2, 6.0),
+    )
     return Furniture('ottoman', parts)
 
 

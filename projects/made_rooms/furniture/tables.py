@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Tables, desks and counters."""
+
 import numpy as np
 
 from ..shapes.materials import Material, draw_material
@@ -14,8 +15,12 @@ def _legs(rng: Rng, w: float, d: float, top: float, material: Material) -> list[
     half, splay = rng.uniform(0.018, 0.045), choose(rng, 0.0, rng.uniform(0.02, 0.06))
     inset = half + splay + rng.uniform(0.0, 0.05)
     parts, round_legs = [], rng.random() < 0.5
-    for x, y, sx, sy in ((-w / 2 + inset, inset, -1, -1), (w / 2 - inset, inset, 1, -1),
-                         (-w / 2 + inset, d - inset, -1, 1), (w / 2 - inset, d - inset, 1, 1)):
+    for x, y, sx, sy in (
+        (-w / 2 + inset, inset, -1, -1),
+        (w / 2 - inset, inset, 1, -1),
+        (-w / 2 + inset, d - inset, -1, 1),
+        (w / 2 - inset, d - inset, 1, 1),
+    ):
         if round_legs or splay:
             parts += pipe([(x + sx * splay, y + sy * splay, 0), (x, y, top)], half, material)
         else:
@@ -24,8 +29,13 @@ def _legs(rng: Rng, w: float, d: float, top: float, material: Material) -> list[
 
 
 def _rail(w: float, d: float, top: float, material: Material, inset: float) -> list[Surface]:
-    return box((-w / 2 + inset, inset, top - 0.08), (w / 2 - inset, d - inset, top), material,
-               bottom=True, top=False)
+    return box(
+        (-w / 2 + inset, inset, top - 0.08),
+        (w / 2 - inset, d - inset, top),
+        material,
+        bottom=True,
+        top=False,
+    )
 
 
 def four_leg_table(rng: Rng) -> Furniture:
@@ -47,17 +57,25 @@ def round_table(rng: Rng) -> Furniture:
     r, h = rng.uniform(0.38, 0.65), rng.uniform(0.70, 0.77)
     wood = draw_material(rng, 'wood', 'dark wood', 'white', 'stone')
     centre = (0.0, r)
-    parts = lathe([(r - 0.01, h - 0.04), (r, h - 0.03), (r, h)], wood, sides=24, centre=centre,
-                  bottom=True)
+    parts = lathe(
+        [(r - 0.01, h - 0.04), (r, h - 0.03), (r, h)], wood, sides=24, centre=centre, bottom=True
+    )
     if rng.random() < 0.6:
         foot = rng.uniform(0.45, 0.7) * r
-        parts += lathe([(foot, 0), (foot, 0.03), (0.05, 0.08), (0.045, h - 0.1), (0.15, h - 0.04)],
-                       draw_material(rng, 'metal', 'dark wood'), centre=centre, top=False)
+        parts += lathe(
+            [(foot, 0), (foot, 0.03), (0.05, 0.08), (0.045, h - 0.1), (0.15, h - 0.04)],
+            draw_material(rng, 'metal', 'dark wood'),
+            centre=centre,
+            top=False,
+        )
     else:
         for t in np.arange(4) * np.pi / 2 + 0.6:
             x, y = np.cos(t), np.sin(t)
-            parts += pipe([(0.75 * r * x, r + 0.75 * r * y, 0),
-                           (0.6 * r * x, r + 0.6 * r * y, h - 0.04)], 0.026, wood)
+            parts += pipe(
+                [(0.75 * r * x, r + 0.75 * r * y, 0), (0.6 * r * x, r + 0.6 * r * y, h - 0.04)],
+                0.026,
+                wood,
+            )
     return Furniture('table', parts, [(-0.6 * r, 0.4 * r, 0.6 * r, 1.6 * r, h)])
 
 
@@ -93,8 +111,13 @@ def plain_desk(rng: Rng) -> Furniture:
             parts += box((x, 0.02, 0), (x + 0.04, d - 0.02, h - 0.03), wood, top=False)
     else:
         parts += _legs(rng, w, d, h - 0.03, draw_material(rng, 'metal', 'dark'))
-    parts += box((-w / 2 + 0.04, 0.06, rng.uniform(0.2, 0.4)), (w / 2 - 0.04, 0.09, h - 0.03),
-                 wood, bottom=True, top=False)
+    parts += box(
+        (-w / 2 + 0.04, 0.06, rng.uniform(0.2, 0.4)),
+        (w / 2 - 0.04, 0.09, h - 0.03),
+        wood,
+        bottom=True,
+        top=False,
+    )
     return Furniture('desk', parts, [(-0.46 * w, 0.05, 0.46 * w, 0.9 * d, h)])
 
 
@@ -111,8 +134,9 @@ def drawer_desk(rng: Rng) -> Furniture:
         for k in range(3 if side in sides else 0):
             high = (h - 0.14) / 3
             z = 0.08 + k * high
-            parts += box((x0 + 0.02, d - 0.04, z), (x1 - 0.02, d - 0.015, z + high - 0.03), wood,
-                         bottom=True)
+            parts += box(
+                (x0 + 0.02, d - 0.04, z), (x1 - 0.02, d - 0.015, z + high - 0.03), wood, bottom=True
+            )
     if rng.random() < 0.3:
         parts += box((-w / 2, 0, h), (w / 2, 0.24, h + rng.uniform(0.25, 0.45)), wood)
     return Furniture('desk', parts, [(-0.46 * w, 0.26, 0.46 * w, 0.92 * d, h)])
@@ -129,8 +153,9 @@ def corner_desk(rng: Rng) -> Furniture:
     parts += box((x0, d + long - 0.04, 0), (x1, d + long, h - 0.03), wood, top=False)
     for x in (-w / 2, w / 2 - 0.04):
         parts += box((x, 0.02, 0), (x + 0.04, d - 0.02, h - 0.03), wood, top=False)
-    parts += box((-w / 2 + 0.04, 0.03, 0.3), (w / 2 - 0.04, 0.06, h - 0.03), wood, bottom=True,
-                 top=False)
+    parts += box(
+        (-w / 2 + 0.04, 0.03, 0.3), (w / 2 - 0.04, 0.06, h - 0.03), wood, bottom=True, top=False
+    )
     return Furniture('desk', parts, [(-0.46 * w, 0.05, 0.46 * w, 0.9 * d, h)])
 
 
@@ -163,8 +188,13 @@ def counter(rng: Rng, w: float, d: float, hole: tuple[float, float, float] | Non
 def bar_counter(rng: Rng) -> Furniture:
     """A counter that stands alone, on a solid base."""
     w, d, h = rng.uniform(1.1, 1.9), rng.uniform(0.45, 0.65), rng.uniform(0.95, 1.1)
-    parts = box((-w / 2, 0, h - 0.05), (w / 2, d, h), draw_material(rng, 'stone', 'wood'),
-                bottom=True)
-    parts += box((-w / 2 + 0.04, 0.04, 0), (w / 2 - 0.04, d - 0.15, h - 0.05),
-                 draw_material(rng, 'paint', 'wood', 'white'), top=False)
+    parts = box(
+        (-w / 2, 0, h - 0.05), (w / 2, d, h), draw_material(rng, 'stone', 'wood'), bottom=True
+    )
+    parts += box(
+        (-w / 2 + 0.04, 0.04, 0),
+        (w / 2 - 0.04, d - 0.15, h - 0.05),
+        draw_material(rng, 'paint', 'wood', 'white'),
+        top=False,
+    )
     return Furniture('counter', parts, [(-0.45 * w, 0.05, 0.45 * w, 0.9 * d, h)])

@@ -1,12 +1,14 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What annotators and the recording add to a scan: objects of segments, and an arbitrary turn."""
+
 import numpy as np
 
 from ..layout.layout import Placed
 
 
-def annotate(pieces: list[Placed], owner: np.ndarray, segments: np.ndarray,
-             rng: np.random.Generator) -> tuple[list[tuple[str, np.ndarray]], np.ndarray]:
+def annotate(
+    pieces: list[Placed], owner: np.ndarray, segments: np.ndarray, rng: np.random.Generator
+) -> tuple[list[tuple[str, np.ndarray]], np.ndarray]:
     """Choose which segments an annotator gave to which object.
 
     Objects of the benchmark's classes are nearly always found; small things seldom; of walls and

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Raw categories that made rooms use, as rows of ScanNet's label table."""
+
 from typing import NamedTuple
 
 
@@ -76,8 +77,25 @@ INSTANCE_NYU40 = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 3
 
 # The class that an annotator of S3DIS gives to a piece; what is not named is clutter.
 S3DIS_CLASSES = {
-    **{name: name for name in ('ceiling', 'floor', 'wall', 'beam', 'column', 'window', 'door',
-                               'table', 'chair', 'sofa', 'bookcase', 'board')},
+    **{
+        name: name
+        for name in (
+            'ceiling',
+            'floor',
+            'wall',
+            'beam',
+            'column',
+            'window',
+            'door',
+            'table',
+            'chair',
+            'sofa',
+            'bookcase',
+            'board',
+        )
+    },
     **dict.fromkeys(('desk', 'dining table', 'coffee table', 'end table'), 'table'),
     **dict.fromkeys(('office chair', 'armchair'), 'chair'),
-    'couch': 'sofa', 'bookshelf': 'bookcase'}
+    'couch': 'sofa',
+    'bookshelf': 'bookcase',
+}

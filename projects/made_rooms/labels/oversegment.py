@@ -4,6 +4,7 @@
 Source: Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation" (2004), which
 ScanNet's segmentation of meshes follows too.
 """
+
 import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
@@ -15,10 +16,16 @@ def vertex_normals(points, faces):
     normals = np.zeros((points.shape[0], 3))
     for f in range(faces.shape[0]):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-        ux, uy, uz = (points[j, 0] - points[i, 0], points[j, 1] - points[i, 1],
-                      points[j, 2] - points[i, 2])
-        vx, vy, vz = (points[k, 0] - points[i, 0], points[k, 1] - points[i, 1],
-                      points[k, 2] - points[i, 2])
+        ux, uy, uz = (
+            points[j, 0] - points[i, 0],
+            points[j, 1] - points[i, 1],
+            points[j, 2] - points[i, 2],
+        )
+        vx, vy, vz = (
+            points[k, 0] - points[i, 0],
+            points[k, 1] - points[i, 1],
+            points[k, 2] - points[i, 2],
+        )
         nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
         for m in (i, j, k):
             normals[m, 0] += nx
@@ -58,8 +65,9 @@ def _weighted_edges(points, faces, owner):
     return edges[:number], weight[:number]
 
 
-def oversegment(points: np.ndarray, faces: np.ndarray, owner: np.ndarray, *, threshold: float,
-                least: int) -> np.ndarray:
+def oversegment(
+    points: np.ndarray, faces: np.ndarray, owner: np.ndarray, *, threshold: float, least: int
+) -> np.ndarray:
     """Cut a mesh into smooth pieces.
 
     Args:
@@ -111,8 +119,15 @@ def _join(number, edges, weight, ranks, threshold, least):
     return parent
 
 
-def mix_segments(points: np.ndarray, segments: np.ndarray, owner: np.ndarray, *, gap: float,
-                 share: float, rng: np.random.Generator) -> np.ndarray:
+def mix_segments(
+    points: np.ndarray,
+    segments: np.ndarray,
+    owner: np.ndarray,
+    *,
+    gap: float,
+    share: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Let some pieces run on into a neighbouring object, as real over-segments do.
 
     Args:

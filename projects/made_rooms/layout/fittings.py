@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Columns, beams and boards: parts of a building that offices have and homes mostly lack."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,14 +32,15 @@ def hang(layout: Layout, fittings: Sequence[str]) -> None:
                 return
 
 
-def _block(layout: Layout, label: str, low: Sequence[float], high: Sequence[float],
-           surfaces: list[Surface]) -> None:
+def _block(
+    layout: Layout, label: str, low: Sequence[float], high: Sequence[float], surfaces: list[Surface]
+) -> None:
     """Put a block between two corners into the room, unless something is there."""
-    corners = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]],
-                        [low[0], high[1]]])
+    corners = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]])
     if layout.is_free(corners, low[2], high[2]):
-        layout.placed.append(Placed(label, None, surfaces, [], 0.0, np.zeros(3), corners,
-                                    (low[2], high[2])))
+        layout.placed.append(
+            Placed(label, None, surfaces, [], 0.0, np.zeros(3), corners, (low[2], high[2]))
+        )
 
 
 def _add_column(layout: Layout) -> None:
@@ -50,8 +52,13 @@ def _add_column(layout: Layout) -> None:
     if spare.min() > 2.6 and rng.random() < 0.6:
         at = rng.uniform(1.1, spare - 1.1)
     low, high = (*at, 0.0), (*(at + size), height)
-    _block(layout, 'column', low, high,
-           box(low, high, draw_material(rng, 'wall', 'white', 'stone'), top=False))
+    _block(
+        layout,
+        'column',
+        low,
+        high,
+        box(low, high, draw_material(rng, 'wall', 'white', 'stone'), top=False),
+    )
 
 
 def _add_beams(layout: Layout, count: int) -> None:
@@ -73,7 +80,13 @@ def _board(rng: np.random.Generator, wide: float) -> Furniture:
     frame = draw_material(rng, 'metal', 'wood', 'white')
     face = draw_material(rng, 'ceramic', 'ceramic', 'dark')
     parts = box((-wide / 2, 0, low), (wide / 2, 0.02, high), frame, bottom=True)
-    parts.append(rectangle((wide / 2 - 0.03, 0.026, low + 0.03), (0.06 - wide, 0, 0),
-                           (0, 0, high - low - 0.06), face))
+    parts.append(
+        rectangle(
+            (wide / 2 - 0.03, 0.026, low + 0.03),
+            (0.06 - wide, 0, 0),
+            (0, 0, high - low - 0.06),
+            face,
+        )
+    )
     parts += box((-0.4 * wide, 0.026, low), (0.4 * wide, 0.08, low + 0.02), frame, bottom=True)
     return Furniture('board', parts)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Single pieces and groups of furniture that belong together, put where they usually stand."""
+
 from collections.abc import Callable
 
 import numpy as np
@@ -34,15 +35,23 @@ def stand(layout: Layout, kind: str) -> Placed | None:
 def _stand_piece(layout: Layout, kind: str, piece: Furniture) -> Placed | None:
     rng = layout.rng
     if kind == 'chair':
-        return (layout.anywhere(piece, kind, tidy=rng.random() < 0.4, margin=0.3)
-                or layout.at_wall(piece, kind))
+        return layout.anywhere(piece, kind, tidy=rng.random() < 0.4, margin=0.3) or layout.at_wall(
+            piece, kind
+        )
     if kind == 'table' and rng.random() < 0.5:
         return layout.anywhere(piece, kind, margin=0.4) or layout.at_wall(piece, kind)
     return layout.at_wall(piece, kind, gap=0.0 if kind == 'picture' else None)
 
 
-def _seat(layout: Layout, base: Placed, x: float, y: float, angle: float, under: float,
-          family: int | None = None) -> Placed | None:
+def _seat(
+    layout: Layout,
+    base: Placed,
+    x: float,
+    y: float,
+    angle: float,
+    under: float,
+    family: int | None = None,
+) -> Placed | None:
     """Push a chair towards the point (x, y) of a table's edge, facing along ``angle``."""
     if not layout.allows('chair'):
         return None
@@ -70,7 +79,7 @@ def dining(layout: Layout) -> None:
     spots += [(x, 0.0, 0.0) for x in ((-0.3, 0.3) if w > 0.6 else (0.0,))]
     spots += [(w, d / 2, np.pi / 2), (-w, d / 2, -np.pi / 2)]
     style = int(rng.integers(4))
-    for k in rng.permutation(len(spots))[:int(rng.integers(2, len(spots) + 1))]:
+    for k in rng.permutation(len(spots))[: int(rng.integers(2, len(spots) + 1))]:
         _seat(layout, table, *spots[k], under=rng.uniform(0.0, 0.28), family=style)
 
 
@@ -81,8 +90,15 @@ def working(layout: Layout) -> None:
     if desk is None:
         return
     depth = desk.tops[0][3] / 0.9
-    _seat(layout, desk, rng.uniform(-0.15, 0.15), depth, np.pi, rng.uniform(-0.05, 0.28),
-          family=int(rng.choice([0, 1, 1, 3])))
+    _seat(
+        layout,
+        desk,
+        rng.uniform(-0.15, 0.15),
+        depth,
+        np.pi,
+        rng.uniform(-0.05, 0.28),
+        family=int(rng.choice([0, 1, 1, 3])),
+    )
     layout.on_top(desk, clutter.monitor(rng), turn=0.15)
 
 
@@ -112,13 +128,22 @@ def lounging(layout: Layout) -> None:
         return
     if layout.allows('table'):
         piece = tables.low_table(rng)
-        layout.near(sofa, piece, 'table', (rng.uniform(-0.3, 0.3), rng.uniform(1.15, 1.5)),
-                    rng.normal(0, 0.05))
+        layout.near(
+            sofa,
+            piece,
+            'table',
+            (rng.uniform(-0.3, 0.3), rng.uniform(1.15, 1.5)),
+            rng.normal(0, 0.05),
+        )
     if layout.allows('chair') and rng.random() < 0.6:
         side = float(rng.choice([-1.0, 1.0]))
-        layout.near(sofa, FAMILIES['chair'][2][0](rng), 'chair',
-                    (side * rng.uniform(1.5, 2.2), rng.uniform(1.0, 1.8)),
-                    side * np.pi / 2 + rng.normal(0, 0.2))
+        layout.near(
+            sofa,
+            FAMILIES['chair'][2][0](rng),
+            'chair',
+            (side * rng.uniform(1.5, 2.2), rng.uniform(1.0, 1.8)),
+            side * np.pi / 2 + rng.normal(0, 0.2),
+        )
 
 
 def cooking(layout: Layout) -> None:
@@ -145,11 +170,21 @@ def _worktop(layout: Layout) -> None:
         return
     if hole is not None:
         basin = bathroom.basin(rng, hole[1] + 0.03, hole[2] + 0.03)
-        layout.near(top, basin, 'sink', (hole[0], (d - hole[2]) / 2 - 0.015), 0.0, z=0.91,
-                    ignore=None)
+        layout.near(
+            top, basin, 'sink', (hole[0], (d - hole[2]) / 2 - 0.015), 0.0, z=0.91, ignore=None
+        )
     if layout.allows('cabinet'):
-        if layout.near(top, storage.under_counter(rng, w, d), 'cabinet', (0.0, 0.0), 0.0,
-                       ignore=[p for p in layout.placed if p.kind in ('counter', 'sink')]) is None:
+        if (
+            layout.near(
+                top,
+                storage.under_counter(rng, w, d),
+                'cabinet',
+                (0.0, 0.0),
+                0.0,
+                ignore=[p for p in layout.placed if p.kind in ('counter', 'sink')],
+            )
+            is None
+        ):
             return
     if layout.allows('cabinet') and rng.random() < 0.7:
         wide = w * rng.uniform(0.5, 1.0)
@@ -207,9 +242,14 @@ def _zone(layout: Layout, k: int, t: float, w: float, deep: float) -> np.ndarray
     start, angle, _ = layout.wall(k)
     along = np.array([np.cos(angle), np.sin(angle)])
     inward = np.array([-along[1], along[0]])
-    return start + np.array([(t - w / 2) * along, (t + w / 2) * along,
-                             (t + w / 2) * along + deep * inward,
-                             (t - w / 2) * along + deep * inward])
+    return start + np.array(
+        [
+            (t - w / 2) * along,
+            (t + w / 2) * along,
+            (t + w / 2) * along + deep * inward,
+            (t - w / 2) * along + deep * inward,
+        ]
+    )
 
 
 def add_door(layout: Layout) -> Placed | None:
@@ -236,8 +276,12 @@ def add_window(layout: Layout) -> Placed | None:
     placed = _fill(layout, *spot, openings.window(rng, w, z0, z1), 'window')
     if layout.allows('curtain') and rng.random() < 0.65:
         low = rng.uniform(0.03, 0.2) if rng.random() < 0.6 else z0 - 0.15
-        _fill(layout, *spot, openings.curtain(rng, w, low, min(z1 + 0.15, layout.size[2] - 0.1)),
-              'curtain')
+        _fill(
+            layout,
+            *spot,
+            openings.curtain(rng, w, low, min(z1 + 0.15, layout.size[2] - 0.1)),
+            'curtain',
+        )
     return placed
 
 
@@ -249,4 +293,7 @@ def add_curtain(layout: Layout) -> Placed | None:
 
 
 WALL_GROUPS: dict[str, Callable[[Layout], Placed | None]] = {
-    'door': add_door, 'window': add_window, 'curtain': add_curtain}
+    'door': add_door,
+    'window': add_window,
+    'curtain': add_curtain,
+}

@@ -3,6 +3,7 @@
 
 Wall k runs anti-clockwise seen from above (k = 0 along y = 0), its inward side is the local +y.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -55,8 +56,7 @@ def rectangles_overlap(one: np.ndarray, many: np.ndarray) -> np.ndarray:
         axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
         mine = axes @ one.T
         theirs = np.einsum('nij,nj->ni', many, axes)
-        apart |= ((theirs.min(1) >= mine.max(1) - _SLACK)
-                  | (theirs.max(1) <= mine.min(1) + _SLACK))
+        apart |= (theirs.min(1) >= mine.max(1) - _SLACK) | (theirs.max(1) <= mine.min(1) + _SLACK)
     return ~apart
 
 
@@ -79,7 +79,8 @@ class Layout:
     capacity: int = 30
     placed: list[Placed] = field(default_factory=list)
     holes: list[list[tuple[float, float, float, float]]] = field(
-        default_factory=lambda: [[], [], [], []])
+        default_factory=lambda: [[], [], [], []]
+    )
     _blocked: list[tuple[np.ndarray, float, float]] = field(default_factory=list)
 
     @property
@@ -101,19 +102,31 @@ class Layout:
         """Keep a space free, such as the one before a door."""
         self._blocked.append((np.asarray(corners, dtype=np.float64), z0, z1))
 
-    def is_free(self, corners: np.ndarray, z0: float, z1: float,
-                ignore: Sequence[Placed] = ()) -> bool:
+    def is_free(
+        self, corners: np.ndarray, z0: float, z1: float, ignore: Sequence[Placed] = ()
+    ) -> bool:
         """Whether a footprint (4, 2) between two heights lies in the room and hits nothing."""
         w, d, _ = self.size
         if corners.min() < -_SLACK or (corners > np.array([w, d]) + _SLACK).any():
             return False
-        others = [p.corners for p in self.placed if p not in ignore
-                  and p.span[0] < z1 - 0.002 and p.span[1] > z0 + 0.002]
+        others = [
+            p.corners
+            for p in self.placed
+            if p not in ignore and p.span[0] < z1 - 0.002 and p.span[1] > z0 + 0.002
+        ]
         others += [c for c, low, high in self._blocked if low < z1 and high > z0]
         return not others or not rectangles_overlap(corners, np.stack(others)).any()
 
-    def put(self, piece: Furniture, kind: str | None, angle: float, at: Sequence[float], *,
-            z: float = 0.0, ignore: Sequence[Placed] | None = ()) -> Placed | None:
+    def put(
+        self,
+        piece: Furniture,
+        kind: str | None,
+        angle: float,
+        at: Sequence[float],
+        *,
+        z: float = 0.0,
+        ignore: Sequence[Placed] | None = (),
+    ) -> Placed | None:
         """Place a piece with its origin at ``at`` (x, y), unless it collides.
 
         Args:
@@ -128,21 +141,38 @@ class Layout:
             The placed piece, or None if there is no room for it.
         """
         low, high = piece.low, piece.high
-        corners = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]],
-                            [low[0], high[1]]])
+        corners = np.array(
+            [[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]]
+        )
         cos, sin = np.cos(angle), np.sin(angle)
         corners = corners @ np.array([[cos, sin], [-sin, cos]]) + np.asarray(at)
         span = (z + low[2], z + high[2])
         if ignore is not None and not self.is_free(corners, *span, ignore):
             return None
         offset = np.array([at[0], at[1], z])
-        placed = Placed(piece.label, kind, moved(piece.surfaces, angle=angle, offset=offset),
-                        piece.tops, angle, offset, corners, span)
+        placed = Placed(
+            piece.label,
+            kind,
+            moved(piece.surfaces, angle=angle, offset=offset),
+            piece.tops,
+            angle,
+            offset,
+            corners,
+            span,
+        )
         self.placed.append(placed)
         return placed
 
-    def at_wall(self, piece: Furniture, kind: str | None, *, tries: int = 24, z: float = 0.0,
-                gap: float | None = None, ignore: Sequence[Placed] = ()) -> Placed | None:
+    def at_wall(
+        self,
+        piece: Furniture,
+        kind: str | None,
+        *,
+        tries: int = 24,
+        z: float = 0.0,
+        gap: float | None = None,
+        ignore: Sequence[Placed] = (),
+    ) -> Placed | None:
         """Stand or hang a piece with its back to some wall, next to a neighbour if that fits."""
         low, high = piece.low, piece.high
         for attempt in range(tries):
@@ -154,15 +184,23 @@ class Layout:
             t = self.rng.uniform(0, spare) - low[0]
             neighbours = [p for p in self.placed if p.kind and self._wall_of(p) == k]
             if neighbours and attempt % 3 < 2:
-                t = self._beside(neighbours[int(self.rng.integers(len(neighbours)))], start, angle,
-                                 low[0], high[0])
+                t = self._beside(
+                    neighbours[int(self.rng.integers(len(neighbours)))],
+                    start,
+                    angle,
+                    low[0],
+                    high[0],
+                )
             elif self.rng.random() < 0.25:
                 t = (-low[0], length - high[0])[int(self.rng.integers(2))]
             away = (self.rng.uniform(0.0, 0.04) if gap is None else gap) - min(0.0, low[1])
-            along, inward = np.array([np.cos(angle), np.sin(angle)]), np.array(
-                [-np.sin(angle), np.cos(angle)])
-            placed = self.put(piece, kind, angle, start + t * along + away * inward, z=z,
-                              ignore=ignore)
+            along, inward = (
+                np.array([np.cos(angle), np.sin(angle)]),
+                np.array([-np.sin(angle), np.cos(angle)]),
+            )
+            placed = self.put(
+                piece, kind, angle, start + t * along + away * inward, z=z, ignore=ignore
+            )
             if placed:
                 return placed
         return None
@@ -176,8 +214,9 @@ class Layout:
         inward = np.array([-np.sin(angle), np.cos(angle)])
         return k if ((placed.corners - start) @ inward).min() < 0.15 else None
 
-    def _beside(self, other: Placed, start: np.ndarray, angle: float, low: float,
-                high: float) -> float:
+    def _beside(
+        self, other: Placed, start: np.ndarray, angle: float, low: float, high: float
+    ) -> float:
         """Position along a wall that touches a neighbour on its left or right."""
         along = np.array([np.cos(angle), np.sin(angle)])
         spots = (other.corners - start) @ along
@@ -186,8 +225,15 @@ class Layout:
             return float(spots.max() + gap - low)
         return float(spots.min() - gap - high)
 
-    def anywhere(self, piece: Furniture, kind: str | None, *, tries: int = 16,
-                 tidy: bool = True, margin: float = 0.0) -> Placed | None:
+    def anywhere(
+        self,
+        piece: Furniture,
+        kind: str | None,
+        *,
+        tries: int = 16,
+        tidy: bool = True,
+        margin: float = 0.0,
+    ) -> Placed | None:
         """Stand a piece somewhere on the floor.
 
         Args:
@@ -202,16 +248,25 @@ class Layout:
             angle = self.rng.integers(4) * np.pi / 2 + self.rng.normal(0, 0.05)
             if not tidy:
                 angle = self.rng.uniform(0, 2 * np.pi)
-            at = self.rng.uniform((margin, margin), (max(w - margin, margin + 0.01),
-                                                    max(d - margin, margin + 0.01)))
+            at = self.rng.uniform(
+                (margin, margin), (max(w - margin, margin + 0.01), max(d - margin, margin + 0.01))
+            )
             placed = self.put(piece, kind, angle, at)
             if placed:
                 return placed
         return None
 
-    def near(self, base: Placed, piece: Furniture, kind: str | None, at: Sequence[float],
-             angle: float, *, z: float = 0.0, ignore: Sequence[Placed] | None = ()
-             ) -> Placed | None:
+    def near(
+        self,
+        base: Placed,
+        piece: Furniture,
+        kind: str | None,
+        at: Sequence[float],
+        angle: float,
+        *,
+        z: float = 0.0,
+        ignore: Sequence[Placed] | None = (),
+    ) -> Placed | None:
         """Place a piece in the frame of another: ``at`` (x, y) and ``angle`` relative to it."""
         cos, sin = np.cos(base.angle), np.sin(base.angle)
         x, y = at
@@ -227,10 +282,13 @@ class Layout:
             x0, y0, x1, y1, z = base.tops[int(self.rng.integers(len(base.tops)))]
             if x1 - x0 < high[0] - low[0] or y1 - y0 < high[1] - low[1]:
                 continue
-            at = (self.rng.uniform(x0 - low[0], x1 - high[0]),
-                  self.rng.uniform(y0 - low[1], y1 - high[1]))
-            placed = self.near(base, piece, None, at, self.rng.normal(0, turn), z=z - low[2],
-                               ignore=(base,))
+            at = (
+                self.rng.uniform(x0 - low[0], x1 - high[0]),
+                self.rng.uniform(y0 - low[1], y1 - high[1]),
+            )
+            placed = self.near(
+                base, piece, None, at, self.rng.normal(0, turn), z=z - low[2], ignore=(base,)
+            )
             if placed:
                 return placed
         return None

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Types of rooms: the groups of furniture in them, and what fills them up."""
+
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -24,10 +25,25 @@ PROGRAMS: dict[str, tuple[tuple[Callable[[Layout], None], ...], tuple[str, ...]]
 # Kinds with which a room is filled up, bulky ones first, since they find room only then:
 # how often, and how many of them a room bears.
 FILLERS = {
-    'bed': (1.5, 2), 'sofa': (2, 2), 'bathtub': (1.3, 1), 'counter': (1, 2), 'desk': (1.5, 3),
-    'bookshelf': (2, 4), 'cabinet': (2.5, 5), 'refrigerator': (1.3, 1), 'door': (0.5, 3),
-    'window': (0.5, 3), 'curtain': (1, 3), 'table': (2, 4), 'toilet': (1.3, 1), 'sink': (1, 2),
-    'shower curtain': (0.7, 1), 'chair': (4.5, 12), 'otherfurniture': (3, 4), 'picture': (4, 5)}
+    'bed': (1.5, 2),
+    'sofa': (2, 2),
+    'bathtub': (1.3, 1),
+    'counter': (1, 2),
+    'desk': (1.5, 3),
+    'bookshelf': (2, 4),
+    'cabinet': (2.5, 5),
+    'refrigerator': (1.3, 1),
+    'door': (0.5, 3),
+    'window': (0.5, 3),
+    'curtain': (1, 3),
+    'table': (2, 4),
+    'toilet': (1.3, 1),
+    'sink': (1, 2),
+    'shower curtain': (0.7, 1),
+    'chair': (4.5, 12),
+    'otherfurniture': (3, 4),
+    'picture': (4, 5),
+}
 
 
 def furnish(layout: Layout, program: str, *, target: int, clutter_count: int) -> None:

@@ -4,6 +4,7 @@
 A camera is a row of 12 numbers: its centre (3) and the rows of its rotation (9): right, down,
 forward. Depth is measured along ``forward``.
 """
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -136,10 +137,12 @@ def observe(points, normals, camera, image, focal, reach, views, nearest):
         z = a * camera[9] + b * camera[10] + c * camera[11]
         if z < 0.3 or z > reach:
             continue
-        column = int(np.floor(focal * (a * camera[3] + b * camera[4] + c * camera[5]) / z
-                              + 0.5 * width))
-        row = int(np.floor(focal * (a * camera[6] + b * camera[7] + c * camera[8]) / z
-                           + 0.5 * height))
+        column = int(
+            np.floor(focal * (a * camera[3] + b * camera[4] + c * camera[5]) / z + 0.5 * width)
+        )
+        row = int(
+            np.floor(focal * (a * camera[6] + b * camera[7] + c * camera[8]) / z + 0.5 * height)
+        )
         if column < 0 or row < 0 or column >= width or row >= height:
             continue
         distance = np.sqrt(a * a + b * b + c * c)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Points on surfaces in jittered grids, and the meshes that remain when points fall out."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,8 +34,9 @@ class Samples(NamedTuple):
     closed: np.ndarray
 
 
-def sample_surfaces(surfaces: Sequence[Surface], spacing: float, jitter: float,
-                    rng: np.random.Generator) -> Samples:
+def sample_surfaces(
+    surfaces: Sequence[Surface], spacing: float, jitter: float, rng: np.random.Generator
+) -> Samples:
     """Lay a jittered grid of candidate vertices over every surface.
 
     Args:
@@ -61,8 +63,23 @@ def sample_surfaces(surfaces: Sequence[Surface], spacing: float, jitter: float,
     normals = np.empty((total, 3), np.float32)
     uv = np.empty((total, 2), np.float32)
     fill = np.empty(total, np.float32)
-    _sample(packed, first, shape, closed, count, start, knots_u, knots_v, knot_start, shift,
-            spacing, points, normals, uv, fill)
+    _sample(
+        packed,
+        first,
+        shape,
+        closed,
+        count,
+        start,
+        knots_u,
+        knots_v,
+        knot_start,
+        shift,
+        spacing,
+        points,
+        normals,
+        uv,
+        fill,
+    )
     owner = np.repeat(np.arange(len(surfaces), dtype=np.int32), count.prod(axis=1))
     return Samples(points, normals, uv, fill, owner, start, count, closed)
 
@@ -127,8 +144,23 @@ def _locate(knots, begin, steps, share):
 
 
 @njit(cache=True)
-def _sample(packed, first, shape, closed, count, start, knots_u, knots_v, knot_start, shift,
-            spacing, points, normals, uv, fill):
+def _sample(
+    packed,
+    first,
+    shape,
+    closed,
+    count,
+    start,
+    knots_u,
+    knots_v,
+    knot_start,
+    shift,
+    spacing,
+    points,
+    normals,
+    uv,
+    fill,
+):
     """Evaluate the bilinear patches at the jittered grid; fills the last four arrays."""
     for s in range(shape.shape[0]):
         nu, nv = shape[s]
@@ -148,8 +180,9 @@ def _sample(packed, first, shape, closed, count, start, knots_u, knots_v, knot_s
                 for k in range(3):
                     p00, p01 = packed[row, k], packed[row + 1, k]
                     p10, p11 = packed[following, k], packed[following + 1, k]
-                    points[p, k] = ((1 - x) * ((1 - y) * p00 + y * p01)
-                                    + x * ((1 - y) * p10 + y * p11))
+                    points[p, k] = (1 - x) * ((1 - y) * p00 + y * p01) + x * (
+                        (1 - y) * p10 + y * p11
+                    )
                     du[k] = (1 - y) * (p10 - p00) + y * (p11 - p01)
                     dv[k] = (1 - x) * (p01 - p00) + x * (p11 - p10)
                 n0 = du[1] * dv[2] - du[2] * dv[1]
@@ -161,8 +194,9 @@ def _sample(packed, first, shape, closed, count, start, knots_u, knots_v, knot_s
                 uv[p, 0], uv[p, 1] = share_u * length_u / nv, share_v * length_v / nu
                 cell = 0.0
                 if wide_u > 0 and wide_v > 0:
-                    cell = (area / (wide_u * wide_v) * length_u * length_v
-                            / (count[s, 0] * count[s, 1]))
+                    cell = (
+                        area / (wide_u * wide_v) * length_u * length_v / (count[s, 0] * count[s, 1])
+                    )
                 fill[p] = min(1.0, cell / (spacing * spacing))
 
 
@@ -235,13 +269,21 @@ def _face(points, normals, a, b, c, limit, faces, number):
             length += (points[one, k] - points[other, k]) ** 2
         if length > limit:
             return number
-    ux, uy, uz = (points[b, 0] - points[a, 0], points[b, 1] - points[a, 1],
-                  points[b, 2] - points[a, 2])
-    vx, vy, vz = (points[c, 0] - points[a, 0], points[c, 1] - points[a, 1],
-                  points[c, 2] - points[a, 2])
-    along = ((uy * vz - uz * vy) * (normals[a, 0] + normals[b, 0] + normals[c, 0])
-             + (uz * vx - ux * vz) * (normals[a, 1] + normals[b, 1] + normals[c, 1])
-             + (ux * vy - uy * vx) * (normals[a, 2] + normals[b, 2] + normals[c, 2]))
+    ux, uy, uz = (
+        points[b, 0] - points[a, 0],
+        points[b, 1] - points[a, 1],
+        points[b, 2] - points[a, 2],
+    )
+    vx, vy, vz = (
+        points[c, 0] - points[a, 0],
+        points[c, 1] - points[a, 1],
+        points[c, 2] - points[a, 2],
+    )
+    along = (
+        (uy * vz - uz * vy) * (normals[a, 0] + normals[b, 0] + normals[c, 0])
+        + (uz * vx - ux * vz) * (normals[a, 1] + normals[b, 1] + normals[c, 1])
+        + (ux * vy - uy * vx) * (normals[a, 2] + normals[b, 2] + normals[c, 2])
+    )
     if along <= 0.0:
         return number
     faces[number, 0], faces[number, 1], faces[number, 2] = a, b, c

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What a hand-held depth camera, walked through a room, leaves of the room's surfaces."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from .depth import look_at, observe, render_depth, triangles_of
 from .sampling import build_mesh, sample_surfaces
 
 _IMAGE = (144, 192)  # height, width of the depth images, pixels
-_FOCAL = 168.0       # of these images: 60 degrees wide
+_FOCAL = 168.0  # of these images: 60 degrees wide
 _LIGHT_PIXELS = 96
 
 # Width of a grid cell over the wanted median distance to the nearest vertex.
@@ -41,8 +42,15 @@ class Scan(NamedTuple):
     seen: np.ndarray
 
 
-def scan_surfaces(surfaces: Sequence[Surface], cameras: np.ndarray, lights: np.ndarray,
-                  rng: np.random.Generator, *, spacing: float, reach: float = 4.2) -> Scan:
+def scan_surfaces(
+    surfaces: Sequence[Surface],
+    cameras: np.ndarray,
+    lights: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    spacing: float,
+    reach: float = 4.2,
+) -> Scan:
     """Scan surfaces.
 
     Args:
@@ -65,8 +73,16 @@ def scan_surfaces(surfaces: Sequence[Surface], cameras: np.ndarray, lights: np.n
         observe(samples.points, samples.normals, camera, image, _FOCAL, reach, views, nearest)
     state = _survivors(surfaces, samples, views, nearest, rng)
     order = rng.integers(0, 256, count, dtype=np.uint8)
-    faces = build_mesh(samples.points, samples.normals, state, order, samples.start, samples.shape,
-                       samples.closed, 4.2 * _CELL * spacing)
+    faces = build_mesh(
+        samples.points,
+        samples.normals,
+        state,
+        order,
+        samples.start,
+        samples.shape,
+        samples.closed,
+        4.2 * _CELL * spacing,
+    )
     used = np.zeros(count, bool)
     used[faces.ravel()] = True
     # Neighbours in space are neighbours in the file, objects are not.
@@ -78,18 +94,21 @@ def scan_surfaces(surfaces: Sequence[Surface], cameras: np.ndarray, lights: np.n
     faces = renumber[faces]
     faces = faces[np.argsort(faces.min(axis=1), kind='stable')]
     points, normals = samples.points[index], samples.normals[index]
-    colors = _colours(surfaces, samples.surface[index], samples.uv[index], points, normals,
-                      triangles, lights, rng)
+    colors = _colours(
+        surfaces, samples.surface[index], samples.uv[index], points, normals, triangles, lights, rng
+    )
     points = _disturb(points, normals, nearest[index], rng)
     area = samples.fill * (_CELL * spacing) ** 2
-    seen = np.stack([np.bincount(samples.surface, area * share, len(surfaces))
-                     for share in (views >= 2, 1.0)], axis=1)
+    seen = np.stack(
+        [np.bincount(samples.surface, area * share, len(surfaces)) for share in (views >= 2, 1.0)],
+        axis=1,
+    )
     return Scan(points, colors, faces, samples.surface[index], nearest[index], seen)
 
 
 def _survivors(surfaces, samples, views, nearest, rng) -> np.ndarray:
     """State (P,) uint8 of each sample: 0 not seen, 1 seen but thinned out, 2 kept."""
-    count, seed = len(views), int(rng.integers(2 ** 31))
+    count, seed = len(views), int(rng.integers(2**31))
     dropout = np.array([s.material.dropout for s in surfaces])
     missed = ndtri(np.clip(dropout, 0.004, 0.9)).astype(np.float32) * np.float32(0.16)
     seen = np.flatnonzero(views >= 2)
@@ -108,7 +127,7 @@ def _survivors(surfaces, samples, views, nearest, rng) -> np.ndarray:
 
 def _disturb(points, normals, distance, rng) -> np.ndarray:
     """Noise of the sensor and of the fusion: smooth along the normal, rough everywhere."""
-    seed = int(rng.integers(2 ** 31))
+    seed = int(rng.integers(2**31))
     along = 0.014 * (noise_field(points, 0.6, seed) - 0.5)
     along += 0.012 * (noise_field(points, 0.11, seed + 1) - 0.5)
     along += (0.0007 + 0.0006 * distance) * rng.standard_normal(len(points), dtype=np.float32)
@@ -147,7 +166,7 @@ def _colours(surfaces, surface, uv, points, normals, triangles, lights, rng) -> 
     """Colours (P, 3) uint8: material, lamps with shadows, exposure, noise of the camera."""
     materials = [s.material for s in surfaces]
     albedo = np.empty((len(points), 3), np.float32)
-    seed = int(rng.integers(2 ** 30))
+    seed = int(rng.integers(2**30))
     columns = [np.array([m[k] for m in materials]) for k in range(4)]
     paint(surface, uv, *columns, seed, albedo)
     light = np.zeros((len(points), 2), np.float32)
@@ -155,8 +174,9 @@ def _colours(surfaces, surface, uv, points, normals, triangles, lights, rng) -> 
     for lamp in lights:
         eyes = np.broadcast_to(lamp, (5, 3))
         for camera in look_at(eyes, eyes + aims):
-            image = render_depth(triangles, camera, 0.5 * _LIGHT_PIXELS, _LIGHT_PIXELS,
-                                 _LIGHT_PIXELS)
+            image = render_depth(
+                triangles, camera, 0.5 * _LIGHT_PIXELS, _LIGHT_PIXELS, _LIGHT_PIXELS
+            )
             _shine(points, normals, camera, image, light, 3.0)
     light /= max(len(lights), 1)
     ambient = rng.uniform(0.30, 0.45)
@@ -175,8 +195,9 @@ def _colours(surfaces, surface, uv, points, normals, triangles, lights, rng) -> 
 def walk(layout: Layout, rng: np.random.Generator, *, frames: int) -> np.ndarray:
     """Cameras (N, 12) of someone who walks through the free part of a room and looks about."""
     width, depth, height = layout.size
-    x, y = np.meshgrid(np.arange(0.2, width - 0.15, 0.15), np.arange(0.2, depth - 0.15, 0.15),
-                       indexing='ij')
+    x, y = np.meshgrid(
+        np.arange(0.2, width - 0.15, 0.15), np.arange(0.2, depth - 0.15, 0.15), indexing='ij'
+    )
     spots = np.column_stack([x.ravel(), y.ravel()])
     tall = [p.corners for p in layout.placed if p.span[1] > 0.9 and p.span[0] < 1.7]
     if tall:
@@ -189,11 +210,13 @@ def walk(layout: Layout, rng: np.random.Generator, *, frames: int) -> np.ndarray
     begin, turn = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 0.95) * 2 * np.pi
     bearing = begin + np.linspace(0, turn, frames) * rng.choice([-1.0, 1.0])
     reach = rng.uniform(0.15, 0.75, frames)
-    wish = centre + np.column_stack([np.cos(bearing) * reach * width / 2,
-                                     np.sin(bearing) * reach * depth / 2])
+    wish = centre + np.column_stack(
+        [np.cos(bearing) * reach * width / 2, np.sin(bearing) * reach * depth / 2]
+    )
     nearest = np.argmin(((spots[None] - wish[:, None]) ** 2).sum(axis=2), axis=1)
-    eye = np.column_stack([spots[nearest] + rng.uniform(-0.06, 0.06, (frames, 2)),
-                           rng.uniform(1.25, 1.65, frames)])
+    eye = np.column_stack(
+        [spots[nearest] + rng.uniform(-0.06, 0.06, (frames, 2)), rng.uniform(1.25, 1.65, frames)]
+    )
     # Two looks of three go across the room, the third to the wall at hand.
     across = np.where(rng.random(frames) < 0.6, np.pi, 0.0) + rng.normal(0, 0.6, frames)
     look = bearing + across
@@ -215,16 +238,20 @@ def tripod(layout: Layout, rng: np.random.Generator, *, frames: int) -> np.ndarr
     spots: list[np.ndarray] = []
     for attempt in range(40 * stations):
         spot = rng.uniform(0.15, 0.85, 2) * (width, depth)
-        if attempt >= 20 * stations or not blocks or not rectangles_overlap(
-                body + spot, np.stack(blocks)).any():
+        if (
+            attempt >= 20 * stations
+            or not blocks
+            or not rectangles_overlap(body + spot, np.stack(blocks)).any()
+        ):
             spots.append(spot)
         if len(spots) == stations:
             break
     bearings = np.arange(12) * np.pi / 6 + rng.uniform(0, 2 * np.pi)
     pitches = np.deg2rad([-62.0, -31.0, 0.0, 31.0, 62.0])
     bearing, pitch = (a.ravel() for a in np.meshgrid(bearings, pitches))
-    ahead = np.column_stack([np.cos(bearing) * np.cos(pitch), np.sin(bearing) * np.cos(pitch),
-                             np.sin(pitch)])
+    ahead = np.column_stack(
+        [np.cos(bearing) * np.cos(pitch), np.sin(bearing) * np.cos(pitch), np.sin(pitch)]
+    )
     height = rng.uniform(1.3, 1.6)
     eyes = np.array([[*spot, height] for spot in spots]).repeat(len(ahead), axis=0)
     return look_at(eyes, eyes + np.tile(ahead, (len(spots), 1)))

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Materials of made objects: base colours by substance, textures, reflectance."""
+
 import colorsys
 from typing import NamedTuple
 
@@ -72,6 +73,10 @@ def draw_material(rng: np.random.Generator, *substances: str) -> Material:
     if texture in (BOOKS, IMAGE):
         shift = rng.uniform(-0.5, 0.5)
     accent = (hsv[0] + 0.4 * shift, hsv[1], min(1.0, max(0.03, hsv[2] + shift)))
-    return Material(rgb=colorsys.hsv_to_rgb(*hsv),
-                    accent=colorsys.hsv_to_rgb(accent[0] % 1.0, accent[1], accent[2]),
-                    texture=texture, scale=float(rng.uniform(*scale)), dropout=dropout)
+    return Material(
+        rgb=colorsys.hsv_to_rgb(*hsv),
+        accent=colorsys.hsv_to_rgb(accent[0] % 1.0, accent[1], accent[2]),
+        texture=texture,
+        scale=float(rng.uniform(*scale)),
+        dropout=dropout,
+    )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Smooth random fields in space, and the colours of surfaces."""
+
 import numpy as np
 from numba import njit
 
@@ -25,7 +26,7 @@ def value_noise(x, y, z, seed):
     for a in range(2):
         for b in range(2):
             for c in range(2):
-                weight = ((fx if a else 1 - fx) * (fy if b else 1 - fy) * (fz if c else 1 - fz))
+                weight = (fx if a else 1 - fx) * (fy if b else 1 - fy) * (fz if c else 1 - fz)
                 total += weight * _hash(i + a, j + b, k + c, seed)
     return total
 
@@ -47,7 +48,8 @@ def _pattern(texture, u, v, scale, seed):
         return value_noise(v / scale + 4 * bend, u / (12 * scale), 0.5, seed)
     if texture == FABRIC:
         return 0.5 * value_noise(u / scale, v / scale, 0.5, seed) + 0.5 * value_noise(
-            u / (9 * scale), v / (9 * scale), 0.5, seed)
+            u / (9 * scale), v / (9 * scale), 0.5, seed
+        )
     if texture == TILES:
         near_u, near_v = abs(u / scale - round(u / scale)), abs(v / scale - round(v / scale))
         if min(near_u, near_v) * scale < 0.006:
@@ -85,8 +87,10 @@ def paint(surface, uv, rgb, accent, texture, scale, seed, out):
             if texture[s] == BOOKS:
                 spine = int(np.floor(u / scale[s]))
                 colour = 0.25 * colour + 0.75 * (0.1 + 0.8 * _hash(spine, k, 2, seed + s)) * (
-                    0.5 + 0.5 * rgb[s, k])
+                    0.5 + 0.5 * rgb[s, k]
+                )
             elif texture[s] == IMAGE:
-                colour = 0.4 * colour + 0.6 * value_noise(u / scale[s], v / scale[s], k + 0.5,
-                                                          seed + s + 7 * k)
+                colour = 0.4 * colour + 0.6 * value_noise(
+                    u / scale[s], v / scale[s], k + 0.5, seed + s + 7 * k
+                )
             out[p, k] = colour

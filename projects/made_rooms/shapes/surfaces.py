@@ -5,6 +5,7 @@ Everything in a made room is a list of ``Surface``: a lattice (nu, nv, 3) in met
 side is ``d/du × d/dv``. Objects are built around the origin, z up, with their back at y = 0 and
 their front towards +y; ``moved`` puts them into the room.
 """
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,8 +28,9 @@ class Surface(NamedTuple):
     material: Material
 
 
-def moved(surfaces: Sequence[Surface], *, angle: float = 0.0,
-          offset: Sequence[float] = (0.0, 0.0, 0.0)) -> list[Surface]:
+def moved(
+    surfaces: Sequence[Surface], *, angle: float = 0.0, offset: Sequence[float] = (0.0, 0.0, 0.0)
+) -> list[Surface]:
     """Turn surfaces about the z axis by ``angle`` (radians), then shift them by ``offset``."""
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
@@ -43,15 +45,17 @@ def bounds(surfaces: Sequence[Surface]) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def rectangle(corner: Sequence[float], edge_u: Sequence[float], edge_v: Sequence[float],
-              material: Material) -> Surface:
+def rectangle(
+    corner: Sequence[float], edge_u: Sequence[float], edge_v: Sequence[float], material: Material
+) -> Surface:
     """A parallelogram, seen from the side to which ``edge_u × edge_v`` points."""
     c, u, v = (np.asarray(a, dtype=np.float64) for a in (corner, edge_u, edge_v))
     return Surface(np.stack([np.stack([c, c + v]), np.stack([c + u, c + u + v])]), False, material)
 
 
-def loft(rings: Sequence[np.ndarray], material: Material, *, bottom: bool = False,
-         top: bool = True) -> list[Surface]:
+def loft(
+    rings: Sequence[np.ndarray], material: Material, *, bottom: bool = False, top: bool = True
+) -> list[Surface]:
     """Skin over rings (n, 3), each counter-clockwise seen from above, listed from low to high.
 
     Args:
@@ -83,32 +87,54 @@ def _lid(ring: np.ndarray, material: Material, *, upwards: bool) -> Surface:
     return Surface(np.stack(pair, axis=1), True, material)
 
 
-def circle(n: int, radius_x: float, radius_y: float | None = None, *, power: float = 2.0,
-           phase: float = 0.0) -> np.ndarray:
+def circle(
+    n: int,
+    radius_x: float,
+    radius_y: float | None = None,
+    *,
+    power: float = 2.0,
+    phase: float = 0.0,
+) -> np.ndarray:
     """Outline (n, 2) of a superellipse: ``power`` 2 is an ellipse, large powers a rectangle."""
     t = np.linspace(0.0, 2.0 * np.pi, n, endpoint=False) + phase
     cos, sin = np.cos(t), np.sin(t)
     radius = (np.abs(cos) ** power + np.abs(sin) ** power) ** (-1.0 / power)
-    return np.stack([radius_x * radius * cos,
-                     (radius_x if radius_y is None else radius_y) * radius * sin], axis=1)
+    return np.stack(
+        [radius_x * radius * cos, (radius_x if radius_y is None else radius_y) * radius * sin],
+        axis=1,
+    )
 
 
-def ring_at(outline: np.ndarray, z: float, *, centre: Sequence[float] = (0.0, 0.0),
-            scale: float = 1.0) -> np.ndarray:
+def ring_at(
+    outline: np.ndarray, z: float, *, centre: Sequence[float] = (0.0, 0.0), scale: float = 1.0
+) -> np.ndarray:
     """Put an outline (n, 2) at height ``z`` as a ring (n, 3)."""
     return np.column_stack([outline * scale + np.asarray(centre), np.full(len(outline), z)])
 
 
-def box(low: Sequence[float], high: Sequence[float], material: Material, *,
-        bottom: bool = False, top: bool = True) -> list[Surface]:
+def box(
+    low: Sequence[float],
+    high: Sequence[float],
+    material: Material,
+    *,
+    bottom: bool = False,
+    top: bool = True,
+) -> list[Surface]:
     """An upright box between two corners."""
     (x0, y0, z0), (x1, y1, z1) = low, high
     outline = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=np.float64)
     return loft([ring_at(outline, z0), ring_at(outline, z1)], material, bottom=bottom, top=top)
 
 
-def cushion(low: Sequence[float], high: Sequence[float], material: Material, *,
-            roundness: float = 0.3, bulge: float = 0.0, power: float = 5.0) -> list[Surface]:
+def cushion(
+    low: Sequence[float],
+    high: Sequence[float],
+    material: Material,
+    *,
+    roundness: float = 0.3,
+    bulge: float = 0.0,
+    power: float = 5.0,
+) -> list[Surface]:
     """A box with soft edges.
 
     Args:
@@ -125,16 +151,28 @@ def cushion(low: Sequence[float], high: Sequence[float], material: Material, *,
     edge = roundness * height
     inset = min(edge, 0.45 * min(half[0], half[1])) / max(min(half[0], half[1]), 1e-6)
     rim = high[2] - bulge * height
-    steps = ((low[2], 1 - inset), (low[2] + 0.5 * edge, 1 - 0.25 * inset),
-             (low[2] + edge, 1.0), (rim - edge, 1.0),
-             (rim - 0.5 * edge, 1 - 0.25 * inset), (rim, 1 - inset),
-             (rim + 0.7 * (high[2] - rim), 0.55 * (1 - inset)), (high[2], 0.05))
+    steps = (
+        (low[2], 1 - inset),
+        (low[2] + 0.5 * edge, 1 - 0.25 * inset),
+        (low[2] + edge, 1.0),
+        (rim - edge, 1.0),
+        (rim - 0.5 * edge, 1 - 0.25 * inset),
+        (rim, 1 - inset),
+        (rim + 0.7 * (high[2] - rim), 0.55 * (1 - inset)),
+        (high[2], 0.05),
+    )
     rings = [ring_at(outline, z, centre=centre[:2], scale=s) for z, s in steps]
     return loft(rings, material, top=False)
 
 
-def pipe(points: Sequence[Sequence[float]], radius: float, material: Material, *,
-         sides: int = 6, caps: bool = True) -> list[Surface]:
+def pipe(
+    points: Sequence[Sequence[float]],
+    radius: float,
+    material: Material,
+    *,
+    sides: int = 6,
+    caps: bool = True,
+) -> list[Surface]:
     """A round bar along a polyline of at least two points."""
     path = np.asarray(points, dtype=np.float64)
     tangents = np.gradient(path, axis=0)
@@ -144,14 +182,24 @@ def pipe(points: Sequence[Sequence[float]], radius: float, material: Material, *
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     second = np.cross(tangents, first)
     outline = circle(sides, radius)
-    rings = [p + outline[:, :1] * a + outline[:, 1:] * b
-             for p, a, b in zip(path, first, second, strict=True)]
+    rings = [
+        p + outline[:, :1] * a + outline[:, 1:] * b
+        for p, a, b in zip(path, first, second, strict=True)
+    ]
     return loft(rings, material, bottom=caps, top=caps)
 
 
-def lathe(profile: Sequence[tuple[float, float]], material: Material, *, sides: int = 14,
-          centre: Sequence[float] = (0.0, 0.0), stretch: float = 1.0, power: float = 2.0,
-          bottom: bool = False, top: bool = True) -> list[Surface]:
+def lathe(
+    profile: Sequence[tuple[float, float]],
+    material: Material,
+    *,
+    sides: int = 14,
+    centre: Sequence[float] = (0.0, 0.0),
+    stretch: float = 1.0,
+    power: float = 2.0,
+    bottom: bool = False,
+    top: bool = True,
+) -> list[Surface]:
     """Turn a profile of (radius, z), listed along the skin, about a vertical axis.
 
     Args:
@@ -174,5 +222,7 @@ def sheet(lattice: np.ndarray, material: Material, *, thickness: float = 0.008) 
     normal = np.cross(lattice[-1, 0] - lattice[0, 0], lattice[0, -1] - lattice[0, 0])
     normal /= np.linalg.norm(normal)
     back = (lattice - thickness * normal).transpose(1, 0, 2)
-    return [Surface(np.array(lattice, dtype=np.float64), False, material),
-            Surface(np.ascontiguousarray(back), False, material)]
+    return [
+        Surface(np.array(lattice, dtype=np.float64), False, material),
+        Surface(np.ascontiguousarray(back), False, material),
+    ]

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Whole data sets of made rooms, by several processes."""
+
 import dataclasses
 import multiprocessing
 import shutil
@@ -19,8 +20,15 @@ from .scannet import write_scene, write_tables
 
 SPLITS = ('train', 'val', 'test')
 # Types of rooms, as they take turns: seven, so that all of them come to each of six areas.
-_S3DIS_TURNS = ('Office', 'Living room / Lounge', 'Office', 'Bookstore / Library', 'Kitchen',
-                'Office', 'Bathroom')
+_S3DIS_TURNS = (
+    'Office',
+    'Living room / Lounge',
+    'Office',
+    'Bookstore / Library',
+    'Kitchen',
+    'Office',
+    'Bathroom',
+)
 
 
 def plan_scenes(splits: dict[str, int]) -> dict[str, list[str]]:
@@ -33,9 +41,15 @@ def plan_scenes(splits: dict[str, int]) -> dict[str, list[str]]:
     return names
 
 
-def synthesize_scannet(out: Path, splits: dict[str, int], *, seed: int,
-                       options: RoomOptions | CorridorOptions, workers: int = 1,
-                       overwrite: bool = False) -> dict[str, list[str]]:
+def synthesize_scannet(
+    out: Path,
+    splits: dict[str, int],
+    *,
+    seed: int,
+    options: RoomOptions | CorridorOptions,
+    workers: int = 1,
+    overwrite: bool = False,
+) -> dict[str, list[str]]:
     """Write made rooms, or whole floors, as raw ScanNet v2 folders.
 
     Args:
@@ -78,9 +92,17 @@ def plan_rooms(count: int, programs: Sequence[str]) -> list[tuple[str, str, str]
     return rooms
 
 
-def synthesize_s3dis(out: Path, rooms: int, *, seed: int, options: RoomOptions,
-                     release: str = 'aligned', faults: Sequence[str] = (), workers: int = 1,
-                     overwrite: bool = False) -> dict[str, list[str]]:
+def synthesize_s3dis(
+    out: Path,
+    rooms: int,
+    *,
+    seed: int,
+    options: RoomOptions,
+    release: str = 'aligned',
+    faults: Sequence[str] = (),
+    workers: int = 1,
+    overwrite: bool = False,
+) -> dict[str, list[str]]:
     """Write made rooms as raw S3DIS folders, in six areas.
 
     Args:
@@ -122,15 +144,26 @@ def _make_all(out: Path, work: Callable, jobs: list, workers: int, overwrite: bo
     """Do the jobs, whose second entries are the folders to write, with a progress bar."""
     there = [job[1] for job in jobs if job[1].exists()]
     if there and not overwrite:
-        raise FileExistsError(f'{there[0]}: exists already, as do {len(there) - 1} more of the '
-                              f'{len(jobs)} scenes to write; choose another folder or overwrite')
+        raise FileExistsError(
+            f'{there[0]}: exists already, as do {len(there) - 1} more of the '
+            f'{len(jobs)} scenes to write; choose another folder or overwrite'
+        )
     out.mkdir(parents=True, exist_ok=True)
-    return list(tqdm(_run(work, jobs, workers), total=len(jobs), desc='rooms', unit='room',
-                     smoothing=0.1, file=sys.stderr))
+    return list(
+        tqdm(
+            _run(work, jobs, workers),
+            total=len(jobs),
+            desc='rooms',
+            unit='room',
+            smoothing=0.1,
+            file=sys.stderr,
+        )
+    )
 
 
-def _one_room(job: tuple[int, Path, str, tuple[str, ...]], *, seed: int, options: RoomOptions,
-              release: str) -> tuple[Path, int]:
+def _one_room(
+    job: tuple[int, Path, str, tuple[str, ...]], *, seed: int, options: RoomOptions, release: str
+) -> tuple[Path, int]:
     """Make and write the room of one index; return its folder and its angle."""
     index, folder, program, faults = job
     options = dataclasses.replace(options, programs=(program,))
@@ -141,8 +174,7 @@ def _one_room(job: tuple[int, Path, str, tuple[str, ...]], *, seed: int, options
     return folder, room.angle
 
 
-def _one_scene(job: tuple[int, Path], *, seed: int,
-               options: RoomOptions | CorridorOptions) -> str:
+def _one_scene(job: tuple[int, Path], *, seed: int, options: RoomOptions | CorridorOptions) -> str:
     """Make and write the room, or the floor, of one index."""
     index, folder = job
     make = make_corridor if isinstance(options, CorridorOptions) else make_room

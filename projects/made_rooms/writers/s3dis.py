@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Raw files in the layout of S3DIS."""
+
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -12,8 +13,10 @@ from .s3dis_room import S3DISRoom
 
 RELEASES = ('v1.2', 'aligned')
 # The releases differ in how they write colours.
-_LINES = {'v1.2': '%.3f %.3f %.3f %d.000000 %d.000000 %d.000000\n',
-          'aligned': '%.3f %.3f %.3f %d %d %d\n'}
+_LINES = {
+    'v1.2': '%.3f %.3f %.3f %d.000000 %d.000000 %d.000000\n',
+    'aligned': '%.3f %.3f %.3f %d %d %d\n',
+}
 _AT_ONCE = 100_000  # lines
 
 
@@ -27,8 +30,7 @@ def object_names(classes: Sequence[str]) -> list[str]:
     return names
 
 
-def write_room(room: S3DISRoom, folder: Path, *, release: str,
-               faults: Sequence[str] = ()) -> None:
+def write_room(room: S3DISRoom, folder: Path, *, release: str, faults: Sequence[str] = ()) -> None:
     """Write one room's folder, whole or not at all.
 
     Args:
@@ -48,8 +50,12 @@ def write_room(room: S3DISRoom, folder: Path, *, release: str,
         everything = np.arange(len(room.coords))
         _write_points(partial / f'{folder.name}.txt', room, everything, release)
         for number, name in enumerate(object_names(room.classes)):
-            _write_points(partial / 'Annotations' / f'{name}.txt', room,
-                          np.flatnonzero(room.owner == number), release)
+            _write_points(
+                partial / 'Annotations' / f'{name}.txt',
+                room,
+                np.flatnonzero(room.owner == number),
+                release,
+            )
         for fault in faults:
             plant_fault(fault, partial, folder.name)
         partial.rename(folder)
@@ -65,8 +71,10 @@ def write_angles(folder: Path, angles: dict[str, int]) -> None:
         folder: ``…/Area_1``.
         angles: Room → degrees.
     """
-    lines = [f'## Global alignment angle per disjoint space in {folder.name} ##',
-             '## Disjoint Space Name Global Alignment Angle ##']
+    lines = [
+        f'## Global alignment angle per disjoint space in {folder.name} ##',
+        '## Disjoint Space Name Global Alignment Angle ##',
+    ]
     lines += [f'{room} {angle}' for room, angle in sorted(angles.items())]
     path = folder / f'{folder.name}_alignmentAngle.txt'
     path.write_text('\n'.join(lines) + '\n', encoding='ascii', newline='\n')
@@ -77,7 +85,8 @@ def _write_points(path: Path, room: S3DISRoom, index: np.ndarray, release: str) 
     line = _LINES[release]
     with open(path, 'w', encoding='ascii', newline='\n') as file:
         for start in range(0, len(index), _AT_ONCE):
-            part = index[start:start + _AT_ONCE]
-            rows = zip(*(room.coords[part] / 1000.0).T.tolist(), *room.colors[part].T.tolist(),
-                       strict=True)
+            part = index[start : start + _AT_ONCE]
+            rows = zip(
+                *(room.coords[part] / 1000.0).T.tolist(), *room.colors[part].T.tolist(), strict=True
+            )
             file.write(''.join([line % row for row in rows]))

@@ -4,6 +4,7 @@
 In a few bytes of the release bit 0x20 is missing, which turns digits and spaces into control
 characters; a file has a wrong name; another lies there twice; some rooms have a class "stairs".
 """
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def _room_file_misnamed(folder: Path, name: str) -> None:
 
 def _stray_copy(folder: Path, name: str) -> None:
     content = (folder / 'Annotations' / 'wall_1.txt').read_bytes()
-    (folder / 'Annotations' / 'wall_3 (1).txt').write_bytes(content[:content.index(b'\n') + 1])
+    (folder / 'Annotations' / 'wall_3 (1).txt').write_bytes(content[: content.index(b'\n') + 1])
 
 
 def _stairs(folder: Path, name: str) -> None:
@@ -50,9 +51,14 @@ def _crlf(folder: Path, name: str) -> None:
 
 
 FAULTS: dict[str, Callable[[Path, str], None]] = {
-    'space is control': _space_is_control, 'digit is control': _digit_is_control,
-    'stray copy': _stray_copy, 'stairs': _stairs, 'control in room file': _control_in_room_file,
-    'room file misnamed': _room_file_misnamed, 'crlf': _crlf}
+    'space is control': _space_is_control,
+    'digit is control': _digit_is_control,
+    'stray copy': _stray_copy,
+    'stairs': _stairs,
+    'control in room file': _control_in_room_file,
+    'room file misnamed': _room_file_misnamed,
+    'crlf': _crlf,
+}
 
 
 def plant_fault(fault: str, folder: Path, name: str) -> None:

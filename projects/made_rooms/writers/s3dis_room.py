@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A made room from seed to annotated objects, as S3DIS stores them."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +10,23 @@ from ..layout.fittings import FITTINGS
 from ..room import RoomOptions, make_interior
 
 # Type of room → its name in the release.
-ROOM_NAMES = {'Office': 'office', 'Living room / Lounge': 'lounge', 'Kitchen': 'pantry',
-              'Bathroom': 'WC', 'Bookstore / Library': 'storage'}
+ROOM_NAMES = {
+    'Office': 'office',
+    'Living room / Lounge': 'lounge',
+    'Kitchen': 'pantry',
+    'Bathroom': 'WC',
+    'Bookstore / Library': 'storage',
+}
 OPTIONS = RoomOptions(
-    spacing=0.01, area=(9.0, 30.0), objects=(8, 24), frames=180, vertices=(0, 2 ** 31),
-    programs=tuple(ROOM_NAMES), fittings=FITTINGS, camera='tripod')
+    spacing=0.01,
+    area=(9.0, 30.0),
+    objects=(8, 24),
+    frames=180,
+    vertices=(0, 2**31),
+    programs=tuple(ROOM_NAMES),
+    fittings=FITTINGS,
+    camera='tripod',
+)
 
 # Pieces with fewer points are too small to annotate: they are in the room's file only.
 _LEAST_POINTS = 20
@@ -37,8 +50,9 @@ class S3DISRoom(NamedTuple):
     angle: int
 
 
-def make_s3dis_room(seed: int | tuple[int, ...], options: RoomOptions, *,
-                    aligned: bool) -> S3DISRoom:
+def make_s3dis_room(
+    seed: int | tuple[int, ...], options: RoomOptions, *, aligned: bool
+) -> S3DISRoom:
     """Make, furnish, scan and annotate a room.
 
     Args:
@@ -62,5 +76,6 @@ def make_s3dis_room(seed: int | tuple[int, ...], options: RoomOptions, *,
     cos, sin = np.cos(turn), np.sin(turn)
     x, y, z = scan.points.astype(np.float64).T
     coords = np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=1) + place
-    return S3DISRoom(np.rint(1000.0 * coords).astype(np.int64), scan.colors, number[piece_of],
-                     classes, angle)
+    return S3DISRoom(
+        np.rint(1000.0 * coords).astype(np.int64), scan.colors, number[piece_of], classes, angle
+    )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A checkpoint from anywhere: its config builds known parts, and nothing of it is run."""
+
 import http.server
 import os
 import pickle
@@ -70,18 +71,48 @@ def put(values, place, value):
 DATASET = 'test_dataloader.dataset'
 
 
-@pytest.mark.parametrize('place', [
-    'model', 'model.backbone', 'model.neck', 'model.decode_head.loss_cls',
-    'model.decode_head.ranking', 'model.data_preprocessor', 'model.extra',
-    f'{DATASET}.pipeline.new', 'model.train_cfg'])
-@pytest.mark.parametrize('kind', [
-    'mmengine.load', 'mmengine.mkdir_or_exist', 'mmengine.dump', 'mmengine.fileio.load',
-    'mmengine.Config.fromfile', 'os.system', 'subprocess.Popen', 'builtins.exec', 'torch.hub.load',
-    'torch.load', 'numpy.load', 'mmdet3d.apis.init_model', 'queryis.queryis_head.torch.load',
-    'mmengine::load', '..load', 'load', 'system'])
+@pytest.mark.parametrize(
+    'place',
+    [
+        'model',
+        'model.backbone',
+        'model.neck',
+        'model.decode_head.loss_cls',
+        'model.decode_head.ranking',
+        'model.data_preprocessor',
+        'model.extra',
+        f'{DATASET}.pipeline.new',
+        'model.train_cfg',
+    ],
+)
+@pytest.mark.parametrize(
+    'kind',
+    [
+        'mmengine.load',
+        'mmengine.mkdir_or_exist',
+        'mmengine.dump',
+        'mmengine.fileio.load',
+        'mmengine.Config.fromfile',
+        'os.system',
+        'subprocess.Popen',
+        'builtins.exec',
+        'torch.hub.load',
+        'torch.load',
+        'numpy.load',
+        'mmdet3d.apis.init_model',
+        'queryis.queryis_head.torch.load',
+        'mmengine::load',
+        '..load',
+        'load',
+        'system',
+    ],
+)
 def test_a_type_is_the_name_of_a_registered_part(demo, place, kind, marker):
-    put(demo, place, dict(
-        type=kind, file=str(marker), dir_name=str(marker), obj=1, command=f'touch {marker}'))
+    put(
+        demo,
+        place,
+        dict(type=kind, file=str(marker), dir_name=str(marker), obj=1, command=f'touch {marker}'),
+    )
     message = refusal_of(demo)
     assert f'.type = {kind!r}' in message
     assert not marker.exists()
@@ -108,11 +139,16 @@ def test_a_pickle_that_a_config_names_is_not_loaded(demo, address, tmp_path, mar
     assert not marker.exists() and not asked
 
 
-@pytest.mark.parametrize('imports', [
-    dict(imports=['a_module_of_theirs'], allow_failed_imports=True),
-    dict(imports='a_module_of_theirs'), ['a_module_of_theirs'],
-    dict(imports=['queryis', 'queryis.a_module_of_theirs']),
-    dict(imports=['insseg3d', 'a_module_of_theirs'])])
+@pytest.mark.parametrize(
+    'imports',
+    [
+        dict(imports=['a_module_of_theirs'], allow_failed_imports=True),
+        dict(imports='a_module_of_theirs'),
+        ['a_module_of_theirs'],
+        dict(imports=['queryis', 'queryis.a_module_of_theirs']),
+        dict(imports=['insseg3d', 'a_module_of_theirs']),
+    ],
+)
 def test_only_this_projects_packages_are_imported(demo, imports, tmp_path, monkeypatch, marker):
     (tmp_path / 'a_module_of_theirs.py').write_text(f'open({str(marker)!r}, "w")\n')
     monkeypatch.syspath_prepend(tmp_path)
@@ -121,34 +157,49 @@ def test_only_this_projects_packages_are_imported(demo, imports, tmp_path, monke
     assert not marker.exists() and 'a_module_of_theirs' not in sys.modules
 
 
-@pytest.mark.parametrize('place, value', [
-    ('model.backbone.init_cfg', dict(type='Pretrained', checkpoint='http://127.0.0.1:9/x.pth')),
-    ('model.init_cfg', [dict(type='Pretrained', checkpoint='x.pth')]),
-    ('model.backbone.pretrained', 'x.pth'),
-    ('model.load_from', 'http://127.0.0.1:9/x.pth'),
-    ('model.backbone.weights_file', 'weights'),
-    ('model.decode_head.checkpoint', 'weights'),
-    ('model.decode_head.url', 'weights'),
-    ('model.decode_head.class_names_path', 'weights'),
-    ('model.decode_head.data_root', 'weights'),
-    ('model.decode_head.anything', 'http://127.0.0.1:9/x.pkl'),
-    ('model.decode_head.anything', '/etc/passwd'),
-    ('model.decode_head.anything', '../x'),
-    ('model.decode_head.anything', ['a', dict(b='~/x')]),
-    ('model._scope_', 'a_module_of_theirs'),
-    ('model.backbone._scope_', 'mmengine'),
-    (f'{DATASET}.pipeline.0.backend_args', dict(backend='http')),
-    (f'{DATASET}.pipeline.0.file_client_args', dict(backend='petrel')),
-    ('default_scope', 'a_module_of_theirs'),
-])
+@pytest.mark.parametrize(
+    'place, value',
+    [
+        ('model.backbone.init_cfg', dict(type='Pretrained', checkpoint='http://127.0.0.1:9/x.pth')),
+        ('model.init_cfg', [dict(type='Pretrained', checkpoint='x.pth')]),
+        ('model.backbone.pretrained', 'x.pth'),
+        ('model.load_from', 'http://127.0.0.1:9/x.pth'),
+        ('model.backbone.weights_file', 'weights'),
+        ('model.decode_head.checkpoint', 'weights'),
+        ('model.decode_head.url', 'weights'),
+        ('model.decode_head.class_names_path', 'weights'),
+        ('model.decode_head.data_root', 'weights'),
+        ('model.decode_head.anything', 'http://127.0.0.1:9/x.pkl'),
+        ('model.decode_head.anything', '/etc/passwd'),
+        ('model.decode_head.anything', '../x'),
+        ('model.decode_head.anything', ['a', dict(b='~/x')]),
+        ('model._scope_', 'a_module_of_theirs'),
+        ('model.backbone._scope_', 'mmengine'),
+        (f'{DATASET}.pipeline.0.backend_args', dict(backend='http')),
+        (f'{DATASET}.pipeline.0.file_client_args', dict(backend='petrel')),
+        ('default_scope', 'a_module_of_theirs'),
+    ],
+)
 def test_no_key_reaches_a_file_an_address_or_a_module(demo, place, value):
     put(demo, place, value)
     message = refusal_of(demo)
     assert place.rpartition('.')[2] in message
 
 
-@pytest.mark.parametrize('key', ['load_from', 'resume', 'work_dir', 'custom_hooks', 'env_cfg',
-                                 'visualizer', 'train_dataloader', 'default_hooks', 'launcher'])
+@pytest.mark.parametrize(
+    'key',
+    [
+        'load_from',
+        'resume',
+        'work_dir',
+        'custom_hooks',
+        'env_cfg',
+        'visualizer',
+        'train_dataloader',
+        'default_hooks',
+        'launcher',
+    ],
+)
 def test_all_else_is_left_out(demo, key):
     demo[key] = dict(type='mmengine_load', file='http://127.0.0.1:9/x.pkl')
     config = part_to_run(Config(demo), 'x.pth', PACKAGES)
@@ -157,8 +208,10 @@ def test_all_else_is_left_out(demo, key):
     assert not set(config.test_dataloader.dataset) & {'data_root', 'ann_file', 'backend_args'}
 
 
-@pytest.mark.parametrize('place, found', [
-    ('model', 'no model'), ('test_dataloader', f'no {DATASET}'), (DATASET, f'no {DATASET}')])
+@pytest.mark.parametrize(
+    'place, found',
+    [('model', 'no model'), ('test_dataloader', f'no {DATASET}'), (DATASET, f'no {DATASET}')],
+)
 def test_what_is_missing_is_named(demo, place, found):
     *path, last = place.split('.')
     values = demo
@@ -170,8 +223,12 @@ def test_what_is_missing_is_named(demo, place, found):
 
 def test_transforms_in_others_and_initial_weights_are_harmless(demo):
     demo['model']['backbone']['init_cfg'] = [
-        dict(type='Kaiming', layer=['Conv1d', 'Linear'],
-             override=dict(type='Normal', name='stem', std=0.01, bias_prob=0.01))]
+        dict(
+            type='Kaiming',
+            layer=['Conv1d', 'Linear'],
+            override=dict(type='Normal', name='stem', std=0.01, bias_prob=0.01),
+        )
+    ]
     demo['model']['decode_head']['init_cfg'] = dict(type='Constant', layer='Linear', val=0.5)
     pipeline = demo['test_dataloader']['dataset']['pipeline']
     pipeline[2:] = [dict(type='Compose', transforms=pipeline[2:])]
@@ -273,7 +330,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def write_weights(path, ending):
-    content = dict(state_dict=dict(a=torch.arange(3.)), meta=dict(epoch=1))
+    content = dict(state_dict=dict(a=torch.arange(3.0)), meta=dict(epoch=1))
     if ending == '.pth':
         torch.save(content, path)
     else:
@@ -284,11 +341,13 @@ def write_weights(path, ending):
 @pytest.mark.parametrize('variable', ['TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None])
 @pytest.mark.parametrize('where', ['file', 'address'])
 def test_no_pickle_is_run_whatever_the_environment_is(
-        where, variable, tmp_path, marker, monkeypatch, cache):
+    where, variable, tmp_path, marker, monkeypatch, cache
+):
     if variable:
         monkeypatch.setenv(variable, '1')
-    torch.save(dict(state_dict=dict(a=torch.zeros(1)), meta=dict(x=Bomb(marker))),
-               tmp_path / 'evil.pth')
+    torch.save(
+        dict(state_dict=dict(a=torch.zeros(1)), meta=dict(x=Bomb(marker))), tmp_path / 'evil.pth'
+    )
     with serving(tmp_path) as (root, _):
         path = tmp_path / 'evil.pth' if where == 'file' else f'{root}/evil.pth'
         with pytest.raises((ValueError, RuntimeError), match='evil.pth'):
@@ -304,7 +363,7 @@ def test_weights_from_an_address(ending, tmp_path, cache):
     with serving(tmp_path) as (root, asked):
         for _ in range(2):
             found = read_checkpoint(f'{root}/good{ending}')
-            torch.testing.assert_close(found.state_dict['a'], torch.arange(3.))
+            torch.testing.assert_close(found.state_dict['a'], torch.arange(3.0))
     assert len(asked) == 1  # the second time from the cache
 
 

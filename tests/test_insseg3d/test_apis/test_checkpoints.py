@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Checkpoints: loaded whole or refused, published small and harmless, read without running them."""
+
 import hashlib
 import json
 import os
@@ -38,13 +39,17 @@ def checkpoint_of(model, **meta):
 def test_weights_fit_as_a_whole_or_are_refused(model):
     other = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
     load_weights(other, checkpoint_of(model), 2)
-    assert all(torch.equal(a, b) for a, b in zip(
-        model.state_dict().values(), other.state_dict().values()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.state_dict().values(), other.state_dict().values())
+    )
     for change, message in (
-            (lambda s: s.pop('1.running_mean'), r'7 weights 1 missing \(1\.running_mean\)'),
-            (lambda s: s.update(extra=s['0.bias']), r'1 unknown \(extra\)'),
-            (lambda s: s.update({'0.bias': torch.zeros(5)}),
-             r'1 of other shapes \(0\.bias \(5,\) instead of \(4,\)\)')):
+        (lambda s: s.pop('1.running_mean'), r'7 weights 1 missing \(1\.running_mean\)'),
+        (lambda s: s.update(extra=s['0.bias']), r'1 unknown \(extra\)'),
+        (
+            lambda s: s.update({'0.bias': torch.zeros(5)}),
+            r'1 of other shapes \(0\.bias \(5,\) instead of \(4,\)\)',
+        ),
+    ):
         before = {name: value.clone() for name, value in other.state_dict().items()}
         bad = checkpoint_of(model, cfg='')
         change(bad.state_dict)
@@ -63,14 +68,29 @@ def trained(model):
     """As mmengine writes it."""
     return dict(
         state_dict={f'module.{k}': v for k, v in model.state_dict().items()},
-        optimizer=dict(state={0: torch.zeros(1000)}), message_hub=dict(log_scalars={}),
-        meta=dict(iter=7, epoch=0, seed=3, time='then', cfg='a = 1',
-                  dataset_meta=dict(classes=CLASSES, palette=PALETTE, label_mapping={0: 1})))
+        optimizer=dict(state={0: torch.zeros(1000)}),
+        message_hub=dict(log_scalars={}),
+        meta=dict(
+            iter=7,
+            epoch=0,
+            seed=3,
+            time='then',
+            cfg='a = 1',
+            dataset_meta=dict(classes=CLASSES, palette=PALETTE, label_mapping={0: 1}),
+        ),
+    )
 
 
-CONFIG = Config(dict(
-    work_dir='/a/b', data_root='/data/of/mine/scannet', model=dict(type='X', sizes=(1, -2.5)),
-    loader=dict(data_root='/data/of/mine/scannet', files=['/data/of/mine/list.txt', 'points/1'])))
+CONFIG = Config(
+    dict(
+        work_dir='/a/b',
+        data_root='/data/of/mine/scannet',
+        model=dict(type='X', sizes=(1, -2.5)),
+        loader=dict(
+            data_root='/data/of/mine/scannet', files=['/data/of/mine/list.txt', 'points/1']
+        ),
+    )
+)
 
 
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])
@@ -91,8 +111,10 @@ def test_published_files_hold_what_others_need_and_no_more(model, ending, tmp_pa
     assert found.dataset_meta == dict(classes=list(CLASSES), palette=PALETTE)
     config = config_of_text(found.meta['cfg'], 'x')
     assert config.to_dict() == dict(
-        data_root='data/scannet', model=dict(type='X', sizes=(1, -2.5)),
-        loader=dict(data_root='data/scannet', files=['list.txt', 'points/1']))
+        data_root='data/scannet',
+        model=dict(type='X', sizes=(1, -2.5)),
+        loader=dict(data_root='data/scannet', files=['list.txt', 'points/1']),
+    )
     if ending == 'pth':
         content = torch.load(path, weights_only=True)
         assert content.keys() == {'state_dict', 'meta'}
@@ -148,14 +170,22 @@ def test_a_config_is_read_as_mmengine_writes_it():
     assert config_of_text(config.pretty_text, 'x').to_dict() == config.to_dict()
 
 
-@pytest.mark.parametrize('text', [
-    '__import__("os").system("touch was_executed")',
-    'a = __import__("os").system("touch was_executed")',
-    'import os', 'a = [x for x in (1,)]', 'a = dict(**b)', 'a.b = 1', 'a = (', 'text = 1',
-    'a = f"{1}"',
-    "model = dict(type='os.system', command='touch was_executed')",
-    "model = dict(part=[dict(type='mmengine.Config.fromfile')])",
-])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '__import__("os").system("touch was_executed")',
+        'a = __import__("os").system("touch was_executed")',
+        'import os',
+        'a = [x for x in (1,)]',
+        'a = dict(**b)',
+        'a.b = 1',
+        'a = (',
+        'text = 1',
+        'a = f"{1}"',
+        "model = dict(type='os.system', command='touch was_executed')",
+        "model = dict(part=[dict(type='mmengine.Config.fromfile')])",
+    ],
+)
 def test_a_config_that_would_run_something_is_refused(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match='x.pth: the config inside'):
@@ -166,9 +196,13 @@ def test_a_config_that_would_run_something_is_refused(text, tmp_path, monkeypatc
 def test_the_last_checkpoint_of_a_name_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(inferencer_models, '_CHECKOUT', tmp_path)
-    with pytest.raises(FileNotFoundError, match=(
+    with pytest.raises(
+        FileNotFoundError,
+        match=(
             r'demo: no checkpoint of it in work_dirs/demo or work_dirs/queryis-s_demo.*'
-            r'make demo.*train\.py .*queryis-s_demo\.py')):
+            r'make demo.*train\.py .*queryis-s_demo\.py'
+        ),
+    ):
         find_weights('demo')
     for folder in ('queryis-s_demo', 'demo'):
         place = tmp_path / 'work_dirs' / folder

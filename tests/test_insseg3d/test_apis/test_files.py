@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The page over all scans."""
+
 import html
 import re
 from urllib.parse import unquote, urlsplit

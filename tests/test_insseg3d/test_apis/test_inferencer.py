@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From any scan to objects: order, format, units and place do not matter; rows stay."""
+
 import copy
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,9 @@ from ..test_scans.writers import WRITERS
 
 CONFIG = Path(__file__).parents[3] / 'configs' / 'queryis' / 'queryis-s_demo.py'
 # mmdetection3d's demo/data/scannet/scene0000_00.bin, where it is at hand.
-REAL_SCAN = Path(os.environ.get(
-    'INSSEG3D_REAL_SCAN', CONFIG.parents[3] / 'shared' / 'real' / 'scene0000_00.bin'))
+REAL_SCAN = Path(
+    os.environ.get('INSSEG3D_REAL_SCAN', CONFIG.parents[3] / 'shared' / 'real' / 'scene0000_00.bin')
+)
 # An untrained model is sure of little: whatever it finds shall come out.
 LENIENT = dict(score_thr=0.05, min_voxels=10)
 
@@ -58,8 +60,10 @@ def test_any_order_of_the_points_gives_the_same_objects(inferencer, result, own_
     shuffled = inferencer(own_points[order])
     np.testing.assert_array_equal(shuffled.instance, result.instance[order])
     np.testing.assert_array_equal(shuffled.scores, result.scores)
-    seen = [next(inferencer.preprocess([points]))[2]['inputs']['points'][0]
-            for points in (own_points, own_points[order])]
+    seen = [
+        next(inferencer.preprocess([points]))[2]['inputs']['points'][0]
+        for points in (own_points, own_points[order])
+    ]
     assert torch.equal(*seen)
 
 
@@ -125,29 +129,38 @@ def test_lost_points_keep_their_rows(inferencer, result, own_points):
 def predictions(masks, scores, point2voxel):
     return SimpleNamespace(
         pred_instances_3d=SimpleNamespace(
-            masks=torch.tensor(masks, dtype=torch.bool), scores_3d=torch.tensor(scores),
-            labels_3d=torch.arange(len(scores))),
-        voxels=SimpleNamespace(point2voxel=torch.tensor(point2voxel)))
+            masks=torch.tensor(masks, dtype=torch.bool),
+            scores_3d=torch.tensor(scores),
+            labels_3d=torch.arange(len(scores)),
+        ),
+        voxels=SimpleNamespace(point2voxel=torch.tensor(point2voxel)),
+    )
 
 
-@pytest.mark.parametrize('options, instance, labels, num_small', [
-    # Six points in four voxels; of the masks, the first has one voxel, the second two, the third
-    # three, the fourth is weak. Without the first, enough is left to the third.
-    (dict(min_voxels=1), [0, 0, -1, 1, 1, 1], [0, 1], 0),
-    (dict(min_voxels=2), [1, 1, 1, 0, 0, 0], [1, 2], 1),
-    (dict(min_voxels=3), [0, 0, 0, 0, 0, -1], [2], 2),
-    (dict(min_voxels=1, min_points=3), [1, 1, 1, 0, 0, 0], [1, 2], 1),
-    (dict(min_voxels=1, min_share=0.2), [0, 0, 2, 1, 1, 1], [0, 1, 2], 0),
-    (dict(min_voxels=5), [-1] * 6, [], 3),
-])
+@pytest.mark.parametrize(
+    'options, instance, labels, num_small',
+    [
+        # Six points in four voxels; of the masks, the first has one voxel, the second two, the last
+        # three, the fourth is weak. Without the first, enough is left to the third.
+        (dict(min_voxels=1), [0, 0, -1, 1, 1, 1], [0, 1], 0),
+        (dict(min_voxels=2), [1, 1, 1, 0, 0, 0], [1, 2], 1),
+        (dict(min_voxels=3), [0, 0, 0, 0, 0, -1], [2], 2),
+        (dict(min_voxels=1, min_points=3), [1, 1, 1, 0, 0, 0], [1, 2], 1),
+        (dict(min_voxels=1, min_share=0.2), [0, 0, 2, 1, 1, 1], [0, 1, 2], 0),
+        (dict(min_voxels=5), [-1] * 6, [], 3),
+    ],
+)
 def test_small_objects_are_left_out_counted_and_take_no_points(
-        inferencer, options, instance, labels, num_small):
+    inferencer, options, instance, labels, num_small
+):
     inferencer = copy.copy(inferencer)
     vars(inferencer).update(score_thr=0.3, min_points=1, min_share=0.5)
     vars(inferencer).update(options)
     preds = predictions(
         [[1, 1, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1], [1, 1, 1, 1, 1, 0], [1] * 6],
-        [0.9, 0.8, 0.7, 0.2], [0, 0, 1, 2, 2, 3])
+        [0.9, 0.8, 0.7, 0.2],
+        [0, 0, 1, 2, 2, 3],
+    )
     order = np.array([5, 0, 1, 2, 3, 4])  # the model saw the last row first
     seen = np.random.default_rng(0).random((6, 6))
     ready = look_at(Scan('scan', seen[:, :3]), Assumptions(units='m', up='z'))
@@ -172,7 +185,8 @@ def test_by_default_an_object_has_thirty_voxels(sure_weights):
 
 
 def test_nothing_is_written_and_nothing_stays(
-        inferencer, result, own_points, tmp_path, monkeypatch):
+    inferencer, result, own_points, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     own = own_points.copy()
     before = {k: id(v) for k, v in vars(inferencer).items()}
@@ -180,7 +194,8 @@ def test_nothing_is_written_and_nothing_stays(
     np.testing.assert_array_equal(again.instance, result.instance)
     np.testing.assert_array_equal(own, own_points)
     assert not list(tmp_path.iterdir()) and before == {
-        k: id(v) for k, v in vars(inferencer).items()}
+        k: id(v) for k, v in vars(inferencer).items()
+    }
 
 
 def test_one_model_a_thread(sure_weights, result, own_points):
@@ -214,15 +229,18 @@ def test_several_scans_one_at_a_time(inferencer, result, own_points):
     assert len(next(found).coords) == 2500 and next(found, None) is None
 
 
-@pytest.mark.parametrize('scan, error', [
-    (np.zeros((0, 3)), 'none with finite'), ('none.ply', 'No such file'), (np.zeros(3), 'shape')])
+@pytest.mark.parametrize(
+    'scan, error',
+    [(np.zeros((0, 3)), 'none with finite'), ('none.ply', 'No such file'), (np.zeros(3), 'shape')],
+)
 def test_bad_scans_are_refused(inferencer, scan, error):
     with pytest.raises(RawDataError, match=error):
         inferencer(scan)
 
 
-@pytest.mark.parametrize('points', [
-    np.zeros((1, 6)), np.zeros((40, 3)), np.outer(np.arange(50.0), (0.1, 0, 0))])
+@pytest.mark.parametrize(
+    'points', [np.zeros((1, 6)), np.zeros((40, 3)), np.outer(np.arange(50.0), (0.1, 0, 0))]
+)
 def test_tiny_scans_have_no_large_objects(sure_weights, points):
     result = make(sure_weights, min_voxels=100)(points)
     assert len(result) == 0 and (result.instance == -1).all() and not result.objects()

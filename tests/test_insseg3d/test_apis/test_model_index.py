@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Names of models, in a checkout and where the package is installed."""
+
 import shutil
 from pathlib import Path
 
@@ -46,15 +47,19 @@ def test_aliases_are_names(tmp_path, monkeypatch):
     (tmp_path / '.mim' / 'configs' / 'a.py').write_text('')
     (tmp_path / '.mim' / 'model-index.yml').write_text('Import: [all.yml]')
     (tmp_path / '.mim' / 'all.yml').write_text(
-        'Models: [{Name: One, Alias: [Two, three], Config: configs/a.py}]')
+        'Models: [{Name: One, Alias: [Two, three], Config: configs/a.py}]'
+    )
     monkeypatch.setattr(inferencer_models, '_PACKAGE', tmp_path)
     assert models().keys() == {'one', 'two', 'three', 'a'}
 
 
 def test_the_size_of_voxels_is_found_in_transforms_that_hold_others():
     voxels = dict(type='AddVoxelTables', voxel_size=0.05)
-    for pipeline in ([voxels], [dict(type='Compose', transforms=[voxels])], [dict(
-            type='MultiScaleFlipAug3D', transforms=[dict(type='Compose', transforms=[voxels])])]):
+    for pipeline in (
+        [voxels],
+        [dict(type='Compose', transforms=[voxels])],
+        [dict(type='MultiScaleFlipAug3D', transforms=[dict(type='Compose', transforms=[voxels])])],
+    ):
         config = Config(dict(test_dataloader=dict(dataset=dict(pipeline=pipeline))))
         assert voxel_size_of(config) == 0.05
     assert voxel_size_of(Config(dict(test_dataloader=dict(dataset=dict(pipeline=[]))))) is None

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Checkpoints and the configs in them that were tampered with."""
+
 import io
 
 import pytest
@@ -27,8 +28,11 @@ SEED = st.integers(0, 2**32 - 1)
 def checkpoint(ending):
     torch.manual_seed(0)
     weights = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)).state_dict()
-    meta = dict(cfg=CONFIG, epoch=1, dataset_meta=dict(classes=['chair', 'table'],
-                                                       palette=[[1, 2, 3], [4, 5, 6]]))
+    meta = dict(
+        cfg=CONFIG,
+        epoch=1,
+        dataset_meta=dict(classes=['chair', 'table'], palette=[[1, 2, 3], [4, 5, 6]]),
+    )
     content = dict(state_dict=dict(weights), meta=meta)
     if ending == '.safetensors':
         pytest.importorskip('safetensors')

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Boxes, centres and tables of objects whose place and size are known."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,10 +16,20 @@ CORNERS = np.array([[x, y, z] for x in (0, 4) for y in (0, 2) for z in (0, 1)], 
 def make(coords, instance, labels=(1, 0), scores=(0.9, 0.5), turn=None):
     coords = np.asarray(coords, dtype=float)
     return InstanceResult(
-        name='scan.ply', coords=coords, rgb=np.zeros((len(coords), 3), dtype=np.uint8),
-        instance=np.asarray(instance), labels=np.array(labels, dtype=np.int64),
-        scores=np.array(scores), classes=('chair', 'table'), remarks=(), scale=0.01,
-        turn=np.eye(3) if turn is None else turn, num_small=3, min_voxels=30, seconds=0.1)
+        name='scan.ply',
+        coords=coords,
+        rgb=np.zeros((len(coords), 3), dtype=np.uint8),
+        instance=np.asarray(instance),
+        labels=np.array(labels, dtype=np.int64),
+        scores=np.array(scores),
+        classes=('chair', 'table'),
+        remarks=(),
+        scale=0.01,
+        turn=np.eye(3) if turn is None else turn,
+        num_small=3,
+        min_voxels=30,
+        seconds=0.1,
+    )
 
 
 @pytest.fixture
@@ -62,8 +73,9 @@ def test_an_upright_box_is_found_at_any_angle_and_around_any_axis(angle, up, shi
     points = np.r_[CORNERS, inside] @ around.T @ turn + shift
     box = upright_box(points, turn[2])
     np.testing.assert_allclose(box.size, [4, 2, 1], atol=1e-6)
-    np.testing.assert_allclose(box.centre, np.array([2, 1, 0.5]) @ around.T @ turn + shift,
-                               atol=1e-6)
+    np.testing.assert_allclose(
+        box.centre, np.array([2, 1, 0.5]) @ around.T @ turn + shift, atol=1e-6
+    )
     np.testing.assert_allclose(box.axes @ box.axes.T, np.eye(3), atol=1e-9)
     np.testing.assert_allclose(np.linalg.det(box.axes), 1)
     np.testing.assert_array_equal(box.axes[2], turn[2])
@@ -95,12 +107,19 @@ def test_the_corners_of_the_hull_give_what_all_points_give(count, seed):
     box = upright_box(points, np.array([0.0, 0, 1]))
     np.testing.assert_allclose(box.size[0] * box.size[1], min(areas), rtol=1e-6)
     np.testing.assert_allclose(
-        np.ptp((points - box.centre) @ box.axes.T, axis=0), box.size, atol=1e-9)
+        np.ptp((points - box.centre) @ box.axes.T, axis=0), box.size, atol=1e-9
+    )
 
 
-@pytest.mark.parametrize('points, size', [
-    ([[1, 2, 3]], [0, 0, 0]), ([[0, 0, 0], [3, 4, 1]], [5, 0, 1]),
-    (np.outer(range(9), (3, 4, 0)), [40, 0, 0]), ([[5, 5, 0], [5, 5, 2]], [0, 0, 2])])
+@pytest.mark.parametrize(
+    'points, size',
+    [
+        ([[1, 2, 3]], [0, 0, 0]),
+        ([[0, 0, 0], [3, 4, 1]], [5, 0, 1]),
+        (np.outer(range(9), (3, 4, 0)), [40, 0, 0]),
+        ([[5, 5, 0], [5, 5, 2]], [0, 0, 2]),
+    ],
+)
 def test_flat_objects_have_flat_boxes(points, size):
     box = upright_box(np.array(points, dtype=float), np.array([0.0, 0, 1]))
     np.testing.assert_allclose(box.size, size, atol=1e-9)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Objects across tiles, with their true masks in place of a model's: whole again, and apart."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -37,16 +38,23 @@ def oracle(xy, owner, labels, size=SIZE, overlap=OVERLAP, spoil=None):
         shown = np.unique(truth[truth >= 0])
         number = np.full(len(labels) + 1, -1)
         number[shown] = np.arange(len(shown))[::-1]  # tiles number as they like
-        found.append(TileObjects(
-            rows, number[truth], near_edge, np.asarray(labels)[shown[::-1]],
-            np.linspace(0.9, 0.8, len(shown))))
+        found.append(
+            TileObjects(
+                rows,
+                number[truth],
+                near_edge,
+                np.asarray(labels)[shown[::-1]],
+                np.linspace(0.9, 0.8, len(shown)),
+            )
+        )
     return found, home
 
 
 def stitch(found, home, min_share=0.5, least=1):
     claims = merge_tiles(found, home)
     instance, kept, num_small = paint_claims(
-        claims, len(home), min_share=min_share, is_large=lambda rows: len(rows) >= least)
+        claims, len(home), min_share=min_share, is_large=lambda rows: len(rows) >= least
+    )
     return instance, [claims[k].label for k in kept], num_small
 
 
@@ -55,8 +63,10 @@ def check_same(instance, labels, owner, true_labels, least_iou=1.0):
     assert len(labels) == len(true_labels)
     for k, label in enumerate(true_labels):
         truth = owner == k
-        iou = [(truth & (instance == m)).sum() / (truth | (instance == m)).sum()
-               for m in range(len(labels))]
+        iou = [
+            (truth & (instance == m)).sum() / (truth | (instance == m)).sum()
+            for m in range(len(labels))
+        ]
         best = int(np.argmax(iou))
         assert iou[best] >= least_iou, (k, iou)
         assert labels[best] == label
@@ -74,15 +84,17 @@ CASES = {
     'on a corner, larger than the overlap': ((14, 14), [(5, 5, 9.5, 9.5)]),
     'on a corner, aside': ((14, 14), [(3, 6.5, 7.2, 9.5), (7.2, 3, 9, 7.1)]),
     'over everything': ((20, 20), [(0, 0, 20, 20)]),
-    'neighbours of equal class that touch on a seam': (
-        (14, 6), [(5, 1, 7, 4), (7, 1, 9, 4)]),
+    'neighbours of equal class that touch on a seam': ((14, 6), [(5, 1, 7, 4), (7, 1, 9, 4)]),
     'neighbours that touch along a seam': ((20, 6), [(1, 1, 19, 2.5), (1, 2.5, 19, 4)]),
     'four that touch in a corner': (
-        (14, 14), [(5, 5, 7, 7), (7, 5, 9, 7), (5, 7, 7, 9), (7, 7, 9, 9)]),
+        (14, 14),
+        [(5, 5, 7, 7), (7, 5, 9, 7), (5, 7, 7, 9), (7, 7, 9, 9)],
+    ),
     'four long ones that touch in a corner': (
-        (14, 14), [(0, 0, 7, 7), (7, 0, 14, 7), (0, 7, 7, 14), (7, 7, 14, 14)]),
-    'that touch where a tile ends': (
-        (14, 6), [(3, 1, 6, 2), (6, 1, 8, 2), (8, 1, 9, 2)]),
+        (14, 14),
+        [(0, 0, 7, 7), (7, 0, 14, 7), (0, 7, 7, 14), (7, 7, 14, 14)],
+    ),
+    'that touch where a tile ends': ((14, 6), [(3, 1, 6, 2), (6, 1, 8, 2), (8, 1, 9, 2)]),
 }
 
 
@@ -147,10 +159,16 @@ def test_classes_are_voted_by_score_and_points():
         (claim,) = merge_tiles([left, right], home)
         assert claim.label == label and claim.score == pytest.approx(mean)
     (claim,) = merge_tiles(
-        [left._replace(scores=np.array([0.4])), right._replace(scores=np.array([0.9]))], home)
+        [left._replace(scores=np.array([0.4])), right._replace(scores=np.array([0.9]))], home
+    )
     assert claim.label == 4 and claim.score == pytest.approx(0.9)
-    (claim,) = merge_tiles([left._replace(labels=np.array([4]), scores=np.array([0.6])),
-                            right._replace(scores=np.array([0.9]))], home)
+    (claim,) = merge_tiles(
+        [
+            left._replace(labels=np.array([4]), scores=np.array([0.6])),
+            right._replace(scores=np.array([0.9])),
+        ],
+        home,
+    )
     assert claim.label == 4 and claim.score == pytest.approx(0.7)  # 2 to 1
 
 
@@ -158,14 +176,16 @@ def test_a_mask_of_two_objects_does_not_join_what_another_tile_holds_apart():
     """The left tile takes both for one; the right one sees that the second ends within it."""
     xy, owner = floor_plan(14, 6, [(1, 1, 3, 3), (6.8, 1, 7.9, 3)])
     (left, right), home = oracle(xy, owner, [4, 4])
-    left = left._replace(instance=np.minimum(left.instance, 0), labels=np.array([4]),
-                         scores=np.array([0.9]))
+    left = left._replace(
+        instance=np.minimum(left.instance, 0), labels=np.array([4]), scores=np.array([0.9])
+    )
     assert len(merge_tiles([left, right], home)) == 2
     # With the second going on beyond the left tile, nothing speaks against their being one.
     xy, owner = floor_plan(14, 6, [(1, 1, 3, 3), (6, 1, 9, 3)])
     (left, right), home = oracle(xy, owner, [4, 4])
-    left = left._replace(instance=np.minimum(left.instance, 0), labels=np.array([4]),
-                         scores=np.array([0.9]))
+    left = left._replace(
+        instance=np.minimum(left.instance, 0), labels=np.array([4]), scores=np.array([0.9])
+    )
     assert len(merge_tiles([left, right], home)) == 1
 
 
@@ -173,8 +193,9 @@ def test_all_pieces_of_an_object_agree():
     """A tile that takes two objects for one does not join them against the three others."""
     xy, owner = floor_plan(14, 14, [(5, 5, 7, 9), (7, 5, 9, 9)])
     found, home = oracle(xy, owner, [4, 4])
-    first = found[0]._replace(instance=np.minimum(found[0].instance, 0), labels=np.array([4]),
-                              scores=np.array([0.7]))
+    first = found[0]._replace(
+        instance=np.minimum(found[0].instance, 0), labels=np.array([4]), scores=np.array([0.7])
+    )
     instance, labels, _ = stitch([first, *found[1:]], home)
     check_same(instance, labels, owner, [4, 4], least_iou=0.5)  # it tells of a quarter
 
@@ -189,8 +210,10 @@ def test_a_few_common_points_do_not_join_two_objects():
     both = (xy[:, 0] > 5.95) & (xy[:, 0] < 6.15) & (owner >= 0)
     left.instance[both[left.rows]] = 0
     right.instance[both[right.rows]] = 0
-    left, right = (t._replace(labels=np.array([4]), scores=np.array([s]))
-                   for t, s in ((left, 0.9), (right, 0.8)))
+    left, right = (
+        t._replace(labels=np.array([4]), scores=np.array([s]))
+        for t, s in ((left, 0.9), (right, 0.8))
+    )
     assert len(merge_tiles([left, right], home)) == 2
 
 
@@ -203,9 +226,13 @@ def test_the_order_of_tiles_and_rows_does_not_matter(seed):
     owner[random.random(len(owner)) < 0.2] = -1
     labels = random.integers(0, 3, owner.max() + 1)
     found, home = oracle(xy, owner, labels)
-    found = [t._replace(scores=random.random(len(t.labels)),
-                        instance=np.where(random.random(len(t.rows)) < 0.1, -1, t.instance))
-             for t in found]
+    found = [
+        t._replace(
+            scores=random.random(len(t.labels)),
+            instance=np.where(random.random(len(t.rows)) < 0.1, -1, t.instance),
+        )
+        for t in found
+    ]
     expected = stitch(found, home)
     order = random.permutation(len(found))
     rank = np.argsort(order)
@@ -216,14 +243,23 @@ def test_the_order_of_tiles_and_rows_does_not_matter(seed):
 
 
 def test_painting_by_hand():
-    claims = [Claim(np.array(rows), label, score) for rows, label, score in (
-        ([0, 1, 2], 1, 0.9), ([2, 3, 4, 5], 2, 0.8), ([4, 5, 6], 3, 0.7), ([7], 4, 0.6))]
+    claims = [
+        Claim(np.array(rows), label, score)
+        for rows, label, score in (
+            ([0, 1, 2], 1, 0.9),
+            ([2, 3, 4, 5], 2, 0.8),
+            ([4, 5, 6], 3, 0.7),
+            ([7], 4, 0.6),
+        )
+    ]
     instance, kept, num_small = paint_claims(
-        claims, 9, min_share=0.5, is_large=lambda rows: len(rows) >= 2)
+        claims, 9, min_share=0.5, is_large=lambda rows: len(rows) >= 2
+    )
     assert instance.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]
     assert kept == [0, 1] and num_small == 1  # the last is small, of the third too little is left
     instance, kept, num_small = paint_claims(
-        claims, 9, min_share=0.3, is_large=lambda rows: len(rows) >= 2)
+        claims, 9, min_share=0.3, is_large=lambda rows: len(rows) >= 2
+    )
     assert instance.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1] and num_small == 2
 
 
@@ -269,8 +305,9 @@ def by_hand(rows, *objects, cut=False):
     for k, own in enumerate(objects):
         instance[np.isin(rows, own)] = k
     count = len(objects)
-    return TileObjects(rows, instance, np.full(len(rows), cut), np.zeros(count, dtype=int),
-                       np.full(count, 0.5))
+    return TileObjects(
+        rows, instance, np.full(len(rows), cut), np.zeros(count, dtype=int), np.full(count, 0.5)
+    )
 
 
 def test_pieces_that_contradict_each_other_are_not_joined_by_a_third():

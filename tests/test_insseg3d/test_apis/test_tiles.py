@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Tiles cover a scan, overlap, and leave every point one home."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,8 +52,7 @@ def test_every_point_has_one_home_that_holds_it_and_knows_it_best(seed, size, sh
     assert held[home, np.arange(len(xy))].all()
     # Depth: the least distance to a side that cuts; no tile knows the point better.
     xy = xy.astype(np.float64)
-    depth = np.array([
-        np.minimum(xy - tile.low, tile.high - xy).min(axis=1) for tile in tiles])
+    depth = np.array([np.minimum(xy - tile.low, tile.high - xy).min(axis=1) for tile in tiles])
     best = depth[home, np.arange(len(xy))]
     assert (best >= share * size / 2 - 1e-6).all()
     for tile in tiles:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Large scans tile by tile: the objects, the rows and the voxels of the whole scan."""
+
 import copy
 from types import SimpleNamespace
 
@@ -22,16 +23,24 @@ VOXEL = 0.08
 @pytest.fixture(scope='module')
 def inferencer(sure_weights):
     return InstanceSeg3DInferencer(
-        'queryis-s_demo', sure_weights, 'cpu', score_thr=0.05, min_voxels=10,
-        tiling=Tiling(4.0, 1.0))
+        'queryis-s_demo',
+        sure_weights,
+        'cpu',
+        score_thr=0.05,
+        min_voxels=10,
+        tiling=Tiling(4.0, 1.0),
+    )
 
 
 @pytest.fixture(scope='module')
 def hall():
     """A floor of 12 × 7 m with blocks on it, each of one colour, which says which block it is."""
     random = np.random.default_rng(0)
-    points = [np.c_[random.random((6000, 2)) * (12, 7), random.normal(0, 0.005, 6000),
-                    np.zeros((6000, 3))]]
+    points = [
+        np.c_[
+            random.random((6000, 2)) * (12, 7), random.normal(0, 0.005, 6000), np.zeros((6000, 3))
+        ]
+    ]
     at = [(1, 1), (3.2, 1), (3.7, 3.3), (6.5, 0.4), (6.5, 3.2), (9, 5), (2.8, 5.5), (11, 1)]
     sizes = [(0.6, 0.6)] * 4 + [(2.5, 1.2), (1.5, 1.5), (5, 0.6), (0.3, 0.3)]
     for k, ((x, y), size) in enumerate(zip(at, sizes)):
@@ -56,8 +65,7 @@ class Oracle:
         self.seen.append((len(points), len(shown)))
         masks = block == shown[:, None]
         scores = 0.9 - 0.01 * shown
-        sample.pred_instances_3d = InstanceData(
-            masks=masks, labels_3d=shown % 3, scores_3d=scores)
+        sample.pred_instances_3d = InstanceData(masks=masks, labels_3d=shown % 3, scores_3d=scores)
         return [sample]
 
 
@@ -90,8 +98,7 @@ def test_true_objects_are_whole_again_whatever_the_order(inferencer, hall):
     assert any('8 tiles of 4 m that overlap by at least 1 m' in str(r) for r in result.remarks)
     order = np.random.default_rng(1).permutation(len(points))
     lost = np.insert(points[order], [0, 500], np.nan, axis=0)
-    np.testing.assert_array_equal(
-        np.delete(oracle(lost).instance, [0, 501]), block[order])
+    np.testing.assert_array_equal(np.delete(oracle(lost).instance, [0, 501]), block[order])
 
 
 def test_a_real_model_finds_the_same_in_any_order(inferencer, hall):
@@ -115,7 +122,8 @@ def test_units_and_axes_and_single_objects_are_those_of_the_scan(inferencer, hal
 
 @pytest.mark.parametrize('least, count', [(1, 0), (300, 1)])
 def test_small_objects_are_counted_once_and_by_the_voxels_of_the_whole(
-        inferencer, hall, least, count):
+    inferencer, hall, least, count
+):
     points, block = hall
     result = with_oracle(inferencer, min_voxels=least)(points)
     assert result.num_small == count and len(result) == 8 - count
@@ -144,14 +152,20 @@ def test_tiles_have_the_voxels_of_one_grid(hall):
 def preds(masks, scores, point2voxel):
     return SimpleNamespace(
         pred_instances_3d=SimpleNamespace(
-            masks=torch.tensor(masks, dtype=torch.bool), scores_3d=torch.tensor(scores),
-            labels_3d=torch.arange(len(scores))),
-        voxels=SimpleNamespace(point2voxel=torch.tensor(point2voxel)))
+            masks=torch.tensor(masks, dtype=torch.bool),
+            scores_3d=torch.tensor(scores),
+            labels_3d=torch.arange(len(scores)),
+        ),
+        voxels=SimpleNamespace(point2voxel=torch.tensor(point2voxel)),
+    )
 
 
 def test_what_an_edge_cuts_may_be_small_and_the_rest_counts_at_home():
-    found = preds([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]],
-                  [0.9, 0.8, 0.7], [0, 1, 2, 3, 4, 5])
+    found = preds(
+        [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]],
+        [0.9, 0.8, 0.7],
+        [0, 1, 2, 3, 4, 5],
+    )
     limits = Limits(0.3, min_voxels=3, min_points=1, min_share=0.5)
     spared = torch.tensor([0, 1, 0, 0, 0, 0], dtype=torch.bool)
     counted = torch.tensor([0, 0, 1, 0, 0, 1], dtype=torch.bool)
@@ -171,11 +185,13 @@ def test_voxels_of_two_tiles_are_counted_apart():
     home = np.repeat([0, 1], 5)
     tiles = [
         TilePoints(rows, np.zeros((7, 6)), None, np.ones(7, dtype=bool), home[rows] == index)
-        for index, rows in enumerate((np.arange(7), np.arange(3, 10)))]
+        for index, rows in enumerate((np.arange(7), np.arange(3, 10)))
+    ]
 
     def all_of_it(tile):
-        return Painting(torch.zeros(7, dtype=torch.long), torch.tensor([2]), torch.tensor([0.5]),
-                        0), torch.arange(7)
+        return Painting(
+            torch.zeros(7, dtype=torch.long), torch.tensor([2]), torch.tensor([0.5]), 0
+        ), torch.arange(7)
 
     for least, count in ((10, 1), (11, 0)):
         painting = find_in_tiles(iter(tiles), home, Limits(0.3, least, 1, 0.5), all_of_it)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """mmdetection3d's MinkUNet with its levels, on spconv's code for CPUs: one thread."""
+
 import contextlib
 
 import pytest
@@ -10,8 +11,14 @@ from mmengine.registry import init_default_scope
 import insseg3d  # noqa: F401
 
 pytest.importorskip('spconv.pytorch')
-SMALL = dict(in_channels=6, base_channels=8, encoder_channels=[8, 12, 16],
-             decoder_channels=[16, 12, 8], encoder_blocks=[1, 1, 1], decoder_blocks=[1, 1, 1])
+SMALL = dict(
+    in_channels=6,
+    base_channels=8,
+    encoder_channels=[8, 12, 16],
+    decoder_channels=[16, 12, 8],
+    encoder_blocks=[1, 1, 1],
+    decoder_blocks=[1, 1, 1],
+)
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +49,16 @@ def voxels(extent, batch_size=2, seed=0):
 @torch.no_grad()
 def test_finest_level_is_the_stock_backbones():
     features, coors = voxels(16)
-    stock = MODELS.build(dict(
-        SMALL, type='MinkUNetBackbone', num_stages=3, sparseconv_backend='spconv',
-        encoder_channels=[8, 12, 16], decoder_channels=[16, 12, 8])).eval()
+    stock = MODELS.build(
+        dict(
+            SMALL,
+            type='MinkUNetBackbone',
+            num_stages=3,
+            sparseconv_backend='spconv',
+            encoder_channels=[8, 12, 16],
+            decoder_channels=[16, 12, 8],
+        )
+    ).eval()
     ours = build()
     ours.load_state_dict(stock.state_dict())
     torch.testing.assert_close(ours(features, coors)[1].features, stock(features, coors))
@@ -56,12 +70,16 @@ def test_levels_hold_each_voxels_ancestors(extent):
     features, coors = voxels(extent)
     levels = build()(features, coors)
     assert {stride: level.features.shape[1] for stride, level in levels.items()} == {
-        1: 8, 2: 12, 4: 16}
+        1: 8,
+        2: 12,
+        4: 16,
+    }
     assert torch.equal(levels[1].coors, coors)
     for stride, level in levels.items():
         batch, cells = coors[:, :1], coors[:, 1:] // stride
         assert {tuple(row) for row in level.coors.tolist()} == {
-            tuple(row) for row in torch.cat([batch, cells], 1).tolist()}
+            tuple(row) for row in torch.cat([batch, cells], 1).tolist()
+        }
 
 
 @torch.no_grad()
@@ -73,7 +91,8 @@ def test_batch_equals_single_scenes():
     alone = coors[second].clone()
     alone[:, 0] = 0
     torch.testing.assert_close(
-        model(features[second], alone)[1].features, both[second], rtol=1e-4, atol=1e-5)
+        model(features[second], alone)[1].features, both[second], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_every_parameter_gets_a_gradient():
@@ -104,7 +123,8 @@ def test_spconv_runs_on_the_device_of_the_features(monkeypatch):
     model = build()
     for module in model.modules():
         module.register_forward_pre_hook(
-            lambda module, inputs: seen.append(len(current)) if module is not model else None)
+            lambda module, inputs: seen.append(len(current)) if module is not model else None
+        )
     model(*voxels(13))
     assert set(seen) == {1} and not current
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The sparse residual U-Net: sizes, levels, order, and voxels at the edge of what is allowed."""
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
@@ -48,8 +49,9 @@ def test_chosen_strides():
     every = _small().eval()(features, coors)
     some = _small(out_strides=(4, 1)).eval()(features, coors)
     assert list(some) == [1, 4]
-    assert all(torch.equal(level.features, every[stride].features)
-               for stride, level in some.items())
+    assert all(
+        torch.equal(level.features, every[stride].features) for stride, level in some.items()
+    )
     for stride in (1, 2):
         alone = _small(out_strides=stride).eval()(features, coors)
         assert torch.equal(alone, every[stride].features)
@@ -75,7 +77,8 @@ def test_decoder_reads_the_encoder_before_what_came_up():
     net, seen = _small().eval(), {}
     for name in ('encoder.0', 'up.0', 'decoder.0.0'):
         net.get_submodule(name).register_forward_hook(
-            lambda module, args, out, name=name: seen.update({name: (args[0], out)}))
+            lambda module, args, out, name=name: seen.update({name: (args[0], out)})
+        )
     net(*_voxels())
     expected = torch.cat([seen['encoder.0'][1].features, seen['up.0'][1].features], dim=1)
     assert torch.equal(seen['decoder.0.0'][0].features, expected)
@@ -92,8 +95,9 @@ def test_row_order_and_batch_mates_do_not_matter():
     rows = coors[:, 0] == 1
     alone = net(features[rows], coors[rows] * torch.tensor([0, 1, 1, 1]))
     for stride, level in levels.items():
-        torch.testing.assert_close(alone[stride].features, level.features[level.coors[:, 0] == 1],
-                                   rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            alone[stride].features, level.features[level.coors[:, 0] == 1], rtol=1e-5, atol=1e-5
+        )
 
 
 def test_shift_by_whole_coarse_cells_does_not_matter():
@@ -105,13 +109,16 @@ def test_shift_by_whole_coarse_cells_does_not_matter():
 
 
 @pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('rows', [
-    [],
-    [[0, 0, 0, 0]],
-    [[0, 6, 4, 2]],  # odd extents: the last cell of each axis
-    [[2, 5, 5, 5], [2, 5, 5, 6]],  # scenes 0 and 1 are empty
-    [[0, 1, 1, 1], [1, 1, 1, 1]],
-])
+@pytest.mark.parametrize(
+    'rows',
+    [
+        [],
+        [[0, 0, 0, 0]],
+        [[0, 6, 4, 2]],  # odd extents: the last cell of each axis
+        [[2, 5, 5, 5], [2, 5, 5, 6]],  # scenes 0 and 1 are empty
+        [[0, 1, 1, 1], [1, 1, 1, 1]],
+    ],
+)
 def test_few_voxels(rows, training):
     net = _small().train(training)
     coors = torch.tensor(rows, dtype=torch.int32).view(-1, 4)

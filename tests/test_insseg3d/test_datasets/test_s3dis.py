@@ -14,8 +14,15 @@ from ...test_insseg_preparation import raw_s3dis as typed
 from .config import FRAGMENT, ROOT, load_config
 
 META = S3DISInstanceSegDataset.METAINFO
-ROOMS = ['Area_1_office_1', 'Area_1_office_2', 'Area_2_WC_1', 'Area_3_lobby_1', 'Area_4_pantry_1',
-         'Area_5_hallway_1', 'Area_6_office_1']  # fmt: skip
+ROOMS = [
+    'Area_1_office_1',
+    'Area_1_office_2',
+    'Area_2_WC_1',
+    'Area_3_lobby_1',
+    'Area_4_pantry_1',
+    'Area_5_hallway_1',
+    'Area_6_office_1',
+]
 
 
 @pytest.fixture(autouse=True)
@@ -142,9 +149,13 @@ def test_six_folds_part_the_rooms(prepared, tmp_path):
         )
         config = Config.fromfile(leaf)
         by_option = Config.fromfile(FRAGMENT.with_stem('s3dis'))
-        by_option.merge_from_dict(options(
-            f'train_dataloader.dataset.areas={others}'.replace(' ', ''),
-            f'val_dataloader.dataset.areas={fold}', f'test_dataloader.dataset.areas={fold}'))
+        by_option.merge_from_dict(
+            options(
+                f'train_dataloader.dataset.areas={others}'.replace(' ', ''),
+                f'val_dataloader.dataset.areas={fold}',
+                f'test_dataloader.dataset.areas={fold}',
+            )
+        )
         for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
             rooms = names(build(config, loader, prepared))
             assert rooms == names(build(by_option, loader, prepared))

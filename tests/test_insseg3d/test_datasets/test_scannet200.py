@@ -56,7 +56,10 @@ def test_198_classes_of_the_200_without_wall_and_floor():
 
 def test_head_common_and_tail():
     assert Counter(category.frequency for category in CATEGORIES) == {
-        'head': 66, 'common': 68, 'tail': 66}  # fmt: skip
+        'head': 66,
+        'common': 68,
+        'tail': 66,
+    }
     assert set(META['frequency']) == set(META['classes'])
     assert Counter(META['frequency'].values()) == {'head': 64, 'common': 68, 'tail': 66}
     assert META['frequency']['chair'] == 'head' and META['frequency']['mattress'] == 'common'
@@ -65,7 +68,9 @@ def test_head_common_and_tail():
 def test_stored_ids_are_those_of_the_column_id(raw, out):
     report = prepare(raw, out)
     assert [path.name for path in report.infos] == [
-        'scannet200_infos_train.pkl', 'scannet200_infos_val.pkl']  # fmt: skip
+        'scannet200_infos_train.pkl',
+        'scannet200_infos_val.pkl',
+    ]
     assert mask(out, 'semantic_mask') == [23, 23, 6, 6, 6, 1, 0, 23]
     assert mask(out, 'instance_mask') == typed.INSTANCE  # the same as for 18 classes
     assert not (out / 'seg_info').exists()
@@ -140,7 +145,15 @@ def test_config_loads_scenes_with_the_class_indices(raw, out, monkeypatch):
         dataset = DATASETS.build(config[name]['dataset'])
         truth = dataset[0]['data_samples'].eval_ann_info
         assert truth['pts_semantic_mask'].tolist() == [
-            chair, chair, couch, couch, couch, 198, 198, chair]  # fmt: skip
+            chair,
+            chair,
+            couch,
+            couch,
+            couch,
+            198,
+            198,
+            chair,
+        ]
         assert dataset.metainfo['frequency']['couch'] == 'head'
 
 
@@ -177,8 +190,12 @@ def test_superpoints_are_consecutive_over_segments(raw, out, label_set):
 
 def test_choosing_superpoints_later_converts_anew_and_so_does_leaving_them_out(raw, out):
     infos = []
-    for superpoints, state in [(False, 'converted'), (True, 'converted'), (True, 'kept'),
-                               (False, 'converted')]:  # fmt: skip
+    for superpoints, state in [
+        (False, 'converted'),
+        (True, 'converted'),
+        (True, 'kept'),
+        (False, 'converted'),
+    ]:
         report = prepare_scannet(raw, out, superpoints=superpoints)
         assert {outcome.state for outcome in report.outcomes} == {state}
         infos.append(report.infos[0].read_bytes())

@@ -18,11 +18,21 @@ def test_values_of_the_field():
     assert {'type': 'CropToMaxPoints', 'max_points': 250_000} in config['train_pipeline']
     order = [transform['type'] for transform in config['train_pipeline']]
     assert order == [
-        'LoadPointsFromFile', 'LoadAnnotations3D', 'CheckAnnotations', 'PointSegClassMapping',
-        'SelectInstances', 'NormalizeColor', 'CenterCoordinates', 'RandomMatrix',
-        'ElasticDistortion', 'CropToMaxPoints', 'RelabelInstances', 'RandomColorShift',
-        'Pack3DDetInputs', 'AddVoxelTables',
-    ]  # fmt: skip
+        'LoadPointsFromFile',
+        'LoadAnnotations3D',
+        'CheckAnnotations',
+        'PointSegClassMapping',
+        'SelectInstances',
+        'NormalizeColor',
+        'CenterCoordinates',
+        'RandomMatrix',
+        'ElasticDistortion',
+        'CropToMaxPoints',
+        'RelabelInstances',
+        'RandomColorShift',
+        'Pack3DDetInputs',
+        'AddVoxelTables',
+    ]
     random = {'RandomMatrix', 'ElasticDistortion', 'CropToMaxPoints', 'RandomColorShift'}
     assert not random & {transform['type'] for transform in config['test_pipeline']}
 

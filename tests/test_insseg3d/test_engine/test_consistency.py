@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Settings that do not fit each other are refused before the first iteration."""
+
 from types import SimpleNamespace
 
 import pytest
@@ -13,8 +14,10 @@ from insseg3d.engine import DrawSampler
 from insseg3d.engine.consistency import check_loader
 
 FEW = ['chair', 'table', 'cabinet']
-REFUSED = (r'{place} \(ScanNetInsSegDataset\) has {found}, but '
-           r'model.decode_head.num_classes={expected}; .* Set num_classes to {number}')
+REFUSED = (
+    r'{place} \(ScanNetInsSegDataset\) has {found}, but '
+    r'model.decode_head.num_classes={expected}; .* Set num_classes to {number}'
+)
 
 
 @pytest.fixture
@@ -66,28 +69,40 @@ def test_classes_of_a_test_are_compared(config, tmp_path):
     assert Runner.from_cfg(config).test()
     config.test_dataloader = config.test_dataloader.copy()  # that of the validation
     config.test_dataloader.dataset = dict(
-        config.test_dataloader.dataset, metainfo=dict(classes=['chair']))
-    with pytest.raises(ValueError, match=refused(
-            'test_dataloader.dataset', r'1 class \(chair\)', 18, 1)):
+        config.test_dataloader.dataset, metainfo=dict(classes=['chair'])
+    )
+    with pytest.raises(
+        ValueError, match=refused('test_dataloader.dataset', r'1 class \(chair\)', 18, 1)
+    ):
         Runner.from_cfg(config).test()
 
 
 def test_each_data_set_in_wrappers_is_compared(config, monkeypatch):
     own = config.train_dataloader.dataset
     keys = list(ScanNetInsSegDataset(**{k: v for k, v in own.items() if k != 'type'}).metainfo)
-    config.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=dict(
-        type='ConcatDataset', ignore_keys=keys, datasets=[
-            own, dict(own, metainfo=dict(classes=FEW))]))
+    config.train_dataloader.dataset = dict(
+        type='RepeatDataset',
+        times=2,
+        dataset=dict(
+            type='ConcatDataset',
+            ignore_keys=keys,
+            datasets=[own, dict(own, metainfo=dict(classes=FEW))],
+        ),
+    )
     runner = read_nothing(config, monkeypatch)
     place = r'train_dataloader.dataset.dataset.datasets\[1\]'
     with pytest.raises(ValueError, match=refused(place, '3 classes.*', 18, 3)):
         runner.train()
 
 
-@pytest.mark.parametrize('head, classes', [
-    # Of a semantic head the number may count walls and floors too.
-    (SimpleNamespace(num_classes=20), ('chair', 'table')),
-    (SimpleNamespace(num_classes=20, class_layers=('classifier',)), None)])
+@pytest.mark.parametrize(
+    'head, classes',
+    [
+        # Of a semantic head the number may count walls and floors too.
+        (SimpleNamespace(num_classes=20), ('chair', 'table')),
+        (SimpleNamespace(num_classes=20, class_layers=('classifier',)), None),
+    ],
+)
 def test_what_nobody_tells_is_not_compared(head, classes):
     model = nn.ModuleDict(dict(decode_head=nn.Identity()))
     vars(model['decode_head']).update(vars(head))
@@ -97,13 +112,22 @@ def test_what_nobody_tells_is_not_compared(head, classes):
 
 @pytest.mark.parametrize('sampler', ['DrawSampler', 'InfiniteSampler'])
 def test_epochs_over_an_endless_sampler_are_refused_and_the_remedy_trains(
-        config, sampler, monkeypatch):
+    config, sampler, monkeypatch
+):
     config.train_dataloader.sampler = dict(type=sampler)
     config.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
     config.default_hooks.checkpoint.interval = 1000
-    with monkeypatch.context() as patch, pytest.raises(ValueError, match=(
-            rf'train_dataloader.sampler is {sampler}, which never ends, but EpochBasedTrainLoop '
-            r'waits .*type="DefaultSampler", shuffle=True\), .*max_iters')):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(
+            ValueError,
+            match=(
+                rf'train_dataloader.sampler is {sampler}, which never ends, '
+                r'but EpochBasedTrainLoop '
+                r'waits .*type="DefaultSampler", shuffle=True\), .*max_iters'
+            ),
+        ),
+    ):
         read_nothing(config, patch).train()
     config.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
     runner = Runner.from_cfg(config)
@@ -114,7 +138,8 @@ def test_epochs_over_an_endless_sampler_are_refused_and_the_remedy_trains(
 @pytest.mark.parametrize('split', ['val', 'test'])
 def test_a_validation_or_test_without_end_is_refused(config, split, monkeypatch):
     config[f'{split}_dataloader'] = dict(
-        config[f'{split}_dataloader'], sampler=dict(type='DrawSampler'))
+        config[f'{split}_dataloader'], sampler=dict(type='DrawSampler')
+    )
     runner = read_nothing(config, monkeypatch)
     with pytest.raises(ValueError, match=f'{split}_dataloader.sampler is DrawSampler.*Loop waits'):
         runner.train() if split == 'val' else runner.test()
@@ -125,11 +150,18 @@ def test_an_optimiser_of_other_groups_is_refused_and_the_remedy_resumes(config, 
     before = config.copy()
     before.optim_wrapper = dict(config.optim_wrapper, constructor=remedy)
     Runner.from_cfg(before).train()
-    config.update(resume=True, load_from=str(tmp_path / 'iter_2.pth'), train_cfg=dict(
-        config.train_cfg, max_iters=3))
-    with pytest.raises(ValueError, match=(
+    config.update(
+        resume=True,
+        load_from=str(tmp_path / 'iter_2.pth'),
+        train_cfg=dict(config.train_cfg, max_iters=3),
+    )
+    with pytest.raises(
+        ValueError,
+        match=(
             r'--resume: the optimiser in the checkpoint has \d\d+ groups of parameters, '
-            rf'that of the config \d\. .*optim_wrapper.constructor={remedy}')) as error:
+            rf'that of the config \d\. .*optim_wrapper.constructor={remedy}'
+        ),
+    ) as error:
         Runner.from_cfg(config).train()
     assert '\n' not in str(error.value)
     config.optim_wrapper.constructor = remedy

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Files mapped into memory are loaded as files that are read."""
+
 import mmap
 
 import numpy as np
@@ -23,8 +24,12 @@ def build(tiny_config, tiny_data, monkeypatch):
     def make(backend_args, split='train', **changes):
         cfg = Config.fromfile(tiny_config)[f'{split}_dataloader'].dataset.to_dict()
         loading = [t for t in cfg['pipeline'] if t['type'].startswith('Load')]
-        loading += [t for group in cfg['pipeline'] for t in group.get('transforms', ())
-                    if t['type'].startswith('Load')]
+        loading += [
+            t
+            for group in cfg['pipeline']
+            for t in group.get('transforms', ())
+            if t['type'].startswith('Load')
+        ]
         assert len(loading) == 2
         for transform in loading:
             assert transform['backend_args'] == MAPPED  # what the config says
@@ -37,8 +42,11 @@ def build(tiny_config, tiny_data, monkeypatch):
 def content(sample):
     """All tensors of a packed sample."""
     voxels, truth = sample['data_samples'].voxels, sample['data_samples'].eval_ann_info or {}
-    return [sample['inputs']['points'], *(voxels.get(key) for key in sorted(voxels.keys())),
-            *(torch.as_tensor(truth[key]) for key in sorted(truth))]
+    return [
+        sample['inputs']['points'],
+        *(voxels.get(key) for key in sorted(voxels.keys())),
+        *(torch.as_tensor(truth[key]) for key in sorted(truth)),
+    ]
 
 
 @pytest.mark.parametrize('split', ['train', 'val'])

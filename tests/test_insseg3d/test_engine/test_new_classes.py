@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Checkpoints of other classes, with entries that are no weights."""
+
 from types import SimpleNamespace
 
 import torch

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Few groups of parameters compute what a group for each parameter does."""
+
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
@@ -11,20 +12,28 @@ import insseg3d  # noqa: F401
 STOCK = dict(constructor='DefaultOptimWrapperConstructor')
 ADAMW = dict(type='AdamW', lr=1e-2, betas=(0.9, 0.999), weight_decay=0.1, fused=True)
 PARAMWISE = dict(
-    norm_decay_mult=0.0, bias_decay_mult=0.0,
-    custom_keys={'2': dict(lr_mult=0.1), 'frozen': dict(decay_mult=0.0)})
+    norm_decay_mult=0.0,
+    bias_decay_mult=0.0,
+    custom_keys={'2': dict(lr_mult=0.1), 'frozen': dict(decay_mult=0.0)},
+)
 
 
 def build(optimizer, model=None, **changes):
-    cfg = dict(type='OptimWrapper', constructor='MergedGroupsConstructor', optimizer=optimizer,
-               clip_grad=dict(max_norm=1, norm_type=2), paramwise_cfg=PARAMWISE)
+    cfg = dict(
+        type='OptimWrapper',
+        constructor='MergedGroupsConstructor',
+        optimizer=optimizer,
+        clip_grad=dict(max_norm=1, norm_type=2),
+        paramwise_cfg=PARAMWISE,
+    )
     return build_optim_wrapper(model or network(), dict(cfg, **changes))
 
 
 def network():
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Linear(5, 16), nn.LayerNorm(16), nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Linear(16, 3))
+        nn.Linear(5, 16), nn.LayerNorm(16), nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Linear(16, 3)
+    )
     model.frozen = nn.Parameter(torch.ones(3), requires_grad=False)
     return model.double()  # so that only the order of sums could differ, and that by nothing
 
@@ -57,17 +66,25 @@ def test_each_parameter_keeps_its_options():
     options = []
     for extra in (STOCK, {}):
         groups = build(ADAMW, model, **extra).optimizer.param_groups
-        options.append({
-            names[parameter]: {key: value for key, value in group.items() if key != 'params'}
-            for group in groups for parameter in group['params']})
+        options.append(
+            {
+                names[parameter]: {key: value for key, value in group.items() if key != 'params'}
+                for group in groups
+                for parameter in group['params']
+            }
+        )
     assert options[0] == options[1] and len(options[0]) == 10
     assert {option['lr'] for option in options[1].values()} == {1e-2, 1e-3}
 
 
-@pytest.mark.parametrize('optimizer', [
-    dict(type='Adamax', lr=1e-2, betas=(0.9, 0.999), weight_decay=0.1, fused=True),
-    dict(type='RMSprop', lr=1e-2, weight_decay=0.1, fused=True),
-    dict(ADAMW, foreach=True)])
+@pytest.mark.parametrize(
+    'optimizer',
+    [
+        dict(type='Adamax', lr=1e-2, betas=(0.9, 0.999), weight_decay=0.1, fused=True),
+        dict(type='RMSprop', lr=1e-2, weight_decay=0.1, fused=True),
+        dict(ADAMW, foreach=True),
+    ],
+)
 def test_fused_is_left_out_where_the_optimiser_has_none(optimizer):
     """As in a leaf that changes the type in a dict that it inherits."""
     model, _ = trained(optimizer=optimizer)
@@ -84,8 +101,10 @@ class FusedOnGPU(torch.optim.AdamW):
     def __init__(self, params, **options):
         super().__init__(params, **options)
         if options.get('fused'):
-            raise RuntimeError('`fused=True` requires all the params to be floating point Tensors '
-                               "of supported devices: ['cuda', 'xpu', 'privateuseone'].")
+            raise RuntimeError(
+                '`fused=True` requires all the params to be floating point Tensors '
+                "of supported devices: ['cuda', 'xpu', 'privateuseone']."
+            )
 
 
 def test_fused_is_left_out_where_the_device_has_none():
@@ -96,9 +115,11 @@ def test_fused_is_left_out_where_the_device_has_none():
 
 def test_sgd_is_fused_too():
     model, wrapper = trained(
-        optimizer=dict(type='SGD', lr=1e-2, momentum=0.9, weight_decay=0.1, fused=True))
+        optimizer=dict(type='SGD', lr=1e-2, momentum=0.9, weight_decay=0.1, fused=True)
+    )
     expected, _ = trained(
-        optimizer=dict(type='SGD', lr=1e-2, momentum=0.9, weight_decay=0.1), **STOCK)
+        optimizer=dict(type='SGD', lr=1e-2, momentum=0.9, weight_decay=0.1), **STOCK
+    )
     assert wrapper.optimizer.defaults['fused']
     for one, other in zip(model.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)

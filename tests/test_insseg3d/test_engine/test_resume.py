@@ -51,15 +51,19 @@ def data(tmp_path):
         instance = rng.integers(0, 4, 60)
         semantic = np.array([0, 5, 7, 3])[instance]
         for kind, array in (
-            ('points', points), ('instance_mask', instance), ('semantic_mask', semantic)
-        ):  # fmt: skip
+            ('points', points),
+            ('instance_mask', instance),
+            ('semantic_mask', semantic),
+        ):
             (tmp_path / kind).mkdir(exist_ok=True)
             array.tofile(tmp_path / kind / name)
-        entries.append({
-            'lidar_points': {'num_pts_feats': 6, 'lidar_path': name},
-            'pts_instance_mask_path': name,
-            'pts_semantic_mask_path': name,
-        })  # fmt: skip
+        entries.append(
+            {
+                'lidar_points': {'num_pts_feats': 6, 'lidar_path': name},
+                'pts_instance_mask_path': name,
+                'pts_semantic_mask_path': name,
+            }
+        )
     (tmp_path / 'infos.pkl').write_bytes(pickle.dumps({'metainfo': {}, 'data_list': entries}))
     return tmp_path
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Small random rooms with predictions, for several tests."""
+
 import numpy as np
 import torch
 from mmdet3d.structures import Det3DDataSample
@@ -16,17 +17,26 @@ def made_room(seed, num_points=900):
     masks = rng.random((num, num_points)) < 0.1
     for row in range(num):
         masks[row] |= instance == rng.integers(-1, instance.max() + 1)
-    return dict(pred_masks=masks, pred_labels=rng.integers(0, 3, num), pred_scores=rng.random(num),
-                gt_instance=instance, gt_semantic=semantic)
+    return dict(
+        pred_masks=masks,
+        pred_labels=rng.integers(0, 3, num),
+        pred_scores=rng.random(num),
+        gt_instance=instance,
+        gt_semantic=semantic,
+    )
 
 
 def sample_of(seed):
     """A room as mmengine's evaluator hands it to a metric."""
     room = made_room(seed)
     sample = Det3DDataSample(metainfo={'lidar_path': f'rooms/room{seed}.bin'})
-    sample.eval_ann_info = {'pts_instance_mask': room['gt_instance'],
-                            'pts_semantic_mask': room['gt_semantic']}
+    sample.eval_ann_info = {
+        'pts_instance_mask': room['gt_instance'],
+        'pts_semantic_mask': room['gt_semantic'],
+    }
     sample.pred_instances_3d = InstanceData(
-        masks=torch.from_numpy(room['pred_masks']), labels_3d=torch.from_numpy(room['pred_labels']),
-        scores_3d=torch.from_numpy(room['pred_scores']))
+        masks=torch.from_numpy(room['pred_masks']),
+        labels_3d=torch.from_numpy(room['pred_labels']),
+        scores_3d=torch.from_numpy(room['pred_scores']),
+    )
     return sample.to_dict()

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """AP of resampled scenes equals AP of the scenes written out."""
+
 import numpy as np
 import pytest
 
@@ -20,9 +21,13 @@ def made_table(seed, num_classes=3):
     for row in range(num):
         masks[row] |= (instance == rng.integers(-1, 5)) & (rng.random(len(instance)) < 0.9)
     return scene_table(
-        pred_masks=masks, pred_labels=rng.integers(0, num_classes, num),
-        pred_scores=rng.integers(0, 5, num) / 4, gt_instance=instance, gt_semantic=semantic,
-        num_classes=num_classes)
+        pred_masks=masks,
+        pred_labels=rng.integers(0, num_classes, num),
+        pred_scores=rng.integers(0, 5, num) / 4,
+        gt_instance=instance,
+        gt_semantic=semantic,
+        num_classes=num_classes,
+    )
 
 
 @pytest.mark.parametrize('seed', range(12))
@@ -37,7 +42,8 @@ def test_weights_equal_repeated_scenes(seed):
         scored = instance_ap(drawn, num_classes=3, min_points=20)
         for name, threshold in (('AP', None), ('AP50', 0.5), ('AP25', 0.25)):
             np.testing.assert_allclose(
-                found[name][row], scored.per_class(threshold), atol=1e-12, err_msg=name)
+                found[name][row], scored.per_class(threshold), atol=1e-12, err_msg=name
+            )
 
 
 def test_drawing_is_the_same_for_the_same_seed():

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Coverage, precision and recall against a naive transcription, and by hand."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,11 +21,17 @@ def oracle(rooms, num_classes, threshold):
     for label in range(num_classes):
         room_cov, room_wcov, right, wrong, found, total = [], [], 0, 0, 0, 0
         for room in rooms:
-            truth = [(room['instance'] == i) & (room['semantic'] == label)
-                     for i in np.unique(room['instance']) if i >= 0]
+            truth = [
+                (room['instance'] == i) & (room['semantic'] == label)
+                for i in np.unique(room['instance'])
+                if i >= 0
+            ]
             truth = [mask for mask in truth if mask.any()]
-            pred = [mask for mask, k, score in zip(room['masks'], room['labels'], room['scores'])
-                    if k == label and score >= threshold]
+            pred = [
+                mask
+                for mask, k, score in zip(room['masks'], room['labels'], room['scores'])
+                if k == label and score >= threshold
+            ]
             best = [max([iou(gt, mask) for mask in pred], default=0) for gt in truth]
             if truth:
                 room_cov.append(np.mean(best))
@@ -42,8 +49,10 @@ def oracle(rooms, num_classes, threshold):
             prec.append(right / (right + wrong) if right + wrong else 0)
             rec.append(found / total)
     names = ('mCov', 'mWCov', 'mPrec50', 'mRec50')
-    return {name: np.mean(values) if values else np.nan
-            for name, values in zip(names, (cov, wcov, prec, rec))}
+    return {
+        name: np.mean(values) if values else np.nan
+        for name, values in zip(names, (cov, wcov, prec, rec))
+    }
 
 
 def iou(a, b):
@@ -57,14 +66,25 @@ def random_room(rng, num_classes=3):
     masks = rng.random((num_masks, num_points)) < rng.random((num_masks, 1))
     for row in range(0, num_masks, 2):  # some that fit
         masks[row] = (instance == rng.integers(-1, 5)) ^ (rng.random(num_points) < 0.1)
-    return dict(masks=masks, labels=rng.integers(0, num_classes, num_masks), instance=instance,
-                scores=rng.integers(0, 6, num_masks) / 5, semantic=semantic)
+    return dict(
+        masks=masks,
+        labels=rng.integers(0, num_classes, num_masks),
+        instance=instance,
+        scores=rng.integers(0, 6, num_masks) / 5,
+        semantic=semantic,
+    )
 
 
 def table(room, make=scene_table, num_classes=3, **more):
-    return make(pred_masks=room['masks'], pred_labels=room['labels'], pred_scores=room['scores'],
-                gt_instance=room['instance'], gt_semantic=room['semantic'],
-                num_classes=num_classes, **more)
+    return make(
+        pred_masks=room['masks'],
+        pred_labels=room['labels'],
+        pred_scores=room['scores'],
+        gt_instance=room['instance'],
+        gt_semantic=room['semantic'],
+        num_classes=num_classes,
+        **more,
+    )
 
 
 @given(st.integers(0, 2**31), st.sampled_from([0.0, 0.2, 0.5, 1.0]))
@@ -98,13 +118,19 @@ def naive_painting(masks, scores, min_points, min_share):
 def test_painting_equals_the_naive_one_and_its_table_the_partition(seed, min_points, min_share):
     room = random_room(np.random.default_rng(seed))
     painting = paint_masks(
-        room['masks'], room['scores'], min_points=min_points, min_share=min_share)
+        room['masks'], room['scores'], min_points=min_points, min_share=min_share
+    )
     parts, owner = naive_painting(room['masks'], room['scores'], min_points, min_share)
     assert painting.index.tolist() == parts and painting.owner.tolist() == owner
     assert painting.sizes.tolist() == [owner.count(k) for k in range(len(parts))]
-    as_masks = dict(room, masks=np.array([painting.owner == k for k in range(len(parts))],
-                                         dtype=bool).reshape(len(parts), len(owner)),
-                    labels=room['labels'][painting.index], scores=room['scores'][painting.index])
+    as_masks = dict(
+        room,
+        masks=np.array([painting.owner == k for k in range(len(parts))], dtype=bool).reshape(
+            len(parts), len(owner)
+        ),
+        labels=room['labels'][painting.index],
+        scores=room['scores'][painting.index],
+    )
     one = table(room, painted_table, min_points=min_points, min_share=min_share)
     two = table(as_masks)
     for name in ('pred_labels', 'pred_scores', 'pred_sizes', 'pred_void', 'intersections'):
@@ -118,8 +144,7 @@ def test_a_score_threshold_before_or_after_painting_is_the_same(seed):
     kept = room['scores'] >= 0.4
     cut = dict(room, **{key: room[key][kept] for key in ('masks', 'labels', 'scores')})
     before = coverage([table(cut, painted_table, min_points=1)], num_classes=3, score_threshold=0)
-    after = coverage([table(room, painted_table, min_points=1)], num_classes=3,
-                     score_threshold=0.4)
+    after = coverage([table(room, painted_table, min_points=1)], num_classes=3, score_threshold=0.4)
     assert repr(before.means()) == repr(after.means())
 
 
@@ -127,10 +152,20 @@ def halves():
     """One object cut exactly in two, and a room without that class."""
     instance = np.zeros(8, dtype=int)
     masks = np.array([[1] * 4 + [0] * 4, [0] * 4 + [1] * 4], dtype=bool)
-    cut = dict(masks=masks, labels=np.array([0, 0]), scores=np.array([0.9, 0.8]),
-               instance=instance, semantic=0 * instance)
-    other = dict(masks=masks[:1], labels=np.array([1]), scores=np.array([0.7]),
-                 instance=np.array([0] * 4 + [-1] * 4), semantic=np.ones(8, dtype=int))
+    cut = dict(
+        masks=masks,
+        labels=np.array([0, 0]),
+        scores=np.array([0.9, 0.8]),
+        instance=instance,
+        semantic=0 * instance,
+    )
+    other = dict(
+        masks=masks[:1],
+        labels=np.array([1]),
+        scores=np.array([0.7]),
+        instance=np.array([0] * 4 + [-1] * 4),
+        semantic=np.ones(8, dtype=int),
+    )
     return cut, other
 
 
@@ -145,8 +180,13 @@ def test_an_object_cut_in_two_is_found_once():
 
 def test_sizes_weigh_and_misses_count():
     instance = np.repeat([0, 1], [90, 10])
-    room = dict(masks=(instance == 0)[None], labels=np.array([0]), scores=np.array([0.5]),
-                instance=instance, semantic=0 * instance)
+    room = dict(
+        masks=(instance == 0)[None],
+        labels=np.array([0]),
+        scores=np.array([0.5]),
+        instance=instance,
+        semantic=0 * instance,
+    )
     found = coverage([table(room)], num_classes=1, score_threshold=0.5).means()
     assert found == pytest.approx(dict(mCov=0.5, mWCov=0.9, mPrec50=1, mRec50=0.5))
     nothing = coverage([table(room)], num_classes=1, score_threshold=0.51).means()
@@ -164,8 +204,13 @@ def test_curve_is_the_scores_at_each_threshold():
 
 
 def test_nothing_to_score():
-    room = dict(masks=np.zeros((0, 3), bool), labels=np.zeros(0, int), scores=np.zeros(0),
-                instance=np.full(3, -1), semantic=np.zeros(3, int))
+    room = dict(
+        masks=np.zeros((0, 3), bool),
+        labels=np.zeros(0, int),
+        scores=np.zeros(0),
+        instance=np.full(3, -1),
+        semantic=np.zeros(3, int),
+    )
     for make in (scene_table, painted_table):
         means = coverage([table(room, make)], num_classes=2, score_threshold=0).means()
         assert all(np.isnan(value) for value in means.values())

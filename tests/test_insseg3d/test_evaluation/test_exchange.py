@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Files that other programs read and write: there and back, and every fault by file and line."""
+
 import io
 import shutil
 import zipfile
@@ -29,14 +30,18 @@ LABELS = LabelSet(('chair', 'table', 'lamp'), (5, 7, 3))
 
 def predictions(seed=0, num_masks=4, num_points=50):
     rng = np.random.default_rng(seed)
-    return Predictions(rng.random((num_masks, num_points)) < 0.3, rng.integers(0, 3, num_masks),
-                       rng.random(num_masks))
+    return Predictions(
+        rng.random((num_masks, num_points)) < 0.3,
+        rng.integers(0, 3, num_masks),
+        rng.random(num_masks),
+    )
 
 
 def write_folder(root, scenes):
     def write(name, content):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
+
     for scene, found in scenes.items():
         write_predictions(write, scene, found, LABELS)
     return root
@@ -52,20 +57,29 @@ def write_zip(path, scenes):
 def write_npz(root, scenes, packed):
     root.mkdir(parents=True, exist_ok=True)
     for scene, found in scenes.items():
-        masks = dict(packed_masks=np.packbits(found.masks, axis=1),
-                     num_points=found.masks.shape[1]) if packed else dict(masks=found.masks)
-        np.savez(root / f'{scene}.npz', **masks, scores=found.scores,
-                 label_ids=np.array(LABELS.ids)[found.labels])
+        masks = (
+            dict(packed_masks=np.packbits(found.masks, axis=1), num_points=found.masks.shape[1])
+            if packed
+            else dict(masks=found.masks)
+        )
+        np.savez(
+            root / f'{scene}.npz',
+            **masks,
+            scores=found.scores,
+            label_ids=np.array(LABELS.ids)[found.labels],
+        )
     return root
 
 
 @pytest.mark.parametrize('form', ['folder', 'zip', 'npz', 'packed npz'])
 def test_predictions_come_back_to_the_last_bit(tmp_path, form):
     scenes = {'a': predictions(0), 'b': predictions(1, num_masks=12), 'c': predictions(2, 0)}
-    path = {'folder': lambda: write_folder(tmp_path / 'f', scenes),
-            'zip': lambda: write_zip(tmp_path / 'f.zip', scenes),
-            'npz': lambda: write_npz(tmp_path / 'f', scenes, False),
-            'packed npz': lambda: write_npz(tmp_path / 'f', scenes, True)}[form]()
+    path = {
+        'folder': lambda: write_folder(tmp_path / 'f', scenes),
+        'zip': lambda: write_zip(tmp_path / 'f.zip', scenes),
+        'npz': lambda: write_npz(tmp_path / 'f', scenes, False),
+        'packed npz': lambda: write_npz(tmp_path / 'f', scenes, True),
+    }[form]()
     source = open_source(path)
     assert scene_names(source) == ['a', 'b', 'c']
     for scene, found in scenes.items():
@@ -92,9 +106,17 @@ def test_truth_comes_back_and_scores_the_same(seed, num_points):
     np.testing.assert_array_equal(truth.instance >= 0, inside)
     np.testing.assert_array_equal(truth.semantic[inside], semantic[inside])
     found = predictions(seed, 5, num_points)
-    tables = [scene_table(pred_masks=found.masks, pred_labels=found.labels,
-                          pred_scores=found.scores, gt_instance=i, gt_semantic=s, num_classes=3)
-              for i, s in ((instance, semantic), truth)]
+    tables = [
+        scene_table(
+            pred_masks=found.masks,
+            pred_labels=found.labels,
+            pred_scores=found.scores,
+            gt_instance=i,
+            gt_semantic=s,
+            num_classes=3,
+        )
+        for i, s in ((instance, semantic), truth)
+    ]
     one, two = (instance_ap([table], num_classes=3, min_points=3).ap for table in tables)
     np.testing.assert_array_equal(one, two)
 
@@ -109,18 +131,21 @@ def test_truth_by_hand(tmp_path):
     truth_ids(np.arange(999), np.zeros(999, int), LABELS)
 
 
-@pytest.mark.parametrize('line, words', [
-    ('predicted_masks/a_0.txt 5', ['a.txt:2', 'path, label id and confidence']),
-    ('predicted_masks/a_0.txt 6 0.5', ['a.txt:2', 'label id 6', '3, 5, 7']),
-    ('predicted_masks/a_0.txt 5 nan', ['a.txt:2', 'nan', 'finite']),
-    ('predicted_masks/a_0.txt five 0.5', ['a.txt:2', "'five'"]),
-    ('predicted_masks/none.txt 5 0.5', ['a.txt:2', 'none.txt']),
-    ('../predicted_masks/a_0.txt 5 0.5', ['a.txt:2', 'stays inside']),
-    ('/predicted_masks/a_0.txt 5 0.5', ['a.txt:2', 'relative']),
-    ('predicted_masks/../../x.txt 5 0.5', ['a.txt:2', 'stays inside']),
-    ('predicted_masks/short.txt 5 0.5', ['short.txt', '49 points', '50']),
-    ('predicted_masks/words.txt 5 0.5', ['words.txt:2', "'x'", 'integer']),
-])
+@pytest.mark.parametrize(
+    'line, words',
+    [
+        ('predicted_masks/a_0.txt 5', ['a.txt:2', 'path, label id and confidence']),
+        ('predicted_masks/a_0.txt 6 0.5', ['a.txt:2', 'label id 6', '3, 5, 7']),
+        ('predicted_masks/a_0.txt 5 nan', ['a.txt:2', 'nan', 'finite']),
+        ('predicted_masks/a_0.txt five 0.5', ['a.txt:2', "'five'"]),
+        ('predicted_masks/none.txt 5 0.5', ['a.txt:2', 'none.txt']),
+        ('../predicted_masks/a_0.txt 5 0.5', ['a.txt:2', 'stays inside']),
+        ('/predicted_masks/a_0.txt 5 0.5', ['a.txt:2', 'relative']),
+        ('predicted_masks/../../x.txt 5 0.5', ['a.txt:2', 'stays inside']),
+        ('predicted_masks/short.txt 5 0.5', ['short.txt', '49 points', '50']),
+        ('predicted_masks/words.txt 5 0.5', ['words.txt:2', "'x'", 'integer']),
+    ],
+)
 def test_faults_of_the_text_format_are_named(tmp_path, line, words):
     root = write_folder(tmp_path, {'a': predictions(0, 1)})
     (root / 'predicted_masks/short.txt').write_text('1\n' * 49)
@@ -133,15 +158,18 @@ def test_faults_of_the_text_format_are_named(tmp_path, line, words):
     assert check_predictions(open_source(root), {'a': 50}, LABELS) == [str(error.value)]
 
 
-@pytest.mark.parametrize('line, words', [
-    ('predicted_masks/a_1.txt  5 0.5', ['a.txt:2', 'single blank']),
-    ('predicted_masks/a_1.txt\t5\t0.5', ['a.txt:2', 'single blank']),
-    ('predicted_masks/a_1.txt 5 0.5 ', ['a.txt:2', 'single blank']),
-    (' predicted_masks/a_1.txt 5 0.5', ['a.txt:2', 'single blank']),
-    ('\npredicted_masks/a_1.txt 5 0.5', ["a.txt:2: ''", 'single blank']),
-    ('predicted_masks/a_0.txt 5 0.5', ['a.txt:2', 'a_0.txt', 'of line 1 again']),
-    ('predicted_masks/./a_0.txt 7 0.5', ['a.txt:2', 'of line 1 again']),
-])
+@pytest.mark.parametrize(
+    'line, words',
+    [
+        ('predicted_masks/a_1.txt  5 0.5', ['a.txt:2', 'single blank']),
+        ('predicted_masks/a_1.txt\t5\t0.5', ['a.txt:2', 'single blank']),
+        ('predicted_masks/a_1.txt 5 0.5 ', ['a.txt:2', 'single blank']),
+        (' predicted_masks/a_1.txt 5 0.5', ['a.txt:2', 'single blank']),
+        ('\npredicted_masks/a_1.txt 5 0.5', ["a.txt:2: ''", 'single blank']),
+        ('predicted_masks/a_0.txt 5 0.5', ['a.txt:2', 'a_0.txt', 'of line 1 again']),
+        ('predicted_masks/./a_0.txt 7 0.5', ['a.txt:2', 'of line 1 again']),
+    ],
+)
 def test_what_the_benchmark_reads_otherwise_is_only_refused_there(tmp_path, line, words):
     root = write_folder(tmp_path, {'a': predictions(0, 1)})
     (root / 'predicted_masks/a_0.txt').rename(root / 'predicted_masks/a_1.txt')
@@ -149,24 +177,33 @@ def test_what_the_benchmark_reads_otherwise_is_only_refused_there(tmp_path, line
     with (root / 'a.txt').open('a') as file:
         file.write(line + '\n')
     assert len(read_predictions(open_source(root), 'a', LABELS, 50).masks) == 2
-    fault, = check_predictions(open_source(root), {'a': 50}, LABELS)
+    (fault,) = check_predictions(open_source(root), {'a': 50}, LABELS)
     assert not [word for word in words if word not in fault], fault
 
 
-@pytest.mark.parametrize('change, words', [
-    (dict(scores=np.array([0.5, np.inf])), ['a.npz', 'inf']),
-    (dict(label_ids=np.array([5, 4])), ['a.npz', 'label id 4']),
-    (dict(scores=np.zeros(3)), ['a.npz', '(3,)']),
-    (dict(masks=np.zeros((2, 49))), ['a.npz', '49', '50']),
-    (dict(masks=None), ['a.npz', 'masks']),
-    (dict(masks=np.full((2, 50), 0.3)), ['a.npz', '0.3 in masks', '0 and 1']),
-    (dict(masks=np.full((2, 50), np.nan)), ['a.npz', 'nan in masks']),
-    (dict(masks=np.full((2, 50), 'in')), ['a.npz', 'masks of <U2', 'bool']),
-    (dict(packed_masks=np.zeros((2, 6), np.uint8), num_points=50), ['a.npz', '(2, 6)', '(Q, 7)']),
-    (dict(packed_masks=np.zeros((2, 8), np.uint8), num_points=50), ['a.npz', '(2, 8)', '(Q, 7)']),
-    (dict(packed_masks=np.zeros((2, 7), bool), num_points=50), ['a.npz', 'bool', 'uint8']),
-    (dict(packed_masks=np.zeros(7, np.uint8), num_points=50), ['a.npz', '(7,)', '(Q, 7)']),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (dict(scores=np.array([0.5, np.inf])), ['a.npz', 'inf']),
+        (dict(label_ids=np.array([5, 4])), ['a.npz', 'label id 4']),
+        (dict(scores=np.zeros(3)), ['a.npz', '(3,)']),
+        (dict(masks=np.zeros((2, 49))), ['a.npz', '49', '50']),
+        (dict(masks=None), ['a.npz', 'masks']),
+        (dict(masks=np.full((2, 50), 0.3)), ['a.npz', '0.3 in masks', '0 and 1']),
+        (dict(masks=np.full((2, 50), np.nan)), ['a.npz', 'nan in masks']),
+        (dict(masks=np.full((2, 50), 'in')), ['a.npz', 'masks of <U2', 'bool']),
+        (
+            dict(packed_masks=np.zeros((2, 6), np.uint8), num_points=50),
+            ['a.npz', '(2, 6)', '(Q, 7)'],
+        ),
+        (
+            dict(packed_masks=np.zeros((2, 8), np.uint8), num_points=50),
+            ['a.npz', '(2, 8)', '(Q, 7)'],
+        ),
+        (dict(packed_masks=np.zeros((2, 7), bool), num_points=50), ['a.npz', 'bool', 'uint8']),
+        (dict(packed_masks=np.zeros(7, np.uint8), num_points=50), ['a.npz', '(7,)', '(Q, 7)']),
+    ],
+)
 def test_faults_of_npz_files_are_named(tmp_path, change, words):
     arrays = dict(masks=np.zeros((2, 50), bool), label_ids=np.array([5, 7]), scores=np.ones(2))
     arrays = {k: v for k, v in {**arrays, **change}.items() if v is not None}
@@ -190,9 +227,15 @@ def test_faults_of_a_whole_submission_are_all_named(tmp_path):
     with zipfile.ZipFile(path, 'a') as archive:
         archive.writestr('../outside.txt', '1\n')
     faults = check_predictions(
-        open_source(path), {'a': 50, 'c': 50, 'd': 50}, LABELS, most_bytes=100)
-    for words in ('1 scenes are missing: c', '1 scenes do not belong here: b', '../outside.txt',
-                  '40 points', 'bytes; expected at most 100'):
+        open_source(path), {'a': 50, 'c': 50, 'd': 50}, LABELS, most_bytes=100
+    )
+    for words in (
+        '1 scenes are missing: c',
+        '1 scenes do not belong here: b',
+        '../outside.txt',
+        '40 points',
+        'bytes; expected at most 100',
+    ):
         assert any(words in fault for fault in faults), (words, faults)
 
 
@@ -284,13 +327,20 @@ def move_into_a_folder(root):
             path.rename(root / 'top' / path.name)
 
 
-@pytest.mark.parametrize('change', [
-    lambda root: rewrite(root, 'a.txt', lambda text: text.replace(b'\n', b'\r\n')),
-    lambda root: rewrite(root, 'a.txt', lambda text: b'./' + text.replace(b'\n', b'\n./')[:-2]),
-    lambda root: rewrite(
-        root, 'predicted_masks/a_0.txt', lambda text: text.replace(b'\n', b'\r\n')),
-    lambda root: (root / '__MACOSX').mkdir() or (root / '__MACOSX' / '._a.txt').write_bytes(b'\0'),
-], ids=['CRLF', './', 'CRLF in masks', 'companions of a Mac'])
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda root: rewrite(root, 'a.txt', lambda text: text.replace(b'\n', b'\r\n')),
+        lambda root: rewrite(root, 'a.txt', lambda text: b'./' + text.replace(b'\n', b'\n./')[:-2]),
+        lambda root: rewrite(
+            root, 'predicted_masks/a_0.txt', lambda text: text.replace(b'\n', b'\r\n')
+        ),
+        lambda root: (
+            (root / '__MACOSX').mkdir() or (root / '__MACOSX' / '._a.txt').write_bytes(b'\0')
+        ),
+    ],
+    ids=['CRLF', './', 'CRLF in masks', 'companions of a Mac'],
+)
 @pytest.mark.parametrize('form', ['folder', 'zip'])
 def test_what_other_programs_write_is_read(tmp_path, form, change):
     found = predictions()
@@ -304,15 +354,33 @@ def test_what_other_programs_write_is_read(tmp_path, form, change):
     np.testing.assert_array_equal(again.labels, found.labels)
 
 
-@pytest.mark.parametrize('change, words', [
-    (lambda root: rewrite(root, 'a.txt', lambda text: b'\xef\xbb\xbf' + text), ['a.txt:1']),
-    (lambda root: rewrite(root, 'a.txt', lambda text: text.replace(b'/', b'\\')), ['a.txt:1']),
-    (lambda root: rewrite(root, 'predicted_masks/a_0.txt', lambda text: b''.join(
-        b'%.18e\n' % float(line) for line in text.split())), ['a_0.txt:1', 'integer']),
-    (lambda root: rewrite(root, 'predicted_masks/a_0.txt', lambda text: text[:60]),
-     ['a_0.txt', '30 points', '50']),
-    (move_into_a_folder, ['a']),
-], ids=['byte order mark', 'backslashes', 'floats of numpy.savetxt', 'a thinned cloud', 'a folder'])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda root: rewrite(root, 'a.txt', lambda text: b'\xef\xbb\xbf' + text), ['a.txt:1']),
+        (lambda root: rewrite(root, 'a.txt', lambda text: text.replace(b'/', b'\\')), ['a.txt:1']),
+        (
+            lambda root: rewrite(
+                root,
+                'predicted_masks/a_0.txt',
+                lambda text: b''.join(b'%.18e\n' % float(line) for line in text.split()),
+            ),
+            ['a_0.txt:1', 'integer'],
+        ),
+        (
+            lambda root: rewrite(root, 'predicted_masks/a_0.txt', lambda text: text[:60]),
+            ['a_0.txt', '30 points', '50'],
+        ),
+        (move_into_a_folder, ['a']),
+    ],
+    ids=[
+        'byte order mark',
+        'backslashes',
+        'floats of numpy.savetxt',
+        'a thinned cloud',
+        'a folder',
+    ],
+)
 def test_what_is_meant_otherwise_is_a_clear_line(tmp_path, change, words):
     root = write_folder(tmp_path / 'a', {'a': predictions()})
     change(root)

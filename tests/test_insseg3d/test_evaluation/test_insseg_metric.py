@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The registered metric: what it reads, keeps, prints, and refuses."""
+
 import json
 import pickle
 
@@ -131,9 +132,7 @@ def test_classes_group_into_json(metric):
 
 def test_room_without_objects_or_predictions(metric):
     instance, semantic = np.full(500, -1), np.full(500, 3)
-    empty = sample_of(
-        instance, semantic, instance, np.zeros(0, np.int64), np.zeros(0, np.float32)
-    )
+    empty = sample_of(instance, semantic, instance, np.zeros(0, np.int64), np.zeros(0, np.float32))
     metrics = evaluate(metric, [empty])
     assert np.isnan(metrics['AP']) and metrics['num_objects'] == 0
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """AP against a naive transcription of the rules, against mmdetection3d's, and by hand."""
+
 import numpy as np
 import pytest
 import torch
@@ -401,7 +402,8 @@ def test_bad_input_is_refused(change, message):
 def test_packed_masks_are_those_of_numpy(shape):
     masks = np.random.default_rng(0).random(shape) < 0.5
     np.testing.assert_array_equal(
-        pack_masks(torch.from_numpy(masks)).numpy(), np.packbits(masks, axis=1))
+        pack_masks(torch.from_numpy(masks)).numpy(), np.packbits(masks, axis=1)
+    )
 
 
 @pytest.mark.gpu

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Predictions, ground truth, submissions and results that were tampered with."""
+
 import shutil
 
 import numpy as np
@@ -53,8 +54,9 @@ def write_folder(root):
         write_predictions(write, scene, found, LABELS)
     arrays = dict(scores=found.scores, label_ids=np.array(LABELS.ids)[found.labels])
     np.savez(root / 'c.npz', masks=found.masks, **arrays)
-    np.savez(root / 'd.npz', packed_masks=np.packbits(found.masks, axis=1), num_points=POINTS,
-             **arrays)
+    np.savez(
+        root / 'd.npz', packed_masks=np.packbits(found.masks, axis=1), num_points=POINTS, **arrays
+    )
     (root / 'truth.txt').write_bytes(b'3001\n' * 7 + b'0\n' * 6 + b'11002\n' * 7)
     return root
 
@@ -67,7 +69,9 @@ def check_source(path, *, most):
         for points in (POINTS, None):
             found = right_or_refused(
                 lambda points=points, scene=scene: read_predictions(source, scene, LABELS, points),
-                ExchangeError, name=f'{path}/')
+                ExchangeError,
+                name=f'{path}/',
+            )
             if found is not None:
                 assert found.masks.dtype == bool and found.masks.ndim == 2
                 assert points is None or not len(found.masks) or found.masks.shape[1] == POINTS
@@ -75,7 +79,8 @@ def check_source(path, *, most):
                 assert found.masks.size <= 8 * most
                 assert np.isin(found.labels, range(3)).all() and np.isfinite(found.scores).all()
         truth = right_or_refused(
-            lambda scene=scene: read_truth(source, scene, LABELS), ExchangeError, name=f'{path}/')
+            lambda scene=scene: read_truth(source, scene, LABELS), ExchangeError, name=f'{path}/'
+        )
         if truth is not None:
             assert len(truth.instance) == len(truth.semantic) <= most
             assert np.isin(truth.semantic, range(4)).all()
@@ -83,7 +88,8 @@ def check_source(path, *, most):
     if source:
         counts = dict.fromkeys('abcd', POINTS)
         faults = right_or_refused(
-            lambda: check_predictions(source, counts, LABELS), ExchangeError, name='')
+            lambda: check_predictions(source, counts, LABELS), ExchangeError, name=''
+        )
         assert all('\n' not in fault for fault in faults)
 
 
@@ -129,9 +135,21 @@ def test_thousands_of_mutated_predictions(change, tmp_path, drawn, seed, inside)
 
 def results_file(path):
     rooms = [made_room(seed) for seed in range(2)]
-    save_results(path, RunResults(CLASSES, 100, [
-        SceneResult(f'room{k}', scene_table(**room, num_classes=3),
-                    painted_table(**room, num_classes=3)) for k, room in enumerate(rooms)]))
+    save_results(
+        path,
+        RunResults(
+            CLASSES,
+            100,
+            [
+                SceneResult(
+                    f'room{k}',
+                    scene_table(**room, num_classes=3),
+                    painted_table(**room, num_classes=3),
+                )
+                for k, room in enumerate(rooms)
+            ],
+        ),
+    )
     return path.read_bytes()
 
 
@@ -148,8 +166,13 @@ def change_results(tmp_path, drawn, seed, *, inside):
     for table in (*run.tables(), *(scene.parts for scene in run.scenes if scene.parts)):
         rows, columns = table.intersections.shape
         assert table.intersections.dtype == np.int32 and (table.intersections >= 0).all()
-        for name, length in (('pred_labels', rows), ('pred_sizes', rows), ('pred_void', rows),
-                             ('gt_labels', columns), ('gt_sizes', columns)):
+        for name, length in (
+            ('pred_labels', rows),
+            ('pred_sizes', rows),
+            ('pred_void', rows),
+            ('gt_labels', columns),
+            ('gt_sizes', columns),
+        ):
             values = getattr(table, name)
             assert values.dtype == np.int64 and values.shape == (length,), name
             assert name == 'pred_labels' or (values >= 0).all(), name
@@ -158,7 +181,9 @@ def change_results(tmp_path, drawn, seed, *, inside):
         assert (table.intersections.sum(axis=1) + table.pred_void == table.pred_sizes).all()
     figures = right_or_refused(
         lambda: instance_ap(run.tables(), num_classes=len(run.classes), min_points=run.min_points),
-        ValueError, name='')
+        ValueError,
+        name='',
+    )
     assert figures is not None
     if all(scene.parts for scene in run.scenes):
         coverage(run.parts(), num_classes=len(run.classes), score_threshold=0.5)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Tables in a file, runs put together, and the metric that also gives coverage."""
+
 from dataclasses import fields
 
 import numpy as np
@@ -42,8 +43,11 @@ def assert_same(one, two):
                 assert one_array.shape == two_array.shape
 
 
-@pytest.mark.parametrize('run', [made_run(range(5)), made_run(range(3), False), made_run([])],
-                         ids=['with parts', 'without', 'no scenes'])
+@pytest.mark.parametrize(
+    'run',
+    [made_run(range(5)), made_run(range(3), False), made_run([])],
+    ids=['with parts', 'without', 'no scenes'],
+)
 def test_a_run_comes_back_from_its_file(tmp_path, run):
     save_results(tmp_path / 'new' / 'run.npz', run)
     assert_same(load_results(tmp_path / 'new' / 'run.npz'), run)
@@ -57,13 +61,16 @@ def test_two_halves_merged_score_as_the_whole():
     np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize('runs, message', [
-    ([made_run([0, 1]), made_run([1, 2])], 'room1'),
-    ([made_run([0]), RunResults(('a',), 100, [])], 'different classes'),
-    ([made_run([0]), RunResults(CLASSES, 50, [])], '50'),
-    ([made_run([4, 4])], 'room4'),
-    ([], 'no runs'),
-])
+@pytest.mark.parametrize(
+    'runs, message',
+    [
+        ([made_run([0, 1]), made_run([1, 2])], 'room1'),
+        ([made_run([0]), RunResults(('a',), 100, [])], 'different classes'),
+        ([made_run([0]), RunResults(CLASSES, 50, [])], '50'),
+        ([made_run([4, 4])], 'room4'),
+        ([], 'no runs'),
+    ],
+)
 def test_what_cannot_be_merged_is_refused(runs, message):
     with pytest.raises(ValueError, match=message):
         merge_results(runs)
@@ -84,18 +91,23 @@ def test_another_file_is_refused_by_name(tmp_path):
 def evaluated(tmp_path, monkeypatch, **config):
     metric = METRICS.build(dict(results_file=tmp_path / 'run.npz', **config))
     metric.dataset_meta = {
-        'classes': CLASSES, 'frequency': {'chair': 'head', 'table': 'tail', 'sofa': 'head'}}
+        'classes': CLASSES,
+        'frequency': {'chair': 'head', 'table': 'tail', 'sofa': 'head'},
+    }
     lines = []
     for module in ('insseg_metric', 'coverage_metric'):
-        monkeypatch.setattr(f'insseg3d.evaluation.metrics.{module}.print_log',
-                            lambda message, logger: lines.append(message))
+        monkeypatch.setattr(
+            f'insseg3d.evaluation.metrics.{module}.print_log',
+            lambda message, logger: lines.append(message),
+        )
     metric.process({}, [sample_of(seed) for seed in range(4)])
     return metric.evaluate(4), lines
 
 
 def test_coverage_metric_gives_both_modes_under_their_names(tmp_path, monkeypatch):
     metrics, lines = evaluated(
-        tmp_path, monkeypatch, type='CoverageInsSegMetric', score_threshold=0.25)
+        tmp_path, monkeypatch, type='CoverageInsSegMetric', score_threshold=0.25
+    )
     run = made_run(range(4))
     for mode, tables in (('partition', run.parts()), ('overlap', run.tables())):
         means = coverage(tables, num_classes=3, score_threshold=0.25).means()

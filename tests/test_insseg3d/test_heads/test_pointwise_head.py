@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Class and offset of each point: labels, targets, and a batch as its scenes."""
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
@@ -13,9 +14,18 @@ CHANNELS = 6
 
 def build(**changes):
     torch.manual_seed(0)
-    return MODELS.build(dict(dict(
-        type='PointwiseHead', in_channels=CHANNELS, num_classes=3, num_stuff=2,
-        offset_losses=dict(l1=dict(type='OffsetL1Loss'))), **changes)).double()
+    return MODELS.build(
+        dict(
+            dict(
+                type='PointwiseHead',
+                in_channels=CHANNELS,
+                num_classes=3,
+                num_stuff=2,
+                offset_losses=dict(l1=dict(type='OffsetL1Loss')),
+            ),
+            **changes,
+        )
+    ).double()
 
 
 def scene(seed, num_rows=5, num_points=12, num_objects=2):
@@ -23,12 +33,15 @@ def scene(seed, num_rows=5, num_points=12, num_objects=2):
     point2row = torch.randint(num_rows, (num_points,), generator=generator)
     rows = SceneRows(
         torch.randn(num_rows, CHANNELS, dtype=torch.float64, generator=generator),
-        torch.bincount(point2row, minlength=num_rows), point2row)
+        torch.bincount(point2row, minlength=num_rows),
+        point2row,
+    )
     coords = torch.rand(num_points, 3, dtype=torch.float64, generator=generator)
     targets = PointTargets(
         torch.randint(6, (num_points,), generator=generator),
         torch.randint(-1, num_objects, (num_points,), generator=generator),
-        torch.arange(num_objects) % 3)
+        torch.arange(num_objects) % 3,
+    )
     return rows, coords, targets
 
 
@@ -77,7 +90,11 @@ def test_objects_of_a_batch_are_not_mixed():
 def test_number_of_layers():
     assert [type(part).__name__ for part in build(semantic_layers=1).semantic] == ['Linear']
     assert [type(part).__name__ for part in build().semantic] == [
-        'Linear', 'BatchNorm', 'ReLU', 'Linear']
+        'Linear',
+        'BatchNorm',
+        'ReLU',
+        'Linear',
+    ]
     assert build().semantic[-1].out_features == 5
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Which proposals come out, in which order."""
+
 import torch
 
 from insseg3d.heads import ProposalRanking
@@ -11,7 +12,8 @@ def packed(*sets):
     return Proposals(
         torch.tensor([p for points in sets for p in points]),
         torch.arange(len(sets)).repeat_interleave(torch.tensor([len(s) for s in sets])),
-        torch.tensor([len(s) for s in sets]))
+        torch.tensor([len(s) for s in sets]),
+    )
 
 
 PROPOSALS = packed(range(10), range(2, 12), range(20, 25), range(30, 33))
@@ -49,5 +51,6 @@ def test_no_proposals():
     none = torch.zeros(0, dtype=torch.int64)
     for nms_thr in (None, 0.3):
         instances, point_map = ProposalRanking(nms_thr=nms_thr)(
-            Proposals(none, none, none), none, none.float(), 7)
+            Proposals(none, none, none), none, none.float(), 7
+        )
         assert instances.masks.shape == (0, 7) and (point_map.pts_instance_mask == -1).all()

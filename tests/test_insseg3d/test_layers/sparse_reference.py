@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Sparse convolutions by way of dense grids, and voxels to try them on."""
+
 import torch
 import torch.nn.functional as F
 

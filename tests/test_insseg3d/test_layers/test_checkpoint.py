@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Weights must arrive, whatever road they took, or the loading must fail aloud."""
+
 import re
 
 import pytest
@@ -23,8 +24,9 @@ class Model(BaseModule):
 
 
 def _backbone(init_cfg=None):
-    return SparseResUNet(base_channels=16, num_levels=3, blocks_per_level=1, out_strides=1,
-                         init_cfg=init_cfg)
+    return SparseResUNet(
+        base_channels=16, num_levels=3, blocks_per_level=1, out_strides=1, init_cfg=init_cfg
+    )
 
 
 @pytest.fixture
@@ -50,8 +52,10 @@ def _same(one, other):
 
 def _as_spconv1(state):
     """(out, k, k, k, in) to (k, k, k, in, out)."""
-    return {key: value.permute(1, 2, 3, 4, 0).contiguous() if value.ndim == 5 else value
-            for key, value in state.items()}
+    return {
+        key: value.permute(1, 2, 3, 4, 0).contiguous() if value.ndim == 5 else value
+        for key, value in state.items()
+    }
 
 
 def test_saved_and_loaded_by_mmengine(trained, tmp_path):
@@ -67,15 +71,15 @@ def test_changed_prefix(trained, tmp_path):
     state = {'state_dict': trained.backbone.state_dict()}
     save_checkpoint(state, str(tmp_path / 'b.pth'))
     other = Model()
-    load_checkpoint(other, str(tmp_path / 'b.pth'), strict=True,
-                    revise_keys=[(r'^', 'backbone.')])
+    load_checkpoint(other, str(tmp_path / 'b.pth'), strict=True, revise_keys=[(r'^', 'backbone.')])
     assert _same(other, trained)
 
 
 def test_pretrained_with_prefix(trained, tmp_path):
     save_checkpoint({'state_dict': trained.state_dict()}, str(tmp_path / 'c.pth'))
-    other = Model({'type': 'Pretrained', 'checkpoint': str(tmp_path / 'c.pth'),
-                   'prefix': 'backbone.'})
+    other = Model(
+        {'type': 'Pretrained', 'checkpoint': str(tmp_path / 'c.pth'), 'prefix': 'backbone.'}
+    )
     other.init_weights()
     assert _same(other, trained)
 
@@ -100,8 +104,9 @@ def test_layout_of_spconv_1(trained, metadata):
 def test_through_load_backbone(trained):
     other = Model()
     state = _as_spconv1(trained.state_dict())
-    counts = load_backbone(other.backbone, {**state, 'head.weight': torch.zeros(1)},
-                           prefix='backbone.')
+    counts = load_backbone(
+        other.backbone, {**state, 'head.weight': torch.zeros(1)}, prefix='backbone.'
+    )
     assert counts == {'loaded': len(trained.state_dict()), 'missing': 0, 'unexpected': 0}
     assert _same(other, trained)
 
@@ -139,7 +144,7 @@ def test_wrong_shape_raises():
 class TestShortcut:
     """A 1x1x1 weight of 2 inputs and 3 outputs, as each program writes the same map."""
 
-    matrix = torch.tensor([[1., 2.], [3., 4.], [5., 6.]])
+    matrix = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 
     def _files(self):
         in_out = self.matrix.t().contiguous()

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Batch normalisation where there is little to measure."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Sparse convolutions against dense ones, in values and gradients, and what must not matter."""
+
 import multiprocessing
 import os
 import subprocess
@@ -72,8 +73,9 @@ def test_strided_and_inverse_equal_dense(channels, extent):
     back = dense_inverse(reference, voxels, coors, up.weight)
     assert torch.equal(coarse.grid.coors.long(), voxels)
     _assert_close([coarse.features, out], [reference, back])
-    _assert_close(_grads(coarse.features, features, down.weight),
-                  _grads(reference, features, down.weight))
+    _assert_close(
+        _grads(coarse.features, features, down.weight), _grads(reference, features, down.weight)
+    )
     inputs = features, down.weight, up.weight
     _assert_close(_grads(out, *inputs), _grads(back, *inputs))
 
@@ -103,14 +105,17 @@ def test_gradcheck():
         out = sparse_conv.sparse_conv(out, weights[1], fine.strided)
         return sparse_conv.sparse_conv(out, weights[2], fine.strided.transposed())
 
-    inputs = [torch.randn(*shape, dtype=torch.float64, requires_grad=True)
-              for shape in ((len(coors), 2), (3, 3, 3, 3, 2), (2, 2, 2, 2, 3), (2, 2, 2, 2, 2))]
+    inputs = [
+        torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+        for shape in ((len(coors), 2), (3, 3, 3, 3, 2), (2, 2, 2, 2, 3), (2, 2, 2, 2, 2))
+    ]
     assert torch.autograd.gradcheck(network, inputs)
 
 
 def _network(dtype):
-    return [_layer(kind, (16, 16), dtype)
-            for kind in (SubMConv3d, SparseConv3d, SparseInverseConv3d)]
+    return [
+        _layer(kind, (16, 16), dtype) for kind in (SubMConv3d, SparseConv3d, SparseInverseConv3d)
+    ]
 
 
 def _run(features, coors, dtype, network=None):
@@ -120,8 +125,9 @@ def _run(features, coors, dtype, network=None):
     fine = conv(SparseTensor.from_voxels(features, coors, multiple=2))
     out = up(down(fine), fine).input_order()
     factor = torch.sin(coors.double().sum(1, keepdim=True)).to(dtype)
-    grads = torch.autograd.grad((out * factor).sum(), [features, conv.weight, down.weight,
-                                                       up.weight])
+    grads = torch.autograd.grad(
+        (out * factor).sum(), [features, conv.weight, down.weight, up.weight]
+    )
     return [out.detach(), *grads]
 
 
@@ -132,12 +138,12 @@ def _relative(one, other):
 @pytest.mark.usefixtures('implementation')
 @pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float32, 1e-5), (torch.float64, 1e-11)])
 class TestInvariance:
-
     def test_two_calls_equal_to_the_bit(self, dtype, tolerance):
         coors = random_voxels(5000, (20, 20, 20))
         features = torch.randn(len(coors), 16)
-        for one, other in zip(_run(features, coors, dtype), _run(features, coors, dtype),
-                              strict=True):
+        for one, other in zip(
+            _run(features, coors, dtype), _run(features, coors, dtype), strict=True
+        ):
             assert torch.equal(one, other)
 
     def test_order_of_rows(self, dtype, tolerance):
@@ -181,8 +187,9 @@ def test_several_python_threads_at_once():
     def work():
         for _ in range(5):
             result = _run(features, coors, torch.float32, network)
-            wrong.extend(not torch.equal(one, other)
-                         for one, other in zip(result, expected, strict=True))
+            wrong.extend(
+                not torch.equal(one, other) for one, other in zip(result, expected, strict=True)
+            )
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
@@ -270,8 +277,10 @@ def test_autocast_of_torch_before_2_4(monkeypatch):
 @pytest.mark.usefixtures('implementation')
 def test_empty_tensor_keeps_the_graph():
     features = torch.zeros(0, 4, requires_grad=True)
-    layers = [_layer(kind, (4, 4), torch.float32)
-              for kind in (SubMConv3d, SparseConv3d, SparseInverseConv3d)]
+    layers = [
+        _layer(kind, (4, 4), torch.float32)
+        for kind in (SubMConv3d, SparseConv3d, SparseInverseConv3d)
+    ]
     fine = SparseTensor.from_voxels(features, torch.zeros(0, 4, dtype=torch.int32), multiple=2)
     x = layers[0](fine)
     out = layers[2](layers[1](x), x).features
@@ -282,15 +291,29 @@ def test_empty_tensor_keeps_the_graph():
 
 def test_kernels_are_compiled_once(tmp_path):
     """A second process finds every kernel on disk and leaves no other copy there."""
-    code = ('import torch, insseg3d.ops.sparse.cpu as cpu, insseg3d.ops.sparse.neighbors as near\n'
-            'assert near._kernels() and all(map(cpu._kernels, (torch.float32, torch.float64)))')
+    code = (
+        'import torch, insseg3d.ops.sparse.cpu as cpu, insseg3d.ops.sparse.neighbors as near\n'
+        'assert near._kernels() and all(map(cpu._kernels, (torch.float32, torch.float64)))'
+    )
     files = []
     for _ in range(2):
-        subprocess.run([sys.executable, '-c', code], check=True, timeout=120,
-                       env={**os.environ, 'NUMBA_CACHE_DIR': str(tmp_path),
-                            'PYTHONPATH': os.pathsep.join(sys.path)})
-        files.append({(path.name, path.stat().st_mtime_ns) for path in tmp_path.rglob('*.nb?')
-                      if path.is_file()})
+        subprocess.run(
+            [sys.executable, '-c', code],
+            check=True,
+            timeout=120,
+            env={
+                **os.environ,
+                'NUMBA_CACHE_DIR': str(tmp_path),
+                'PYTHONPATH': os.pathsep.join(sys.path),
+            },
+        )
+        files.append(
+            {
+                (path.name, path.stat().st_mtime_ns)
+                for path in tmp_path.rglob('*.nb?')
+                if path.is_file()
+            }
+        )
     assert files[0] == files[1]
     assert len(files[0]) == 3 * 2 + 2 * 3  # an index and its data; two kernels have two types
 
@@ -300,6 +323,7 @@ def test_compilation_failure_costs_only_speed(monkeypatch):
         raise OSError('no compiler here')
 
     from insseg3d.ops import native
+
     with pytest.warns(UserWarning, match='slower torch operators are used: OSError: no compiler'):
         assert native.compile_kernels(broken) is None
     monkeypatch.setattr(sparse_cpu, '_kernels', lambda dtype: None)

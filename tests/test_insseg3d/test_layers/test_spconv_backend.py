@@ -3,6 +3,7 @@
 
 spconv's CPU code is right on one thread only.
 """
+
 import contextlib
 import gc
 import threading
@@ -41,10 +42,16 @@ def device(request):
 
 def _layers(backend, device, dtype=torch.float32):
     torch.manual_seed(1)
-    kinds = [(SubMConv3d, 8, 16), (SparseConv3d, 16, 24), (SubMConv3d, 24, 24),
-             (SparseInverseConv3d, 24, 16), (SubMConv3d, 16, 16)]
+    kinds = [
+        (SubMConv3d, 8, 16),
+        (SparseConv3d, 16, 24),
+        (SubMConv3d, 24, 24),
+        (SparseInverseConv3d, 24, 16),
+        (SubMConv3d, 16, 16),
+    ]
     return torch.nn.ModuleList(kind(i, o, backend=backend) for kind, i, o in kinds).to(
-        device, dtype)
+        device, dtype
+    )
 
 
 def _forward(layers, features, coors):
@@ -78,8 +85,11 @@ def test_backends_agree(device, training):
 
 def test_gradients_of_permutations_are_permutations(device):
     """Advanced indexing would add up rows that occur once, which takes its time on CUDA."""
-    out, coarse = _forward(_layers('spconv', device), torch.randn(
-        300, 8, device=device), random_voxels(300, (9, 9, 9)).to(device))
+    out, coarse = _forward(
+        _layers('spconv', device),
+        torch.randn(300, 8, device=device),
+        random_voxels(300, (9, 9, 9)).to(device),
+    )
     nodes, seen = [out.grad_fn, coarse.features.grad_fn], set()
     while nodes:
         node = nodes.pop()
@@ -96,11 +106,15 @@ def test_inverse_alone_makes_its_table(device):
     for backend in ('torch', 'spconv'):
         torch.manual_seed(5)
         up = SparseInverseConv3d(8, 8, backend=backend).to(device)
-        fine = SparseTensor.from_voxels(torch.zeros(len(coors), 8, device=device), coors,
-                                        multiple=2)
-        coarse = SparseTensor(torch.randn(fine.grid.coarse.coors.shape[0], 8,
-                                          generator=torch.Generator().manual_seed(6)).to(device),
-                              fine.grid.coarse)
+        fine = SparseTensor.from_voxels(
+            torch.zeros(len(coors), 8, device=device), coors, multiple=2
+        )
+        coarse = SparseTensor(
+            torch.randn(
+                fine.grid.coarse.coors.shape[0], 8, generator=torch.Generator().manual_seed(6)
+            ).to(device),
+            fine.grid.coarse,
+        )
         results.append(up(coarse, fine).features)
     torch.testing.assert_close(*results, rtol=1e-5, atol=1e-5)
 
@@ -205,8 +219,9 @@ def test_spconv_runs_on_the_device_of_the_features(device, monkeypatch):
         current.pop()
 
     monkeypatch.setattr(torch.cuda, 'device_of', device_of)
-    monkeypatch.setattr(spconv.SubMConv3d, 'forward',
-                        lambda self, x: (seen.append(list(current)), x)[1])
+    monkeypatch.setattr(
+        spconv.SubMConv3d, 'forward', lambda self, x: (seen.append(list(current)), x)[1]
+    )
     x = SparseTensor.from_voxels(torch.ones(5, 8, device=device), random_voxels(5).to(device))
     SubMConv3d(8, 8, backend='spconv').to(device)(x)
     assert seen == [[device]] and not current
@@ -308,7 +323,8 @@ def test_without_a_graph_autocast_computes_in_float16(device, monkeypatch):
 def test_same_parameters_and_state_dict():
     ours, theirs = _layers('torch', 'cpu'), _layers('spconv', 'cpu')
     assert {k: v.shape for k, v in ours.state_dict().items()} == {
-        k: v.shape for k, v in theirs.state_dict().items()}
+        k: v.shape for k, v in theirs.state_dict().items()
+    }
     theirs.load_state_dict(ours.state_dict())
 
 

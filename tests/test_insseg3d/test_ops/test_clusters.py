@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Packed lists of proposals against lists of sets."""
+
 import numpy as np
 import pytest
 import torch
@@ -25,7 +26,8 @@ def packed(sets):
     return Proposals(
         torch.tensor([p for points in members for p in points], dtype=torch.int64),
         torch.tensor([n for n, points in enumerate(members) for _ in points], dtype=torch.int64),
-        torch.tensor([len(points) for points in members], dtype=torch.int64))
+        torch.tensor([len(points) for points in members], dtype=torch.int64),
+    )
 
 
 def sets_of(proposals):
@@ -42,8 +44,10 @@ def sets_of(proposals):
 
 def random_sets(seed):
     rng = np.random.default_rng(seed)
-    return [set(rng.choice(30, int(rng.integers(1, 9)), replace=False).tolist())
-            for _ in range(int(rng.integers(0, 8)))], rng
+    return [
+        set(rng.choice(30, int(rng.integers(1, 9)), replace=False).tolist())
+        for _ in range(int(rng.integers(0, 8)))
+    ], rng
 
 
 @given(st.integers(0, 2**31))
@@ -56,17 +60,19 @@ def test_choosing_and_joining_equal_lists_of_sets(seed):
     some = keep_proposals(proposals, torch.from_numpy(kept))
     assert sets_of(some) == [points for points, is_kept in zip(sets, kept) if is_kept]
     assert sets_of(join_proposals([some, proposals, some])) == (
-        sets_of(some) + sets + sets_of(some))
+        sets_of(some) + sets + sets_of(some)
+    )
     which = rng.integers(0, max(len(sets), 1), 5 if sets else 0)
     again, entry = repeat_proposals(proposals, torch.from_numpy(which))
     assert sets_of(again) == [sets[n] for n in which]
     assert torch.equal(proposals.members[entry], again.members)
     assert proposals.first_members.tolist() == [min(points) for points in sets]
     order = torch.from_numpy(rng.permutation(len(sets)))
-    for which in (order, order[:len(order) // 2]):
+    for which in (order, order[: len(order) // 2]):
         masks = proposal_masks(proposals, which, 30)
         assert [set(mask.nonzero()[:, 0].tolist()) for mask in masks] == [
-            sets[n] for n in which.tolist()]
+            sets[n] for n in which.tolist()
+        ]
 
 
 @given(st.integers(0, 2**31))
@@ -127,6 +133,7 @@ def test_a_gpu_gives_the_same_clusters():
     coords, groups = torch.rand(5000, 3), torch.randint(0, 4, (5000,))
     points = torch.arange(5000)
     one = radius_clusters(coords, groups, points, radius=0.06, min_points=3)
-    two = radius_clusters(*(t.to('cuda') for t in (coords, groups, points)), radius=0.06,
-                          min_points=3)
+    two = radius_clusters(
+        *(t.to('cuda') for t in (coords, groups, points)), radius=0.06, min_points=3
+    )
     assert sets_of(one) == sets_of(Proposals(*(part.cpu() for part in two)))

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The range of stored colours, which no single value decides."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,38 +24,44 @@ def stored(factor=1.0, dtype=float, **outliers):
     return colors
 
 
-@pytest.mark.parametrize('colors, most, sure', [
-    (stored(1 / 255), 1, True),
-    (stored(1 / 255, np.float32), 1, True),
-    (stored(0.4 / 255), 1, True),
-    (stored(1, np.uint8), 255, True),
-    (stored(1, np.uint16), 255, True),
-    (stored(1, np.int64), 255, True),
-    (stored(1, np.float32), 255, True),
-    (stored(0.97), 255, True),
-    (stored(257, np.uint16), 65535, True),
-    (stored(256, np.uint16), 65535, True),
-    (stored(257, float), 65535, False),
-    (stored(40, np.uint16), 65535, False),
-    (stored(4, np.uint16), 1023, False),
-    (stored(16, np.uint16), 4095, False),
-    (stored(4, float), 1023, False),
-])
+@pytest.mark.parametrize(
+    'colors, most, sure',
+    [
+        (stored(1 / 255), 1, True),
+        (stored(1 / 255, np.float32), 1, True),
+        (stored(0.4 / 255), 1, True),
+        (stored(1, np.uint8), 255, True),
+        (stored(1, np.uint16), 255, True),
+        (stored(1, np.int64), 255, True),
+        (stored(1, np.float32), 255, True),
+        (stored(0.97), 255, True),
+        (stored(257, np.uint16), 65535, True),
+        (stored(256, np.uint16), 65535, True),
+        (stored(257, float), 65535, False),
+        (stored(40, np.uint16), 65535, False),
+        (stored(4, np.uint16), 1023, False),
+        (stored(16, np.uint16), 4095, False),
+        (stored(4, float), 1023, False),
+    ],
+)
 def test_ranges_by_the_type_and_by_most_of_the_values(colors, most, sure):
     found = find_color_range(colors)
     assert (found.most, found.sure, found.above) == (most, sure, 0)
 
 
-@pytest.mark.parametrize('colors, most, above', [
-    (stored(1 / 255, at_7=1.0001), 1, 1),
-    (stored(1 / 255, np.float32, at_7=1.0001, at_8=1.004, at_90=1.2), 1, 3),
-    (stored(1 / 255, at_0=12.5, at_1=300.0, at_2=4000.0), 1, 3),
-    (stored(0.3 / 255, at_4=2.0), 1, 1),
-    (stored(1, np.uint16, at_7=256), 255, 1),
-    (stored(1, float, at_7=255.5), 255, 1),
-    (stored(1, np.int32, at_7=256, at_8=1023, at_9=60000), 255, 3),
-    (stored(4, np.uint16, at_3=1024), 1023, 1),
-])
+@pytest.mark.parametrize(
+    'colors, most, above',
+    [
+        (stored(1 / 255, at_7=1.0001), 1, 1),
+        (stored(1 / 255, np.float32, at_7=1.0001, at_8=1.004, at_90=1.2), 1, 3),
+        (stored(1 / 255, at_0=12.5, at_1=300.0, at_2=4000.0), 1, 3),
+        (stored(0.3 / 255, at_4=2.0), 1, 1),
+        (stored(1, np.uint16, at_7=256), 255, 1),
+        (stored(1, float, at_7=255.5), 255, 1),
+        (stored(1, np.int32, at_7=256, at_8=1023, at_9=60000), 255, 3),
+        (stored(4, np.uint16, at_3=1024), 1023, 1),
+    ],
+)
 def test_a_few_larger_values_are_clipped_and_make_it_unsure(colors, most, above):
     found = find_color_range(colors)
     assert (found.most, found.sure, found.above) == (most, False, above)
@@ -94,7 +101,8 @@ def test_wherever_and_however_bright_it_is_one_value_changes_nothing(place, valu
     assert found.most == 1 and not found.sure
     others = np.arange(plain.size) != place
     np.testing.assert_array_equal(
-        to_bytes(odd, 1).reshape(-1)[others], to_bytes(plain, 1).reshape(-1)[others])
+        to_bytes(odd, 1).reshape(-1)[others], to_bytes(plain, 1).reshape(-1)[others]
+    )
 
 
 @pytest.mark.parametrize('value', [np.nan, -0.5, 65536.0, np.inf])

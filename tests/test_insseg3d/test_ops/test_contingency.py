@@ -17,8 +17,7 @@ def test_large_numbers_are_as_good_as_small_ones():
     rng = np.random.default_rng(0)
     instance, semantic = rng.integers(-1, 9, 300), rng.integers(-1, 6, 300)
     small = instance_codes(instance, semantic, num_classes=5)
-    large = instance_codes(
-        np.where(instance < 0, -1, instance + 2**62), semantic, num_classes=5)
+    large = instance_codes(np.where(instance < 0, -1, instance + 2**62), semantic, num_classes=5)
     for one, two in zip(small._replace(ids=small.ids + 2**62), large):
         np.testing.assert_array_equal(one, two)
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Steps in which places are stored."""
+
 import numpy as np
 import pytest
 
@@ -8,11 +9,14 @@ from insseg3d.ops.coordinate_steps import regular_steps, spacing, type_steps
 CLOUD = np.random.default_rng(0).random((8000, 3)) * (5, 4, 2.5)
 
 
-@pytest.mark.parametrize('offset, dtype, steps', [
-    ((500_000, 4_649_776, 100), np.float32, (0.03125, 0.5, 2**-17)),
-    ((0, 0, 9e6), np.float32, (2**-21, 2**-22, 1)),
-    ((40, 0, 0), np.float16, (2**-5, 2**-9, 2**-9)),
-])
+@pytest.mark.parametrize(
+    'offset, dtype, steps',
+    [
+        ((500_000, 4_649_776, 100), np.float32, (0.03125, 0.5, 2**-17)),
+        ((0, 0, 9e6), np.float32, (2**-21, 2**-22, 1)),
+        ((40, 0, 0), np.float16, (2**-5, 2**-9, 2**-9)),
+    ],
+)
 def test_steps_of_a_type_are_those_at_the_largest_number(offset, dtype, steps):
     found = type_steps((CLOUD + offset).astype(dtype))
     np.testing.assert_allclose(found, steps, rtol=1e-12)

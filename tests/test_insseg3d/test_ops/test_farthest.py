@@ -21,7 +21,7 @@ def naive(coords, num_points):
             if distance > best_distance:
                 best, best_distance = i, distance
         chosen.append(best)
-    return chosen[:len(coords)]
+    return chosen[: len(coords)]
 
 
 def test_on_a_line_by_hand():
@@ -32,8 +32,9 @@ def test_on_a_line_by_hand():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**31), st.lists(st.integers(1, 14), min_size=1, max_size=3),
-       st.integers(1, 16))
+@given(
+    st.integers(0, 2**31), st.lists(st.integers(1, 14), min_size=1, max_size=3), st.integers(1, 16)
+)
 def test_equals_naive_scene_by_scene(seed, lengths, num_points):
     generator = torch.Generator().manual_seed(seed)
     # Few cells, so that there are ties and points that lie on each other.

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Sums over voxels against a dense, per-point, float64 transcription of the definitions."""
+
 import numpy as np
 import pytest
 import torch
@@ -23,23 +24,30 @@ def make_scene(num_voxels=7, num_objects=3, seed=0):
     """Points in voxels, some voxels holding points of two objects and of none."""
     generator = torch.Generator().manual_seed(seed)
     num_points = 5 * num_voxels
-    voxel = torch.cat([
-        torch.arange(num_voxels),
-        torch.randint(num_voxels, (num_points - num_voxels,), generator=generator)])
+    voxel = torch.cat(
+        [
+            torch.arange(num_voxels),
+            torch.randint(num_voxels, (num_points - num_voxels,), generator=generator),
+        ]
+    )
     instance = torch.randint(-1, max(num_objects, 1), (num_points,), generator=generator)
     if num_objects == 0:
         instance.fill_(-1)
     counts = torch.bincount(voxel, minlength=num_voxels)
     inside = instance >= 0
     pairs, points = torch.unique(
-        torch.stack([instance[inside], voxel[inside]], 1), dim=0, return_counts=True)
+        torch.stack([instance[inside], voxel[inside]], 1), dim=0, return_counts=True
+    )
     targets = SceneTargets(counts, pairs[:, 1], pairs[:, 0], points, torch.arange(num_objects))
     return voxel, instance, targets
 
 
 def dense_masks(instance, num_objects):
-    return torch.stack([(instance == g).double() for g in range(num_objects)]) \
-        if num_objects else torch.zeros(0, len(instance), dtype=torch.float64)
+    return (
+        torch.stack([(instance == g).double() for g in range(num_objects)])
+        if num_objects
+        else torch.zeros(0, len(instance), dtype=torch.float64)
+    )
 
 
 def point_bce(logits, mask):
@@ -56,7 +64,8 @@ def point_dice(logits, mask):
 def test_pairwise_costs_equal_the_dense_per_point_form(num_voxels, num_objects, seed):
     voxel, instance, targets = make_scene(num_voxels, num_objects, seed)
     logits = 4 * torch.randn(
-        num_voxels, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+        num_voxels, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
     masks = dense_masks(instance, num_objects)
     sums = mask_sums(logits, targets)
     bce, dice = pairwise_bce_cost(sums), pairwise_dice_cost(sums)
@@ -66,7 +75,8 @@ def test_pairwise_costs_equal_the_dense_per_point_form(num_voxels, num_objects, 
             points = logits[voxel, q]
             for cost, expected in ((bce, point_bce), (dice, point_dice)):
                 assert cost[g, q].item() == pytest.approx(
-                    expected(points, masks[g]).item(), abs=1e-10)
+                    expected(points, masks[g]).item(), abs=1e-10
+                )
 
 
 def test_losses_and_gradients_equal_the_dense_per_point_form():
@@ -75,15 +85,19 @@ def test_losses_and_gradients_equal_the_dense_per_point_form():
     objects = torch.tensor([2, 0, 3])
     logits = torch.randn(9, 3, dtype=torch.float64, requires_grad=True)
     inside = object_points(targets, objects, torch.float64)
-    loss = (2 * mask_bce_loss(logits, inside, targets.counts)
-            + 3 * mask_dice_loss(logits, inside, targets.counts))
-    expected = torch.stack([
-        2 * point_bce(logits[voxel, i], masks[g]) + 3 * point_dice(logits[voxel, i], masks[g])
-        for i, g in enumerate(objects)])
+    loss = 2 * mask_bce_loss(logits, inside, targets.counts) + 3 * mask_dice_loss(
+        logits, inside, targets.counts
+    )
+    expected = torch.stack(
+        [
+            2 * point_bce(logits[voxel, i], masks[g]) + 3 * point_dice(logits[voxel, i], masks[g])
+            for i, g in enumerate(objects)
+        ]
+    )
     torch.testing.assert_close(loss, expected, atol=1e-12, rtol=0)
     weights = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    grad, = torch.autograd.grad((loss * weights).sum(), logits, retain_graph=True)
-    grad_expected, = torch.autograd.grad((expected * weights).sum(), logits)
+    (grad,) = torch.autograd.grad((loss * weights).sum(), logits, retain_graph=True)
+    (grad_expected,) = torch.autograd.grad((expected * weights).sum(), logits)
     torch.testing.assert_close(grad, grad_expected, atol=1e-12, rtol=0)
 
 
@@ -92,17 +106,20 @@ def test_a_perfect_mask_costs_nothing_and_scores_one():
     # Voxels of one object only: with mixed voxels no mask can be perfect.
     instance = voxel % 2
     pairs, points = torch.unique(torch.stack([instance, voxel], 1), dim=0, return_counts=True)
-    targets = targets._replace(
-        inst_voxel=pairs[:, 1], inst_index=pairs[:, 0], inst_points=points)
+    targets = targets._replace(inst_voxel=pairs[:, 1], inst_index=pairs[:, 0], inst_points=points)
     logits = torch.where(
-        torch.arange(8)[:, None] % 2 == torch.arange(2)[None], 20.0, -20.0).double()
+        torch.arange(8)[:, None] % 2 == torch.arange(2)[None], 20.0, -20.0
+    ).double()
     inside = object_points(targets, torch.arange(2), torch.float64)
     assert mask_bce_loss(logits, inside, targets.counts).max() < 1e-8
     assert mask_dice_loss(logits, inside, targets.counts).max() < 1e-8
     assert pairwise_dice_cost(mask_sums(logits, targets)).diagonal().max() < 1e-8
     torch.testing.assert_close(
         binary_masks(logits.__getitem__, targets.counts).scores,
-        torch.ones(2, dtype=torch.float64), atol=1e-6, rtol=0)
+        torch.ones(2, dtype=torch.float64),
+        atol=1e-6,
+        rtol=0,
+    )
 
 
 def test_hand_made_scores():
@@ -142,17 +159,23 @@ def test_no_object_gives_empty_connected_losses():
     _, _, targets = make_scene(6, 0)
     logits = torch.randn(6, 0, requires_grad=True)
     inside = object_points(targets, torch.zeros(0, dtype=torch.long), torch.float32)
-    total = (mask_bce_loss(logits, inside, targets.counts).sum()
-             + mask_dice_loss(logits, inside, targets.counts).sum())
+    total = (
+        mask_bce_loss(logits, inside, targets.counts).sum()
+        + mask_dice_loss(logits, inside, targets.counts).sum()
+    )
     assert total.item() == 0 and total.requires_grad
 
 
 def test_overlaps_go_to_the_better_mask_and_crumbs_are_dropped():
-    masks = torch.tensor([
-        [1, 1, 1, 1, 0, 0, 0, 0],
-        [0, 0, 0, 1, 1, 1, 0, 0],   # keeps 2 of 3
-        [0, 0, 0, 0, 1, 1, 1, 0],   # keeps 1 of 3: dropped, its last point stays free
-        [0, 0, 0, 0, 0, 0, 1, 1]], dtype=torch.bool)
+    masks = torch.tensor(
+        [
+            [1, 1, 1, 1, 0, 0, 0, 0],
+            [0, 0, 0, 1, 1, 1, 0, 0],  # keeps 2 of 3
+            [0, 0, 0, 0, 1, 1, 1, 0],  # keeps 1 of 3: dropped, its last point stays free
+            [0, 0, 0, 0, 0, 0, 1, 1],
+        ],
+        dtype=torch.bool,
+    )
     owner = resolve_overlaps(masks, min_points=1, min_share=0.5)
     assert owner.tolist() == [0, 0, 0, 0, 1, 1, 3, 3]
     assert resolve_overlaps(masks, min_points=3).tolist() == [0, 0, 0, 0, 2, 2, 2, -1]
@@ -172,8 +195,7 @@ def test_overlaps_of_random_masks_are_resolved_point_by_point(seed):
         if left and len(left) >= min_points and len(left) >= min_share * len(points):
             taken |= left
             expected[list(left)] = rank
-    found = resolve_overlaps(
-        torch.from_numpy(masks), min_points=min_points, min_share=min_share)
+    found = resolve_overlaps(torch.from_numpy(masks), min_points=min_points, min_share=min_share)
     assert found.tolist() == expected.tolist()
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Compiling works where nothing can be written."""
+
 import numba
 
 from insseg3d.ops.native import compiled

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pair tables against a dictionary of voxels."""
+
 import itertools
 
 import numpy as np
@@ -23,8 +24,10 @@ def implementation(request, monkeypatch):
 
 
 def _pairs(table):
-    return [list(zip(table.in_rows(offset).tolist(), table.out_rows(offset).tolist()))
-            for offset in range(len(table.count))]
+    return [
+        list(zip(table.in_rows(offset).tolist(), table.out_rows(offset).tolist()))
+        for offset in range(len(table.count))
+    ]
 
 
 def _voxels(rows):
@@ -41,8 +44,9 @@ def _check(rows):
     table = neighbors.submanifold_pairs(voxels.keys, shape)
     expected = []
     for dx, dy, dz in OFFSETS:
-        near = [(row_of.get((b, x + dx, y + dy, z + dz)), row)
-                for (b, x, y, z), row in row_of.items()]
+        near = [
+            (row_of.get((b, x + dx, y + dy, z + dz)), row) for (b, x, y, z), row in row_of.items()
+        ]
         expected.append([pair for pair in near if pair[0] is not None])
     assert _pairs(table) == expected
     assert (table.num_in, table.num_out) == (len(coors), len(coors))
@@ -61,14 +65,17 @@ def _check(rows):
     assert (coarse.table.num_in, coarse.table.num_out) == (len(coors), len(parents))
 
 
-@pytest.mark.parametrize('rows', [
-    [(0, 0, 0, 0)],
-    [(0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 0, 2)],
-    [(0, 0, 0, 4), (0, 0, 1, 0), (0, 1, 0, 0), (0, 1, 4, 4)],  # ends of rows are no neighbours
-    [(0, 1, 1, 1), (1, 0, 0, 0), (1, 1, 1, 1)],
-    [(2, 3, 1, 0)],
-    list(itertools.product((0, 1), range(3), range(4), range(3))),
-])
+@pytest.mark.parametrize(
+    'rows',
+    [
+        [(0, 0, 0, 0)],
+        [(0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 0, 2)],
+        [(0, 0, 0, 4), (0, 0, 1, 0), (0, 1, 0, 0), (0, 1, 4, 4)],  # ends of rows are no neighbours
+        [(0, 1, 1, 1), (1, 0, 0, 0), (1, 1, 1, 1)],
+        [(2, 3, 1, 0)],
+        list(itertools.product((0, 1), range(3), range(4), range(3))),
+    ],
+)
 def test_tables_of_chosen_voxels(rows):
     _check(rows)
 
@@ -117,14 +124,19 @@ def test_sorting_remembers_the_given_rows():
     assert voxels.order.tolist() == [2, 1, 0]
 
 
-@pytest.mark.parametrize(('coors', 'message'), [
-    ([[0, 1, 1, 1], [0, 0, 0, 0], [0, 1, 1, 1]],
-     r'duplicate voxel \[0, 1, 1, 1\] \(batch, x, y, z\) in rows 0 and 2'),
-    ([[0, 0, 0, 0], [0, 0, -3, 0]], 'y = -3 of voxel row 1 is negative'),
-    ([[0, 0, 0, 0], [-1, 0, 0, 0]], 'batch = -1 of voxel row 1 is negative'),
-    ([[0, 0, 0, 9]], 'z = 9 of voxel row 0 is too large: expected 0 <= z < 4'),
-    ([[0, 0, 0, 0], [5, 0, 0, 0]], 'batch = 5 of voxel row 1 is too large'),
-])
+@pytest.mark.parametrize(
+    ('coors', 'message'),
+    [
+        (
+            [[0, 1, 1, 1], [0, 0, 0, 0], [0, 1, 1, 1]],
+            r'duplicate voxel \[0, 1, 1, 1\] \(batch, x, y, z\) in rows 0 and 2',
+        ),
+        ([[0, 0, 0, 0], [0, 0, -3, 0]], 'y = -3 of voxel row 1 is negative'),
+        ([[0, 0, 0, 0], [-1, 0, 0, 0]], 'batch = -1 of voxel row 1 is negative'),
+        ([[0, 0, 0, 9]], 'z = 9 of voxel row 0 is too large: expected 0 <= z < 4'),
+        ([[0, 0, 0, 0], [5, 0, 0, 0]], 'batch = 5 of voxel row 1 is too large'),
+    ],
+)
 def test_wrong_voxels_are_named(coors, message):
     with pytest.raises(ValueError, match=message):
         neighbors.sort_voxels(torch.tensor(coors), [4, 4, 4], 2)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Losses over points against loops in float64."""
+
 import math
 
 import pytest
@@ -46,13 +47,15 @@ def test_offset_losses_by_hand():
     assert offset_l1_loss(offsets, targets, weights).item() == pytest.approx(3 / (2 + 1e-6))
     # A right angle and the same direction.
     assert offset_direction_loss(offsets, targets).item() == pytest.approx(
-        -(0 + 1) / (2 + 1e-6), rel=1e-6)
+        -(0 + 1) / (2 + 1e-6), rel=1e-6
+    )
 
 
 def test_zero_vectors_and_no_points_have_finite_gradients():
     for num in (0, 2):
         offsets = torch.zeros(num, 3, requires_grad=True)
         loss = offset_direction_loss(offsets, torch.zeros(num, 3)) + offset_l1_loss(
-            offsets, torch.ones(num, 3))
+            offsets, torch.ones(num, 3)
+        )
         loss.backward()
         assert torch.isfinite(loss) and torch.isfinite(offsets.grad).all()

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Sums over the points of a scene: never in half precision, whatever autocast does around them."""
+
 import pytest
 import torch
 
@@ -23,8 +24,12 @@ from insseg3d.structures import SceneTargets
 NUM = 70_000
 ROWS = torch.arange(NUM)
 TARGETS = SceneTargets(
-    torch.full((NUM,), 2), ROWS, torch.zeros(NUM, dtype=torch.long), torch.full((NUM,), 2),
-    torch.zeros(1, dtype=torch.long))
+    torch.full((NUM,), 2),
+    ROWS,
+    torch.zeros(NUM, dtype=torch.long),
+    torch.full((NUM,), 2),
+    torch.zeros(1, dtype=torch.long),
+)
 
 
 def _binary(values):
@@ -41,12 +46,12 @@ SUMS = {
     'mask_dice_loss': lambda values: mask_dice_loss(values, _inside(values), TARGETS.counts),
     'binary_masks': lambda values: _binary(values)[1:],
     'segment_sum': lambda values: segment_sum(values, TARGETS.inst_index, 1),
-    'segment_mean': lambda values: segment_mean(
-        values, TARGETS.inst_index, torch.tensor([NUM])),
+    'segment_mean': lambda values: segment_mean(values, TARGETS.inst_index, torch.tensor([NUM])),
     'point_cross_entropy': lambda values: point_cross_entropy(values, ROWS, ROWS % 3),
     'offset_l1_loss': lambda values: offset_l1_loss(values, torch.ones(NUM, 3)),
     'offset_direction_loss': lambda values: offset_direction_loss(values, torch.ones(NUM, 3)),
-    'instance_centers': lambda values: instance_centers(values, TARGETS.inst_index, 1)}
+    'instance_centers': lambda values: instance_centers(values, TARGETS.inst_index, 1),
+}
 
 
 @pytest.mark.parametrize('half', HALVES, ids=str)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Proposals against dense masks, naive loops and numbers worked out by hand."""
+
 import numpy as np
 import pytest
 import torch
@@ -34,13 +35,13 @@ def test_overlaps_and_ious_equal_those_of_dense_masks(seed):
     masks, members, proposal, instance = random_masks(seed)
     num = len(masks)
     shared = masks.astype(int) @ masks.T.astype(int)
-    np.testing.assert_array_equal(
-        pairwise_overlaps(members, proposal, num_proposals=num), shared)
+    np.testing.assert_array_equal(pairwise_overlaps(members, proposal, num_proposals=num), shared)
     if len(members):  # as on a GPU
         np.testing.assert_array_equal(overlaps_by_sorting(members, proposal, num), shared)
     union = masks.sum(1)[:, None] + masks.sum(1)[None] - shared
     np.testing.assert_allclose(
-        pairwise_iou(members, proposal, num_proposals=num), shared / np.maximum(union, 1))
+        pairwise_iou(members, proposal, num_proposals=num), shared / np.maximum(union, 1)
+    )
     found = proposal_iou(members, proposal, instance, num_proposals=num, num_instances=4)
     assert found.shape == (num, 4)
     for q in range(num):
@@ -83,12 +84,16 @@ def test_matrix_suppression_equals_its_formula(sigma):
             better = [i for i in range(num) if scores[i] > scores[j] and labels[i] == labels[j]]
             decay = 1.0
             for i in better:
-                rivals = [iou[k, i].item() for k in range(num)
-                          if scores[k] > scores[i] and labels[k] == labels[i]]
+                rivals = [
+                    iou[k, i].item()
+                    for k in range(num)
+                    if scores[k] > scores[i] and labels[k] == labels[i]
+                ]
                 decay = min(decay, f(iou[i, j].item()) / f(max(rivals, default=0.0)))
             expected.append(scores[j].item() * min(decay, 1))
         np.testing.assert_allclose(
-            matrix_nms(iou, scores, labels, sigma=sigma), expected, atol=1e-9)
+            matrix_nms(iou, scores, labels, sigma=sigma), expected, atol=1e-9
+        )
 
 
 def test_a_proposal_fills_its_grid_by_hand():
@@ -97,7 +102,12 @@ def test_a_proposal_fills_its_grid_by_hand():
     proposal = torch.tensor([0, 0, 0, 1, 1])
     grid = voxelize_proposals(coords, proposal, num_proposals=2, full_scale=14)
     assert grid.coors.tolist() == [
-        [0, 0, 0, 0], [0, 13, 0, 0], [0, 13, 6, 1], [1, 0, 0, 0], [1, 5, 0, 0]]
+        [0, 0, 0, 0],
+        [0, 13, 0, 0],
+        [0, 13, 6, 1],
+        [1, 0, 0, 0],
+        [1, 5, 0, 0],
+    ]
     assert grid.member2voxel.tolist() == [0, 2, 1, 3, 4] and grid.counts.tolist() == [1] * 5
 
 
@@ -109,25 +119,26 @@ def test_grids_hold_every_member_and_change_no_other_proposal(seed, at_random):
     proposal = torch.from_numpy(rng.integers(0, num, size))
     coords = torch.from_numpy(rng.normal(0, rng.choice([0, 0.01, 1, 30]), (size, 3))).float()
     place = torch.from_numpy(rng.random(3)).float() if at_random else None
-    grid = voxelize_proposals(
-        coords, proposal, num_proposals=num, full_scale=14, place=place)
+    grid = voxelize_proposals(coords, proposal, num_proposals=num, full_scale=14, place=place)
     assert (grid.coors[:, 1:] >= 0).all() and (grid.coors[:, 1:] < 14).all()
     assert torch.equal(grid.coors[grid.member2voxel, 0], proposal)
     assert torch.equal(torch.bincount(grid.member2voxel, minlength=len(grid.coors)), grid.counts)
     features = torch.from_numpy(rng.random((9, 2))).requires_grad_()
     rows = torch.from_numpy(rng.integers(0, 9, size))
     means = grid_features(features, rows, grid)
-    expected = torch.stack([
-        features[rows[grid.member2voxel == voxel]].mean(0) for voxel in range(len(grid.coors))])
+    expected = torch.stack(
+        [features[rows[grid.member2voxel == voxel]].mean(0) for voxel in range(len(grid.coors))]
+    )
     torch.testing.assert_close(means, expected)
     weights = torch.from_numpy(rng.random(means.shape))
     torch.testing.assert_close(
-        *(torch.autograd.grad((m * weights).sum(), features)[0] for m in (means, expected)))
+        *(torch.autograd.grad((m * weights).sum(), features)[0] for m in (means, expected))
+    )
     one = proposal == proposal[0]
-    alone = voxelize_proposals(coords[one], torch.zeros_like(proposal[one]), num_proposals=1,
-                               full_scale=14, place=place)
-    assert torch.equal(alone.coors[alone.member2voxel, 1:],
-                       grid.coors[grid.member2voxel[one], 1:])
+    alone = voxelize_proposals(
+        coords[one], torch.zeros_like(proposal[one]), num_proposals=1, full_scale=14, place=place
+    )
+    assert torch.equal(alone.coors[alone.member2voxel, 1:], grid.coors[grid.member2voxel[one], 1:])
 
 
 def test_nothing_at_all():

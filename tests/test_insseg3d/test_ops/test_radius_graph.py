@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Components of the radius graph against all pairs, on the CPU's path and the parallel one."""
+
 import numpy as np
 import pytest
 import torch
@@ -31,13 +32,15 @@ def check(coords, groups, radius):
     coords, groups = torch.as_tensor(coords), torch.as_tensor(groups)
     expected = all_pairs(coords.numpy(), groups.numpy(), radius)
     np.testing.assert_array_equal(
-        radius_components(coords, groups, radius=radius).numpy(), expected)
+        radius_components(coords, groups, radius=radius).numpy(), expected
+    )
     with pytest.MonkeyPatch.context() as patch:
         by_scatter(patch)
         # In small pieces, so that a case has several.
         patch.setattr(radius_graph, '_PAIRS_AT_ONCE', 7)
         np.testing.assert_array_equal(
-            radius_components(coords, groups, radius=radius).numpy(), expected)
+            radius_components(coords, groups, radius=radius).numpy(), expected
+        )
 
 
 def random_case(seed):
@@ -82,11 +85,13 @@ def test_exactly_r_is_no_edge_and_a_trifle_less_is():
         coords[1, axis] = 0.5
         check(coords, groups, 0.5)
         assert radius_components(
-            torch.tensor(coords), torch.tensor(groups), radius=0.5).tolist() == [0, 1]
+            torch.tensor(coords), torch.tensor(groups), radius=0.5
+        ).tolist() == [0, 1]
         close = np.nextafter(0.5, 0)
         coords[1, axis] = close
         assert radius_components(
-            torch.tensor(coords), torch.tensor(groups), radius=0.5).tolist() == [0, 0]
+            torch.tensor(coords), torch.tensor(groups), radius=0.5
+        ).tolist() == [0, 0]
 
 
 def test_groups_are_never_connected_and_duplicates_always():

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Which way is up, by the geometry."""
+
 import numpy as np
 import pytest
 
@@ -17,18 +18,22 @@ def room(seed, size=(4.2, 3.9, 2.3), ceiling=False, origin=(0, 0)):
     random = np.random.default_rng(seed)
     wide, deep, high = size
     floor = rectangle(random, (0, 0, 0), (wide, deep, 0))
-    parts = [rectangle(random, (0, 0, 0), (wide, 0, high)),
-             rectangle(random, (0, 0, 0), (0, deep, high)),
-             rectangle(random, (wide, 0, 0), (wide, deep, high)),
-             rectangle(random, (0, deep, 0), (wide, deep, high))]
+    parts = [
+        rectangle(random, (0, 0, 0), (wide, 0, high)),
+        rectangle(random, (0, 0, 0), (0, deep, high)),
+        rectangle(random, (wide, 0, 0), (wide, deep, high)),
+        rectangle(random, (0, deep, 0), (wide, deep, high)),
+    ]
     for _ in range(int(wide * deep / 2.5)):
         w, d, h = random.uniform((0.4, 0.4, 0.4), (1.2, 0.9, 0.9))
         x, y = random.uniform((0, 0), (wide - w, deep - d))
         hidden = ((floor[:, :2] > (x, y)) & (floor[:, :2] < (x + w, y + d))).all(axis=1)
         floor = floor[~hidden]
-        parts += [rectangle(random, (x, y, h), (x + w, y + d, h)),
-                  rectangle(random, (x, y, 0), (x + w, y, h)),
-                  rectangle(random, (x, y, 0), (x, y + d, h))]
+        parts += [
+            rectangle(random, (x, y, h), (x + w, y + d, h)),
+            rectangle(random, (x, y, 0), (x + w, y, h)),
+            rectangle(random, (x, y, 0), (x, y + d, h)),
+        ]
     if ceiling:
         parts.append(rectangle(random, (0, 0, high), (wide, deep, high)))
     return np.concatenate([floor, *parts]) + (*origin, 0)
@@ -79,12 +84,19 @@ def test_a_few_stray_points_change_nothing():
     assert find_up(coords)[:2] == find_up(room(2))[:2] == ('z', True)
 
 
-@pytest.mark.parametrize('coords', [
-    np.random.default_rng(0).random((3000, 3)),
-    np.random.default_rng(0).random((40, 3)) * (4, 3, 9),
-    np.zeros((500, 3)), np.zeros((1, 3)), np.arange(900.0).reshape(-1, 1) * (1, 0, 0),
-    np.zeros((0, 3)), 1e305 * np.random.default_rng(0).random((300, 3)) - 5e304,
-], ids=['cube of noise', 'few points', 'one place', 'one point', 'line', 'none', 'huge'])
+@pytest.mark.parametrize(
+    'coords',
+    [
+        np.random.default_rng(0).random((3000, 3)),
+        np.random.default_rng(0).random((40, 3)) * (4, 3, 9),
+        np.zeros((500, 3)),
+        np.zeros((1, 3)),
+        np.arange(900.0).reshape(-1, 1) * (1, 0, 0),
+        np.zeros((0, 3)),
+        1e305 * np.random.default_rng(0).random((300, 3)) - 5e304,
+    ],
+    ids=['cube of noise', 'few points', 'one place', 'one point', 'line', 'none', 'huge'],
+)
 def test_what_says_nothing_leaves_z_up_and_unsure(coords):
     found = find_up(coords)
     assert found.up == 'z' and not found.sure

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Broken, odd and hostile files: a clear line, or the right points; never anything else."""
+
 import io
 import os
 import pickle
@@ -93,9 +94,11 @@ def las_header(points, *, size=375, kind=0, record=20, compressed=False):
 
 
 def pcd(points=200, data='binary', body=b''):
-    return (f'# .PCD v0.7\nVERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\n'
-            f'WIDTH {points}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {points}\n'
-            f'DATA {data}\n').encode() + body
+    return (
+        f'# .PCD v0.7\nVERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\n'
+        f'WIDTH {points}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {points}\n'
+        f'DATA {data}\n'
+    ).encode() + body
 
 
 def changed(**columns):
@@ -297,9 +300,17 @@ def test_colours_that_are_none_can_be_passed_over(tmp_path):
     assert (ready.points[:, 3:] == 127.5).all() and not any(r.guessed for r in ready.remarks)
 
 
-@pytest.mark.parametrize('error', [
-    TypeError("'NoneType' object is not subscriptable"), AttributeError('x'), NameError('x'),
-    KeyError('x'), ZeroDivisionError(), AssertionError()])
+@pytest.mark.parametrize(
+    'error',
+    [
+        TypeError("'NoneType' object is not subscriptable"),
+        AttributeError('x'),
+        NameError('x'),
+        KeyError('x'),
+        ZeroDivisionError(),
+        AssertionError(),
+    ],
+)
 def test_a_fault_of_ours_is_not_said_of_the_file(error, tmp_path, monkeypatch):
     (tmp_path / 'scan.ply').write_bytes(ply())
 
@@ -314,23 +325,38 @@ def test_a_fault_of_ours_is_not_said_of_the_file(error, tmp_path, monkeypatch):
     assert 'NoneType' not in message and caught.value.__cause__ is error
 
 
-@pytest.mark.parametrize('module, name', [
-    ('pypcd4', 'cloud.pcd'), ('laspy', 'cloud.las'), ('trimesh', 'mesh.obj')])
-@pytest.mark.parametrize('error, words', [
-    (AttributeError("'NoneType' object has no attribute 'faces'"), '(AttributeError)'),
-    (KeyError('x'), '(KeyError)'), (ValueError('bad scale'), '(bad scale)'), (Panic(), '(Panic)')])
+@pytest.mark.parametrize(
+    'module, name', [('pypcd4', 'cloud.pcd'), ('laspy', 'cloud.las'), ('trimesh', 'mesh.obj')]
+)
+@pytest.mark.parametrize(
+    'error, words',
+    [
+        (AttributeError("'NoneType' object has no attribute 'faces'"), '(AttributeError)'),
+        (KeyError('x'), '(KeyError)'),
+        (ValueError('bad scale'), '(bad scale)'),
+        (Panic(), '(Panic)'),
+    ],
+)
 def test_a_failing_reader_of_others_is_named(module, name, error, words, tmp_path, monkeypatch):
     library = pytest.importorskip(module)
-    content = {'cloud.pcd': pcd(200, 'ascii', b''), 'mesh.obj': b'v 0 0 0\n',
-               'cloud.las': las_header(0)}[name]
+    content = {
+        'cloud.pcd': pcd(200, 'ascii', b''),
+        'mesh.obj': b'v 0 0 0\n',
+        'cloud.las': las_header(0),
+    }[name]
     (tmp_path / name).write_bytes(content)
 
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(*{
-        'pypcd4': lambda: (library.PointCloud, 'from_path'), 'laspy': lambda: (library, 'open'),
-        'trimesh': lambda: (library, 'load')}[module](), fail)
+    monkeypatch.setattr(
+        *{
+            'pypcd4': lambda: (library.PointCloud, 'from_path'),
+            'laspy': lambda: (library, 'open'),
+            'trimesh': lambda: (library, 'load'),
+        }[module](),
+        fail,
+    )
     with pytest.raises(RawDataError) as caught:
         read_scan(tmp_path / name, mesh_samples=10)
     assert f'{name}: cannot be read' in str(caught.value)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Which entries of a folder are scans: by name, whether or not they can be reached."""
+
 import os
 import stat
 from pathlib import Path
@@ -45,8 +46,7 @@ def test_dead_links_are_scans_by_their_names(tmp_path):
     (tmp_path / 'folder of arrays').symlink_to(tmp_path / 'disk' / 'folder')
     (tmp_path / 'notes.md').symlink_to(tmp_path / 'disk' / 'notes.md')
     (tmp_path / 'loop.ply').symlink_to(tmp_path / 'loop.ply')
-    assert names_in(tmp_path) == (
-        ['a.ply', 'b.ply', 'folder of arrays', 'loop.ply'], ['notes.md'])
+    assert names_in(tmp_path) == (['a.ply', 'b.ply', 'folder of arrays', 'loop.ply'], ['notes.md'])
 
 
 def test_companions_of_a_mac_and_hidden_files_are_passed_over(tmp_path):
@@ -55,17 +55,28 @@ def test_companions_of_a_mac_and_hidden_files_are_passed_over(tmp_path):
     assert names_in(tmp_path) == (['kitchen.ply'], [])
 
 
-@pytest.mark.parametrize('names, is_scan', [
-    (['coord'], True), (['coord', 'color', 'segment20', 'instance', 'normal'], True),
-    (['xyz', 'rgb'], True), (['xyz'], False), (['color', 'normal'], False),
-    (['coord', 'xyz', 'color'], False), (['room1', 'room2'], False)])
+@pytest.mark.parametrize(
+    'names, is_scan',
+    [
+        (['coord'], True),
+        (['coord', 'color', 'segment20', 'instance', 'normal'], True),
+        (['xyz', 'rgb'], True),
+        (['xyz'], False),
+        (['color', 'normal'], False),
+        (['coord', 'xyz', 'color'], False),
+        (['room1', 'room2'], False),
+    ],
+)
 def test_a_folder_with_a_file_an_array(tmp_path, names, is_scan):
     folder = write_arrays(tmp_path / 'scan', *names)
     assert bool(arrays_in(folder)) == is_scan
     assert names_in(tmp_path)[0] == (['scan'] if is_scan else [])
     inside = names_in(folder)[0]
-    assert inside == (['scan'] if is_scan else [
-        f'{name}.npy' for name in names if name not in ('color', 'normal')])
+    assert inside == (
+        ['scan']
+        if is_scan
+        else [f'{name}.npy' for name in names if name not in ('color', 'normal')]
+    )
 
 
 def test_files_of_a_scan(tmp_path):
@@ -96,8 +107,9 @@ def test_why_a_name_leads_to_nothing(tmp_path):
     assert not is_there(Path('a\0b'), stat.S_ISREG)
 
 
-@pytest.mark.parametrize('name', [
-    'plain', 'Küche 北京 🪑', ODD, 'x' * 250, '室' * 100, ODD * 40, '\ud83d', '.' * 240])
+@pytest.mark.parametrize(
+    'name', ['plain', 'Küche 北京 🪑', ODD, 'x' * 250, '室' * 100, ODD * 40, '\ud83d', '.' * 240]
+)
 def test_names_that_can_be_written(tmp_path, name):
     made = file_name(name, f'/somewhere/{name}')
     assert len(made.encode()) <= LONGEST_NAME and '/' not in made
@@ -120,10 +132,15 @@ def link_to_nothing(path):
     path.symlink_to(path.parent / 'disk' / path.name)
 
 
-@pytest.mark.parametrize('name', [
-    'scans/scene0000_00', 'scans/scene0000_00/scene0000_00_vh_clean_2.ply',
-    'scans/scene0000_00/scene0000_00_vh_clean_2.labels.ply',
-    'scans/scene0000_00/scene0000_00.aggregation.json'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'scans/scene0000_00',
+        'scans/scene0000_00/scene0000_00_vh_clean_2.ply',
+        'scans/scene0000_00/scene0000_00_vh_clean_2.labels.ply',
+        'scans/scene0000_00/scene0000_00.aggregation.json',
+    ],
+)
 def test_dead_links_in_raw_scannet_fail_their_scene(tmp_path, name):
     (tmp_path / 'raw').mkdir()
     raw = raw_scannet.write_release(tmp_path / 'raw', train=('scene0000_00', 'scene0001_00'))
@@ -134,9 +151,14 @@ def test_dead_links_in_raw_scannet_fail_their_scene(tmp_path, name):
     assert 'which is not there' in by_scene['scene0000_00'].remarks[0]
 
 
-@pytest.mark.parametrize('name, failed', [
-    ('Area_5', 'Area_5'), ('Area_1/office_1', 'Area_1_office_1'),
-    ('Area_1/office_1/Annotations', 'Area_1_office_1')])
+@pytest.mark.parametrize(
+    'name, failed',
+    [
+        ('Area_5', 'Area_5'),
+        ('Area_1/office_1', 'Area_1_office_1'),
+        ('Area_1/office_1/Annotations', 'Area_1_office_1'),
+    ],
+)
 def test_dead_links_in_raw_s3dis_fail_their_room(tmp_path, name, failed):
     (tmp_path / 'raw').mkdir()
     raw = raw_s3dis.write_release(tmp_path / 'raw')

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What a scan is taken for: units, up axis, colours, density, offsets."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,12 +58,23 @@ def test_units_are_found_by_the_extent(units):
     assert not guesses(ready(coords, units=units, strict=True))
 
 
-@pytest.mark.parametrize('size, units', [
-    ((8.4, 8.7, 3.0), 'm'), ((60, 4, 3), 'm'), ((300, 200, 30), 'm'), ((3, 2, 1), 'm'),
-    ((90, 90, 22), 'm'), ((840, 870, 300), 'cm'), ((6000, 400, 300), 'cm'),
-    ((8400, 8700, 3000), 'mm'), ((1500, 900, 800), 'mm'), ((60_000, 4000, 3000), 'mm'),
-    ((16, 13, 8.5), 'ft'), ((0.1, 0.1, 0.1), 'm'),
-])
+@pytest.mark.parametrize(
+    'size, units',
+    [
+        ((8.4, 8.7, 3.0), 'm'),
+        ((60, 4, 3), 'm'),
+        ((300, 200, 30), 'm'),
+        ((3, 2, 1), 'm'),
+        ((90, 90, 22), 'm'),
+        ((840, 870, 300), 'cm'),
+        ((6000, 400, 300), 'cm'),
+        ((8400, 8700, 3000), 'mm'),
+        ((1500, 900, 800), 'mm'),
+        ((60_000, 4000, 3000), 'mm'),
+        ((16, 13, 8.5), 'ft'),
+        ((0.1, 0.1, 0.1), 'm'),
+    ],
+)
 def test_units_of_what_people_scan(size, units):
     assert guess_units(np.array(size))[0] == units
 
@@ -109,20 +121,34 @@ def furnished(ceiling=False):
         return low + random.random((int(400 * area), 3)) * (high - low)
 
     def box(x, y, width, depth, height):
-        sides = [((x, y, 0), (x + width, y, height)), ((x, y, 0), (x, y + depth, height)),
-                 ((x + width, y, 0), (x + width, y + depth, height)),
-                 ((x, y + depth, 0), (x + width, y + depth, height))]
-        return [rectangle((x, y, height), (x + width, y + depth, height)),
-                *(rectangle(*side) for side in sides)]
+        sides = [
+            ((x, y, 0), (x + width, y, height)),
+            ((x, y, 0), (x, y + depth, height)),
+            ((x + width, y, 0), (x + width, y + depth, height)),
+            ((x, y + depth, 0), (x + width, y + depth, height)),
+        ]
+        return [
+            rectangle((x, y, height), (x + width, y + depth, height)),
+            *(rectangle(*side) for side in sides),
+        ]
 
-    boxes = ((0.1, 0.1, 2, 1.6, 0.5), (2.6, 2.4, 1.2, 0.8, 0.75), (3.4, 0.2, 0.5, 0.5, 0.45),
-             (0.2, 3.3, 1.6, 0.5, 0.9), (2.3, 1.2, 0.5, 0.5, 0.45))
+    boxes = (
+        (0.1, 0.1, 2, 1.6, 0.5),
+        (2.6, 2.4, 1.2, 0.8, 0.75),
+        (3.4, 0.2, 0.5, 0.5, 0.45),
+        (0.2, 3.3, 1.6, 0.5, 0.9),
+        (2.3, 1.2, 0.5, 0.5, 0.45),
+    )
     floor = rectangle((0, 0, 0), (4, 4, 0))
     for x, y, width, depth, _ in boxes:
         hidden = ((floor[:, :2] > (x, y)) & (floor[:, :2] < (x + width, y + depth))).all(axis=1)
         floor = floor[~hidden]
-    walls = [((0, 0, 0), (4, 0, 2.4)), ((0, 0, 0), (0, 4, 2.4)), ((4, 0, 0), (4, 4, 2.4)),
-             ((0, 4, 0), (4, 4, 2.4))]
+    walls = [
+        ((0, 0, 0), (4, 0, 2.4)),
+        ((0, 0, 0), (0, 4, 2.4)),
+        ((4, 0, 0), (4, 4, 2.4)),
+        ((0, 4, 0), (4, 4, 2.4)),
+    ]
     parts = [floor, *(rectangle(*wall) for wall in walls), *(p for b in boxes for p in box(*b))]
     if ceiling:
         parts.append(rectangle((0, 0, 2.4), (4, 4, 2.4)))
@@ -139,8 +165,10 @@ def test_a_small_room_is_turned_upright_or_doubted_whichever_way_it_came(yaw, ce
         given_coords[:, axis] = sign * room[:, row] / scale
     result = ready(given_coords, np.resize(COLORS, room.shape))
     np.testing.assert_allclose(
-        result.points[:, :3], room - np.where(np.abs(room).max() > 1000, room.min(axis=0), 0),
-        atol=1e-4)
+        result.points[:, :3],
+        room - np.where(np.abs(room).max() > 1000, room.min(axis=0), 0),
+        atol=1e-4,
+    )
     told = [text for text in guesses(result) if f'{up} up' in text]
     assert bool(told) == (up != 'z')
 
@@ -158,27 +186,43 @@ def lost(name):
     """Coordinates of a map without their last digits."""
     if name == 'text':  # as C++ prints doubles if nobody asks for digits
         return np.array([[float(f'{v:.6g}') for v in row] for row in COORDS + MAP])
-    factor, dtype = {'float32': (1, np.float32), 'feet': (1 / UNITS['ft'], np.float32),
-                     'mm': (1000, np.float32), 'axis': (1, np.float32)}[name]
+    factor, dtype = {
+        'float32': (1, np.float32),
+        'feet': (1 / UNITS['ft'], np.float32),
+        'mm': (1000, np.float32),
+        'axis': (1, np.float32),
+    }[name]
     coords = (COORDS + (MAP[[1, 2, 0]] if name == 'axis' else MAP)) * factor
     return coords.astype(dtype)
 
 
-@pytest.mark.parametrize('name, units, axis, step', [
-    ('float32', None, 'y', '0.5'), ('axis', None, 'x', '0.5'), ('mm', 'mm', 'y', '0.51'),
-    ('feet', 'ft', 'y', '0.3'), ('text', 'm', 'x', '1')])
+@pytest.mark.parametrize(
+    'name, units, axis, step',
+    [
+        ('float32', None, 'y', '0.5'),
+        ('axis', None, 'x', '0.5'),
+        ('mm', 'mm', 'y', '0.51'),
+        ('feet', 'ft', 'y', '0.3'),
+        ('text', 'm', 'x', '1'),
+    ],
+)
 def test_lost_digits_are_told_and_refused_if_strict(name, units, axis, step):
     coords = lost(name)
     result = ready(coords, units=units, up='z')
-    told, = [text for text in guesses(result) if 'stored in steps' in text]
+    (told,) = [text for text in guesses(result) if 'stored in steps' in text]
     assert f'{step} m along {axis}' in told and '0.08 m' in told and 'export them as double' in told
     with pytest.raises(RawDataError, match='stored in steps'):
         ready(coords, units=units, up='z', strict=True)
 
 
 def test_whole_coordinates_and_those_on_a_grid_have_lost_nothing():
-    for coords, dtype in ((COORDS + MAP, float), (np.round(COORDS * 1000), np.int32),
-                          (COORDS, np.float16), (COORDS, np.float32), (COORDS + 5000, np.float32)):
+    for coords, dtype in (
+        (COORDS + MAP, float),
+        (np.round(COORDS * 1000), np.int32),
+        (COORDS, np.float16),
+        (COORDS, np.float32),
+        (COORDS + 5000, np.float32),
+    ):
         result = ready(coords.astype(dtype), up='z')
         assert not [text for text in guesses(result) if 'steps' in text]
     grid = np.unique(np.round(room(count=90_000) / 0.1), axis=0) * 0.1
@@ -191,10 +235,12 @@ def test_spacing_is_that_of_points_in_different_places():
     assert spacing(np.zeros((5, 3))) is None
 
 
-@pytest.mark.parametrize('factor, dtype, most', [
-    (1 / 255, float, 1), (1, np.uint8, 255), (1, float, 255), (257, np.uint16, 65535)])
+@pytest.mark.parametrize(
+    'factor, dtype, most',
+    [(1 / 255, float, 1), (1, np.uint8, 255), (1, float, 255), (257, np.uint16, 65535)],
+)
 def test_colour_ranges(factor, dtype, most):
-    colors = (COLORS.astype(dtype) if factor == 1 else (COLORS * factor).astype(dtype))
+    colors = COLORS.astype(dtype) if factor == 1 else (COLORS * factor).astype(dtype)
     result = ready(colors=colors)
     np.testing.assert_array_equal(result.points[:, 3:], COLORS)
     assert not guesses(result)
@@ -215,9 +261,16 @@ def test_missing_colours_are_grey_and_told():
     assert 'all points have the colour' in guesses(ready(colors=COLORS * 0))[0]
 
 
-@pytest.mark.parametrize('color, dtype', [
-    ((0, 0, 0), np.uint16), ((255, 255, 255), np.uint8), ((1, 1, 1), float),
-    ((200, 30, 31), np.uint8), ((0.2, 0.5, 0.4), np.float32)])
+@pytest.mark.parametrize(
+    'color, dtype',
+    [
+        ((0, 0, 0), np.uint16),
+        ((255, 255, 255), np.uint8),
+        ((1, 1, 1), float),
+        ((200, 30, 31), np.uint8),
+        ((0.2, 0.5, 0.4), np.float32),
+    ],
+)
 def test_one_colour_is_as_none_and_refused_if_strict(color, dtype):
     colors = np.tile(np.array(color, dtype), (len(COORDS), 1))
     result = ready(colors=colors)
@@ -228,11 +281,20 @@ def test_one_colour_is_as_none_and_refused_if_strict(color, dtype):
     assert not guesses(ready(colors=colors, color_range='none', strict=True))
 
 
-@pytest.mark.parametrize('factor, dtype, value, most', [
-    (1 / 255, float, 1.0001, '1'), (1 / 255, np.float32, 7.5, '1'), (1, np.uint16, 256, '255'),
-    (1, float, 300, '255'), (4, np.uint16, None, '1023'), (16, np.uint16, None, '4095')])
+@pytest.mark.parametrize(
+    'factor, dtype, value, most',
+    [
+        (1 / 255, float, 1.0001, '1'),
+        (1 / 255, np.float32, 7.5, '1'),
+        (1, np.uint16, 256, '255'),
+        (1, float, 300, '255'),
+        (4, np.uint16, None, '1023'),
+        (16, np.uint16, None, '4095'),
+    ],
+)
 def test_colour_ranges_that_are_not_clear_are_assumed_until_somebody_says_them(
-        factor, dtype, value, most):
+    factor, dtype, value, most
+):
     colors = (COLORS.astype(float) * factor).astype(dtype)
     if value is not None:
         colors[17, 1] = value
@@ -271,12 +333,14 @@ def test_survey_coordinates_do_not_change_what_the_model_sees(east, north, heigh
     offset = np.array([east * 1e6, north * 1e6, height])
     near, far = ready(coords, colors), ready(coords + offset, colors)
     np.testing.assert_array_equal(
-        far.points[:, :3] - far.points[0, :3], near.points[:, :3] - near.points[0, :3])
+        far.points[:, :3] - far.points[0, :3], near.points[:, :3] - near.points[0, :3]
+    )
     np.testing.assert_array_equal(far.scan.coords, coords + offset)
 
 
-@pytest.mark.parametrize('name, value', [
-    ('units', 'miles'), ('up', 'north'), ('color_range', '12')])
+@pytest.mark.parametrize(
+    'name, value', [('units', 'miles'), ('up', 'north'), ('color_range', '12')]
+)
 def test_misspelt_assumptions_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} is '{value}'; expected one of"):
         ready(**{name: value})

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Looks of meshes: pictures on their surfaces, colours of corners and faces; what glTF needs."""
+
 import base64
 import json
 import struct
@@ -29,8 +30,9 @@ def picture(path, mode='RGB'):
 
 def expected(coords):
     """The colour of places on the square."""
-    return PIXELS[((4 - coords[:, 1]) * 2).astype(int).clip(0, 7),
-                  (coords[:, 0] * 2).astype(int).clip(0, 7)]
+    return PIXELS[
+        ((4 - coords[:, 1]) * 2).astype(int).clip(0, 7), (coords[:, 0] * 2).astype(int).clip(0, 7)
+    ]
 
 
 def gltf(path, *parts, images=(), materials=(), **more):
@@ -43,8 +45,12 @@ def gltf(path, *parts, images=(), materials=(), **more):
             if not isinstance(value, np.ndarray):
                 continue
             columns = {1: 'SCALAR', 2: 'VEC2', 3: 'VEC3', 4: 'VEC4'}[value.ndim and value[0].size]
-            accessor = dict(bufferView=len(views), componentType=types[value.dtype],
-                            count=len(value), type=columns)
+            accessor = dict(
+                bufferView=len(views),
+                componentType=types[value.dtype],
+                count=len(value),
+                type=columns,
+            )
             if value.dtype.kind == 'u' and name in ('COLOR_0', 'TEXCOORD_0'):
                 accessor['normalized'] = True
             if name == 'POSITION':
@@ -60,23 +66,37 @@ def gltf(path, *parts, images=(), materials=(), **more):
                 primitive['attributes'][name] = len(accessors)
             accessors.append(accessor)
         primitive.update(
-            {key: part[key] for key in ('material', 'mode', 'extensions') if key in part})
+            {key: part[key] for key in ('material', 'mode', 'extensions') if key in part}
+        )
         nodes.append(dict(mesh=len(meshes), **{k: part[k] for k in ('matrix',) if k in part}))
         meshes.append(dict(primitives=[primitive]))
     tree = dict(
-        asset={'version': '2.0'}, scene=0, scenes=[{'nodes': [*range(len(nodes))]}], nodes=nodes,
-        meshes=meshes, accessors=accessors, bufferViews=views,
-        buffers=[{'byteLength': len(binary)}], **more)
+        asset={'version': '2.0'},
+        scene=0,
+        scenes=[{'nodes': [*range(len(nodes))]}],
+        nodes=nodes,
+        meshes=meshes,
+        accessors=accessors,
+        bufferViews=views,
+        buffers=[{'byteLength': len(binary)}],
+        **more,
+    )
     if images:
-        tree.update(images=[{'uri': quote(name)} for name in images],
-                    textures=[{'source': k} for k in range(len(images))])
+        tree.update(
+            images=[{'uri': quote(name)} for name in images],
+            textures=[{'source': k} for k in range(len(images))],
+        )
     if materials:
         tree['materials'] = list(materials)
     text = json.dumps(tree).encode()
     text += b' ' * (-len(text) % 4)
-    path.write_bytes(b'glTF' + struct.pack('<4I', 2, 28 + len(text) + len(binary), len(text),
-                                           0x4E4F534A) + text
-                     + struct.pack('<2I', len(binary), 0x004E4942) + binary)
+    path.write_bytes(
+        b'glTF'
+        + struct.pack('<4I', 2, 28 + len(text) + len(binary), len(text), 0x4E4F534A)
+        + text
+        + struct.pack('<2I', len(binary), 0x004E4942)
+        + binary
+    )
 
 
 def base_color(index=0, **more):
@@ -90,14 +110,24 @@ TEXTURED['TEXCOORD_0'] = TEXTURED['TEXCOORD_0'].astype(np.float32)  # from the u
 
 def write_obj(path, name='room picture.png'):
     (path.parent / 'room.mtl').write_text(f'newmtl wall\nKd 0 0 0\nmap_Kd {name}\n')
-    path.write_text('mtllib room.mtl\nusemtl wall\n'
-                    + ''.join(f'v {x} {y} {z}\n' for x, y, z in SQUARE.tolist())
-                    + ''.join(f'vt {u} {v}\n' for u, v in UV.tolist())
-                    + 'f 1/1 2/2 3/3\nf 1/1 3/3 4/4\n')
+    path.write_text(
+        'mtllib room.mtl\nusemtl wall\n'
+        + ''.join(f'v {x} {y} {z}\n' for x, y, z in SQUARE.tolist())
+        + ''.join(f'vt {u} {v}\n' for u, v in UV.tolist())
+        + 'f 1/1 2/2 3/3\nf 1/1 3/3 4/4\n'
+    )
 
 
-def write_ply(path, name='room picture.png', *, faces=((0, 1, 2), (0, 2, 3)), uv='faces',
-              form='ascii', colors=None, number=None):
+def write_ply(
+    path,
+    name='room picture.png',
+    *,
+    faces=((0, 1, 2), (0, 2, 3)),
+    uv='faces',
+    form='ascii',
+    colors=None,
+    number=None,
+):
     header = ['ply', f'format {form} 1.0']
     header += [f'comment TextureFile {each}' for each in name.split('|') if each]
     header += ['element vertex 4', *(f'property float {axis}' for axis in 'xyz')]
@@ -129,7 +159,8 @@ def write_ply(path, name='room picture.png', *, faces=((0, 1, 2), (0, 2, 3)), uv
 
 WRITERS = {
     'scene.glb': lambda path: gltf(
-        path, TEXTURED, images=['room picture.png'], materials=[base_color()]),
+        path, TEXTURED, images=['room picture.png'], materials=[base_color()]
+    ),
     'mesh.obj': write_obj,
     'faces.ply': write_ply,
     'little.ply': lambda path: write_ply(path, form='binary_little_endian'),
@@ -177,7 +208,8 @@ def test_surfaces_without_places_in_the_picture_keep_the_colours_of_their_corner
     below = scan.coords[:, 0] > scan.coords[:, 1]
     assert (scan.colors[~below] == (7, 8, 9)).all() and below.sum() > 800
     assert set(map(tuple, scan.colors[below].tolist())) <= set(
-        map(tuple, PIXELS.reshape(-1, 3).tolist()))
+        map(tuple, PIXELS.reshape(-1, 3).tolist())
+    )
 
 
 def test_missing_picture_of_a_mesh_with_colours(tmp_path):
@@ -221,7 +253,8 @@ def test_lists_in_the_vertices_of_a_mesh(tmp_path):
         'ply\nformat ascii 1.0\nelement vertex 3\nproperty list uchar int rgb\n'
         'property float x\nproperty float y\nproperty float z\nelement face 1\n'
         'property list uchar int vertex_index\nend_header\n0 0 0 0\n1 7 4 0 0\n2 5 6 4 4 0\n'
-        '3 0 1 2\n')
+        '3 0 1 2\n'
+    )
     assert len(read_scan(tmp_path / 'mesh.ply', mesh_samples=5).coords) == 5
 
 
@@ -258,7 +291,8 @@ def test_parts_of_a_scene_keep_their_looks(tmp_path, samples):
     picture(tmp_path / 'room.png')
     sixteen = np.tile(np.array([[20 * 257, 30 * 257, 40 * 257]], np.uint16), (4, 1))
     gltf(
-        tmp_path / 'scene.glb', TEXTURED,
+        tmp_path / 'scene.glb',
+        TEXTURED,
         dict(PLAIN, matrix=moved(10), COLOR_0=np.tile(np.uint8([[1, 2, 3, 255]]), (4, 1))),
         dict(PLAIN, matrix=moved(20), material=1),
         dict(PLAIN, matrix=moved(30)),
@@ -266,30 +300,50 @@ def test_parts_of_a_scene_keep_their_looks(tmp_path, samples):
         dict(PLAIN, matrix=moved(50), COLOR_0=np.full((4, 3), 0.2, np.float32), material=2),
         dict(PLAIN, matrix=moved(60), COLOR_0=sixteen, material=2),
         dict(TEXTURED, matrix=moved(70), material=3, COLOR_0=np.full((4, 3), 0.5, np.float32)),
-        images=['room.png'], materials=[
-            base_color(), {'pbrMetallicRoughness': {'baseColorFactor': [0, 1, 0, 1]}}, {},
-            {'pbrMetallicRoughness': {
-                'baseColorTexture': {'index': 0}, 'baseColorFactor': [0, 1, 1, 1]}}])
+        images=['room.png'],
+        materials=[
+            base_color(),
+            {'pbrMetallicRoughness': {'baseColorFactor': [0, 1, 0, 1]}},
+            {},
+            {
+                'pbrMetallicRoughness': {
+                    'baseColorTexture': {'index': 0},
+                    'baseColorFactor': [0, 1, 1, 1],
+                }
+            },
+        ],
+    )
     scan = read_scan(tmp_path / 'scene.glb', mesh_samples=samples)
     part = (scan.coords[:, 0] // 10).astype(int)
     assert set(part) == set(range(8)) and (scan.units, scan.up) == ('m', 'y')
     assert scan.notes == ('parts without colours: 1 of 8; grey',)
-    for k, color in {1: (1, 2, 3), 2: (0, 255, 0), 3: (128, 128, 128), 4: (20, 30, 40),
-                     5: (51, 51, 51), 6: (20, 30, 40)}.items():
+    for k, color in {
+        1: (1, 2, 3),
+        2: (0, 255, 0),
+        3: (128, 128, 128),
+        4: (20, 30, 40),
+        5: (51, 51, 51),
+        6: (20, 30, 40),
+    }.items():
         assert (scan.colors[part == k] == color).all(), k
     if samples:
         inside = (np.abs(scan.coords[:, :2] % 0.5 - 0.25) < 0.24).all(axis=1)
         np.testing.assert_array_equal(
-            scan.colors[inside & (part == 0)], expected(scan.coords[inside & (part == 0)]))
+            scan.colors[inside & (part == 0)], expected(scan.coords[inside & (part == 0)])
+        )
         coords = scan.coords[inside & (part == 7)] - (70, 0, 0)
         half = np.round(expected(coords) * (0, 1, 1) * 128 / 255)
         assert np.abs(scan.colors[inside & (part == 7)] - half).max() <= 1
 
 
 def test_a_missing_picture_leaves_the_other_parts_alone(tmp_path):
-    gltf(tmp_path / 'scene.glb', TEXTURED,
-         dict(PLAIN, matrix=moved(10), COLOR_0=np.tile(np.uint8([[1, 2, 3, 255]]), (4, 1))),
-         images=['gone.png'], materials=[base_color()])
+    gltf(
+        tmp_path / 'scene.glb',
+        TEXTURED,
+        dict(PLAIN, matrix=moved(10), COLOR_0=np.tile(np.uint8([[1, 2, 3, 255]]), (4, 1))),
+        images=['gone.png'],
+        materials=[base_color()],
+    )
     for samples in (0, 50):
         scan = read_scan(tmp_path / 'scene.glb', mesh_samples=samples)
         assert scan.notes == ('the picture gone.png is not there, or not read; grey',)
@@ -297,13 +351,21 @@ def test_a_missing_picture_leaves_the_other_parts_alone(tmp_path):
         assert (scan.colors[left] == 128).all() and (scan.colors[~left] == (1, 2, 3)).all()
 
 
-@pytest.mark.parametrize('change, note', [
-    (dict(materials=[base_color(texCoord=1)]), 'moved or turned'),
-    (dict(materials=[base_color(extensions={'KHR_texture_transform': {'scale': [2, 2]}})],
-          extensionsRequired=['KHR_texture_transform']), 'moved or turned'),
-    (dict(TEXCOORD_0=(UV * 65535).astype(np.uint16)), 'are integers'),
-    (dict(extra_mode=6), '1 of 2 parts are fans or chains'),
-])
+@pytest.mark.parametrize(
+    'change, note',
+    [
+        (dict(materials=[base_color(texCoord=1)]), 'moved or turned'),
+        (
+            dict(
+                materials=[base_color(extensions={'KHR_texture_transform': {'scale': [2, 2]}})],
+                extensionsRequired=['KHR_texture_transform'],
+            ),
+            'moved or turned',
+        ),
+        (dict(TEXCOORD_0=(UV * 65535).astype(np.uint16)), 'are integers'),
+        (dict(extra_mode=6), '1 of 2 parts are fans or chains'),
+    ],
+)
 def test_what_is_not_read_of_looks_is_said(tmp_path, change, note):
     picture(tmp_path / 'room.png')
     change = dict(change)
@@ -311,45 +373,65 @@ def test_what_is_not_read_of_looks_is_said(tmp_path, change, note):
     parts = [part]
     if 'extra_mode' in change:
         parts.append(dict(PLAIN, mode=change.pop('extra_mode')))
-    gltf(tmp_path / 'scene.glb', *parts, images=['room.png'],
-         **{'materials': [base_color()], **change})
+    gltf(
+        tmp_path / 'scene.glb',
+        *parts,
+        images=['room.png'],
+        **{'materials': [base_color()], **change},
+    )
     scan = read_scan(tmp_path / 'scene.glb', mesh_samples=50)
     assert len(scan.notes) == 1 and note in scan.notes[0]
 
 
 @pytest.mark.parametrize('ending', ['glb', 'gltf'])
-@pytest.mark.parametrize('name, remedy', [
-    ('KHR_draco_mesh_compression', 'Export it without compression'),
-    ('EXT_meshopt_compression', 'Export it without compression'),
-    ('KHR_meshopt_compression', 'Export it without compression'),
-    ('EXT_mesh_gpu_instancing', 'Export it without EXT_mesh_gpu_instancing'),
-    ('ACME_points', 'Export it without ACME_points'),
-])
+@pytest.mark.parametrize(
+    'name, remedy',
+    [
+        ('KHR_draco_mesh_compression', 'Export it without compression'),
+        ('EXT_meshopt_compression', 'Export it without compression'),
+        ('KHR_meshopt_compression', 'Export it without compression'),
+        ('EXT_mesh_gpu_instancing', 'Export it without EXT_mesh_gpu_instancing'),
+        ('ACME_points', 'Export it without ACME_points'),
+    ],
+)
 @pytest.mark.parametrize('samples', [0, 10])
 def test_an_extension_that_is_needed_is_named(tmp_path, ending, name, remedy, samples):
     path = tmp_path / f'scene.{ending}'
-    gltf(path, dict(PLAIN, accessor={'POSITION': {'bufferView': None}},
-                    extensions={name: {'bufferView': 0, 'attributes': {'POSITION': 0}}}),
-         extensionsRequired=[name], extensionsUsed=[name])
+    gltf(
+        path,
+        dict(
+            PLAIN,
+            accessor={'POSITION': {'bufferView': None}},
+            extensions={name: {'bufferView': 0, 'attributes': {'POSITION': 0}}},
+        ),
+        extensionsRequired=[name],
+        extensionsUsed=[name],
+    )
     if ending == 'gltf':
         content = path.read_bytes()
-        path.write_bytes(content[20:20 + struct.unpack('<I', content[12:16])[0]])
+        path.write_bytes(content[20 : 20 + struct.unpack('<I', content[12:16])[0]])
     with pytest.raises(RawDataError, match=rf'scene.{ending}: needs {name}.*{remedy}') as caught:
         read_scan(path, mesh_samples=samples)
     assert '\n' not in str(caught.value)
 
 
 def test_extensions_that_only_change_looks_are_read(tmp_path):
-    gltf(tmp_path / 'scene.glb', PLAIN, extensionsRequired=[
-        'KHR_materials_unlit', 'KHR_lights_punctual', 'KHR_mesh_quantization'])
+    gltf(
+        tmp_path / 'scene.glb',
+        PLAIN,
+        extensionsRequired=['KHR_materials_unlit', 'KHR_lights_punctual', 'KHR_mesh_quantization'],
+    )
     np.testing.assert_array_equal(read_scan(tmp_path / 'scene.glb').coords, SQUARE)
 
 
-@pytest.mark.parametrize('accessor, message', [
-    ({'bufferView': None}, 'vertices without data'),
-    ({'sparse': {'count': 1}}, 'sparse accessor'),
-    ({'normalized': True, 'componentType': 5123}, 'normalised integers'),
-])
+@pytest.mark.parametrize(
+    'accessor, message',
+    [
+        ({'bufferView': None}, 'vertices without data'),
+        ({'sparse': {'count': 1}}, 'sparse accessor'),
+        ({'normalized': True, 'componentType': 5123}, 'normalised integers'),
+    ],
+)
 def test_vertices_that_would_come_out_elsewhere_are_refused(tmp_path, accessor, message):
     gltf(tmp_path / 'scene.glb', dict(PLAIN, accessor={'POSITION': accessor}))
     with pytest.raises(RawDataError, match=message):
@@ -358,8 +440,10 @@ def test_vertices_that_would_come_out_elsewhere_are_refused(tmp_path, accessor, 
 
 def test_vertices_in_one_place_are_no_success(tmp_path):
     flat = np.zeros_like(SQUARE)
-    gltf(tmp_path / 'scene.glb', dict(
-        PLAIN, POSITION=flat, accessor={'POSITION': {'max': [4, 4, 0]}}))
+    gltf(
+        tmp_path / 'scene.glb',
+        dict(PLAIN, POSITION=flat, accessor={'POSITION': {'max': [4, 4, 0]}}),
+    )
     with pytest.raises(RawDataError, match='all lie in one place'):
         read_scan(tmp_path / 'scene.glb')
     gltf(tmp_path / 'one.glb', dict(PLAIN, POSITION=flat))  # as it says
@@ -367,17 +451,30 @@ def test_vertices_in_one_place_are_no_success(tmp_path):
 
 
 def test_quantised_vertices_that_are_not_normalised(tmp_path):
-    gltf(tmp_path / 'scene.glb', dict(
-        PLAIN, POSITION=(SQUARE * 100).astype(np.uint16),
-        matrix=[0.01, 0, 0, 0, 0, 0.01, 0, 0, 0, 0, 0.01, 0, 0, 0, 0, 1]),
-        extensionsRequired=['KHR_mesh_quantization'])
+    gltf(
+        tmp_path / 'scene.glb',
+        dict(
+            PLAIN,
+            POSITION=(SQUARE * 100).astype(np.uint16),
+            matrix=[0.01, 0, 0, 0, 0, 0.01, 0, 0, 0, 0, 0.01, 0, 0, 0, 0, 1],
+        ),
+        extensionsRequired=['KHR_mesh_quantization'],
+    )
     np.testing.assert_allclose(read_scan(tmp_path / 'scene.glb').coords, SQUARE, atol=1e-6)
 
 
-@pytest.mark.parametrize('tree', [
-    [], 7, {}, {'meshes': 3}, {'meshes': [{'primitives': [{}]}]}, {'extensionsRequired': [1]},
-    {'meshes': [{'primitives': [{'attributes': {'POSITION': 9}}]}], 'accessors': []},
-])
+@pytest.mark.parametrize(
+    'tree',
+    [
+        [],
+        7,
+        {},
+        {'meshes': 3},
+        {'meshes': [{'primitives': [{}]}]},
+        {'extensionsRequired': [1]},
+        {'meshes': [{'primitives': [{'attributes': {'POSITION': 9}}]}], 'accessors': []},
+    ],
+)
 @pytest.mark.parametrize('samples', [0, 10])
 def test_trees_that_are_none(tmp_path, tree, samples):
     (tmp_path / 'scene.gltf').write_text(json.dumps(tree))
@@ -391,7 +488,7 @@ def test_faces_without_a_place_in_the_picture_are_said(tmp_path, faces):
     picture(tmp_path / 'room.png')
     write_obj(tmp_path / 'mesh.obj', 'room.png')
     text = (tmp_path / 'mesh.obj').read_text()
-    (tmp_path / 'mesh.obj').write_text(text[:text.index('f ')] + faces)
+    (tmp_path / 'mesh.obj').write_text(text[: text.index('f ')] + faces)
     scan = read_scan(tmp_path / 'mesh.obj', mesh_samples=20)
     assert scan.colors is None and 'have no place in its picture; grey' in scan.notes[0]
 
@@ -403,16 +500,14 @@ def test_gltf_with_its_numbers_in_another_file(tmp_path, kind, samples):
     gltf(tmp_path / 'scene.glb', TEXTURED, images=['wall one.png'], materials=[base_color()])
     content = (tmp_path / 'scene.glb').read_bytes()
     size = struct.unpack('<I', content[12:16])[0]
-    tree, data = json.loads(content[20:20 + size]), content[28 + size:]
+    tree, data = json.loads(content[20 : 20 + size]), content[28 + size :]
     pixels = (tmp_path / 'wall one.png').read_bytes()
     if kind == 'inside':
-        tree['bufferViews'].append(
-            dict(buffer=0, byteOffset=len(data), byteLength=len(pixels)))
+        tree['bufferViews'].append(dict(buffer=0, byteOffset=len(data), byteLength=len(pixels)))
         tree['images'] = [dict(bufferView=len(tree['bufferViews']) - 1, mimeType='image/png')]
         data += pixels
     if kind == 'data':
-        tree['images'] = [
-            {'uri': 'data:image/png;base64,' + base64.b64encode(pixels).decode()}]
+        tree['images'] = [{'uri': 'data:image/png;base64,' + base64.b64encode(pixels).decode()}]
     (tmp_path / 'my data.bin').write_bytes(data)
     tree['buffers'] = [{'uri': 'my%20data.bin', 'byteLength': len(data)}]
     (tmp_path / 'room.gltf').write_text(json.dumps(tree))
@@ -427,7 +522,8 @@ def test_gltf_with_its_numbers_in_another_file(tmp_path, kind, samples):
 def test_coloured_obj_whose_materials_are_missing(tmp_path):
     (tmp_path / 'mesh.obj').write_text(
         'mtllib gone.mtl\nv 0 0 0 1 0 0\nv 4 0 0 1 0 0\nv 4 4 0 1 0 0\nvt 0 0\nusemtl a\n'
-        'f 1/1 2/1 3/1\n')
+        'f 1/1 2/1 3/1\n'
+    )
     scan = read_scan(tmp_path / 'mesh.obj', mesh_samples=20)
     assert (scan.colors == (255, 0, 0)).all() and 'gone.mtl' in scan.notes[0]
 
@@ -436,7 +532,8 @@ def test_colours_of_materials_of_an_obj(tmp_path):
     (tmp_path / 'room.mtl').write_text('newmtl a\nKd 0 1 0\nnewmtl b\nKd 0 0 1\n')
     (tmp_path / 'mesh.obj').write_text(
         'mtllib room.mtl\nv 0 0 0\nv 4 0 0\nv 4 4 0\nv 0 4 0\n'
-        'usemtl a\nf 1 2 3\nusemtl b\nf 1 3 4\n')
+        'usemtl a\nf 1 2 3\nusemtl b\nf 1 3 4\n'
+    )
     scan = read_scan(tmp_path / 'mesh.obj', mesh_samples=200)
     below = scan.coords[:, 0] > scan.coords[:, 1]
     assert (scan.colors[below] == (0, 255, 0)).all() and (scan.colors[~below] == (0, 0, 255)).all()

@@ -109,6 +109,6 @@ def test_what_was_cut_off_or_added_never_changes_the_points_before(form, tmp_pat
         except RawDataError:
             continue
         assert len(coords) <= len(before)
-        np.testing.assert_array_equal(coords[:-1], before[:len(coords)][:-1])
+        np.testing.assert_array_equal(coords[:-1], before[: len(coords)][:-1])
         if path.suffix in ('.ply', '.PLY', '.npy', '.las', '.glb'):
             np.testing.assert_array_equal(coords, before)

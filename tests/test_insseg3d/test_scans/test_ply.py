@@ -10,10 +10,23 @@ from insseg3d.scans.errors import RawDataError
 from insseg3d.scans.points.ply import read_ply_vertices
 
 KINDS = {
-    'char': 'i1', 'uchar': 'u1', 'short': 'i2', 'ushort': 'u2', 'int': 'i4', 'uint': 'u4',
-    'float': 'f4', 'double': 'f8', 'int8': 'i1', 'uint8': 'u1', 'int16': 'i2', 'uint16': 'u2',
-    'int32': 'i4', 'uint32': 'u4', 'float32': 'f4', 'float64': 'f8',
-}  # fmt: skip
+    'char': 'i1',
+    'uchar': 'u1',
+    'short': 'i2',
+    'ushort': 'u2',
+    'int': 'i4',
+    'uint': 'u4',
+    'float': 'f4',
+    'double': 'f8',
+    'int8': 'i1',
+    'uint8': 'u1',
+    'int16': 'i2',
+    'uint16': 'u2',
+    'int32': 'i4',
+    'uint32': 'u4',
+    'float32': 'f4',
+    'float64': 'f8',
+}
 FORMATS = {'ascii': None, 'binary_little_endian': '<', 'binary_big_endian': '>'}
 
 
@@ -99,7 +112,7 @@ def test_junk_raises_nothing_but_the_error_of_raw_data(tmp_path_factory, junk, c
         ('1.5 2', '1.5 2 3', "vertex 0 reads '1.5 2 3'"),
         ('2.5 3', '2.5 x', "vertex 1 reads '2.5 x'"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_named(tmp_path, old, new, message):
     path = tmp_path / 'scan.ply'
     whole = encode('ascii', [('x', 'float'), ('y', 'uchar')], [(1.5, 2), (2.5, 3)])
@@ -127,11 +140,14 @@ def test_faces_of_any_number_of_corners_and_of_texture_corners(tmp_path, form, t
     if FORMATS[form] is None:
         body = b'1\n2\n3\n' + b''.join(
             ' '.join(map(str, [len(a), *a, *([len(b), *b] if texture else [])])).encode() + b'\n'
-            for a, b in lists)
+            for a, b in lists
+        )
     else:
         body = np.array([1, 2, 3], FORMATS[form] + 'f4').tobytes() + b''.join(
             list_of(FORMATS[form], 'uchar', 'int', a)
-            + (list_of(FORMATS[form], 'int', 'float', b) if texture else b'') for a, b in lists)
+            + (list_of(FORMATS[form], 'int', 'float', b) if texture else b'')
+            for a, b in lists
+        )
     path = tmp_path / 'scan.ply'
     path.write_bytes(header.encode() + b'end_header\n' + body)
     assert read_ply_vertices(path)['x'].tolist() == [1, 2, 3]
@@ -145,7 +161,8 @@ def test_faces_of_any_number_of_corners_and_of_texture_corners(tmp_path, form, t
 @pytest.mark.parametrize('form', FORMATS)
 @pytest.mark.parametrize('place', range(3))
 @pytest.mark.parametrize(
-    'count_kind, kind', [('uchar', 'uint'), ('int', 'short'), ('uint', 'char')])
+    'count_kind, kind', [('uchar', 'uint'), ('int', 'short'), ('uint', 'char')]
+)
 def test_lists_of_vertices_are_passed_over(tmp_path, form, place, count_kind, kind):
     seen = [(7, 8, 9), (), (5,)]
     properties = ['property float x', 'property double y']
@@ -168,7 +185,8 @@ def test_lists_of_vertices_are_passed_over(tmp_path, form, place, count_kind, ki
             parts.insert(place, list_of(order, 'uchar', 'float', (0.25, 0.75)))
             body += b''.join(parts)
     header = '\n'.join(
-        ['ply', f'format {form} 1.0', 'element vertex 3', *properties, 'end_header', ''])
+        ['ply', f'format {form} 1.0', 'element vertex 3', *properties, 'end_header', '']
+    )
     path = tmp_path / 'scan.ply'
     path.write_bytes(header.encode() + body)
     vertices = read_ply_vertices(path)
@@ -180,18 +198,22 @@ def test_lists_of_vertices_are_passed_over(tmp_path, form, place, count_kind, ki
             read_ply_vertices(path)
 
 
-@pytest.mark.parametrize('body, message', [
-    (b'1 -1 2\n', "vertex 0 reads '1 -1 2'"),
-    (b'1 2.5 2\n', 'of a list property its length first'),
-    (b'1 3 2\n', "vertex 0 reads '1 3 2'"),
-    (b'1 9223372036854775807 2\n', 'vertex 0 reads'),
-    (b'1 1 2 3 4\n', "vertex 0 reads '1 1 2 3 4'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'body, message',
+    [
+        (b'1 -1 2\n', "vertex 0 reads '1 -1 2'"),
+        (b'1 2.5 2\n', 'of a list property its length first'),
+        (b'1 3 2\n', "vertex 0 reads '1 3 2'"),
+        (b'1 9223372036854775807 2\n', 'vertex 0 reads'),
+        (b'1 1 2 3 4\n', "vertex 0 reads '1 1 2 3 4'"),
+    ],
+)
 def test_lists_of_text_that_do_not_fit(tmp_path, body, message):
     path = tmp_path / 'scan.ply'
     path.write_bytes(
         b'ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\n'
-        b'property list uchar int views\nend_header\n' + body)
+        b'property list uchar int views\nend_header\n' + body
+    )
     with pytest.raises(RawDataError, match=message):
         read_ply_vertices(path)
 
@@ -199,20 +221,25 @@ def test_lists_of_text_that_do_not_fit(tmp_path, body, message):
 LISTED = 'property float x\nproperty list {} int views\n'
 
 
-@pytest.mark.parametrize('properties, count, body, message', [
-    (LISTED.format('char'), 1, b'\0' * 4 + b'\xff', 'vertex has a list of negative'),
-    (LISTED.format('uint'), 1, b'\0' * 4 + b'\xff' * 4, 'cut off'),
-    (LISTED.format('uchar'), 10**12, bytes(100), 'cut off'),
-    (LISTED.format('float'), 1, bytes(100), 'header line'),
-    ('property float x\n', 10**12, bytes(100), 'cut off'),
-    ('property list uchar int views\n', 1, bytes(100), 'list property'),
-    ('', 10**12, bytes(100), 'x, y and z'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'properties, count, body, message',
+    [
+        (LISTED.format('char'), 1, b'\0' * 4 + b'\xff', 'vertex has a list of negative'),
+        (LISTED.format('uint'), 1, b'\0' * 4 + b'\xff' * 4, 'cut off'),
+        (LISTED.format('uchar'), 10**12, bytes(100), 'cut off'),
+        (LISTED.format('float'), 1, bytes(100), 'header line'),
+        ('property float x\n', 10**12, bytes(100), 'cut off'),
+        ('property list uchar int views\n', 1, bytes(100), 'list property'),
+        ('', 10**12, bytes(100), 'x, y and z'),
+    ],
+)
 def test_counts_that_promise_too_much_fill_no_memory(tmp_path, properties, count, body, message):
     path = tmp_path / 'scan.ply'
     path.write_bytes(
         f'ply\nformat binary_little_endian 1.0\nelement vertex {count}\n{properties}'
-        'end_header\n'.encode() + body)
+        'end_header\n'.encode()
+        + body
+    )
     with pytest.raises(RawDataError, match=message):
         read_ply_vertices(path)
 
@@ -225,12 +252,24 @@ def test_line_ends_of_old_macs_are_named(tmp_path, form):
         read_ply_vertices(path)
 
 
-@pytest.mark.parametrize('hole, value', [
-    ('nan', np.nan), ('NaN', np.nan), ('-nan', np.nan), ('-nan(ind)', np.nan),
-    ('nan(snan)', np.nan), ('1.#QNAN', np.nan), ('-1.#IND', np.nan), ('-1.#IND00', np.nan),
-    ('1.#SNAN', np.nan),
-    ('inf', np.inf), ('-Infinity', -np.inf), ('1.#INF', np.inf), ('-1.#INF00', -np.inf),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'hole, value',
+    [
+        ('nan', np.nan),
+        ('NaN', np.nan),
+        ('-nan', np.nan),
+        ('-nan(ind)', np.nan),
+        ('nan(snan)', np.nan),
+        ('1.#QNAN', np.nan),
+        ('-1.#IND', np.nan),
+        ('-1.#IND00', np.nan),
+        ('1.#SNAN', np.nan),
+        ('inf', np.inf),
+        ('-Infinity', -np.inf),
+        ('1.#INF', np.inf),
+        ('-1.#INF00', -np.inf),
+    ],
+)
 def test_holes_of_text(tmp_path, hole, value):
     path = tmp_path / 'scan.ply'
     whole = encode('ascii', [('x', 'float'), ('y', 'uchar')], [(1.5, 2), (2.5, 3)])

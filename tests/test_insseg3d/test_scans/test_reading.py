@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The same points from every format; files found; objects of other libraries."""
+
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,8 +48,10 @@ def test_gltf_is_metres_and_y_up_by_definition(tmp_path):
 def test_gltf_with_a_cloud_and_a_mesh_in_their_places(tmp_path):
     trimesh = pytest.importorskip('trimesh')
     scene = trimesh.Scene(trimesh.PointCloud(XYZ, colors=RGB))
-    scene.add_geometry(trimesh.creation.box((1, 1, 1)), transform=trimesh.transformations.
-                       translation_matrix((10, 0, 0)))
+    scene.add_geometry(
+        trimesh.creation.box((1, 1, 1)),
+        transform=trimesh.transformations.translation_matrix((10, 0, 0)),
+    )
     scene.export(tmp_path / 'both.glb')
     scan = read_scan(tmp_path / 'both.glb')
     of_cloud = scan.coords[:, 0] < 9
@@ -63,7 +66,8 @@ def test_points_sampled_on_a_mesh_lie_on_it(ending, tmp_path):
     trimesh = pytest.importorskip('trimesh')
     trimesh.creation.box((2, 2, 2)).export(tmp_path / f'box.{ending}')
     first, again = (
-        read_scan(tmp_path / f'box.{ending}', mesh_samples=500).coords for _ in range(2))
+        read_scan(tmp_path / f'box.{ending}', mesh_samples=500).coords for _ in range(2)
+    )
     np.testing.assert_array_equal(first, again)
     assert first.shape == (500, 3)
     np.testing.assert_allclose(np.abs(first).max(axis=1), 1, atol=1e-6)
@@ -96,12 +100,15 @@ def test_content_decides_and_is_told(tmp_path):
     assert scan.notes == ('named .xyz, but a .ply file; read so',)
 
 
-@pytest.mark.parametrize('module, name', [
-    ('laspy', 'cloud.las'), ('pypcd4', 'cloud.pcd'), ('trimesh', 'mesh.glb')])
+@pytest.mark.parametrize(
+    'module, name', [('laspy', 'cloud.las'), ('pypcd4', 'cloud.pcd'), ('trimesh', 'mesh.glb')]
+)
 def test_a_missing_reader_names_the_extra(module, name, tmp_path, monkeypatch):
     content = {
-        'cloud.las': b'LASF', 'mesh.glb': b'glTF',
-        'cloud.pcd': b'SIZE 4\nPOINTS 1\nDATA ascii\n1\n'}[name]
+        'cloud.las': b'LASF',
+        'mesh.glb': b'glTF',
+        'cloud.pcd': b'SIZE 4\nPOINTS 1\nDATA ascii\n1\n',
+    }[name]
     (tmp_path / name).write_bytes(content)
 
     def missing(asked):
@@ -136,9 +143,11 @@ OBJECTS = {
     'legacy Open3D cloud': SimpleNamespace(points=XYZ.tolist(), colors=RGB.tolist()),
     'legacy Open3D mesh': SimpleNamespace(vertices=XYZ, vertex_colors=RGB, triangles=[]),
     'tensor Open3D cloud': SimpleNamespace(
-        point={'positions': torch.from_numpy(XYZ), 'colors': torch.from_numpy(RGB)}),
+        point={'positions': torch.from_numpy(XYZ), 'colors': torch.from_numpy(RGB)}
+    ),
     'tensor Open3D mesh': SimpleNamespace(
-        vertex={'positions': torch.from_numpy(XYZ), 'colors': torch.from_numpy(RGB)}),
+        vertex={'positions': torch.from_numpy(XYZ), 'colors': torch.from_numpy(RGB)}
+    ),
     'trimesh cloud': SimpleNamespace(vertices=XYZ, colors=np.c_[RGB, np.full(60, 255)]),
 }
 
@@ -160,19 +169,38 @@ def test_objects_of_trimesh():
     np.testing.assert_array_equal(scan_of(mesh).colors, RGB)
 
 
-@pytest.mark.parametrize('value', [
-    torch.zeros(5, 3, dtype=torch.bfloat16), torch.eye(3).to_sparse(), [[1, 2, 3], [1, 2]],
-    torch.zeros(5, 3, dtype=torch.complex64), torch.zeros(5, 3, device='meta'), {'x': XYZ[:, 0]},
-    {'points': XYZ[:, :2]}, SimpleNamespace(point=7), SimpleNamespace(columns=['x']),
-    XYZ[:, :2], XYZ.ravel(), np.zeros((3, 7)), np.array([['a'] * 3]), {}, 7,
-    SimpleNamespace(points=XYZ, colors=RGB[:5])])
+@pytest.mark.parametrize(
+    'value',
+    [
+        torch.zeros(5, 3, dtype=torch.bfloat16),
+        torch.eye(3).to_sparse(),
+        [[1, 2, 3], [1, 2]],
+        torch.zeros(5, 3, dtype=torch.complex64),
+        torch.zeros(5, 3, device='meta'),
+        {'x': XYZ[:, 0]},
+        {'points': XYZ[:, :2]},
+        SimpleNamespace(point=7),
+        SimpleNamespace(columns=['x']),
+        XYZ[:, :2],
+        XYZ.ravel(),
+        np.zeros((3, 7)),
+        np.array([['a'] * 3]),
+        {},
+        7,
+        SimpleNamespace(points=XYZ, colors=RGB[:5]),
+    ],
+)
 def test_what_is_no_scan_is_refused(value):
     with pytest.raises(RawDataError, match='expected'):
         scan_of(value)
 
 
-SHUFFLED = dict(zip(('b', 'G', 'red', 'scalar_intensity', 'z', 'Y', 'x'), (
-    RGB[:, 2], RGB[:, 1], RGB[:, 0], np.ones(60), XYZ[:, 2], XYZ[:, 1], XYZ[:, 0])))
+SHUFFLED = dict(
+    zip(
+        ('b', 'G', 'red', 'scalar_intensity', 'z', 'Y', 'x'),
+        (RGB[:, 2], RGB[:, 1], RGB[:, 0], np.ones(60), XYZ[:, 2], XYZ[:, 1], XYZ[:, 0]),
+    )
+)
 
 
 class Frame:
@@ -202,7 +230,8 @@ NAMED = {
     'dict of arrays': lambda c: {'colors': RGB, 'normals': XYZ, 'xyz': XYZ},
     'records': lambda c: np.rec.fromarrays([*c.values()], names=[*c]),
     'structured': lambda c: np.array(
-        [*zip(RGB, XYZ)], dtype=[('rgb', 'u1', 3), ('points', 'f8', 3)]),
+        [*zip(RGB, XYZ)], dtype=[('rgb', 'u1', 3), ('points', 'f8', 3)]
+    ),
 }
 
 
@@ -232,7 +261,8 @@ def test_a_frame_without_names_is_an_array():
 
 
 @pytest.mark.parametrize(
-    'columns', [range(1, 7), 'abcdef', ['easting', 'northing', 'z', 'r', 'g', 'b']])
+    'columns', [range(1, 7), 'abcdef', ['easting', 'northing', 'z', 'r', 'g', 'b']]
+)
 def test_frames_without_usable_names(columns):
     with pytest.raises(RawDataError, match=r'a data frame with the columns .*frame\.to_numpy') as e:
         scan_of(pandas_frame(TABLE, columns=[*columns]))

@@ -94,7 +94,8 @@ def test_columns_that_the_user_names(tmp_path, name):
 
 def test_names_that_the_user_gives(tmp_path):
     path = ply_writer(names=('x', 'y', 'z', 'red', 'green', 'blue', 'sort', 'label'))(
-        tmp_path / 'scan', POINTS)
+        tmp_path / 'scan', POINTS
+    )
     scan = read_scan(path, ColumnNames(semantic='sort', instance='label'))
     assert scan.semantic.tolist() == POINTS[:, 6].tolist()
     assert scan.instance.tolist() == POINTS[:, 7].tolist()
@@ -157,10 +158,16 @@ def test_names_with_blanks_between_tabs(tmp_path):
     assert scan.semantic.tolist() == [3] and scan.instance.tolist() == [11]
 
 
-@pytest.mark.parametrize('above', [
-    'x y z instance label\n2\n', '2\nx y z instance label\n', '//x y z instance label\n\n2\n',
-    'x\ty\tz\tinstance\tlabel\n', 'x,y,z,instance,label\n',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'above',
+    [
+        'x y z instance label\n2\n',
+        '2\nx y z instance label\n',
+        '//x y z instance label\n\n2\n',
+        'x\ty\tz\tinstance\tlabel\n',
+        'x,y,z,instance,label\n',
+    ],
+)
 def test_names_and_number_of_points_in_either_order(tmp_path, above):
     (tmp_path / 'scan.pts').write_text(above + '0 0 0 11 3\n1 0 0 12 4\n')
     scan = read_scan(tmp_path / 'scan.pts', ColumnNames())
@@ -218,14 +225,24 @@ def test_arrays_of_other_lengths_do_no_harm_if_nobody_needs_them(tmp_path):
 
 
 HOLES = [
-    'nan', 'NaN', '-nan', 'NAN', '-nan(ind)', 'nan(snan)', '1.#QNAN', '-1.#IND', '1.#QNAN0',
-    '-1.#IND00']
+    'nan',
+    'NaN',
+    '-nan',
+    'NAN',
+    '-nan(ind)',
+    'nan(snan)',
+    '1.#QNAN',
+    '-1.#IND',
+    '1.#QNAN0',
+    '-1.#IND00',
+]
 
 
 @pytest.mark.parametrize('hole', HOLES)
 @pytest.mark.parametrize('first', [True, False])
-@pytest.mark.parametrize('form', [
-    '{} {} {}', 'x y z\n{} {} {}', '{},{},{}', '{};{};{}', '1e0 {} {}', '1e0,{},{}'])
+@pytest.mark.parametrize(
+    'form', ['{} {} {}', 'x y z\n{} {} {}', '{},{},{}', '{};{};{}', '1e0 {} {}', '1e0,{},{}']
+)
 def test_holes_of_text_are_kept(tmp_path, hole, first, form):
     above, _, form = form.rpartition('\n')
     full, holed = form.format(1, 2, 3), form.format(hole, hole, 2.5)
@@ -236,30 +253,49 @@ def test_holes_of_text_are_kept(tmp_path, hole, first, form):
     assert np.isnan(coords[0 if first else 1]).sum() == 2
 
 
-@pytest.mark.parametrize('word, value', [
-    ('inf', np.inf), ('-inf', -np.inf), ('Infinity', np.inf), ('1.#INF', np.inf),
-    ('-1.#INF00', -np.inf)])
+@pytest.mark.parametrize(
+    'word, value',
+    [
+        ('inf', np.inf),
+        ('-inf', -np.inf),
+        ('Infinity', np.inf),
+        ('1.#INF', np.inf),
+        ('-1.#INF00', -np.inf),
+    ],
+)
 def test_infinite_places_of_text_are_kept(tmp_path, word, value):
     (tmp_path / 'scan.txt').write_text(f'1 2 3\n4 5 {word}\n')
     assert read_scan(tmp_path / 'scan.txt', ColumnNames()).coords[1, 2] == value
 
 
-@pytest.mark.parametrize('text', [
-    'x,y,z,s\n1,2,3,4\n,,6,7\n8,9,1,\n', 'x;y;z;s\n1;2;3;4\n ; ;6;7\n8;9;1;\n',
-    'x\ty\tz\ts\n1\t2\t3\t4\n\t\t6\t7\n8\t9\t1\t\n',
-    'x,y,z,s\r\n1,2,3,4\r\n,,6,7\r\n8,9,1,\r\n', 'x,y,z,s\n1e0,2,3,4\n,,6,7\n8,9,1,\n'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        'x,y,z,s\n1,2,3,4\n,,6,7\n8,9,1,\n',
+        'x;y;z;s\n1;2;3;4\n ; ;6;7\n8;9;1;\n',
+        'x\ty\tz\ts\n1\t2\t3\t4\n\t\t6\t7\n8\t9\t1\t\n',
+        'x,y,z,s\r\n1,2,3,4\r\n,,6,7\r\n8,9,1,\r\n',
+        'x,y,z,s\n1e0,2,3,4\n,,6,7\n8,9,1,\n',
+    ],
+)
 def test_nothing_between_separators_is_a_hole(tmp_path, text):
     (tmp_path / 'scan.txt').write_bytes(text.encode())
     coords = read_scan(tmp_path / 'scan.txt', ColumnNames()).coords
     np.testing.assert_array_equal(coords, [(1, 2, 3), (np.nan, np.nan, 6), (8, 9, 1)])
 
 
-@pytest.mark.parametrize('text, columns', [
-    ('x;y;z;\n1;2;3;\n4;5;6;\n', None), ('1,2,3,\n4,5,6,\n', ('x', 'y', 'z', '-')),
-    ('x,y,z,,\n1,2,3,,\n4,5,6,,\n', None),
-    ('x,y,z\n,,\n1,\t2,\t3\n,,\n4,5,6\n , ,\r\n,,\n', None),
-    ('1e0;2;3;\n4;5;6;\n', ('x', 'y', 'z', '-')),
-    ('1 2 3\r4 5 6\r', None), ('x y z\r1 2 3\r4 5 6', None)])
+@pytest.mark.parametrize(
+    'text, columns',
+    [
+        ('x;y;z;\n1;2;3;\n4;5;6;\n', None),
+        ('1,2,3,\n4,5,6,\n', ('x', 'y', 'z', '-')),
+        ('x,y,z,,\n1,2,3,,\n4,5,6,,\n', None),
+        ('x,y,z\n,,\n1,\t2,\t3\n,,\n4,5,6\n , ,\r\n,,\n', None),
+        ('1e0;2;3;\n4;5;6;\n', ('x', 'y', 'z', '-')),
+        ('1 2 3\r4 5 6\r', None),
+        ('x y z\r1 2 3\r4 5 6', None),
+    ],
+)
 def test_ends_of_lines(tmp_path, text, columns):
     (tmp_path / 'scan.txt').write_bytes(text.encode())
     scan = read_scan(tmp_path / 'scan.txt', ColumnNames(columns=columns))

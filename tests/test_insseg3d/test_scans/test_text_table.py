@@ -46,20 +46,23 @@ def test_every_number_is_the_one_that_python_reads(rows, line_end):
     assert parse(text).tolist() == expected
 
 
-@pytest.mark.parametrize('line, complaint', [
-    (b'1 2', 'line 3 has 2 columns'),
-    (b'1 2 3 4', 'line 3 has 4 columns'),
-    (b'1 2 nan', "line 3 holds 'nan'"),
-    (b'1 inf 2', "line 3 holds 'inf'"),
-    (b'1 2 1e999', "line 3 holds '1e999'"),
-    (b'1 2 x3', "line 3 holds 'x3'"),
-    (b'1 2 3.4.5', "line 3 holds '3.4.5'"),
-    (b'1 2 .', "line 3 holds '.'"),
-    (b'1 2 1_0', "line 3 holds '1_0'"),
-    (b'1 2 --3', "line 3 holds '--3'"),
-    (b'1, 2, 3', "line 3 holds '1,'"),
-    (b'1 2 \xff', 'line 3 holds'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'line, complaint',
+    [
+        (b'1 2', 'line 3 has 2 columns'),
+        (b'1 2 3 4', 'line 3 has 4 columns'),
+        (b'1 2 nan', "line 3 holds 'nan'"),
+        (b'1 inf 2', "line 3 holds 'inf'"),
+        (b'1 2 1e999', "line 3 holds '1e999'"),
+        (b'1 2 x3', "line 3 holds 'x3'"),
+        (b'1 2 3.4.5', "line 3 holds '3.4.5'"),
+        (b'1 2 .', "line 3 holds '.'"),
+        (b'1 2 1_0', "line 3 holds '1_0'"),
+        (b'1 2 --3', "line 3 holds '--3'"),
+        (b'1, 2, 3', "line 3 holds '1,'"),
+        (b'1 2 \xff', 'line 3 holds'),
+    ],
+)
 @pytest.mark.parametrize('line_end', [b'\n', b''])
 def test_what_is_no_number_is_named_with_its_line(line, complaint, line_end):
     with pytest.raises(RawDataError) as error:
@@ -78,8 +81,11 @@ def test_known_faults_are_mended():
     repairs = repair_control_bytes(text, PATH)
     assert text.tobytes() == b'56.000000\r\n211.000000\t-9.160\n185 187 1\n'
     assert [tuple(repair) for repair in repairs] == [
-        (1, 6, 0x10, 0x30), (2, 2, 0x11, 0x31), (2, 16, 0x16, 0x36), (3, 4, 0x00, 0x20),
-    ]  # fmt: skip
+        (1, 6, 0x10, 0x30),
+        (2, 2, 0x11, 0x31),
+        (2, 16, 0x16, 0x36),
+        (3, 4, 0x00, 0x20),
+    ]
     assert str(repairs[0]) == "line 1, column 6: byte 0x10 read as '0'"
 
 

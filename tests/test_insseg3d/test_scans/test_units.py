@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The conversion of own scans sees lost digits, and which way is up."""
+
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,23 @@ def rectangle(low, high):
 
 def room():
     """Floor and walls of 4.2 m x 4 m x 2.4 m, tops and sides of three pieces of furniture."""
-    parts = [rectangle((0, 0, 0), (4.2, 4, 0)), rectangle((0, 0, 0), (4.2, 0, 2.4)),
-             rectangle((0, 0, 0), (0, 4, 2.4)), rectangle((4.2, 0, 0), (4.2, 4, 2.4)),
-             rectangle((0, 4, 0), (4.2, 4, 2.4))]
-    for x, y, width, depth, height in ((0, 0, 2, 1.6, 0.5), (3, 2, 1, 1.5, 0.7),
-                                       (1, 3.4, 1.2, 0.6, 0.9)):
-        parts += [rectangle((x, y, height), (x + width, y + depth, height)),
-                  rectangle((x, y, 0), (x + width, y, height)),
-                  rectangle((x, y, 0), (x, y + depth, height))]
+    parts = [
+        rectangle((0, 0, 0), (4.2, 4, 0)),
+        rectangle((0, 0, 0), (4.2, 0, 2.4)),
+        rectangle((0, 0, 0), (0, 4, 2.4)),
+        rectangle((4.2, 0, 0), (4.2, 4, 2.4)),
+        rectangle((0, 4, 0), (4.2, 4, 2.4)),
+    ]
+    for x, y, width, depth, height in (
+        (0, 0, 2, 1.6, 0.5),
+        (3, 2, 1, 1.5, 0.7),
+        (1, 3.4, 1.2, 0.6, 0.9),
+    ):
+        parts += [
+            rectangle((x, y, height), (x + width, y + depth, height)),
+            rectangle((x, y, 0), (x + width, y, height)),
+            rectangle((x, y, 0), (x, y + depth, height)),
+        ]
     return np.concatenate(parts)
 
 

@@ -3,15 +3,23 @@
 
 ``table`` is ``(P, 6)``: places that float32 and decimals hold exactly, colours in 0..255.
 """
+
 import numpy as np
 import pytest
 from plyfile import PlyData, PlyElement
 
 
 def write_ply(path, table, *, text=False, byte_order='<', faces=False):
-    vertex = np.empty(len(table), dtype=[
-        ('confidence', 'f4'), *((name, 'f8') for name in 'xyz'),
-        *((name, 'u1') for name in ('red', 'green', 'blue')), ('label', 'i4'), ('class', 'i4')])
+    vertex = np.empty(
+        len(table),
+        dtype=[
+            ('confidence', 'f4'),
+            *((name, 'f8') for name in 'xyz'),
+            *((name, 'u1') for name in ('red', 'green', 'blue')),
+            ('label', 'i4'),
+            ('class', 'i4'),
+        ],
+    )
     for k, name in enumerate(('x', 'y', 'z', 'red', 'green', 'blue')):
         vertex[name] = table[:, k]
     elements = [PlyElement.describe(vertex, 'vertex')]
@@ -51,11 +59,28 @@ def write_ascii_pcd(path, table, kind):
     pytest.importorskip('pypcd4')
     packed = (table[:, 3:].astype(np.uint32) << (16, 8, 0)).sum(axis=1).astype(np.uint32)
     colors = packed if kind == 'U' else [f'{value:.9g}' for value in packed.view(np.float32)]
-    path.write_text('\n'.join([
-        '# .PCD v0.7 - Point Cloud Data file format', 'VERSION 0.7', 'FIELDS x y z rgb',
-        'SIZE 4 4 4 4', f'TYPE F F F {kind}', 'COUNT 1 1 1 1', f'WIDTH {len(table)}', 'HEIGHT 1',
-        'VIEWPOINT 0 0 0 1 0 0 0', f'POINTS {len(table)}', 'DATA ascii',
-        *(f'{x} {y} {z} {color}' for (x, y, z), color in zip(table[:, :3].tolist(), colors)), '']))
+    path.write_text(
+        '\n'.join(
+            [
+                '# .PCD v0.7 - Point Cloud Data file format',
+                'VERSION 0.7',
+                'FIELDS x y z rgb',
+                'SIZE 4 4 4 4',
+                f'TYPE F F F {kind}',
+                'COUNT 1 1 1 1',
+                f'WIDTH {len(table)}',
+                'HEIGHT 1',
+                'VIEWPOINT 0 0 0 1 0 0 0',
+                f'POINTS {len(table)}',
+                'DATA ascii',
+                *(
+                    f'{x} {y} {z} {color}'
+                    for (x, y, z), color in zip(table[:, :3].tolist(), colors)
+                ),
+                '',
+            ]
+        )
+    )
 
 
 WRITERS = {
@@ -66,12 +91,14 @@ WRITERS = {
     'CAPITAL.PLY': write_ply,
     'table.npy': lambda path, table: np.save(path, table),
     'arrays.npz': lambda path, table: np.savez(
-        path, points=table[:, :3], colors=table[:, 3:].astype(np.uint8)),
+        path, points=table[:, :3], colors=table[:, 3:].astype(np.uint8)
+    ),
     'blanks.txt': lambda path, table: np.savetxt(path, table, fmt='%.10f'),
     'commas.csv': lambda path, table: np.savetxt(path, table, fmt='%.10f', delimiter=','),
     'scientific.xyz': lambda path, table: np.savetxt(path, table),
     'counted.pts': lambda path, table: np.savetxt(
-        path, table, fmt='%.10f', header=str(len(table)), comments=''),
+        path, table, fmt='%.10f', header=str(len(table)), comments=''
+    ),
     'mmdet3d.bin': lambda path, table: table.astype(np.float32).tofile(path),
     'mesh.obj': write_obj,
     'cloud.las': write_las,

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The whole model, small, on random voxel scenes."""
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
@@ -16,32 +17,62 @@ NUM_CLASSES = 3
 def build_model(decoder_queries=None, test_strategy=None, backbone=None, level=(2, 16)):
     torch.manual_seed(0)
     init_default_scope('mmdet3d')
-    model = MODELS.build(dict(
-        type='InstanceSegmentor3D',
-        test_strategy=test_strategy,
-        data_preprocessor=dict(type='Det3DDataPreprocessor'),
-        backbone=backbone or dict(
-            type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3,
-            out_strides=(1, 2)),
-        neck=dict(type='RPGNeck', in_channels=level[1], out_channels=16, num_points=12,
-                  stride=level[0],
-                  maps=dict(type='SumNormalizedMaps'), mlp_norm=dict(type='LN'),
-                  post_norm=dict(type='LN')),
-        decode_head=dict(
-            type='QueryISHead', num_classes=NUM_CLASSES, in_channels=8, embed_dims=16,
-            decoder=dict(
-                type='QueryDecoder', num_layers=2,
-                queries=decoder_queries or dict(
-                    type='LearnedQueries', num_queries=6, embed_dims=16),
-                layer=dict(type='QueryDecoderLayer', embed_dims=16, num_heads=4)),
-            assigner=dict(type='HungarianAssigner', match_costs=[
-                dict(type='QueryClassCost', weight=2.0), dict(type='MaskBCECost', weight=5.0),
-                dict(type='MaskDiceCost', weight=5.0)]),
-            loss_cls=dict(type='mmdet.CrossEntropyLoss', loss_weight=2.0,
-                          class_weight=[1.0] * NUM_CLASSES + [0.1]),
-            mask_losses=dict(bce=dict(type='MaskBCELoss', loss_weight=5.0),
-                             dice=dict(type='MaskDiceLoss', loss_weight=5.0)),
-            ranking=dict(type='ArgmaxRanking', min_points=1))))
+    model = MODELS.build(
+        dict(
+            type='InstanceSegmentor3D',
+            test_strategy=test_strategy,
+            data_preprocessor=dict(type='Det3DDataPreprocessor'),
+            backbone=backbone
+            or dict(
+                type='SparseResUNet',
+                in_channels=6,
+                base_channels=8,
+                num_levels=3,
+                out_strides=(1, 2),
+            ),
+            neck=dict(
+                type='RPGNeck',
+                in_channels=level[1],
+                out_channels=16,
+                num_points=12,
+                stride=level[0],
+                maps=dict(type='SumNormalizedMaps'),
+                mlp_norm=dict(type='LN'),
+                post_norm=dict(type='LN'),
+            ),
+            decode_head=dict(
+                type='QueryISHead',
+                num_classes=NUM_CLASSES,
+                in_channels=8,
+                embed_dims=16,
+                decoder=dict(
+                    type='QueryDecoder',
+                    num_layers=2,
+                    queries=decoder_queries
+                    or dict(type='LearnedQueries', num_queries=6, embed_dims=16),
+                    layer=dict(type='QueryDecoderLayer', embed_dims=16, num_heads=4),
+                ),
+                assigner=dict(
+                    type='HungarianAssigner',
+                    match_costs=[
+                        dict(type='QueryClassCost', weight=2.0),
+                        dict(type='MaskBCECost', weight=5.0),
+                        dict(type='MaskDiceCost', weight=5.0),
+                    ],
+                ),
+                loss_cls=dict(
+                    type='mmdet.CrossEntropyLoss',
+                    loss_weight=2.0,
+                    class_weight=[1.0] * NUM_CLASSES + [0.1],
+                ),
+                mask_losses=dict(
+                    bce=dict(type='MaskBCELoss', loss_weight=5.0),
+                    dice=dict(type='MaskDiceLoss', loss_weight=5.0),
+                ),
+                ranking=dict(type='ArgmaxRanking', min_points=1),
+            ),
+        )
+    )
     model.init_weights()
     return model
 
@@ -50,8 +81,13 @@ def make_sample(num_points=80, num_objects=3, seed=0):
     """Random points, their voxels and instances, as the pipeline would hand them over."""
     generator = torch.Generator().manual_seed(seed)
     grid = torch.randint(0, 6, (num_points, 3), generator=generator)
-    points = torch.cat([grid + torch.rand(num_points, 3, generator=generator),
-                        torch.rand(num_points, 3, generator=generator) * 2 - 1], 1)
+    points = torch.cat(
+        [
+            grid + torch.rand(num_points, 3, generator=generator),
+            torch.rand(num_points, 3, generator=generator) * 2 - 1,
+        ],
+        1,
+    )
     instance = torch.randint(-1, max(num_objects, 1), (num_points,), generator=generator)
     instance[:num_objects] = torch.arange(num_objects)
     if num_objects == 0:
@@ -61,22 +97,29 @@ def make_sample(num_points=80, num_objects=3, seed=0):
 
 
 def pack(points, grid, instance, labels):
-    coors, point2voxel, counts = torch.unique(
-        grid, dim=0, return_inverse=True, return_counts=True)
+    coors, point2voxel, counts = torch.unique(grid, dim=0, return_inverse=True, return_counts=True)
     inside = instance >= 0
     table, shared = torch.unique(
-        torch.stack([instance[inside], point2voxel[inside]], 1), dim=0, return_counts=True)
+        torch.stack([instance[inside], point2voxel[inside]], 1), dim=0, return_counts=True
+    )
     sample = Det3DDataSample()
     sample.voxels = BaseDataElement(
-        coors=coors.int(), point2voxel=point2voxel, counts=counts, inst_index=table[:, 0],
-        inst_voxel=table[:, 1], inst_points=shared)
+        coors=coors.int(),
+        point2voxel=point2voxel,
+        counts=counts,
+        inst_index=table[:, 0],
+        inst_voxel=table[:, 1],
+        inst_points=shared,
+    )
     sample.gt_instances_3d = InstanceData(labels_3d=labels)
     return points, sample
 
 
 def batch(*scenes):
-    return dict(inputs=dict(points=[points for points, _ in scenes]),
-                data_samples=[sample for _, sample in scenes])
+    return dict(
+        inputs=dict(points=[points for points, _ in scenes]),
+        data_samples=[sample for _, sample in scenes],
+    )
 
 
 def scenes(*seeds):
@@ -105,7 +148,7 @@ def test_batch_equals_single_scenes_in_predict_mode():
     model = build_model().eval()
     both = model(**scenes(0, 1), mode='predict')
     for seed in (0, 1):
-        alone, = model(**scenes(seed), mode='predict')
+        (alone,) = model(**scenes(seed), mode='predict')
         alone, shared = alone.pred_instances_3d, both[seed].pred_instances_3d
         assert torch.equal(alone.labels_3d, shared.labels_3d)
         torch.testing.assert_close(alone.scores_3d, shared.scores_3d)
@@ -119,8 +162,8 @@ def test_permuted_points_permute_the_masks():
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(7))
     instance = torch.full((len(points),), -1)
     labels = torch.zeros(0, dtype=torch.long)
-    plain, = model(**batch(pack(points, grid, instance, labels)), mode='predict')
-    mixed, = model(**batch(pack(points[order], grid[order], instance, labels)), mode='predict')
+    (plain,) = model(**batch(pack(points, grid, instance, labels)), mode='predict')
+    (mixed,) = model(**batch(pack(points[order], grid[order], instance, labels)), mode='predict')
     plain, mixed = plain.pred_instances_3d, mixed.pred_instances_3d
     torch.testing.assert_close(plain.scores_3d, mixed.scores_3d)
     assert torch.equal(plain.labels_3d, mixed.labels_3d)
@@ -129,7 +172,7 @@ def test_permuted_points_permute_the_masks():
 
 def test_predictions_speak_of_points():
     model = build_model().eval()
-    result, = model(**scenes(3), mode='predict')
+    (result,) = model(**scenes(3), mode='predict')
     instances, point_map = result.pred_instances_3d, result.pred_pts_seg
     assert instances.masks.dtype == torch.bool and instances.masks.shape[1] == 80
     assert (instances.scores_3d[1:] <= instances.scores_3d[:-1]).all()
@@ -184,20 +227,21 @@ def test_modes_return_the_model():
 
 def test_two_identical_calls_agree_to_the_bit():
     model = build_model().eval()
-    first, = model(**scenes(0), mode='predict')
-    second, = model(**scenes(0), mode='predict')
+    (first,) = model(**scenes(0), mode='predict')
+    (second,) = model(**scenes(0), mode='predict')
     assert torch.equal(first.pred_instances_3d.scores_3d, second.pred_instances_3d.scores_3d)
 
 
 def test_backbone_of_finest_features_alone_serves_with_stride_one():
     """As mmdetection3d's own backbones, which return one tensor."""
-    backbone = dict(type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3,
-                    out_strides=1)
+    backbone = dict(
+        type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3, out_strides=1
+    )
     alone = build_model(backbone=backbone, level=(1, 8)).eval()
     levels = build_model(backbone=dict(backbone, out_strides=(1,)), level=(1, 8)).eval()
     first, second = alone(**scenes(0, 1), mode='loss'), levels(**scenes(0, 1), mode='loss')
     assert first == second and all(torch.isfinite(value) for value in first.values())
-    result, = alone(**scenes(3), mode='predict')
+    (result,) = alone(**scenes(3), mode='predict')
     assert len(result.pred_instances_3d) > 0
 
 
@@ -208,13 +252,23 @@ def test_stock_mink_unet_serves_with_stride_one():
     try:
         # Once: what this project does for spconv's backward on a CPU, which the stock class lacks.
         spconv_tensor(torch.zeros(1, 1), torch.zeros(1, 4, dtype=torch.int32))
-        model = build_model(level=(1, 8), backbone=dict(
-            type='MinkUNetBackbone', in_channels=6, base_channels=8, num_stages=2,
-            encoder_channels=[8, 16], encoder_blocks=[1, 1], decoder_channels=[16, 8],
-            decoder_blocks=[1, 1], sparseconv_backend='spconv'))
+        model = build_model(
+            level=(1, 8),
+            backbone=dict(
+                type='MinkUNetBackbone',
+                in_channels=6,
+                base_channels=8,
+                num_stages=2,
+                encoder_channels=[8, 16],
+                encoder_blocks=[1, 1],
+                decoder_channels=[16, 8],
+                decoder_blocks=[1, 1],
+                sparseconv_backend='spconv',
+            ),
+        )
         model.parse_losses(model.train()(**scenes(0, 1), mode='loss'))[0].backward()
         assert all(p.grad is not None for p in model.parameters())
-        result, = model.eval()(**scenes(3), mode='predict')
+        (result,) = model.eval()(**scenes(3), mode='predict')
         assert result.pred_instances_3d.masks.shape[1] == 80
     finally:
         torch.set_num_threads(threads)

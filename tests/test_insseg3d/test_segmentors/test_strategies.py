@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scenes that reach the backbone in interleaved subsets."""
+
 import pytest
 import torch
 from mmdet3d.registry import TASK_UTILS
@@ -45,13 +46,18 @@ def assert_same(ours, theirs, exactly=False):
 def test_split_and_join_by_hand():
     points = torch.arange(7.0)[:, None]
     voxels = BaseDataElement(
-        coors=torch.tensor([[0, 0, 0], [0, 0, 4], [2, 0, 0]]), counts=torch.tensor([2, 2, 3]),
-        point2voxel=torch.tensor([2, 0, 1, 2, 2, 0, 1]))
+        coors=torch.tensor([[0, 0, 0], [0, 0, 4], [2, 0, 0]]),
+        counts=torch.tensor([2, 2, 3]),
+        point2voxel=torch.tensor([2, 0, 1, 2, 2, 0, 1]),
+    )
     strategy = SharedQueries(splits=3)
     parts = strategy.split(points, voxels)
     assert [part.points[:, 0].tolist() for part in parts] == [[0, 3, 6], [1, 4], [2, 5]]
     assert [part.coors[:, [0, 2]].tolist() for part in parts] == [
-        [[0, 4], [2, 0]], [[0, 0], [2, 0]], [[0, 0], [0, 4]]]
+        [[0, 4], [2, 0]],
+        [[0, 0], [2, 0]],
+        [[0, 0], [0, 4]],
+    ]
     assert [part.point2voxel.tolist() for part in parts] == [[1, 1, 0], [0, 1], [1, 0]]
     assert [part.counts.tolist() for part in parts] == [[1, 2], [1, 1], [1, 1]]
     rows = strategy.join(parts, [torch.tensor([[1.0], [2.0]]) + 10 * k for k in range(3)])
@@ -74,10 +80,10 @@ def test_subsets_that_look_alike_give_what_the_whole_scene_gives():
     points, _ = dense_scene(100, seed=3)
     model = build_model().eval()
     four = scene_of(points.repeat_interleave(4, 0))  # every subset holds each point once
-    whole, = predict(with_strategy(model, type='VoxelFull'), four)
-    split, = predict(with_strategy(model, type='SharedQueries', splits=4), four)
+    (whole,) = predict(with_strategy(model, type='VoxelFull'), four)
+    (split,) = predict(with_strategy(model, type='SharedQueries', splits=4), four)
     assert_same(split, whole)
-    single, = predict(with_strategy(model, type='VoxelFull'), scene_of(points))
+    (single,) = predict(with_strategy(model, type='VoxelFull'), scene_of(points))
     assert torch.equal(split.masks, single.masks.repeat_interleave(4, 1))
 
 
@@ -89,8 +95,10 @@ def naive_masks(model, points, splits):
         if not members:
             continue
         cells = sorted({tuple(points[i, :3].long().tolist()) for i in members})
-        inside = {cell: [i for i in members if tuple(points[i, :3].long().tolist()) == cell]
-                  for cell in cells}
+        inside = {
+            cell: [i for i in members if tuple(points[i, :3].long().tolist()) == cell]
+            for cell in cells
+        }
         means = torch.stack([points[inside[cell]].mean(0) for cell in cells])
         coors = torch.tensor([[0, *cell] for cell in cells], dtype=torch.int32)
         levels = model.backbone(means, coors)
@@ -107,13 +115,13 @@ def naive_masks(model, points, splits):
 def test_equals_a_naive_loop(num_points, splits):
     model = with_strategy(build_model().eval(), type='SharedQueries', splits=splits)
     scene = dense_scene(num_points, seed=4)
-    result, = predict(model, scene)
+    (result,) = predict(model, scene)
     logits, class_logits = naive_masks(model, scene[0], splits)
     probs, labels = class_logits.softmax(-1)[:, :-1].max(-1)
     inside = logits > 0
     score = probs * (logits.sigmoid() * inside).sum(0) / inside.sum(0).clamp(min=1)
     score = torch.where(inside.any(0), score, -1.0)
-    order = score.argsort(descending=True)[:int((score >= 0).sum())]
+    order = score.argsort(descending=True)[: int((score >= 0).sum())]
     assert torch.equal(result.masks, inside[:, order].T) and len(order) > 0
     assert torch.equal(result.labels_3d, labels[order])
     torch.testing.assert_close(result.scores_3d, score[order])
@@ -127,8 +135,8 @@ def test_points_that_change_places_within_their_subset_take_their_masks_along():
     for first in range(4):
         members = order[first::4].clone()
         order[first::4] = members[torch.randperm(len(members), generator=generator)]
-    plain, = predict(model, scene_of(points))
-    mixed, = predict(model, scene_of(points[order]))
+    (plain,) = predict(model, scene_of(points))
+    (mixed,) = predict(model, scene_of(points[order]))
     assert torch.equal(plain.masks[:, order], mixed.masks)
     torch.testing.assert_close(plain.scores_3d, mixed.scores_3d)
 
@@ -137,7 +145,7 @@ def test_points_that_change_places_within_their_subset_take_their_masks_along():
 def test_scene_with_fewer_points_than_subsets(num_points):
     model = with_strategy(build_model().eval(), type='SharedQueries', splits=4)
     tiny = dense_scene(num_points, seed=6)
-    alone, = predict(model, tiny)
+    (alone,) = predict(model, tiny)
     assert alone.masks.shape[1] == num_points
     # Beside a scene that has four subsets, its empty ones have no voxel.
     shared, large = predict(model, tiny, dense_scene(seed=7))

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The voxels of the pipeline as mmdetection3d's semantic segmentor reads them."""
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
@@ -22,9 +23,13 @@ def scene(cells, labels=None):
 
 def process(*scenes, training=False):
     preprocessor = MODELS.build(dict(type='VoxelTablePreprocessor'))
-    data = preprocessor(dict(
-        inputs=dict(points=[points for points, _ in scenes]),
-        data_samples=[sample for _, sample in scenes]), training)
+    data = preprocessor(
+        dict(
+            inputs=dict(points=[points for points, _ in scenes]),
+            data_samples=[sample for _, sample in scenes],
+        ),
+        training,
+    )
     return data['inputs'], data['data_samples']
 
 
@@ -41,7 +46,8 @@ def test_means_and_coordinates_by_hand():
 
 def test_label_of_most_points_the_lowest_of_several():
     _, (first, second) = process(
-        scene([7, 2, 7, 2, 2], [3, 5, 0, 1, 5]), scene([4], [18]), training=True)
+        scene([7, 2, 7, 2, 2], [3, 5, 0, 1, 5]), scene([4], [18]), training=True
+    )
     assert first.gt_pts_seg.voxel_semantic_mask.tolist() == [5, 0]
     assert second.gt_pts_seg.voxel_semantic_mask.tolist() == [18]
 

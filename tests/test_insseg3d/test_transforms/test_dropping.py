@@ -26,10 +26,18 @@ def numbered(num_points, **more):
     return results
 
 
-@pytest.mark.parametrize('num_points, ratio, left', [
-    (1000, 0.25, 250), (1000, 0.1, 100), (3, 0.5, 2), (7, 1.0, 7), (1, 0.25, 1), (2, 0.01, 1),
-    (0, 0.25, 0),
-])
+@pytest.mark.parametrize(
+    'num_points, ratio, left',
+    [
+        (1000, 0.25, 250),
+        (1000, 0.1, 100),
+        (3, 0.5, 2),
+        (7, 1.0, 7),
+        (1, 0.25, 1),
+        (2, 0.01, 1),
+        (0, 0.25, 0),
+    ],
+)
 def test_share_of_the_points_stays_in_order_with_its_labels(num_points, ratio, left):
     results = RandomSubsample(ratio=ratio)(numbered(num_points))
     kept = results['points'].tensor[:, 3].numpy()

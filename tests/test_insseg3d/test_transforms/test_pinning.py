@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """DataLoader(pin_memory=True) reaches all tensors; nothing is really pinned without a GPU."""
+
 import pickle
 
 import numpy as np
@@ -18,8 +19,14 @@ from .scenes import packed, scene
 @pytest.fixture
 def batch():
     rng = np.random.default_rng(0)
-    scenes = [scene(rng.uniform(0, 2, (40, 3)), pts_instance_mask=np.arange(40) % 3,
-                    pts_semantic_mask=np.full(40, 4)) for _ in range(2)]
+    scenes = [
+        scene(
+            rng.uniform(0, 2, (40, 3)),
+            pts_instance_mask=np.arange(40) % 3,
+            pts_semantic_mask=np.full(40, 4),
+        )
+        for _ in range(2)
+    ]
     return pseudo_collate([AddVoxelTables(voxel_size=0.5)(packed(results)) for results in scenes])
 
 

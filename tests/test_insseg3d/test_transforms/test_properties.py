@@ -51,9 +51,12 @@ def scenes(draw):
     instances = rng.integers(-1, objects, size) if objects else np.full(size, -1)
     classes = np.append(rng.integers(0, K, objects), K)[instances]
     results = scene(
-        rng.uniform(-extent, extent, (size, 3)), rng.integers(0, 256, (size, 3)),
+        rng.uniform(-extent, extent, (size, 3)),
+        rng.integers(0, 256, (size, 3)),
         draw=(int(rng.integers(2**31)), int(rng.integers(2**31))),
-        pts_instance_mask=instances, pts_semantic_mask=classes)
+        pts_instance_mask=instances,
+        pts_semantic_mask=classes,
+    )
     results['points'] = add_columns(results['points'], SUPERPOINT, np.arange(size)[:, None])
     return CenterCoordinates()(NormalizeColor()(results))
 
@@ -61,10 +64,14 @@ def scenes(draw):
 def copy_of(results):
     points = results['points']
     masks = {key: results[key].copy() for key in ('pts_instance_mask', 'pts_semantic_mask')}
-    clone = type(points)(points.tensor.clone(), points_dim=points.tensor.shape[1],
-                         attribute_dims=points.attribute_dims)
-    return dict(results, points=clone, transform_uses=dict(results.get('transform_uses', {})),
-                **masks)
+    clone = type(points)(
+        points.tensor.clone(),
+        points_dim=points.tensor.shape[1],
+        attribute_dims=points.attribute_dims,
+    )
+    return dict(
+        results, points=clone, transform_uses=dict(results.get('transform_uses', {})), **masks
+    )
 
 
 def parts_of(results):
@@ -122,7 +129,8 @@ def check_tables(results, numbers):
     assert voxels.point2superpoint.tolist() == list(range(len(numbers)))  # one a point
     grid = parts.get('grid', parts['coord'] - parts['coord'].min(0))
     np.testing.assert_array_equal(
-        voxels.coors[voxels.point2voxel], np.floor(grid / np.float32(0.3)))
+        voxels.coors[voxels.point2voxel], np.floor(grid / np.float32(0.3))
+    )
     assert len(np.unique(voxels.coors, axis=0)) == len(voxels.coors)
     np.testing.assert_array_equal(voxels.counts, np.bincount(voxels.point2voxel))
     shared = np.zeros((len(voxels.coors), max(instances.max(), 0) + 1), int)
@@ -149,8 +157,9 @@ def dataset(tiny_config, tiny_data):
 
 
 def load(dataset, indices, workers):
-    loader = DataLoader(dataset, batch_size=2, sampler=indices, num_workers=workers,
-                        collate_fn=pseudo_collate)
+    loader = DataLoader(
+        dataset, batch_size=2, sampler=indices, num_workers=workers, collate_fn=pseudo_collate
+    )
     samples = []
     for batch in loader:
         for points, sample in zip(batch['inputs']['points'], batch['data_samples']):
@@ -199,6 +208,8 @@ def test_share_of_flips():
     """A flip is a matrix with negative determinant: without jitter, half of all."""
     transform = RandomMatrix(jitter_std=0.0)
     corners = np.eye(3)
-    flips = [np.linalg.det(columns(transform(scene(corners, draw=(0, draw)))['points'], 'coord'))
-             < 0 for draw in range(600)]
+    flips = [
+        np.linalg.det(columns(transform(scene(corners, draw=(0, draw)))['points'], 'coord')) < 0
+        for draw in range(600)
+    ]
     assert 250 <= sum(flips) <= 350  # 300 on average, standard deviation 12

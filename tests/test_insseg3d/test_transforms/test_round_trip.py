@@ -26,8 +26,9 @@ AUGMENTATION_OFF = {
 def made(tmp_path_factory):
     """Rooms, and the folder of the data set that they were written to and converted."""
     root = tmp_path_factory.mktemp('made')
-    options = RoomOptions(spacing=0.08, area=(6.0, 9.0), objects=(4, 7), clutter=(1, 3),
-                          vertices=(0, 240_000))
+    options = RoomOptions(
+        spacing=0.08, area=(6.0, 9.0), objects=(4, 7), clutter=(1, 3), vertices=(0, 240_000)
+    )
     rooms = [make_room((7, index), options) for index in range(20)]
     names = [f'scene{index:04d}_00' for index in range(len(rooms))]
     for room, name in zip(rooms, names):
@@ -67,7 +68,8 @@ def devoxelise(voxels, num_instances):
     table[voxels.inst_voxel, voxels.inst_index] = voxels.inst_points
     table[:, -1] = voxels.counts - table.sum(1)  # points without an instance
     return table, np.where(table.argmax(1) == num_instances, -1, table.argmax(1))[
-        voxels.point2voxel]
+        voxels.point2voxel
+    ]
 
 
 @pytest.mark.parametrize('voxel_size', [0.0005, 0.02, 0.2])
@@ -89,13 +91,15 @@ def test_labels_and_instances_of_made_rooms_come_back_point_for_point(made, voxe
         np.testing.assert_array_equal(came_back[~shared], instances[~shared])
         has_object = came_back >= 0
         np.testing.assert_array_equal(
-            labels[came_back[has_object & ~shared]], classes[has_object & ~shared])
+            labels[came_back[has_object & ~shared]], classes[has_object & ~shared]
+        )
         # Point for point also without voxels between.
         packed = sample['data_samples'].gt_pts_seg
         np.testing.assert_array_equal(packed.pts_instance_mask, instances)
         np.testing.assert_array_equal(packed.pts_semantic_mask, classes)
         np.testing.assert_array_equal(
-            truth.num_points, np.bincount(instances[instances >= 0], minlength=len(labels)))
+            truth.num_points, np.bincount(instances[instances >= 0], minlength=len(labels))
+        )
         objects += len(labels)
         shared_points += shared.sum()
     assert objects >= 2 * len(rooms)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Wall and floor keep labels of their own, and nothing else changes."""
+
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,12 @@ def apply(transforms, semantic, instance, stuff=(1, 2)):
     table = np.full(6, 2)
     table[[3, 4]] = 0, 1  # two classes
     results = dict(
-        pts_semantic_mask=np.array(semantic), pts_instance_mask=np.array(instance),
-        seg_label_mapping=table, stuff_class_ids=stuff,
-        eval_ann_info=dict(pts_semantic_mask=None))
+        pts_semantic_mask=np.array(semantic),
+        pts_instance_mask=np.array(instance),
+        seg_label_mapping=table,
+        stuff_class_ids=stuff,
+        eval_ann_info=dict(pts_semantic_mask=None),
+    )
     for transform in transforms:
         results = TRANSFORMS.build(transform)(results)
     return results
@@ -38,7 +42,7 @@ def test_by_hand():
     ours = apply([dict(type='LabelStuff', transforms=MAPPING)], semantic, instance)
     assert plain['pts_semantic_mask'].tolist() == [2, 2, 0, 2, 2, 1, 2]
     assert ours['pts_semantic_mask'].tolist() == [3, 4, 0, 2, 2, 1, 3]
-    for key in ('pts_instance_mask', ):
+    for key in ('pts_instance_mask',):
         np.testing.assert_array_equal(ours[key], plain[key])
         np.testing.assert_array_equal(ours['eval_ann_info'][key], plain['eval_ann_info'][key])
     assert ours['eval_ann_info']['pts_semantic_mask'].tolist() == [2, 2, 0, 2, 2, 1, 2]

@@ -74,16 +74,22 @@ def test_ids_stay_with_their_points_through_distortion_subsample_and_crop(path):
 
 
 def test_scene_without_superpoint_file_names_the_tool():
-    with pytest.raises(ValueError, match='scene0000_00.bin: the info file names no superpoint.*'
-                                         'tools/prepare_scannet.py --superpoints'):
+    with pytest.raises(
+        ValueError,
+        match='scene0000_00.bin: the info file names no superpoint.*'
+        'tools/prepare_scannet.py --superpoints',
+    ):
         LoadSuperpoints()(random_scene(3))
 
 
-@pytest.mark.parametrize('ids, message', [
-    ([1, 2], 'scene.bin: 2 entries for 3 points in folder/scene0000_00.bin'),
-    ([0, -1, 3], 'scene.bin: superpoint ids span -1 to 3; expected 0..16777215'),
-    ([0, 2**24, 3], 'superpoint ids span 0 to 16777216'),
-])
+@pytest.mark.parametrize(
+    'ids, message',
+    [
+        ([1, 2], 'scene.bin: 2 entries for 3 points in folder/scene0000_00.bin'),
+        ([0, -1, 3], 'scene.bin: superpoint ids span -1 to 3; expected 0..16777215'),
+        ([0, 2**24, 3], 'superpoint ids span 0 to 16777216'),
+    ],
+)
 def test_file_that_does_not_belong_is_named(path, ids, message):
     results = dict(random_scene(3), super_pts_path=str(path))
     np.array(ids).tofile(path)

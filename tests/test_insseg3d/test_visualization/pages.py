@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A page in a browser, as its reader sees and uses it."""
+
 import io
 
 import numpy as np
@@ -27,8 +28,11 @@ class Page:
         return self.driver.find_element('css selector', selector)
 
     def texts(self, selector):
-        return self.run('return [...document.querySelectorAll(arguments[0])]'
-                        '.filter((e) => e.offsetParent).map((e) => e.innerText)', selector)
+        return self.run(
+            'return [...document.querySelectorAll(arguments[0])]'
+            '.filter((e) => e.offsetParent).map((e) => e.innerText)',
+            selector,
+        )
 
     def press(self, selector):
         self.run('document.querySelector(arguments[0]).click()', selector)
@@ -37,19 +41,25 @@ class Page:
         """Wait until what was asked for is drawn."""
         self.driver.execute_async_script(
             'const done = arguments[0], wait = () => requestAnimationFrame(() => '
-            'viewer.pending || viewer.holds.size ? wait() : requestAnimationFrame(done)); wait();')
+            'viewer.pending || viewer.holds.size ? wait() : requestAnimationFrame(done)); wait();'
+        )
 
     def picture(self):
         """The stage as ``(height, width, 3)`` numbers."""
         self.settle()
         whole = np.asarray(Image.open(io.BytesIO(self.driver.get_screenshot_as_png())))[..., :3]
         x, y, width, height = self.place('#stage')
-        return whole[y:y + height, x:x + width].astype(float)
+        return whole[y : y + height, x : x + width].astype(float)
 
     def place(self, selector):
-        return [round(value) for value in self.run(
-            'const b = document.querySelector(arguments[0]).getBoundingClientRect();'
-            'return [b.left, b.top, b.width, b.height]', selector)]
+        return [
+            round(value)
+            for value in self.run(
+                'const b = document.querySelector(arguments[0]).getBoundingClientRect();'
+                'return [b.left, b.top, b.width, b.height]',
+                selector,
+            )
+        ]
 
     def click(self, row, column):
         """Click a pixel of the stage."""
@@ -59,9 +69,14 @@ class Page:
 
     def chosen(self):
         """(list, class) of the rows that are marked."""
-        return [tuple(pair) for pair in self.run(
-            "return [...document.querySelectorAll('.objects [aria-pressed=true]')].map((row) => "
-            "[row.closest('ul').id, row.querySelector('.name').innerText])")]
+        return [
+            tuple(pair)
+            for pair in self.run(
+                "return [...document.querySelectorAll('.objects [aria-pressed=true]')]"
+                '.map((row) => '
+                "[row.closest('ul').id, row.querySelector('.name').innerText])"
+            )
+        ]
 
 
 def inside(tone):

@@ -27,10 +27,14 @@ def make_outputs(folder, count, annotated=True):
         sample = Det3DDataSample(metainfo=dict(lidar_path=str(path), num_pts_feats=6))
         sample.pred_pts_seg = PointData(
             pts_instance_mask=torch.arange(60) // 20 - 1,
-            instance_labels=torch.tensor([0, 1]), instance_scores=torch.tensor([0.9, 0.5]))
-        sample.eval_ann_info = dict(
-            pts_instance_mask=np.arange(60) // 30,
-            pts_semantic_mask=np.arange(60) // 30) if annotated else None
+            instance_labels=torch.tensor([0, 1]),
+            instance_scores=torch.tensor([0.9, 0.5]),
+        )
+        sample.eval_ann_info = (
+            dict(pts_instance_mask=np.arange(60) // 30, pts_semantic_mask=np.arange(60) // 30)
+            if annotated
+            else None
+        )
         outputs.append(sample)
     return outputs
 
@@ -38,8 +42,12 @@ def make_outputs(folder, count, annotated=True):
 def runner_of(**more):
     loader = SimpleNamespace(dataset=SimpleNamespace(metainfo=dict(classes=CLASSES)))
     return SimpleNamespace(
-        test_dataloader=loader, val_dataloader=loader, cfg=SimpleNamespace(filename='a/leaf.py'),
-        timestamp='20260101', **more)
+        test_dataloader=loader,
+        val_dataloader=loader,
+        cfg=SimpleNamespace(filename='a/leaf.py'),
+        timestamp='20260101',
+        **more,
+    )
 
 
 def run(hook, outputs, metrics=None, work_dir=None):
@@ -52,8 +60,12 @@ def run(hook, outputs, metrics=None, work_dir=None):
 
 def test_page_and_picture_show_the_first_scenes(tmp_path):
     hook = ScenePageHook(
-        out_file=str(tmp_path / 'page.html'), picture_file=str(tmp_path / 'page.png'),
-        num_scenes=2, num_pictured=1, title='A title')
+        out_file=str(tmp_path / 'page.html'),
+        picture_file=str(tmp_path / 'page.png'),
+        num_scenes=2,
+        num_pictured=1,
+        title='A title',
+    )
     run(hook, make_outputs(tmp_path, 3), dict(AP=0.25, AP50=0.5, AP25=0.75))
     page = (tmp_path / 'page.html').read_text()
     assert 'room0' in page and 'room1' in page and 'room2' not in page
@@ -87,12 +99,17 @@ def data_of(page):
 def test_show_dir_has_a_page_for_every_scene_and_one_over_the_first(tmp_path):
     (tmp_path / 'scans').mkdir()
     # As test.py of mmdetection3d sets it for `--show-dir shown --score-thr 0.25`.
-    hook = ScenePageHook(draw=True, test_out_dir='shown', vis_task='lidar_seg', score_thr=0.25,
-                         num_scenes=2)
+    hook = ScenePageHook(
+        draw=True, test_out_dir='shown', vis_task='lidar_seg', score_thr=0.25, num_scenes=2
+    )
     run(hook, make_outputs(tmp_path / 'scans', 3), dict(AP=0.25), work_dir=tmp_path / 'work')
     folder = tmp_path / 'work' / '20260101' / 'shown'
     assert sorted(path.name for path in folder.iterdir()) == [
-        'index.html', 'room0.html', 'room1.html', 'room2.html']
+        'index.html',
+        'room0.html',
+        'room1.html',
+        'room2.html',
+    ]
     room, index = data_of(folder / 'room2.html'), data_of(folder / 'index.html')
     assert [scene['name'] for scene in room['scenes']] == ['room2']
     assert [scene['name'] for scene in index['scenes']] == ['room0', 'room1']
@@ -121,8 +138,13 @@ def validate(hook, runner, outputs):
 
 
 def test_tensorboard_gets_views_of_the_first_validation_scenes(tmp_path):
-    visualizer = Visualizer('tb', vis_backends=[
-        LocalVisBackend(str(tmp_path / 'local')), TensorboardVisBackend(str(tmp_path / 'tb'))])
+    visualizer = Visualizer(
+        'tb',
+        vis_backends=[
+            LocalVisBackend(str(tmp_path / 'local')),
+            TensorboardVisBackend(str(tmp_path / 'tb')),
+        ],
+    )
     hook = SceneImageHook(num_scenes=2)
     for iteration in (100, 200):
         validate(hook, runner_of(visualizer=visualizer, iter=iteration), make_outputs(tmp_path, 3))

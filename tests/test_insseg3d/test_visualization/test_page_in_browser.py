@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pages in a headless Chromium; skipped where it, its driver or selenium is missing."""
+
 import importlib
 
 import numpy as np
@@ -11,7 +12,8 @@ from insseg_lab.browser import can_browse, open_browser, orbit
 from .pages import Page, inside, tone_of
 
 pytestmark = pytest.mark.skipif(
-    not can_browse(), reason='no Chromium, driver or selenium is installed')
+    not can_browse(), reason='no Chromium, driver or selenium is installed'
+)
 CLASSES = ('bed', 'chair', 'lamp')
 
 
@@ -25,9 +27,11 @@ def blocks(name='blocks', num_points=24_000, seed=0):
     xyz[floor] = rng.random((floor.sum(), 3)) * (3.4, 2.6, 0.0) - (0, 0.9, 0)
     grey = np.full((num_points, 3), 128)
     return Scene.of(
-        name, np.c_[xyz + (30, 40, 0), grey],
+        name,
+        np.c_[xyz + (30, 40, 0), grey],
         pred=InstanceMap.of(np.where(truth == 2, -1, truth), [0, 0], [0.9, 0.4]),
-        truth=InstanceMap.of(truth, [0, 1, 2]))
+        truth=InstanceMap.of(truth, [0, 1, 2]),
+    )
 
 
 @pytest.fixture(scope='module')
@@ -42,11 +46,22 @@ def paths(tmp_path_factory):
     folder = tmp_path_factory.mktemp('pages')
     scene = blocks()
     return dict(
-        two=write_scene_page(folder / 'two.html', [scene, blocks('second', 5000, 1)],
-                             classes=CLASSES, title='Two rooms', metrics=dict(AP=0.5, AP50=0.75)),
+        two=write_scene_page(
+            folder / 'two.html',
+            [scene, blocks('second', 5000, 1)],
+            classes=CLASSES,
+            title='Two rooms',
+            metrics=dict(AP=0.5, AP50=0.75),
+        ),
         found=write_scene_page(
-            folder / 'found.html', [Scene(scene.name, scene.xyz, scene.rgb, scene.pred)],
-            classes=CLASSES, title='A scan', score_thr=0.3, max_points=20_000))
+            folder / 'found.html',
+            [Scene(scene.name, scene.xyz, scene.rgb, scene.pred)],
+            classes=CLASSES,
+            title='A scan',
+            score_thr=0.3,
+            max_points=20_000,
+        ),
+    )
 
 
 @pytest.fixture
@@ -82,9 +97,12 @@ def shown_in(pictures, color):
 def test_three_views_are_drawn_side_by_side(two):
     assert two.run('return document.documentElement.dataset.renderer') == 'webgl'
     assert two.texts('.pane h3') == [
-        'Input 24,000 points', 'Prediction 2 objects', 'Ground truth 3 objects']
+        'Input 24,000 points',
+        'Prediction 2 objects',
+        'Ground truth 3 objects',
+    ]
     picture = two.picture()
-    thirds = np.split(picture[:, :picture.shape[1] // 3 * 3], 3, axis=1)
+    thirds = np.split(picture[:, : picture.shape[1] // 3 * 3], 3, axis=1)
     drawn = [(np.abs(third - picture[-5, 5]) > 24).any(axis=2).mean() for third in thirds]
     assert min(drawn) > 0.05 and np.ptp(drawn) < 0.05
     bed, lamp = color_of(two, 'pred', 0), color_of(two, 'truth', 2)
@@ -92,8 +110,10 @@ def test_three_views_are_drawn_side_by_side(two):
     assert shown_in(thirds, lamp) == [False, False, True]
     two.press('#modes [data-mode=errors]')
     thirds = np.array_split(two.picture(), 3, axis=1)
-    statuses = two.run('return Object.fromEntries([...document.querySelectorAll(".statuses li")]'
-                       '.map((e) => [e.innerText, e.firstChild.style.background.match(/\\d+/g)]))')
+    statuses = two.run(
+        'return Object.fromEntries([...document.querySelectorAll(".statuses li")]'
+        '.map((e) => [e.innerText, e.firstChild.style.background.match(/\\d+/g)]))'
+    )
     found, missed = (np.array(statuses[name], dtype=float) for name in ('found', 'missed'))
     assert shown_in(thirds, found) == [False, True, True]
     assert shown_in(thirds, missed)[2]
@@ -110,8 +130,10 @@ def test_every_mode_has_its_own_picture(two):
         assert len(two.texts('.pane')) == 1
     for number, picture in enumerate(pictures):
         assert all(np.abs(picture - other).mean() > 0.5 for other in pictures[:number])
-    status = two.run('return [...document.querySelectorAll(".statuses li")].map((e) => '
-                     '[e.innerText, e.firstChild.style.background.match(/\\d+/g).map(Number)])')
+    status = two.run(
+        'return [...document.querySelectorAll(".statuses li")].map((e) => '
+        '[e.innerText, e.firstChild.style.background.match(/\\d+/g).map(Number)])'
+    )
     seen = {name for name, color in status if inside(tone_of(pictures[-1], color)).sum() > 50}
     assert seen == {'found', 'wrong class', 'missed'}
 
@@ -145,8 +167,10 @@ def test_slider_changes_what_counts(found):
     before = found.picture()
     assert found.texts('#pred-count') == ['2'] and len(found.texts('#pred-list .name')) == 2
     assert found.texts('#score-out') == ['0.30']  # as the page was asked for
-    found.run("const s = document.getElementById('score'); s.value = 0.6;"
-              "s.dispatchEvent(new Event('input'))")
+    found.run(
+        "const s = document.getElementById('score'); s.value = 0.6;"
+        "s.dispatchEvent(new Event('input'))"
+    )
     assert found.texts('#pred-count') == ['1 of 2'] and len(found.texts('#pred-list .name')) == 1
     after, chair = found.picture(), color_of(found, 'pred', 1)
     assert tone_of(before, chair).sum() > 1000 and tone_of(after, chair).sum() < 50
@@ -158,7 +182,11 @@ def test_classes_and_the_rest_can_be_hidden(two):
     two.press('#beside')
     picture = two.picture()
     assert [text.split('\n')[1] for text in two.texts('#legend button')] == [
-        'bed', 'chair', 'lamp', 'the rest']
+        'bed',
+        'chair',
+        'lamp',
+        'the rest',
+    ]
     two.press('#legend li:nth-child(1) button')
     hidden = two.picture()
     assert two.texts('#pred-list .name') == []
@@ -200,8 +228,10 @@ def test_keyboard_reaches_everything(two):
     assert two.texts('#modes [aria-pressed=true]') == ['Colour']
     two.find('#legend button').send_keys(keys.SPACE)
     assert two.run('return document.activeElement.getAttribute("aria-pressed")') == 'false'
-    focusable = two.run("return [...document.querySelectorAll('button, input, summary, #stage')]"
-                        ".every((e) => e.tabIndex >= 0 || e.getAttribute('role') === 'tab')")
+    focusable = two.run(
+        "return [...document.querySelectorAll('button, input, summary, #stage')]"
+        ".every((e) => e.tabIndex >= 0 || e.getAttribute('role') === 'tab')"
+    )
     assert focusable
 
 
@@ -214,8 +244,10 @@ def test_mouse_turns_and_all_points_are_drawn_at_rest(found):
     assert np.abs(turned - start).mean() > 0.5
     visible = found.run('return viewer.panes[0].visible')
     assert found.run('return viewer.drawn') == visible > 10_000
-    found.run("document.getElementById('stage').dispatchEvent(new WheelEvent('wheel', "
-              "{deltaY: -240, cancelable: true, clientX: 300, clientY: 300}))")
+    found.run(
+        "document.getElementById('stage').dispatchEvent(new WheelEvent('wheel', "
+        '{deltaY: -240, cancelable: true, clientX: 300, clientY: 300}))'
+    )
     assert np.abs(found.picture() - turned).mean() > 0.5
 
 
@@ -247,8 +279,10 @@ def test_phone_in_the_dark(paths):
         assert page.picture()[-5, 5].min() > 240
         assert page.complaints() == []
         # And where there is no WebGL, lists and a picture are left.
-        driver.execute_cdp_cmd('Page.addScriptToEvaluateOnNewDocument', dict(
-            source='HTMLCanvasElement.prototype.getContext = () => null'))
+        driver.execute_cdp_cmd(
+            'Page.addScriptToEvaluateOnNewDocument',
+            dict(source='HTMLCanvasElement.prototype.getContext = () => null'),
+        )
         page = Page(driver, paths['two'])
         assert 'cannot be turned here' in page.texts('.still')[0]
         page.press('#pred-list button')

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Pictures without a display."""
+
 import numpy as np
 import pytest
 from PIL import Image

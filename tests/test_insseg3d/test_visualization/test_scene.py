@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scenes, object maps and how they compare."""
+
 import numpy as np
 import pytest
 import torch

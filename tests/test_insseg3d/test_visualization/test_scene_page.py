@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What a page holds; test_page_in_browser.py looks at what a browser makes of it."""
+
 import base64
 import gzip
 import hashlib
@@ -141,10 +142,12 @@ def test_objects_have_their_upright_boxes(page):
     rng = np.random.default_rng(0)
     box = (rng.integers(0, 2, (200, 3)) - 0.5) * (2.0, 0.5, 1.0)  # its corners
     angle = np.deg2rad(30)
-    turned = box @ np.array([[np.cos(angle), np.sin(angle), 0],
-                             [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-    scene = Scene.of('box', turned + (50, 60, 0.5), pred=InstanceMap.of(
-        np.zeros(200, int), [0, 1], [0.5, 0.4]))
+    turned = box @ np.array(
+        [[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    )
+    scene = Scene.of(
+        'box', turned + (50, 60, 0.5), pred=InstanceMap.of(np.zeros(200, int), [0, 1], [0.5, 0.4])
+    )
     write_scene_page(page, [scene], classes=CLASSES, title='')
     full, empty = (item['box'] for item in parse(page)[1]['scenes'][0]['pred']['items'])
     np.testing.assert_allclose(full['size'], (2, 0.5, 1), atol=1e-3)
@@ -158,8 +161,11 @@ def test_the_library_is_carried_as_it_was_published(page):
         assert hashlib.sha256(file.read_bytes()).hexdigest() == digest, name
     write_scene_page(page, [room()], classes=CLASSES, title='')
     scripts = parse(page)[0].scripts
-    for key, name in (('three-core', 'three.core.min.js'), ('three-module', 'three.module.min.js'),
-                      ('three-controls', 'OrbitControls.js')):
+    for key, name in (
+        ('three-core', 'three.core.min.js'),
+        ('three-module', 'three.module.min.js'),
+        ('three-controls', 'OrbitControls.js'),
+    ):
         carried = gzip.decompress(base64.b64decode(scripts[key]))
         assert hashlib.sha256(carried).hexdigest() == three.SHA256[name]
     assert 'MIT License' in scripts['three-licence']
@@ -189,8 +195,7 @@ def test_scan_alone_and_odd_scenes(page):
     assert alone['pred'] is None and alone['truth'] is None and alone['share'] is None
     assert empty['total'] == 0 and point['pred']['items'] == []
     ids = unpack(packed['truth']['ids'], '<u2').astype(int) - 1
-    np.testing.assert_array_equal(
-        np.bincount(ids + 1), np.bincount(many.truth.instance + 1))
+    np.testing.assert_array_equal(np.bincount(ids + 1), np.bincount(many.truth.instance + 1))
 
 
 def test_refusals(page):

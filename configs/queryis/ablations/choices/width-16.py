@@ -6,5 +6,7 @@
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'
 model = dict(
     neck=dict(out_channels=16),
-    decode_head=dict(embed_dims=16, decoder=dict(
-        queries=dict(embed_dims=16), layer=dict(embed_dims=16))))
+    decode_head=dict(
+        embed_dims=16, decoder=dict(queries=dict(embed_dims=16), layer=dict(embed_dims=16))
+    ),
+)

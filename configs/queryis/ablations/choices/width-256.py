@@ -6,5 +6,7 @@
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'
 model = dict(
     neck=dict(out_channels=256),
-    decode_head=dict(embed_dims=256, decoder=dict(
-        queries=dict(embed_dims=256), layer=dict(embed_dims=256))))
+    decode_head=dict(
+        embed_dims=256, decoder=dict(queries=dict(embed_dims=256), layer=dict(embed_dims=256))
+    ),
+)

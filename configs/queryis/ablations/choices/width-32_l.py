@@ -4,5 +4,7 @@
 _base_ = '../../queryis-l_1xb10-150k_scannet.py'
 model = dict(
     neck=dict(out_channels=32),
-    decode_head=dict(embed_dims=32, decoder=dict(
-        queries=dict(embed_dims=32), layer=dict(embed_dims=32))))
+    decode_head=dict(
+        embed_dims=32, decoder=dict(queries=dict(embed_dims=32), layer=dict(embed_dims=32))
+    ),
+)

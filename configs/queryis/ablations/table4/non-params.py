@@ -2,5 +2,12 @@
 # Queries are the features of K points by farthest point sampling, not learned.
 # Changes: model.decode_head.decoder.queries.type, model.decode_head.decoder.queries.in_channels
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'
-model = dict(decode_head=dict(decoder=dict(queries=dict(
-    _delete_=True, type='FPSQueries', num_queries=100, embed_dims=128, in_channels=16))))
+model = dict(
+    decode_head=dict(
+        decoder=dict(
+            queries=dict(
+                _delete_=True, type='FPSQueries', num_queries=100, embed_dims=128, in_channels=16
+            )
+        )
+    )
+)

@@ -2,6 +2,15 @@
 # Keys and values are J random voxels of the level.
 # Changes: model.neck.type, model.neck.maps
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'
-model = dict(neck=dict(
-    _delete_=True, type='RandomVoxelsNeck', in_channels=48, out_channels=128, stride=4,
-    num_points=2000, mlp_norm=dict(type='LN'), post_norm=dict(type='LN')))
+model = dict(
+    neck=dict(
+        _delete_=True,
+        type='RandomVoxelsNeck',
+        in_channels=48,
+        out_channels=128,
+        stride=4,
+        num_points=2000,
+        mlp_norm=dict(type='LN'),
+        post_norm=dict(type='LN'),
+    )
+)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Predictions and ground truth as files that other programs read and write."""
+
 from .files import ExchangeError, LabelSet, Source, open_source
 from .predictions import (
     Predictions,

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Where exchanged files lie, a folder or an archive, and which label has which id."""
+
 import posixpath
 import zipfile
 from collections.abc import Sequence
@@ -50,7 +51,8 @@ class LabelSet(NamedTuple):
             first, _, name = line.strip().partition(' ')
             if not first.isdigit() or int(first) == 0 or not name.strip() or int(first) in ids:
                 raise ExchangeError(
-                    f'{path}:{number}', f'{line[:60]!r}', 'a new positive id and a name')
+                    f'{path}:{number}', f'{line[:60]!r}', 'a new positive id and a name'
+                )
             ids.append(int(first))
             names.append(name.strip())
         if not ids:
@@ -83,8 +85,9 @@ class Source(Protocol):
 class _Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._names = sorted(file.relative_to(path).as_posix()
-                             for file in path.rglob('*') if file.is_file())
+        self._names = sorted(
+            file.relative_to(path).as_posix() for file in path.rglob('*') if file.is_file()
+        )
 
     def names(self) -> list[str]:
         return self._names
@@ -109,8 +112,7 @@ class _Archive:
                 raise
             raise ExchangeError(str(path), f'no zip archive ({error})', 'one') from None
         except Exception as error:  # a damaged archive raises whatever it likes
-            raise ExchangeError(
-                str(path), f'no zip archive ({str(error)[:100]})', 'one') from None
+            raise ExchangeError(str(path), f'no zip archive ({str(error)[:100]})', 'one') from None
         self._names = sorted(info.filename for info in self._zip.infolist() if not info.is_dir())
 
     def names(self) -> list[str]:
@@ -124,8 +126,10 @@ class _Archive:
         except Exception as error:
             # Damaged, encrypted, or packed in a way that Python cannot unpack.
             raise ExchangeError(
-                f'{self.path}/{name}', f'cannot be read ({str(error)[:100]})',
-                'a whole file without a password') from None
+                f'{self.path}/{name}',
+                f'cannot be read ({str(error)[:100]})',
+                'a whole file without a password',
+            ) from None
 
     def size(self, name: str) -> int:
         return self._zip.getinfo(name).file_size
@@ -180,12 +184,13 @@ def integer_lines(content: bytes, where: str) -> np.ndarray:
             if not _is_integer(line):
                 text = line[:40].decode('ascii', errors='replace')
                 raise ExchangeError(
-                    f'{where}:{number}', f'{text!r}', 'an integer of 64 bits') from None
+                    f'{where}:{number}', f'{text!r}', 'an integer of 64 bits'
+                ) from None
     return np.array([int(line) for line in lines], dtype=np.int64)
 
 
 def _is_integer(line: bytes) -> bool:
     try:
-        return -2**63 <= int(line) < 2**63
+        return -(2**63) <= int(line) < 2**63
     except ValueError:
         return False

@@ -7,6 +7,7 @@ integer a line and point, not 0 = inside. ``.npz``: ``<scene>.npz`` with ``masks
 
 Source: ScanNet's benchmark documentation of 3D semantic instance submissions.
 """
+
 import io
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -89,7 +90,8 @@ def read_predictions(
         return _read_npz(source, f'{scene}.npz', label_set, num_points)
     if f'{scene}.txt' not in names:
         raise ExchangeError(
-            f'{source.path}/{scene}.txt', 'no such file', 'the predictions of every scene')
+            f'{source.path}/{scene}.txt', 'no such file', 'the predictions of every scene'
+        )
     masks, labels, scores = [], [], []
     for where, path, label, score in _read_list(source, scene, label_set):
         try:
@@ -105,18 +107,22 @@ def read_predictions(
         scores.append(score)
     return Predictions(
         np.array(masks, dtype=bool).reshape(len(masks), num_points or 0),
-        np.array(labels, dtype=np.int64), np.array(scores, dtype=np.float64))
+        np.array(labels, dtype=np.int64),
+        np.array(scores, dtype=np.float64),
+    )
 
 
-def _read_list(source: Source, scene: str, label_set: LabelSet
-               ) -> Iterator[tuple[str, str, int, float]]:
+def _read_list(
+    source: Source, scene: str, label_set: LabelSet
+) -> Iterator[tuple[str, str, int, float]]:
     """Where, path, class index and score of each line."""
     known = {label_id: label for label, label_id in enumerate(label_set.ids)}
     try:
         text = source.read(f'{scene}.txt').decode('utf-8', errors='replace')
     except KeyError as error:
         raise ExchangeError(
-            f'{source.path}/{scene}.txt', f'cannot be read ({error})', 'it') from None
+            f'{source.path}/{scene}.txt', f'cannot be read ({error})', 'it'
+        ) from None
     for number, line in enumerate(text.splitlines(), start=1):
         where = f'{source.path}/{scene}.txt:{number}'
         words = line.split()
@@ -129,8 +135,8 @@ def _read_list(source: Source, scene: str, label_set: LabelSet
             label_id, score = int(words[1]), float(words[2])
         except ValueError:
             raise ExchangeError(
-                where, f'{words[1][:40]!r} and {words[2][:40]!r}',
-                'an integer and a number') from None
+                where, f'{words[1][:40]!r} and {words[2][:40]!r}', 'an integer and a number'
+            ) from None
         if label_id not in known:
             raise ExchangeError(where, f'label id {words[1][:40]}', f'one of {sorted(known)[:20]}…')
         if not np.isfinite(score):
@@ -141,11 +147,13 @@ def _read_list(source: Source, scene: str, label_set: LabelSet
 def _check_length(where: str, found: int, expected: int) -> None:
     if found != expected:
         raise ExchangeError(
-            where, f'a mask of {found} points', f'{expected}, one entry for each point of the file')
+            where, f'a mask of {found} points', f'{expected}, one entry for each point of the file'
+        )
 
 
-def _read_npz(source: Source, name: str, label_set: LabelSet, num_points: int | None
-              ) -> Predictions:
+def _read_npz(
+    source: Source, name: str, label_set: LabelSet, num_points: int | None
+) -> Predictions:
     where = f'{source.path}/{name}'
     try:
         with np.load(io.BytesIO(source.read(name)), allow_pickle=False) as file:
@@ -158,21 +166,24 @@ def _read_npz(source: Source, name: str, label_set: LabelSet, num_points: int | 
         count = int(_integers('num_points', arrays['num_points'])) if packed else None
     except Exception as error:  # a damaged archive raises whatever it likes
         raise ExchangeError(
-            where, f'not readable ({str(error)[:160]})',
-            'masks or packed_masks and num_points, label_ids, scores') from None
+            where,
+            f'not readable ({str(error)[:160]})',
+            'masks or packed_masks and num_points, label_ids, scores',
+        ) from None
     masks = _whole_masks(given, where) if count is None else _unpacked(given, count, where)
     if masks.ndim != 2 or ids.shape != (len(masks),) or scores.shape != (len(masks),):
         raise ExchangeError(
-            where, f'masks {masks.shape}, label_ids {ids.shape}, scores {scores.shape}',
-            '(Q, P), (Q,), (Q,)')
+            where,
+            f'masks {masks.shape}, label_ids {ids.shape}, scores {scores.shape}',
+            '(Q, P), (Q,), (Q,)',
+        )
     _check_length(where, masks.shape[1], masks.shape[1] if num_points is None else num_points)
     labels = label_set.labels(ids)
     unknown = ids[labels == len(label_set.ids)]
     if len(unknown):
         raise ExchangeError(where, f'label id {unknown[0]}', f'one of {label_set.ids[:20]}…')
     if not np.isfinite(scores).all():
-        raise ExchangeError(
-            where, f'score {scores[~np.isfinite(scores)][0]}', 'finite numbers')
+        raise ExchangeError(where, f'score {scores[~np.isfinite(scores)][0]}', 'finite numbers')
     return Predictions(masks, labels, scores)
 
 
@@ -210,12 +221,15 @@ def _check_list(source: Source, scene: str) -> None:
         words = line.split()
         if line.split(' ') != words or len(words) != 3:
             raise ExchangeError(
-                where, f'{line[:60]!r}', 'path, label id, confidence, with single blanks between')
+                where, f'{line[:60]!r}', 'path, label id, confidence, with single blanks between'
+            )
         first = lines.setdefault(inner_path(where, words[0]), number)
         if first != number:
             raise ExchangeError(
-                where, f'the mask {words[0][:200]!r} of line {first} again',
-                'a mask file for each line')
+                where,
+                f'the mask {words[0][:200]!r} of line {first} again',
+                'a mask file for each line',
+            )
 
 
 def _whole_masks(given: np.ndarray, where: str) -> np.ndarray:
@@ -233,13 +247,18 @@ def _unpacked(given: np.ndarray, count: int, where: str) -> np.ndarray:
     width = -(-count // 8)
     if count < 0 or given.dtype != np.uint8 or given.ndim != 2 or given.shape[1] != width:
         raise ExchangeError(
-            where, f'packed_masks {given.shape} {given.dtype}',
-            f'(Q, {width}) uint8, eight of {count} points a byte')
+            where,
+            f'packed_masks {given.shape} {given.dtype}',
+            f'(Q, {width}) uint8, eight of {count} points a byte',
+        )
     return np.unpackbits(given, axis=1, count=count).astype(bool)
 
 
 def check_predictions(
-    source: Source, num_points: dict[str, int], label_set: LabelSet, *,
+    source: Source,
+    num_points: dict[str, int],
+    label_set: LabelSet,
+    *,
     most_bytes: int | None = None,
 ) -> list[str]:
     """Look for everything that a benchmark would refuse.

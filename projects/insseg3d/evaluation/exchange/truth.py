@@ -3,6 +3,7 @@
 
 Source: ScanNet, BenchmarkScripts/3d_helpers/export_train_mesh_for_evaluation.py
 """
+
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +46,8 @@ def truth_ids(instance: np.ndarray, semantic: np.ndarray, label_set: LabelSet) -
     if numbers.max(initial=-1) >= MOST_INSTANCES:
         raise ValueError(
             f'{numbers.max() + 1} objects; the text format holds at most {MOST_INSTANCES} a scene. '
-            'Score this scene through the config instead')
+            'Score this scene through the config instead'
+        )
     ids = np.zeros(len(instance), dtype=np.int64)
     ids[inside] = np.asarray(label_set.ids)[semantic[inside]] * 1000 + numbers + 1
     return ids
@@ -77,6 +79,7 @@ def read_truth(source: Source, scene: str, label_set: LabelSet) -> Truth:
     if (ids < 0).any():
         number = int(np.argmax(ids < 0))
         raise ExchangeError(
-            f'{source.path}/{name}:{number + 1}', str(ids[number]), 'a number of 0 or more')
+            f'{source.path}/{name}:{number + 1}', str(ids[number]), 'a number of 0 or more'
+        )
     semantic = label_set.labels(ids // 1000)
     return Truth(np.where(semantic < len(label_set.ids), ids, -1), semantic)

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Metric mathematics: numpy and torch only."""
+
 from .coverage import Coverage, coverage, coverage_curve
 from .errors import KINDS, ErrorAccount, SceneErrors, error_account, scene_errors
 from .instance_ap import (

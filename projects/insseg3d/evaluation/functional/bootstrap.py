@@ -4,6 +4,7 @@
 S scenes, R resamples, K classes, T thresholds. A resample is a weight per scene, how often it was
 drawn; all resamples of a class and threshold are scored at once, from one sorted list of scores.
 """
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,9 +46,13 @@ def class_scores(
     found = []
     for label in range(num_classes):
         matches = [match_class(table, label, thresholds, min_points) for table in tables]
-        num_gt = np.array([
-            np.count_nonzero((table.gt_labels == label) & (table.gt_sizes >= min_points))
-            for table in tables], dtype=np.int64)
+        num_gt = np.array(
+            [
+                np.count_nonzero((table.gt_labels == label) & (table.gt_sizes >= min_points))
+                for table in tables
+            ],
+            dtype=np.int64,
+        )
         found.append([_of_threshold(matches, column, num_gt) for column in range(len(thresholds))])
     return found
 
@@ -55,8 +60,12 @@ def class_scores(
 def _of_threshold(matches: Sequence, column: int, num_gt: np.ndarray) -> ClassScores:
     lists = [(match.true_scores[column], match.false_scores[column]) for match in matches]
     scores = np.concatenate([np.zeros(0), *(part for pair in lists for part in pair)])
-    is_true = np.concatenate([np.zeros(0, bool), *(
-        np.full(len(part), k == 0) for pair in lists for k, part in enumerate(pair))])
+    is_true = np.concatenate(
+        [
+            np.zeros(0, bool),
+            *(np.full(len(part), k == 0) for pair in lists for k, part in enumerate(pair)),
+        ]
+    )
     scene = np.repeat(np.arange(len(lists)), [len(true) + len(false) for true, false in lists])
     order = np.argsort(-scores, kind='stable')
     return ClassScores(scores[order], is_true[order], scene[order], num_gt)
@@ -78,8 +87,11 @@ def weighted_ap(outcome: ClassScores, weights: np.ndarray) -> np.ndarray:
     num_gt = weights @ outcome.num_gt
     of_item = weights[:, outcome.scene].astype(np.float64)
     # One point at the last entry of each distinct score.
-    last = np.flatnonzero(np.append(outcome.scores[1:] != outcome.scores[:-1], True)) \
-        if len(outcome.scores) else np.zeros(0, np.int64)
+    last = (
+        np.flatnonzero(np.append(outcome.scores[1:] != outcome.scores[:-1], True))
+        if len(outcome.scores)
+        else np.zeros(0, np.int64)
+    )
     true = np.cumsum(of_item * outcome.is_true, axis=1)[:, last]
     kept = np.cumsum(of_item, axis=1)[:, last]
     start = np.ones((len(weights), 1))
@@ -96,7 +108,8 @@ def draw_scenes(num_scenes: int, num_resamples: int, *, seed: int = 0) -> np.nda
 
 
 def resampled_ap(
-    outcomes: Sequence[Sequence[ClassScores]], weights: np.ndarray,
+    outcomes: Sequence[Sequence[ClassScores]],
+    weights: np.ndarray,
     thresholds: Sequence[float] = AP_THRESHOLDS,
 ) -> dict[str, np.ndarray]:
     """AP, AP50 and AP25 of each class in each resample.
@@ -110,9 +123,13 @@ def resampled_ap(
         Name → ``(R, K)`` float64, NaN as in :func:`weighted_ap`.
     """
     thresholds = np.asarray(thresholds)
-    ap = np.stack([np.stack([weighted_ap(outcome, weights) for outcome in row], axis=1)
-                   for row in outcomes], axis=1)  # (R, K, T)
+    ap = np.stack(
+        [np.stack([weighted_ap(outcome, weights) for outcome in row], axis=1) for row in outcomes],
+        axis=1,
+    )  # (R, K, T)
     quarter = np.isclose(thresholds, 0.25)
-    return {'AP': ap[:, :, ~quarter].mean(axis=2),
-            'AP50': ap[:, :, np.isclose(thresholds, 0.5)][:, :, 0],
-            'AP25': ap[:, :, quarter][:, :, 0]}
+    return {
+        'AP': ap[:, :, ~quarter].mean(axis=2),
+        'AP50': ap[:, :, np.isclose(thresholds, 0.5)][:, :, 0],
+        'AP25': ap[:, :, quarter][:, :, 0],
+    }

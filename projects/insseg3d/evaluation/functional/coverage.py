@@ -18,6 +18,7 @@ frequent semantic label of its points; an object that two predictions find (both
 counts once in the recall, which therefore cannot exceed 1; a class with objects but without a
 prediction has precision 0, where ASIS divides 0 by 0.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,8 +86,9 @@ def coverage(
             rooms[label].append((best.mean(), (best * sizes).sum() / sizes.sum()))
         is_class = (labels >= 0) & (labels < num_classes)
         num_pred += np.bincount(labels[is_class], minlength=num_classes)
-        num_right += np.bincount(labels[is_class & (best_of_pred >= min_iou)],
-                                 minlength=num_classes)
+        num_right += np.bincount(
+            labels[is_class & (best_of_pred >= min_iou)], minlength=num_classes
+        )
         num_gt += np.bincount(table.gt_labels, minlength=num_classes)
         num_found += np.bincount(table.gt_labels[best_of_gt >= min_iou], minlength=num_classes)
     means = np.array([np.mean(room, axis=0) if room else (np.nan, np.nan) for room in rooms])
@@ -108,7 +110,9 @@ def coverage_curve(
         One entry a threshold: ``score_threshold`` and the means of :class:`Coverage`.
     """
     return [
-        dict(score_threshold=float(threshold),
-             **coverage(tables, num_classes=num_classes, score_threshold=threshold).means())
+        dict(
+            score_threshold=float(threshold),
+            **coverage(tables, num_classes=num_classes, score_threshold=threshold).means(),
+        )
         for threshold in thresholds
     ]

@@ -19,6 +19,7 @@ classes corrected, badly placed masks moved onto their object, merged ones cut, 
 the rest dropped; missed objects found, with the lowest score of their scene. Gains do not add up,
 as cures hide each other.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -84,7 +85,8 @@ def scene_errors(table: SceneTable, *, min_points: int = 100) -> SceneErrors:
         else:
             pred_kind[q] = 'background'
     return SceneErrors(
-        pred_kind, target, _explain(pred_kind, target, of_object, scored_gt, is_found))
+        pred_kind, target, _explain(pred_kind, target, of_object, scored_gt, is_found)
+    )
 
 
 def _best(values: np.ndarray) -> int:
@@ -98,15 +100,18 @@ class _Matching:
     target_of_pred: np.ndarray
 
 
-def _match(table: SceneTable, own_iou: np.ndarray, scored_gt: np.ndarray, min_points: int
-           ) -> _Matching:
+def _match(
+    table: SceneTable, own_iou: np.ndarray, scored_gt: np.ndarray, min_points: int
+) -> _Matching:
     """'found', 'false', or '' for every prediction; the object that it found."""
     num_pred = len(table.pred_sizes)
     state, target = [''] * num_pred, np.full(num_pred, -1, dtype=np.int64)
     taken = np.zeros(len(table.gt_sizes), dtype=bool)
     same_small = np.where(
         (table.pred_labels[:, None] == table.gt_labels[None, :]) & ~scored_gt[None, :],
-        table.intersections, 0).sum(axis=1)
+        table.intersections,
+        0,
+    ).sum(axis=1)
     for q in np.argsort(-table.pred_scores, kind='stable').tolist():
         if table.pred_sizes[q] < min_points:
             continue
@@ -123,11 +128,18 @@ def _match(table: SceneTable, own_iou: np.ndarray, scored_gt: np.ndarray, min_po
     return _Matching(state, target)
 
 
-def _explain(pred_kind: list[str], target: np.ndarray, of_object: np.ndarray,
-             scored_gt: np.ndarray, is_found: np.ndarray) -> list[str]:
+def _explain(
+    pred_kind: list[str],
+    target: np.ndarray,
+    of_object: np.ndarray,
+    scored_gt: np.ndarray,
+    is_found: np.ndarray,
+) -> list[str]:
     """Why each object was not found: the first kind of a prediction that refers to it."""
-    gt_kind = ['found' if found else 'missed' if scored else ''
-               for found, scored in zip(is_found, scored_gt)]
+    gt_kind = [
+        'found' if found else 'missed' if scored else ''
+        for found, scored in zip(is_found, scored_gt)
+    ]
     for kind in ('wrong class', 'merged', 'split', 'poorly located'):
         for q in [q for q, found in enumerate(pred_kind) if found == kind]:
             objects = np.flatnonzero(of_object[q] > 0.5) if kind == 'merged' else [target[q]]
@@ -177,13 +189,15 @@ def error_account(
             counts['missed'][label] += kind == 'missed'
 
     def ap50(changed: Sequence[SceneTable]) -> np.ndarray:
-        return instance_ap(changed, num_classes=num_classes, min_points=min_points,
-                           thresholds=(_MATCH,)).ap[:, 0]
+        return instance_ap(
+            changed, num_classes=num_classes, min_points=min_points, thresholds=(_MATCH,)
+        ).ap[:, 0]
 
     now = ap50(tables)
     gains = {
         kind: ap50([_cure(table, scene, kind) for table, scene in zip(tables, errors)]) - now
-        for kind in KINDS}
+        for kind in KINDS
+    }
     return ErrorAccount(counts, found, now, gains)
 
 
@@ -199,8 +213,9 @@ def _cure(table: SceneTable, errors: SceneErrors, kind: str) -> SceneTable:
     if kind in ('wrong class', 'poorly located', 'merged', 'split'):
         of_object = table.intersections / np.maximum(table.gt_sizes, 1)[None, :]
         for q in sorted(np.flatnonzero(wrong), key=lambda q: -table.pred_scores[q]):
-            objects = (np.flatnonzero(of_object[q] > 0.5) if kind == 'merged'
-                       else [errors.pred_target[q]])
+            objects = (
+                np.flatnonzero(of_object[q] > 0.5) if kind == 'merged' else [errors.pred_target[q]]
+            )
             for g in objects:
                 if is_open[g]:
                     is_open[g] = False
@@ -215,4 +230,5 @@ def _cure(table: SceneTable, errors: SceneErrors, kind: str) -> SceneTable:
         pred_scores=np.concatenate([table.pred_scores[keep], scores]),
         pred_sizes=np.concatenate([table.pred_sizes[keep], table.gt_sizes[objects]]),
         pred_void=np.concatenate([table.pred_void[keep], 0 * objects]),
-        intersections=np.concatenate([table.intersections[keep], onto]))
+        intersections=np.concatenate([table.intersections[keep], onto]),
+    )

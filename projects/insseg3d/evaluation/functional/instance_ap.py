@@ -15,6 +15,7 @@ The rules, for each threshold t and each class:
 
 Source: ScanNet, BenchmarkScripts/3d_evaluation/evaluate_semantic_instance.py
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

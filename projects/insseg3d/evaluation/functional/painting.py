@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From masks that may overlap to a partition of the points."""
+
 from typing import NamedTuple
 
 import numpy as np

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What a run leaves behind to be scored again: tables of counts, in one small file."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -55,7 +56,8 @@ class RunResults:
         if any(scene.parts is None for scene in self.scenes):
             raise ValueError(
                 'these results hold no painted masks; expected those of a run with '
-                'CoverageInsSegMetric. Test again with it as test_evaluator')
+                'CoverageInsSegMetric. Test again with it as test_evaluator'
+            )
         return [scene.parts for scene in self.scenes]
 
 
@@ -113,14 +115,16 @@ def load_results(path: str | Path) -> RunResults:
         rest = iter(parts)
         scenes = [
             SceneResult(str(name), table, next(rest) if has else None)
-            for name, table, has in zip(names, masks, has_parts)]
+            for name, table, has in zip(names, masks, has_parts)
+        ]
         return RunResults(tuple(map(str, classes)), min_points, scenes)
     except FileNotFoundError:
         raise
     except Exception as error:
         raise ValueError(
             f'{path}: not the results of a run ({_in_short(error)}); expected the .npz file that '
-            'InsSegMetric(results_file=…) or tools/evaluate.py --results writes') from error
+            'InsSegMetric(results_file=…) or tools/evaluate.py --results writes'
+        ) from error
 
 
 def _in_short(error: Exception) -> str:
@@ -146,8 +150,11 @@ def _unpacked(name: str, arrays: dict[str, np.ndarray], num_classes: int) -> lis
     parts = {}
     for field in fields(SceneTable):
         key = f'{name}.{field.name}'
-        sizes = rows if field.name in _PER_PRED else (
-            columns if field.name in _PER_GT else rows * columns)
+        sizes = (
+            rows
+            if field.name in _PER_PRED
+            else (columns if field.name in _PER_GT else rows * columns)
+        )
         values = _of_type(arrays, key, 'f' if field.name == 'pred_scores' else 'i')
         if len(values) != sum(sizes):
             raise ValueError(f'{key}: {len(values)} values, not {sum(sizes)}')
@@ -171,8 +178,10 @@ def _can_be(table: dict[str, np.ndarray], num_classes: int) -> bool:
         all(((0 <= count) & (count < 2**31)).all() for count in counts)
         and (shared <= table['gt_sizes']).all()
         and (shared.sum(axis=1) + table['pred_void'] == sizes).all()
-        and (0 <= table['gt_labels']).all() and (table['gt_labels'] < num_classes).all()
-        and np.isfinite(table['pred_scores']).all())
+        and (0 <= table['gt_labels']).all()
+        and (table['gt_labels'] < num_classes).all()
+        and np.isfinite(table['pred_scores']).all()
+    )
 
 
 def merge_results(runs: Sequence[RunResults]) -> RunResults:
@@ -189,11 +198,13 @@ def merge_results(runs: Sequence[RunResults]) -> RunResults:
             raise ValueError(
                 f'runs with different classes or min_points cannot be merged: '
                 f'{runs[0].classes[:3]}…, {runs[0].min_points} and {run.classes[:3]}…, '
-                f'{run.min_points}')
+                f'{run.min_points}'
+            )
         names = [scene.scene for scene in run.scenes]
         twice = sorted(seen & set(names)) or sorted(n for n in set(names) if names.count(n) > 1)
         if twice:
             raise ValueError(f'{twice[:3]} occur twice; every scene may be scored once')
         seen.update(names)
     return RunResults(
-        runs[0].classes, runs[0].min_points, [scene for run in runs for scene in run.scenes])
+        runs[0].classes, runs[0].min_points, [scene for run in runs for scene in run.scenes]
+    )

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What a metric keeps of one scene: counts, not masks."""
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,8 @@ def scene_table(
         ValueError: lengths that do not fit, or a confidence that is not finite.
     """
     masks, labels, scores, instance, semantic = _on_host(
-        pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic)
+        pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic
+    )
 
     gt = instance_codes(instance, semantic, num_classes=num_classes)
     num_gt = len(gt.labels)
@@ -109,7 +111,8 @@ def painted_table(
         ValueError: as of :func:`scene_table`.
     """
     masks, labels, scores, instance, semantic = _on_host(
-        pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic)
+        pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic
+    )
     parts = paint_masks(masks, scores, min_points=min_points, min_share=min_share)
     gt = instance_codes(instance, semantic, num_classes=num_classes)
     num_gt, num_parts = len(gt.labels), len(parts.index)
@@ -147,8 +150,12 @@ def _host_masks(masks: Any) -> np.ndarray:
 def _on_host(masks, labels, scores, instance, semantic) -> tuple[np.ndarray, ...]:
     """What a table is made of, as arrays whose lengths fit."""
     arrays = (
-        _host_masks(masks), to_array(labels).astype(np.int64), to_array(scores).astype(np.float64),
-        to_array(instance), to_array(semantic))
+        _host_masks(masks),
+        to_array(labels).astype(np.int64),
+        to_array(scores).astype(np.float64),
+        to_array(instance),
+        to_array(semantic),
+    )
     _check_lengths(*arrays)
     return arrays
 

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Coverage, precision and recall beside AP, for mmengine's evaluator."""
+
 from pathlib import Path
 
 import numpy as np
@@ -41,15 +42,23 @@ class CoverageInsSegMetric(InsSegMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(
-            min_points=min_points, results_file=results_file, collect_device=collect_device,
-            prefix=prefix)
+            min_points=min_points,
+            results_file=results_file,
+            collect_device=collect_device,
+            prefix=prefix,
+        )
         self.score_threshold = score_threshold
         self.min_share = min_share
 
     def _scene_result(self, data_sample: dict, num_classes: int) -> SceneResult:
         result = super()._scene_result(data_sample, num_classes)
-        parts = table_of(painted_table, data_sample, num_classes,
-                          min_points=self.min_points, min_share=self.min_share)
+        parts = table_of(
+            painted_table,
+            data_sample,
+            num_classes,
+            min_points=self.min_points,
+            min_share=self.min_share,
+        )
         return SceneResult(result.scene, result.masks, parts)
 
     def compute_metrics(self, results: list[SceneResult]) -> dict[str, float]:
@@ -61,9 +70,7 @@ class CoverageInsSegMetric(InsSegMetric):
         return {**metrics, **means}
 
 
-def coverage_report(
-    run: RunResults, score_threshold: float
-) -> tuple[str, dict[str, float]]:
+def coverage_report(run: RunResults, score_threshold: float) -> tuple[str, dict[str, float]]:
     """The table of mCov, mWCov, mPrec50 and mRec50 against the score threshold, and the means.
 
     Args:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scores of overlapping instance masks, for mmengine's evaluator."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -79,8 +80,7 @@ class InsSegMetric(BaseMetric):
         run = RunResults(tuple(classes), self.min_points, results)
         if self.results_file is not None:
             save_results(self.results_file, run)
-        scored = instance_ap(
-            run.tables(), num_classes=len(classes), min_points=self.min_points)
+        scored = instance_ap(run.tables(), num_classes=len(classes), min_points=self.min_points)
         print_log('\n' + format_table(scored, classes), logger=MMLogger.get_current_instance())
         groups = self.dataset_meta.get('frequency')
         metrics = {}
@@ -168,7 +168,7 @@ def table_of(
     if pred is None or any(key not in pred for key in ('masks', 'labels_3d', 'scores_3d')):
         raise KeyError(
             f'{scene}: InsSegMetric reads pred_instances_3d with masks, labels_3d and scores_3d; '
-            f"found {'no pred_instances_3d' if pred is None else sorted(pred)}."
+            f'found {"no pred_instances_3d" if pred is None else sorted(pred)}.'
         )
     truth = data_sample.get('eval_ann_info') or {}
     for key in ('pts_instance_mask', 'pts_semantic_mask'):

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Writing predictions while a test runs."""
+
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,14 +45,22 @@ class WritePredictions(BaseMetric):
         if self._archive is None:
             self.out_file.parent.mkdir(parents=True, exist_ok=True)
             self._archive = zipfile.ZipFile(
-                self.out_file, 'w', zipfile.ZIP_DEFLATED, compresslevel=1)
+                self.out_file, 'w', zipfile.ZIP_DEFLATED, compresslevel=1
+            )
         labels = LabelSet(tuple(self.dataset_meta['classes']), self.label_ids)
         for sample in data_samples:
             found = sample['pred_instances_3d']
             scene = Path(scene_name(sample)).stem
-            write_predictions(self._archive.writestr, scene, Predictions(
-                to_array(found['masks']), to_array(found['labels_3d']),
-                to_array(found['scores_3d'])), labels)
+            write_predictions(
+                self._archive.writestr,
+                scene,
+                Predictions(
+                    to_array(found['masks']),
+                    to_array(found['labels_3d']),
+                    to_array(found['scores_3d']),
+                ),
+                labels,
+            )
             self.results.append(scene)
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:

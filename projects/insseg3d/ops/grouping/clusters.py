@@ -3,6 +3,7 @@
 
 Legend: N proposals, E members, P points. Works with none of them, and on any device.
 """
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,8 +45,8 @@ def no_proposals(device: torch.device) -> Proposals:
 
 
 def radius_clusters(
-        coords: Tensor, groups: Tensor, points: Tensor, *, radius: float,
-        min_points: int = 1) -> Proposals:
+    coords: Tensor, groups: Tensor, points: Tensor, *, radius: float, min_points: int = 1
+) -> Proposals:
     """The connected components of the radius graph as proposals.
 
     Args:
@@ -74,8 +75,10 @@ def join_proposals(several: Sequence[Proposals]) -> Proposals:
         numbers.append(proposals.proposal + start)
         start += proposals.num_proposals
     return Proposals(
-        torch.cat([proposals.members for proposals in several]), torch.cat(numbers),
-        torch.cat([proposals.sizes for proposals in several]))
+        torch.cat([proposals.members for proposals in several]),
+        torch.cat(numbers),
+        torch.cat([proposals.sizes for proposals in several]),
+    )
 
 
 def keep_proposals(proposals: Proposals, kept: Tensor) -> Proposals:
@@ -88,7 +91,8 @@ def keep_proposals(proposals: Proposals, kept: Tensor) -> Proposals:
     inside = kept[proposals.proposal]
     renumber = kept.cumsum(0) - 1
     return Proposals(
-        proposals.members[inside], renumber[proposals.proposal[inside]], proposals.sizes[kept])
+        proposals.members[inside], renumber[proposals.proposal[inside]], proposals.sizes[kept]
+    )
 
 
 def keep_members(proposals: Proposals, inside: Tensor) -> tuple[Proposals, Tensor]:
@@ -105,12 +109,13 @@ def keep_members(proposals: Proposals, inside: Tensor) -> tuple[Proposals, Tenso
     sizes = torch.bincount(proposal, minlength=proposals.num_proposals)
     left = sizes > 0
     renumber = left.cumsum(0) - 1
-    return (Proposals(proposals.members[inside], renumber[proposal], sizes[left]),
-            left.nonzero()[:, 0])
+    return (
+        Proposals(proposals.members[inside], renumber[proposal], sizes[left]),
+        left.nonzero()[:, 0],
+    )
 
 
-def choose_at_random(
-        proposals: Proposals, limit: int, generator: torch.Generator) -> Proposals:
+def choose_at_random(proposals: Proposals, limit: int, generator: torch.Generator) -> Proposals:
     """At most ``limit`` of the proposals, each as likely as another, in their order.
 
     Args:

@@ -5,6 +5,7 @@ Legend: P points, R rows of predictions, S semantic classes. Each is the mean ov
 PointGroup family, to the letter: rows weigh as many points as they stand for. Half precision is
 refused by a TypeError, for the sums are long.
 """
+
 import torch
 from torch import Tensor
 
@@ -31,7 +32,8 @@ def point_cross_entropy(logits: Tensor, point2row: Tensor, labels: Tensor) -> Te
     known = labels >= 0
     # How many points of each label a row has: work in proportion to the rows.
     votes = torch.bincount(
-        point2row[known] * num_classes + labels[known], minlength=num_rows * num_classes)
+        point2row[known] * num_classes + labels[known], minlength=num_rows * num_classes
+    )
     votes = votes.view(num_rows, num_classes).to(logits.dtype)
     return -(votes * logits.log_softmax(1)).sum() / votes.sum().clamp(min=1)
 

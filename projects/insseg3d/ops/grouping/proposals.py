@@ -5,6 +5,7 @@ Legend: N proposals, P points, G objects, E members: one entry for each point of
 ``members`` (E,) int64 its point and ``proposal`` (E,) int64 the proposal, both of any order, no
 entry twice. Everything works with none of them, and on any device.
 """
+
 from typing import NamedTuple
 
 import numpy as np
@@ -47,17 +48,20 @@ def proposal_iou(
     """
     owner = instance[members]
     inside = owner >= 0
-    shared = torch.bincount(
-        proposal[inside] * num_instances + owner[inside],
-        minlength=num_proposals * num_instances).view(num_proposals, num_instances).float()
+    shared = (
+        torch.bincount(
+            proposal[inside] * num_instances + owner[inside],
+            minlength=num_proposals * num_instances,
+        )
+        .view(num_proposals, num_instances)
+        .float()
+    )
     sizes = torch.bincount(proposal, minlength=num_proposals).float()
     of_object = torch.bincount(instance[instance >= 0], minlength=num_instances).float()
     return shared / (sizes[:, None] + of_object[None, :] - shared + 1e-5)
 
 
-def pairwise_overlaps(
-    members: Tensor, proposal: Tensor, *, num_proposals: int
-) -> Tensor:
+def pairwise_overlaps(members: Tensor, proposal: Tensor, *, num_proposals: int) -> Tensor:
     """Points that each two proposals share.
 
     Works on the few proposals of each point, so that no mask over all points is made.
@@ -76,8 +80,8 @@ def _overlaps_on_cpu(members: Tensor, proposal: Tensor, num_proposals: int) -> T
     """As a product of sparse matrices, which is faster."""
     ones = np.ones(len(members), dtype=np.int64)
     table = csr_matrix(
-        (ones, (proposal.numpy(), members.numpy())),
-        shape=(num_proposals, int(members.max()) + 1))
+        (ones, (proposal.numpy(), members.numpy())), shape=(num_proposals, int(members.max()) + 1)
+    )
     return torch.from_numpy((table @ table.T).toarray())
 
 
@@ -93,8 +97,9 @@ def overlaps_by_sorting(members: Tensor, proposal: Tensor, num_proposals: int) -
     step = torch.arange(len(one), device=one.device)
     step = step - (per_member.cumsum(0) - per_member).repeat_interleave(per_member)
     two = owner[first.repeat_interleave(per_member) + step]
-    return torch.bincount(
-        one * num_proposals + two, minlength=num_proposals**2).view(num_proposals, num_proposals)
+    return torch.bincount(one * num_proposals + two, minlength=num_proposals**2).view(
+        num_proposals, num_proposals
+    )
 
 
 def pairwise_iou(members: Tensor, proposal: Tensor, *, num_proposals: int) -> Tensor:
@@ -123,7 +128,7 @@ def mask_nms(iou: Tensor, scores: Tensor, *, threshold: float) -> Tensor:
         if is_dropped[place]:
             continue
         kept.append(place)
-        for other in clashes[place, place + 1:].nonzero()[0]:
+        for other in clashes[place, place + 1 :].nonzero()[0]:
             is_dropped[place + 1 + other] = True
     return order[torch.tensor(kept, dtype=torch.int64, device=order.device)]
 
@@ -163,8 +168,13 @@ def matrix_nms(
 
 
 def voxelize_proposals(
-    coords: Tensor, proposal: Tensor, *, num_proposals: int, full_scale: int,
-    score_scale: float = 50.0, place: Tensor | None = None,
+    coords: Tensor,
+    proposal: Tensor,
+    *,
+    num_proposals: int,
+    full_scale: int,
+    score_scale: float = 50.0,
+    place: Tensor | None = None,
 ) -> ProposalGrid:
     """Fit each proposal into a grid of ``full_scale`` voxels along each axis.
 
@@ -197,10 +207,17 @@ def voxelize_proposals(
     cells = scaled.floor().long().clamp_(0, full_scale - 1)
     key = ((proposal * full_scale + cells[:, 0]) * full_scale + cells[:, 1]) * full_scale
     found, member2voxel, counts = torch.unique(
-        key + cells[:, 2], return_inverse=True, return_counts=True)
-    coors = torch.stack([
-        found // full_scale**3, found // full_scale**2 % full_scale,
-        found // full_scale % full_scale, found % full_scale], 1)
+        key + cells[:, 2], return_inverse=True, return_counts=True
+    )
+    coors = torch.stack(
+        [
+            found // full_scale**3,
+            found // full_scale**2 % full_scale,
+            found // full_scale % full_scale,
+            found % full_scale,
+        ],
+        1,
+    )
     return ProposalGrid(coors, member2voxel, counts)
 
 

@@ -14,6 +14,7 @@ The edge is ``(x − x')² + (y − y')² + (z − z')² < r²`` in float64, str
 Source: the grouping of PointGroup and its followers, as connected components.
 Deviation: they cut a point's list after 1000 neighbours, which can tear a component; not here.
 """
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -46,7 +47,8 @@ def radius_components(coords: Tensor, groups: Tensor, *, radius: float) -> Tenso
     if len(coords) != len(groups) or coords.shape[1:] != (3,):
         raise ValueError(
             f'coords {tuple(coords.shape)} and groups {tuple(groups.shape)}; expected (P, 3) and '
-            '(P,)')
+            '(P,)'
+        )
     if not radius > 0:
         raise ValueError(f'radius={radius}, expected a positive number')
     if len(coords) == 0:
@@ -72,7 +74,8 @@ def _cell_keys(coords: Tensor, groups: Tensor, radius: float) -> tuple[Tensor, T
     if num_cells >= _MOST_CELLS:
         raise ValueError(
             f'coordinates span {num_cells:.1e} cells for radius {radius}; expected fewer than '
-            f'{_MOST_CELLS:.1e}. Is there a point far from the others?')
+            f'{_MOST_CELLS:.1e}. Is there a point far from the others?'
+        )
     keys = ((groups.long() * size[0] + cells[:, 0]) * num_y + cells[:, 1]) * num_z + cells[:, 2]
     steps = [(0, dy) for dy in range(3)] + [(dx, dy) for dx in (1, 2) for dy in range(-2, 3)]
     columns = torch.tensor([(dx * num_y + dy) * num_z for dx, dy in steps])
@@ -86,7 +89,8 @@ def _link_on_cpu(coords: Tensor, keys: Tensor, columns: Tensor, radius: float) -
     ends = counts.cumsum(0)
     points = coords[order].numpy()
     root = radius_kernels.link_cells(
-        found.numpy(), ends.numpy(), points, columns.numpy(), float(radius) ** 2)
+        found.numpy(), ends.numpy(), points, columns.numpy(), float(radius) ** 2
+    )
     labels = torch.empty_like(keys)
     labels[order] = torch.from_numpy(root).repeat_interleave(counts)
     return labels
@@ -143,8 +147,9 @@ def _nearby_cells(keys: Tensor, columns: Tensor) -> Tensor:
     return torch.cat(pairs, 1)
 
 
-def _have_close_points(points: Tensor, starts: Tensor, counts: Tensor, pairs: Tensor,
-                       radius: float) -> Tensor:
+def _have_close_points(
+    points: Tensor, starts: Tensor, counts: Tensor, pairs: Tensor, radius: float
+) -> Tensor:
     """Which pairs of cells hold two points closer than the radius; ``(E,)`` bool."""
     one, two = pairs
     is_close = torch.zeros(len(one), dtype=torch.bool, device=points.device)
@@ -159,7 +164,8 @@ def _have_close_points(points: Tensor, starts: Tensor, counts: Tensor, pairs: Te
         end = int(torch.searchsorted(total, before + _PAIRS_AT_ONCE, right=True))
         end = max(end, begin + 1)
         of_row = torch.repeat_interleave(
-            torch.arange(begin, end, device=points.device), width[begin:end])
+            torch.arange(begin, end, device=points.device), width[begin:end]
+        )
         other = starts[two][pair_of_row[of_row]] + running_index(width[begin:end])
         close = _square_length(points[row[of_row]] - points[other]) < radius**2
         is_close[pair_of_row[of_row[close]]] = True
@@ -186,7 +192,8 @@ def _propagate(labels: Tensor, edges: Tensor) -> Tensor:
             break
         lowest = torch.minimum(one, two)
         labels = labels.scatter_reduce(0, one, lowest, 'amin').scatter_reduce(
-            0, two, lowest, 'amin')
+            0, two, lowest, 'amin'
+        )
         while not torch.equal(labels, labels[labels]):
             labels = labels[labels]
     return labels
@@ -196,8 +203,9 @@ def _in_order_of_points(labels: Tensor) -> Tensor:
     """Number components by their first points."""
     numbers = torch.arange(len(labels), device=labels.device)
     first = numbers.new_full((int(labels.max()) + 1,), len(labels)).scatter_reduce_(
-        0, labels, numbers, 'amin')
+        0, labels, numbers, 'amin'
+    )
     names = (first < len(labels)).nonzero()[:, 0]
     rank = torch.empty_like(first)
-    rank[names[torch.argsort(first[names])]] = numbers[:len(names)]
+    rank[names[torch.argsort(first[names])]] = numbers[: len(names)]
     return rank[labels]

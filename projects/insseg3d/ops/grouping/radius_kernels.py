@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Compiled union–find over cells of points; see :mod:`radius_graph` for what it is for."""
+
 import numpy as np
 
 from ..native import compiled
@@ -83,8 +84,17 @@ def link_cells(keys, ends, points, columns, square):
             while other < len(keys) and keys[other] <= target + 2:
                 one, two = _root(parent, here), _root(parent, other)
                 if one != two and _are_close(
-                        points, low, high, ends[here - 1] if here else 0, ends[here],
-                        ends[other - 1] if other else 0, ends[other], here, other, square):
+                    points,
+                    low,
+                    high,
+                    ends[here - 1] if here else 0,
+                    ends[here],
+                    ends[other - 1] if other else 0,
+                    ends[other],
+                    here,
+                    other,
+                    square,
+                ):
                     parent[max(one, two)] = min(one, two)
                 other += 1
     for cell in range(len(keys)):

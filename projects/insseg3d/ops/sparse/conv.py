@@ -4,6 +4,7 @@
 On CPU compiled kernels do the work (:mod:`sparse_cpu`); the plain torch operators below serve every
 other device, and where the kernels cannot be compiled.
 """
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -24,8 +25,10 @@ def sparse_conv(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
         ``(V_out, C_out)``, of the features' dtype (under autocast, autocast's).
     """
     if features.shape != (table.num_in, weight.shape[-1]):
-        raise ValueError(f'features have shape {tuple(features.shape)}, expected '
-                         f'{(table.num_in, weight.shape[-1])} (voxels, input channels)')
+        raise ValueError(
+            f'features have shape {tuple(features.shape)}, expected '
+            f'{(table.num_in, weight.shape[-1])} (voxels, input channels)'
+        )
     features = features.to(autocast_dtype(features.device.type) or features.dtype)
     return _SparseConv.apply(features, weight.to(features.dtype), table)
 
@@ -41,7 +44,6 @@ def autocast_dtype(kind: str) -> torch.dtype | None:
 
 
 class _SparseConv(torch.autograd.Function):
-
     @staticmethod
     def forward(ctx, features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
         ctx.save_for_backward(features, weight)
@@ -55,8 +57,9 @@ class _SparseConv(torch.autograd.Function):
         grad = grad.contiguous()
         grad_features = grad_weight = None
         if ctx.needs_input_grad[0]:
-            grad_features = _convolve(grad, weight.flatten(1, 3).transpose(0, 1),
-                                      ctx.table.transposed())
+            grad_features = _convolve(
+                grad, weight.flatten(1, 3).transpose(0, 1), ctx.table.transposed()
+            )
         if ctx.needs_input_grad[1]:
             grad_weight = _weight_gradient(features, grad, weight, ctx.table)
         return grad_features, grad_weight, None
@@ -74,8 +77,11 @@ def _convolve(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
         if offset == table.identity or table.count[offset] == 0:
             continue
         # A row occurs once in an offset's list, so that the order of adding is fixed.
-        out.index_add_(0, table.out_rows(offset),
-                       features.index_select(0, table.in_rows(offset)) @ weight[offset])
+        out.index_add_(
+            0,
+            table.out_rows(offset),
+            features.index_select(0, table.in_rows(offset)) @ weight[offset],
+        )
     return out
 
 
@@ -88,6 +94,7 @@ def _weight_gradient(features: Tensor, grad: Tensor, weight: Tensor, table: Pair
         if offset == table.identity:
             flat[:, offset] = grad.t() @ features
         elif table.count[offset]:
-            flat[:, offset] = (grad.index_select(0, table.out_rows(offset)).t()
-                               @ features.index_select(0, table.in_rows(offset)))
+            flat[:, offset] = grad.index_select(
+                0, table.out_rows(offset)
+            ).t() @ features.index_select(0, table.in_rows(offset))
     return out

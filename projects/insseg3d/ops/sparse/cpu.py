@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Runs the compiled kernels of :mod:`sparse_kernels` on torch tensors."""
+
 import functools
 
 import numpy as np
@@ -12,8 +13,11 @@ from .neighbors import PairTable, block_bounds
 
 def usable(features: Tensor) -> bool:
     """Whether the compiled kernels take these features."""
-    return (features.device.type == 'cpu' and features.dtype in (torch.float32, torch.float64)
-            and _kernels(features.dtype) is not None)
+    return (
+        features.device.type == 'cpu'
+        and features.dtype in (torch.float32, torch.float64)
+        and _kernels(features.dtype) is not None
+    )
 
 
 @functools.lru_cache(None)
@@ -22,14 +26,16 @@ def _kernels(dtype: torch.dtype):
 
     def load():
         from . import kernels as sparse_kernels
+
         number = np.float32 if dtype == torch.float32 else np.float64
         return sparse_kernels.make_convolve(number), sparse_kernels.make_correlate(number)
 
     return compile_kernels(load)
 
 
-def convolve(features: Tensor, weight: Tensor, table: PairTable,
-             start: Tensor | None = None) -> Tensor:
+def convolve(
+    features: Tensor, weight: Tensor, table: PairTable, start: Tensor | None = None
+) -> Tensor:
     """out[q] = start[q] + sum of features[p] @ weight[d] over the pairs (p, q) of all offsets.
 
     Args:
@@ -51,14 +57,32 @@ def convolve(features: Tensor, weight: Tensor, table: PairTable,
     vectors = wide // width
     group = vectors if blocks >= 16 else 2
     groups = -(-vectors // group)
-    run(_kernels(features.dtype)[0], [
-        blocks, block, groups, group, vectors,
-        features.data_ptr(), features.shape[1] * size, features.shape[1],
-        weight.data_ptr(), weight.stride(0) * size, weight.stride(1) * size,
-        out.data_ptr(), wide * size, 0 if start is None else start.data_ptr(), table.num_out,
-        len(table.count), table.rows.data_ptr(), table.in_start.ctypes.data,
-        table.out_start.ctypes.data, bounds.ctypes.data
-    ], blocks * groups)
+    run(
+        _kernels(features.dtype)[0],
+        [
+            blocks,
+            block,
+            groups,
+            group,
+            vectors,
+            features.data_ptr(),
+            features.shape[1] * size,
+            features.shape[1],
+            weight.data_ptr(),
+            weight.stride(0) * size,
+            weight.stride(1) * size,
+            out.data_ptr(),
+            wide * size,
+            0 if start is None else start.data_ptr(),
+            table.num_out,
+            len(table.count),
+            table.rows.data_ptr(),
+            table.in_start.ctypes.data,
+            table.out_start.ctypes.data,
+            bounds.ctypes.data,
+        ],
+        blocks * groups,
+    )
     return out if wide == channels else out[:, :channels].contiguous()
 
 
@@ -73,18 +97,35 @@ def correlate(features: Tensor, grad: Tensor, table: PairTable) -> Tensor:
     order = _by_length(table)
     span = 16
     spans = -(-out_channels // span)
-    run(_kernels(features.dtype)[1], [
-        offsets, spans, span, out_channels, wide // width,
-        features.data_ptr(), wide * size, grad.data_ptr(), out_channels * size,
-        out.data_ptr(), wide * size, offsets * wide * size,
-        table.rows.data_ptr(), table.in_start.ctypes.data, table.out_start.ctypes.data,
-        table.count.ctypes.data, order.ctypes.data
-    ], offsets * spans)
+    run(
+        _kernels(features.dtype)[1],
+        [
+            offsets,
+            spans,
+            span,
+            out_channels,
+            wide // width,
+            features.data_ptr(),
+            wide * size,
+            grad.data_ptr(),
+            out_channels * size,
+            out.data_ptr(),
+            wide * size,
+            offsets * wide * size,
+            table.rows.data_ptr(),
+            table.in_start.ctypes.data,
+            table.out_start.ctypes.data,
+            table.count.ctypes.data,
+            order.ctypes.data,
+        ],
+        offsets * spans,
+    )
     return out if wide == channels else out[:, :, :channels].contiguous()
 
 
 def _width(itemsize: int) -> int:
     from .kernels import lanes
+
     return lanes(itemsize)
 
 

@@ -14,6 +14,7 @@ How they are run, and why any number of threads gives the same result: :mod:`nat
 Legend: addresses and strides are in bytes, ``lanes`` numbers make a vector, a tile is 1 to 3
 vectors wide and ``ROWS`` rows high, offsets d run over the kernel's cells.
 """
+
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -107,8 +108,9 @@ def _make_gather_tile(vectors: int):
     """out[out_rows[r], tile] += x[in_rows[r], :] @ w[:, tile] for r < num <= ROWS."""
 
     @intrinsic
-    def tile(typingctx, x, x_stride, in_rows, depth, w, w_stride, out, out_stride, out_rows, num,
-             zero):
+    def tile(
+        typingctx, x, x_stride, in_rows, depth, w, w_stride, out, out_stride, out_rows, num, zero
+    ):
         signature = types.void(*[types.int64] * 10, zero)
 
         def codegen(context, builder, signature, args):
@@ -127,8 +129,9 @@ def _make_gather_tile(vectors: int):
                 for r in range(ROWS):
                     value = emit.splat(builder.add(rows[r], shift))
                     for v in range(vectors):
-                        new.append(builder.call(emit.fma,
-                                                [value, weights[v], sums[r * vectors + v]]))
+                        new.append(
+                            builder.call(emit.fma, [value, weights[v], sums[r * vectors + v]])
+                        )
                 return new
 
             nothing = ir.Constant(emit.vector, None)
@@ -137,8 +140,9 @@ def _make_gather_tile(vectors: int):
                 with builder.if_then(builder.icmp_signed('<', _I64(r), num)):
                     target = emit.row(out, out_stride, out_rows, _I64(r))
                     for v in range(vectors):
-                        emit.store(builder.fadd(emit.load(target, v), sums[r * vectors + v]),
-                                   target, v)
+                        emit.store(
+                            builder.fadd(emit.load(target, v), sums[r * vectors + v]), target, v
+                        )
             return context.get_dummy_value()
 
         return signature, codegen
@@ -163,8 +167,9 @@ def _make_outer_tile(vectors: int):
             shifts = []
             for r in range(ROWS):
                 inside = builder.icmp_signed('<', _I64(r), height)
-                shifts.append(builder.mul(builder.select(inside, _I64(r), last),
-                                          _I64(emit.itemsize)))
+                shifts.append(
+                    builder.mul(builder.select(inside, _I64(r), last), _I64(emit.itemsize))
+                )
 
             def step(n, sums):
                 row = emit.row(x, x_stride, x_rows, n)
@@ -173,8 +178,9 @@ def _make_outer_tile(vectors: int):
                 for r in range(ROWS):
                     factor = emit.splat(builder.add(factors_at, shifts[r]))
                     for v in range(vectors):
-                        new.append(builder.call(emit.fma,
-                                                [factor, values[v], sums[r * vectors + v]]))
+                        new.append(
+                            builder.call(emit.fma, [factor, values[v], sums[r * vectors + v]])
+                        )
                 return new
 
             nothing = ir.Constant(emit.vector, None)
@@ -183,8 +189,9 @@ def _make_outer_tile(vectors: int):
                 with builder.if_then(builder.icmp_signed('<', _I64(r), height)):
                     target = builder.add(g, builder.mul(g_stride, _I64(r)))
                     for v in range(vectors):
-                        emit.store(builder.fadd(emit.load(target, v), sums[r * vectors + v]),
-                                   target, v)
+                        emit.store(
+                            builder.fadd(emit.load(target, v), sums[r * vectors + v]), target, v
+                        )
             return context.get_dummy_value()
 
         return signature, codegen
@@ -242,16 +249,49 @@ def make_convolve(number):
                         target = out + v * _VECTOR_BYTES
                         left = stop - v
                         if left == 3 or left > 4:
-                            _gather3(x, x_stride, ins, depth, tile, w_stride, target, out_stride,
-                                     outs, num, zero)
+                            _gather3(
+                                x,
+                                x_stride,
+                                ins,
+                                depth,
+                                tile,
+                                w_stride,
+                                target,
+                                out_stride,
+                                outs,
+                                num,
+                                zero,
+                            )
                             v += 3
                         elif left >= 2:
-                            _gather2(x, x_stride, ins, depth, tile, w_stride, target, out_stride,
-                                     outs, num, zero)
+                            _gather2(
+                                x,
+                                x_stride,
+                                ins,
+                                depth,
+                                tile,
+                                w_stride,
+                                target,
+                                out_stride,
+                                outs,
+                                num,
+                                zero,
+                            )
                             v += 2
                         else:
-                            _gather1(x, x_stride, ins, depth, tile, w_stride, target, out_stride,
-                                     outs, num, zero)
+                            _gather1(
+                                x,
+                                x_stride,
+                                ins,
+                                depth,
+                                tile,
+                                w_stride,
+                                target,
+                                out_stride,
+                                outs,
+                                num,
+                                zero,
+                            )
                             v += 1
                     pair += ROWS
             task = take(a)
@@ -294,16 +334,49 @@ def make_correlate(number):
                         shift = v * _VECTOR_BYTES
                         left = vectors - v
                         if left == 3 or left > 4:
-                            _outer3(factors, y_stride, outs, x + shift, x_stride, ins, num,
-                                  target + shift, g_stride, height, zero)
+                            _outer3(
+                                factors,
+                                y_stride,
+                                outs,
+                                x + shift,
+                                x_stride,
+                                ins,
+                                num,
+                                target + shift,
+                                g_stride,
+                                height,
+                                zero,
+                            )
                             v += 3
                         elif left >= 2:
-                            _outer2(factors, y_stride, outs, x + shift, x_stride, ins, num,
-                                  target + shift, g_stride, height, zero)
+                            _outer2(
+                                factors,
+                                y_stride,
+                                outs,
+                                x + shift,
+                                x_stride,
+                                ins,
+                                num,
+                                target + shift,
+                                g_stride,
+                                height,
+                                zero,
+                            )
                             v += 2
                         else:
-                            _outer1(factors, y_stride, outs, x + shift, x_stride, ins, num,
-                                  target + shift, g_stride, height, zero)
+                            _outer1(
+                                factors,
+                                y_stride,
+                                outs,
+                                x + shift,
+                                x_stride,
+                                ins,
+                                num,
+                                target + shift,
+                                g_stride,
+                                height,
+                                zero,
+                            )
                             v += 1
             task = take(a)
 

@@ -4,6 +4,7 @@
 Arguments are numbered in each docstring; 0 is the counter from which tasks are drawn. Candidates
 are written first and counted only if they match, which spares the processor a wrong guess.
 """
+
 from .primitives import int32_at, int64_at, take
 
 FAR = 2**63 - 1

@@ -6,6 +6,7 @@ Voxels are named by one int64 key each, so that the order of the keys is the ord
 their order, so that the neighbours in one direction come in ascending rows; and the three
 neighbours of one (dx, dy) column have consecutive keys, so that one search finds all three.
 """
+
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,11 +50,11 @@ class PairTable:
 
     def in_rows(self, offset: int) -> Tensor:
         start = int(self.in_start[offset])
-        return self.rows[start:start + int(self.count[offset])]
+        return self.rows[start : start + int(self.count[offset])]
 
     def out_rows(self, offset: int) -> Tensor:
         start = int(self.out_start[offset])
-        return self.rows[start:start + int(self.count[offset])]
+        return self.rows[start : start + int(self.count[offset])]
 
     @property
     def num_pairs(self) -> int:
@@ -62,8 +63,15 @@ class PairTable:
     def transposed(self) -> 'PairTable':
         """The same pairs with input and output exchanged."""
         if 'transposed' not in self.cache:
-            other = PairTable(self.rows, self.out_start, self.in_start, self.count, self.num_out,
-                              self.num_in, self.identity)
+            other = PairTable(
+                self.rows,
+                self.out_start,
+                self.in_start,
+                self.count,
+                self.num_out,
+                self.num_in,
+                self.identity,
+            )
             self.cache['transposed'] = other
         return self.cache['transposed']
 
@@ -116,8 +124,10 @@ def sort_voxels(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) ->
     """
     check_range(coors, spatial_shape, batch_size)
     if batch_size * key_strides(spatial_shape)[0] >= 2**63 or max(spatial_shape) >= 2**31:
-        raise ValueError(f'the grid {tuple(spatial_shape)} x {batch_size} scenes has too many '
-                         'cells for 64-bit keys: enlarge the voxels or clip far-away points')
+        raise ValueError(
+            f'the grid {tuple(spatial_shape)} x {batch_size} scenes has too many '
+            'cells for 64-bit keys: enlarge the voxels or clip far-away points'
+        )
     coors = coors.int()
     keys = voxel_keys(coors, spatial_shape)
     order = None
@@ -128,30 +138,37 @@ def sort_voxels(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) ->
         if bool(equal.any()):
             row = int(equal.nonzero()[0])
             rows = sorted((int(order[row]), int(order[row + 1])))
-            raise ValueError(f'duplicate voxel {coors[row].tolist()} (batch, x, y, z) in rows '
-                             f'{rows[0]} and {rows[1]}, {int(equal.sum())} duplicates in all: '
-                             'voxels must be unique, merge the points of a voxel first')
+            raise ValueError(
+                f'duplicate voxel {coors[row].tolist()} (batch, x, y, z) in rows '
+                f'{rows[0]} and {rows[1]}, {int(equal.sum())} duplicates in all: '
+                'voxels must be unique, merge the points of a voxel first'
+            )
     return SortedVoxels(coors, keys, order)
 
 
 def check_range(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) -> None:
     """Raise ValueError naming the first coordinate outside its range."""
     if coors.ndim != 2 or coors.shape[1] != 4 or coors.is_floating_point():
-        raise ValueError('coors must be integers of shape (V, 4), columns (batch, x, y, z); got '
-                         f'{coors.dtype} of shape {tuple(coors.shape)}')
+        raise ValueError(
+            'coors must be integers of shape (V, 4), columns (batch, x, y, z); got '
+            f'{coors.dtype} of shape {tuple(coors.shape)}'
+        )
     if coors.shape[0] == 0:
         return
     limits = (batch_size, *spatial_shape)
     least, most = torch.aminmax(coors, dim=0)
-    for name, low, high, limit, column in zip(('batch', 'x', 'y', 'z'), least.tolist(),
-                                              most.tolist(), limits, range(4)):
+    for name, low, high, limit, column in zip(
+        ('batch', 'x', 'y', 'z'), least.tolist(), most.tolist(), limits, range(4)
+    ):
         if low < 0 or high >= limit:
             wrong = (coors[:, column] < 0) | (coors[:, column] >= limit)
             row = int(wrong.nonzero()[0])
             kind = 'negative' if int(coors[row, column]) < 0 else 'too large'
-            raise ValueError(f'{name} = {int(coors[row, column])} of voxel row {row} is {kind}: '
-                             f'expected 0 <= {name} < {limit}; {int(wrong.sum())} rows are '
-                             'outside. Shift the scene minimum to 0 before voxelising')
+            raise ValueError(
+                f'{name} = {int(coors[row, column])} of voxel row {row} is {kind}: '
+                f'expected 0 <= {name} < {limit}; {int(wrong.sum())} rows are '
+                'outside. Shift the scene minimum to 0 before voxelising'
+            )
 
 
 def submanifold_pairs(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable:
@@ -212,8 +229,10 @@ def strided_pairs(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
         spatial_shape: even exclusive upper bounds of x, y and z (odd ones would lose voxels).
     """
     if any(extent % 2 for extent in spatial_shape):
-        raise ValueError(f'spatial shape {tuple(spatial_shape)} is odd: round every axis up to a '
-                         'multiple of 2 before a stride, border voxels would have no parent')
+        raise ValueError(
+            f'spatial shape {tuple(spatial_shape)} is odd: round every axis up to a '
+            'multiple of 2 before a stride, border voxels would have no parent'
+        )
     num_voxels = coors.shape[0]
     if _native(coors):
         return _strided_native(coors.contiguous(), spatial_shape)
@@ -229,8 +248,7 @@ def strided_pairs(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
     count = torch.bincount(corner, minlength=8).cpu().numpy()
     in_start = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int64)
     rows = torch.cat([child_row, parent_row[child_row]]).int()
-    table = PairTable(rows, in_start, in_start + num_voxels, count, num_voxels,
-                      int(first.sum()))
+    table = PairTable(rows, in_start, in_start + num_voxels, count, num_voxels, int(first.sum()))
     return Coarsened(parents[order[first]], keys[first], table)
 
 
@@ -257,6 +275,7 @@ def _kernels():
 
     def load():
         from . import neighbor_kernels as kernels
+
         return kernels.find_neighbors, kernels.coarsen, kernels.find_bounds
 
     return compile_kernels(load)
@@ -275,8 +294,17 @@ def _submanifold_native(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable
     rows = torch.empty(27 * num_voxels, dtype=torch.int32)
     torch.arange(num_voxels, out=rows[:num_voxels])
     found = np.zeros(13, np.int64)
-    run(_kernels()[0], [num_voxels, keys.data_ptr(), shifts.ctypes.data,
-                        rows.data_ptr() + 4 * num_voxels, found.ctypes.data], 5)
+    run(
+        _kernels()[0],
+        [
+            num_voxels,
+            keys.data_ptr(),
+            shifts.ctypes.data,
+            rows.data_ptr() + 4 * num_voxels,
+            found.ctypes.data,
+        ],
+        5,
+    )
     half = np.arange(13)
     in_start, out_start, count = (np.zeros(27, np.int64) for _ in range(3))
     for start, mirrored, place in ((out_start, in_start, 1), (in_start, out_start, 2)):
@@ -292,19 +320,42 @@ def _strided_native(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
     count = np.zeros(8 + 1 + 16, np.int64)
     child_keys, keys = torch.empty(2, num_voxels, dtype=torch.int64)
     parents = torch.empty(num_voxels, 4, dtype=torch.int32)
-    run(_kernels()[1], [num_voxels, coors.data_ptr(), *strides, 1 + strides[1] + strides[2],
-                        rows.data_ptr(), count.ctypes.data, child_keys.data_ptr(),
-                        parents.data_ptr(), keys.data_ptr()], 1)
+    run(
+        _kernels()[1],
+        [
+            num_voxels,
+            coors.data_ptr(),
+            *strides,
+            1 + strides[1] + strides[2],
+            rows.data_ptr(),
+            count.ctypes.data,
+            child_keys.data_ptr(),
+            parents.data_ptr(),
+            keys.data_ptr(),
+        ],
+        1,
+    )
     num_parents, start = int(count[8]), np.arange(8, dtype=np.int64) * num_voxels
-    table = PairTable(rows, start, start + 8 * num_voxels, count[:8].copy(), num_voxels,
-                      num_parents)
+    table = PairTable(
+        rows, start, start + 8 * num_voxels, count[:8].copy(), num_voxels, num_parents
+    )
     return Coarsened(parents[:num_parents].clone(), keys[:num_parents].clone(), table)
 
 
 def block_bounds(table: PairTable, block: int, blocks: int) -> np.ndarray:
     """``(blocks + 1, K)`` int32: where each block of output rows begins in each offset's list."""
     bounds = np.zeros((blocks + 1, len(table.count)), np.int32)
-    run(_kernels()[2], [len(table.count), table.rows.data_ptr(), table.out_start.ctypes.data,
-                        table.count.ctypes.data, block, blocks, bounds.ctypes.data],
-        len(table.count))
+    run(
+        _kernels()[2],
+        [
+            len(table.count),
+            table.rows.data_ptr(),
+            table.out_start.ctypes.data,
+            table.count.ctypes.data,
+            block,
+            blocks,
+            bounds.ctypes.data,
+        ],
+        len(table.count),
+    )
     return bounds

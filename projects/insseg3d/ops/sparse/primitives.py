@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """What compiled kernels need beyond numba's Python: shared counters and memory by address."""
+
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic

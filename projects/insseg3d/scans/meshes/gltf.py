@@ -4,6 +4,7 @@
 trimesh fills in zeros for what it cannot unpack, takes the numbers of normalised integers as they
 are, and passes over pictures that are not there; all this without an error.
 """
+
 import importlib.util
 import json
 import struct
@@ -19,9 +20,17 @@ from ..errors import RawDataError
 from .surfaces import picture_of
 
 _HARMLESS = (
-    'KHR_materials_', 'KHR_texture_', 'KHR_lights_', 'KHR_xmp', 'KHR_animation_', 'KHR_node_',
-    'EXT_texture_', 'EXT_lights_', 'EXT_materials_', 'MSFT_texture_',
-)  # fmt: skip
+    'KHR_materials_',
+    'KHR_texture_',
+    'KHR_lights_',
+    'KHR_xmp',
+    'KHR_animation_',
+    'KHR_node_',
+    'EXT_texture_',
+    'EXT_lights_',
+    'EXT_materials_',
+    'MSFT_texture_',
+)
 """Beginnings of extensions that are about looks only: no place depends on them."""
 _QUANTIZATION = 'KHR_mesh_quantization'  # read, if not normalised
 _DECODERS = {'KHR_draco_mesh_compression': 'DracoPy'}
@@ -79,8 +88,12 @@ def look_at_gltf(path: Path) -> Gltf:
         if is_lost:
             notes.append('colours of 16 bits on points are not read; grey')
         return Gltf(
-            tuple(notes), frozenset(lost), frozenset(with_picture - lost), has_extent,
-            _content(tree, binary))
+            tuple(notes),
+            frozenset(lost),
+            frozenset(with_picture - lost),
+            has_extent,
+            _content(tree, binary),
+        )
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, RawDataError):
             raise
@@ -102,7 +115,8 @@ def _tree(path: Path) -> tuple[dict[str, Any], bytes | None]:
             raise RawDataError(path, f'glTF {version}', 'glTF 2', 'Export it again')
         if kind != _JSON or max(20 + size, whole) > len(content):
             raise RawDataError(
-                path, f'cut off, {len(content)} bytes', f'{whole}', 'Export it again')
+                path, f'cut off, {len(content)} bytes', f'{whole}', 'Export it again'
+            )
         content, binary = content[20 : 20 + size], content[20 + size :]
     try:
         tree = json.loads(content)
@@ -118,8 +132,11 @@ def _content(tree: dict, binary: bytes | None) -> bytes:
     if binary is None:
         return text
     text += b' ' * (-len(text) % 4)
-    return struct.pack(
-        '<4s4I', b'glTF', 2, 20 + len(text) + len(binary), len(text), _JSON) + text + binary
+    return (
+        struct.pack('<4s4I', b'glTF', 2, 20 + len(text) + len(binary), len(text), _JSON)
+        + text
+        + binary
+    )
 
 
 def _spare_colors(tree: dict, binary: bytes | None) -> tuple[bytes | None, bool]:
@@ -161,7 +178,8 @@ def _in_8_bits(tree: dict, number: int, binary: bytes | None) -> np.ndarray | No
     if (len(binary) - start) // max(stride, 1) + 1 < accessor['count'] or stride < 2 * channels:
         raise ValueError('fewer colours than it has')
     values = np.ndarray(
-        (accessor['count'], channels), '<u2', binary, start, (stride, 2))  # refuses what is short
+        (accessor['count'], channels), '<u2', binary, start, (stride, 2)
+    )  # refuses what is short
     return to_bytes(values, 65535).astype(np.uint8)
 
 
@@ -169,9 +187,15 @@ def _append(tree: dict, binary: bytes, colors: np.ndarray) -> bytes:
     """Add an accessor of colours, and what it reads."""
     data, length = colors.tobytes(), len(binary) - _CHUNK
     tree['bufferViews'].append(dict(buffer=0, byteOffset=length, byteLength=len(data)))
-    tree['accessors'].append(dict(
-        bufferView=len(tree['bufferViews']) - 1, componentType=_UNSIGNED_BYTE, normalized=True,
-        count=len(colors), type=f'VEC{colors.shape[1]}'))
+    tree['accessors'].append(
+        dict(
+            bufferView=len(tree['bufferViews']) - 1,
+            componentType=_UNSIGNED_BYTE,
+            normalized=True,
+            count=len(colors),
+            type=f'VEC{colors.shape[1]}',
+        )
+    )
     content = binary[_CHUNK:] + data + bytes(-len(data) % 4)
     tree['buffers'][0]['byteLength'] = len(content)
     return struct.pack('<I', len(content)) + binary[4:_CHUNK] + content
@@ -191,8 +215,7 @@ def _refuse_extensions(tree: dict, path: Path) -> None:
             continue
         is_packing = 'compression' in name or 'meshopt' in name
         remedy = _COMPRESSION if is_packing else f'Export it without {name}'
-        raise RawDataError(
-            path, f'needs {name}, which is not read', 'a file without it', remedy)
+        raise RawDataError(path, f'needs {name}, which is not read', 'a file without it', remedy)
 
 
 def _refuse_places(accessor: dict, primitive: dict, path: Path) -> None:
@@ -236,12 +259,16 @@ def _pictures(tree: dict, path: Path) -> tuple[list[str], set, set]:
         sources = [images[k] for k in sources if k is not None]
         found = [image for image in sources if _is_readable(image, path)]
         if not found:
-            notes += [f'the picture {_name(image)} is not there, or not read; grey'
-                      for image in sources[:1]]
+            notes += [
+                f'the picture {_name(image)} is not there, or not read; grey'
+                for image in sources[:1]
+            ]
             lost.add(material['name'])
         elif info.get('texCoord') or info.get('extensions', {}).get('KHR_texture_transform'):
-            notes.append(f'the picture {_name(found[0])} is moved or turned on its surfaces, which '
-                         'is not read; grey')
+            notes.append(
+                f'the picture {_name(found[0])} is moved or turned on its surfaces, which '
+                'is not read; grey'
+            )
             lost.add(material['name'])
         else:
             with_picture.add(material['name'])

@@ -1,6 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The surfaces of PLY meshes: faces of any number of corners, with the picture named in a comment.
-"""
+"""The surfaces of PLY meshes: faces of any number of corners; a comment names the picture."""
+
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +36,11 @@ def read_ply_surfaces(path: Path) -> tuple[list[Surface], tuple[str, ...]]:
     low, high = corners.values.min(), corners.values.max()
     if not (low >= 0 and high < len(found.coords)):  # also of NaN
         raise RawDataError(
-            path, f'faces with the corners {low:.15g} to {high:.15g}',
-            f'0 to {len(found.coords) - 1}, of {len(found.coords)} vertices', 'Export it again')
+            path,
+            f'faces with the corners {low:.15g} to {high:.15g}',
+            f'0 to {len(found.coords) - 1}, of {len(found.coords)} vertices',
+            'Export it again',
+        )
     face, place = _triangles(corners.lengths)
     triangles = corners.values.astype(np.int64)[place]
     places = np.asarray(found.coords, dtype=np.float64)[triangles]
@@ -73,8 +76,11 @@ def _pictures(path: Path) -> list[str]:
     content = path.read_bytes()
     header = content[: read_header(content, path).num_bytes].decode('utf-8', errors='replace')
     words = [line.split(None, 2) for line in header.splitlines()]
-    return [line[2].strip() for line in words
-            if len(line) == 3 and line[0] == 'comment' and line[1].lower() == 'texturefile']
+    return [
+        line[2].strip()
+        for line in words
+        if len(line) == 3 and line[0] == 'comment' and line[1].lower() == 'texturefile'
+    ]
 
 
 def _triangles(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +100,11 @@ def _triangles(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _uv(
-    vertices: dict, faces: dict, corners: List, face: np.ndarray, place: np.ndarray,
+    vertices: dict,
+    faces: dict,
+    corners: List,
+    face: np.ndarray,
+    place: np.ndarray,
     triangles: np.ndarray,
 ) -> np.ndarray | None:
     """Places ``(T, 3, 2)`` of corners in the picture, NaN where a face has none; None without."""

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Meshes with their looks: vertices of glTF scenes, and points on the surfaces of any mesh."""
+
 import io
 from collections.abc import Collection
 from pathlib import Path
@@ -57,8 +58,13 @@ def read_gltf(path: Path) -> Scan:
         colors.append(shown)
     coords = [part.vertices for part in found.parts]
     return Scan(
-        str(path), np.concatenate(coords), joined_colors(colors, [len(c) for c in coords]),
-        units='m', up='y', notes=notes)
+        str(path),
+        np.concatenate(coords),
+        joined_colors(colors, [len(c) for c in coords]),
+        units='m',
+        up='y',
+        notes=notes,
+    )
 
 
 def sample_mesh(path: Path, count: int, ending: str) -> Scan:
@@ -79,8 +85,11 @@ def sample_mesh(path: Path, count: int, ending: str) -> Scan:
     else:
         found = (_gltf_parts if ending in _GLTF else _obj_parts)(path)
         looks, notes = _looks(found)
-        surfaces = [_surface(part, look) for part, look in zip(found.parts, looks)
-                    if len(getattr(part.mesh, 'faces', ()))]
+        surfaces = [
+            _surface(part, look)
+            for part, look in zip(found.parts, looks)
+            if len(getattr(part.mesh, 'faces', ()))
+        ]
     if not surfaces:
         raise RawDataError(path, 'no faces', 'a mesh', 'Leave out --mesh-samples')
     coords, colors = draw_points(surfaces, count, path)
@@ -95,8 +104,12 @@ def _gltf_parts(path: Path) -> _Parts:
     kind = 'glb' if gltf.content.startswith(b'glTF') else 'gltf'
     with reader_of_others('trimesh', path):
         scene = trimesh.load(
-            io.BytesIO(gltf.content), file_type=kind, force='scene', process=False,
-            resolver=trimesh.resolvers.FilePathResolver(str(path)))
+            io.BytesIO(gltf.content),
+            file_type=kind,
+            force='scene',
+            process=False,
+            resolver=trimesh.resolvers.FilePathResolver(str(path)),
+        )
         parts = _in_place(scene)
     if not parts:
         raise RawDataError(path, 'no vertices', 'a mesh or a cloud', 'Export it again')
@@ -104,8 +117,11 @@ def _gltf_parts(path: Path) -> _Parts:
     corner = parts[0].vertices[0]
     if gltf.has_extent and all((part.vertices == corner).all() for part in parts):
         raise RawDataError(
-            path, 'vertices that all lie in one place', 'the extent that it announces',
-            'Export it without compression')
+            path,
+            'vertices that all lie in one place',
+            'the extent that it announces',
+            'Export it without compression',
+        )
     return _Parts(parts, gltf.with_picture, gltf.lost, gltf.notes)
 
 
@@ -136,12 +152,17 @@ def _check_parts(parts: list[_Part], path: Path) -> None:
     """Refuse faces whose corners are not there: trimesh takes what the file says."""
     for part in parts:
         faces = np.asarray(getattr(part.mesh, 'faces', ()))
-        if part.vertices.shape[1:] != (3,) or faces.size and not (
-                faces.ndim == 2 and 0 <= faces.min() and faces.max() < len(part.vertices)):
+        if (
+            part.vertices.shape[1:] != (3,)
+            or faces.size
+            and not (faces.ndim == 2 and 0 <= faces.min() and faces.max() < len(part.vertices))
+        ):
             raise RawDataError(
-                path, 'faces with corners that are not there',
+                path,
+                'faces with corners that are not there',
                 f'at most {len(part.vertices) - 1}, of {len(part.vertices)} vertices',
-                'Export it again')
+                'Export it again',
+            )
 
 
 def _obj_pictures(path: Path) -> tuple[set, set, tuple[str, ...]]:
@@ -190,8 +211,11 @@ def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
         visual = getattr(part.mesh, 'visual', None)
         if getattr(visual, 'kind', None) != 'texture':
             is_of_faces = getattr(visual, 'kind', None) == 'face'
-            looks.append(_Look(face_colors=np.asarray(visual.face_colors)[:, :3]) if is_of_faces
-                         else _Look(scan_of(part.mesh).colors))
+            looks.append(
+                _Look(face_colors=np.asarray(visual.face_colors)[:, :3])
+                if is_of_faces
+                else _Look(scan_of(part.mesh).colors)
+            )
             continue
         name = visual.material.name
         picture = None
@@ -199,8 +223,10 @@ def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
         if name in found.with_picture and not has_place:
             notes.append(f'some faces of the material {name} have no place in its picture; grey')
         elif name in found.with_picture:
-            picture = picture_of(getattr(visual.material, 'baseColorTexture', None)
-                                 or getattr(visual.material, 'image', None))
+            picture = picture_of(
+                getattr(visual.material, 'baseColorTexture', None)
+                or getattr(visual.material, 'image', None)
+            )
             if picture is None:
                 notes.append(f'the picture of the material {name} is not read; grey')
         is_lost = name in found.lost or name in found.with_picture and picture is None

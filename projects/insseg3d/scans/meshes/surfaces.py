@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Points drawn from the surfaces of meshes, with the colours of corners or of pictures on them."""
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,7 +50,8 @@ def draw_points(
     ends = np.cumsum(np.concatenate([*areas, [0.0]]))
     if not ends[-1] > 0 or not np.isfinite(ends[-1]):
         raise RawDataError(
-            path, f'{len(ends) - 1} faces without an area', 'a mesh', 'Leave out --mesh-samples')
+            path, f'{len(ends) - 1} faces without an area', 'a mesh', 'Leave out --mesh-samples'
+        )
     random = np.random.default_rng(0)
     chosen = np.searchsorted(ends, random.random(count) * ends[-1], side='right')
     chosen = np.sort(np.minimum(chosen, np.flatnonzero(np.concatenate(areas))[-1]))
@@ -66,20 +68,22 @@ def draw_points(
     return np.concatenate(points), joined_colors(colors, [len(part) for part in points])
 
 
-def joined_colors(
-    parts: Sequence[np.ndarray | None], sizes: Sequence[int]
-) -> np.ndarray | None:
+def joined_colors(parts: Sequence[np.ndarray | None], sizes: Sequence[int]) -> np.ndarray | None:
     """The colours of all parts, grey for a part without; None if no part has any."""
     if all(part is None for part in parts):
         return None
-    return np.concatenate([
-        np.full((size, 3), GREY, np.uint8) if part is None else part
-        for part, size in zip(parts, sizes)])
+    return np.concatenate(
+        [
+            np.full((size, 3), GREY, np.uint8) if part is None else part
+            for part, size in zip(parts, sizes)
+        ]
+    )
 
 
 def picture_of(source: Any) -> np.ndarray | None:
     """The pixels ``(H, W, 3)`` uint8 of a picture or the file of one; None if it cannot be had."""
     from PIL import Image
+
     if source is None:
         return None
     try:

@@ -1,5 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Formats that only unlabelled scans come in: .pcd, .las/.laz, .obj, .bin."""
+
 import io
 import struct
 from pathlib import Path
@@ -30,8 +31,11 @@ def refuse_bomb(path: Path, unpacked: int) -> None:
     packed = path.stat().st_size
     if unpacked > _SMALL and unpacked > _LARGEST_PACKED_RATIO * packed:
         raise RawDataError(
-            path, f'{packed} bytes that announce {unpacked}', 'a scan',
-            'Such files are made to fill a memory; unpack it yourself if you trust it')
+            path,
+            f'{packed} bytes that announce {unpacked}',
+            'a scan',
+            'Such files are made to fill a memory; unpack it yourself if you trust it',
+        )
 
 
 def read_bin(path: Path, names: ColumnNames) -> Scan:
@@ -40,8 +44,11 @@ def read_bin(path: Path, names: ColumnNames) -> Scan:
     size = path.stat().st_size
     if size == 0 or size % (4 * width):
         raise RawDataError(
-            path, f'{size} bytes', f'a multiple of {4 * width}, {width} float32 a point',
-            _BIN_REMEDY)
+            path,
+            f'{size} bytes',
+            f'a multiple of {4 * width}, {width} float32 a point',
+            _BIN_REMEDY,
+        )
     table = np.fromfile(path, '<f4').reshape(-1, width)
     if not names.columns:
         _refuse_other_columns(path, table)
@@ -60,8 +67,11 @@ def _refuse_other_columns(path: Path, table: np.ndarray) -> None:
     whole = high <= 1 or (colors == np.round(colors)).all()
     if low < 0 or high > 255 or not whole:
         raise RawDataError(
-            path, f'columns 4 to 6 hold {"" if whole else "fractions "}from {low:g} to {high:g}',
-            'colours in six columns: fractions of 0..1, or whole numbers of 0..255', _BIN_REMEDY)
+            path,
+            f'columns 4 to 6 hold {"" if whole else "fractions "}from {low:g} to {high:g}',
+            'colours in six columns: fractions of 0..1, or whole numbers of 0..255',
+            _BIN_REMEDY,
+        )
 
 
 def read_pcd(path: Path, names: ColumnNames) -> Scan:
@@ -79,8 +89,11 @@ def read_pcd(path: Path, names: ColumnNames) -> Scan:
     refuse_bomb(path, announced)
     if words.get('DATA', '').strip() == 'binary' and announced > path.stat().st_size:
         raise RawDataError(
-            path, f'cut off, {path.stat().st_size} bytes', f'at least {announced}',
-            'Export it again')
+            path,
+            f'cut off, {path.stat().st_size} bytes',
+            f'at least {announced}',
+            'Export it again',
+        )
     pypcd4 = optional_module('pypcd4', path)
     content = path.read_bytes() if words.get('DATA', '').strip() == 'ascii' else b''
     plain = plain_holes(content)
@@ -92,8 +105,8 @@ def read_pcd(path: Path, names: ColumnNames) -> Scan:
     rows = np.atleast_1d(cloud.pc_data)  # a single line of text comes as a bare record
     if len(rows) != points:
         raise RawDataError(
-            path, f'cut off, {len(rows)} points', f'{points}, as its header says',
-            'Export it again')
+            path, f'cut off, {len(rows)} points', f'{points}, as its header says', 'Export it again'
+        )
     fields = {name: rows[name] for name in rows.dtype.names if rows[name].ndim == 1}
     found = find_columns(fields, path, names)
     return Scan(str(path), found.coords, found.colors, notes=found.notes, names=found.names)
@@ -117,20 +130,26 @@ def read_las(path: Path) -> Scan:
         refuse_bomb(path, unpacked)
         if not header.are_points_compressed and unpacked > path.stat().st_size:
             raise RawDataError(
-                path, f'cut off, {path.stat().st_size} bytes for {header.point_count} points',
-                f'at least {unpacked}', 'Export it again')
+                path,
+                f'cut off, {path.stat().st_size} bytes for {header.point_count} points',
+                f'at least {unpacked}',
+                'Export it again',
+            )
         with reader_of_others('laspy', path):
             data = reader.read()
     if len(data.points) != header.point_count:
         raise RawDataError(
-            path, f'cut off, {len(data.points)} points', f'{header.point_count}',
-            'Export it again')
+            path, f'cut off, {len(data.points)} points', f'{header.point_count}', 'Export it again'
+        )
     coords = np.stack([np.asarray(data[axis]) for axis in 'xyz'], axis=1)
     extent = float(np.max(np.asarray(header.maxs) - np.asarray(header.mins)))
     if extent > 0 and len(coords) > 1 and (coords == coords[0]).all():
         raise RawDataError(
-            path, f'{len(coords)} points in one place', f'{extent:g} from end to end, as it says',
-            'Export it again')
+            path,
+            f'{len(coords)} points in one place',
+            f'{extent:g} from end to end, as it says',
+            'Export it again',
+        )
     channels = ('red', 'green', 'blue')
     if not {*channels} <= {*data.point_format.dimension_names}:
         return Scan(str(path), coords, names=tuple(data.point_format.dimension_names))
@@ -151,8 +170,11 @@ def _refuse_records(path: Path) -> None:
     for count, least in counts:
         if count is not None and count * least > size:
             raise RawDataError(
-                path, f'{count} records beside the points in {size} bytes', 'a whole file',
-                'Export it again')
+                path,
+                f'{count} records beside the points in {size} bytes',
+                'a whole file',
+                'Export it again',
+            )
 
 
 def _refuse_chunks(path: Path, first: int) -> None:
@@ -170,8 +192,11 @@ def _refuse_chunks(path: Path, first: int) -> None:
         chunks = _number(file, None if table is None else table + 4, '<I')
     if chunks is None or chunks > size:
         raise RawDataError(
-            path, 'no table of chunks' if chunks is None else f'{chunks} chunks in {size} bytes',
-            'a whole file', 'Export it again')
+            path,
+            'no table of chunks' if chunks is None else f'{chunks} chunks in {size} bytes',
+            'a whole file',
+            'Export it again',
+        )
 
 
 def _number(file: BinaryIO, place: int | None, kind: str) -> int | None:
@@ -202,8 +227,11 @@ def read_obj(path: Path) -> Scan:
     widths = {len(row) for row in rows}
     if len(widths) != 1 or not widths <= {3, 4, 6, 7}:
         raise RawDataError(
-            path, f'{len(rows)} vertices of {sorted(widths)} numbers',
-            'vertices x y z, or x y z r g b', 'Export it again')
+            path,
+            f'{len(rows)} vertices of {sorted(widths)} numbers',
+            'vertices x y z, or x y z r g b',
+            'Export it again',
+        )
     table = np.array(rows)
     if table.shape[1] < 6:
         return Scan(str(path), table[:, :3])

@@ -13,10 +13,23 @@ from ..errors import DOWNLOAD_AGAIN, RawDataError
 from .text_table import number
 
 _TYPES = {
-    'char': 'i1', 'uchar': 'u1', 'short': 'i2', 'ushort': 'u2', 'int': 'i4', 'uint': 'u4',
-    'float': 'f4', 'double': 'f8', 'int8': 'i1', 'uint8': 'u1', 'int16': 'i2', 'uint16': 'u2',
-    'int32': 'i4', 'uint32': 'u4', 'float32': 'f4', 'float64': 'f8',
-}  # fmt: skip
+    'char': 'i1',
+    'uchar': 'u1',
+    'short': 'i2',
+    'ushort': 'u2',
+    'int': 'i4',
+    'uint': 'u4',
+    'float': 'f4',
+    'double': 'f8',
+    'int8': 'i1',
+    'uint8': 'u1',
+    'int16': 'i2',
+    'uint16': 'u2',
+    'int32': 'i4',
+    'uint32': 'u4',
+    'float32': 'f4',
+    'float64': 'f8',
+}
 _COUNT_TYPES = {name: kind for name, kind in _TYPES.items() if kind[0] != 'f'}
 _END = re.compile(rb'^(?!\s*(?:comment|obj_info)\b).*?(end_header)', re.MULTILINE)
 _BYTE_ORDERS = {'ascii': '', 'binary_little_endian': '<', 'binary_big_endian': '>'}
@@ -61,9 +74,11 @@ class Header(NamedTuple):
         vertices = self.elements[0]
         if not vertices.scalars():
             raise RawDataError(
-                path, 'vertices without a property that is no list property',
-                'x, y and z', 'Save the mesh again',
-            )  # fmt: skip
+                path,
+                'vertices without a property that is no list property',
+                'x, y and z',
+                'Save the mesh again',
+            )
         return vertices
 
 
@@ -81,9 +96,11 @@ def read_header(content: bytes, path: Path) -> Header:
     end = end.start(1) if end else -1
     if end >= 0 and b'\n' not in content[:end] and b'\r' in content[:end]:
         raise RawDataError(
-            path, "a header whose lines end with '\\r' alone, as on Macs of old",
-            "'\\n' or '\\r\\n'", 'Open it in another program, such as MeshLab, and save it again',
-        )  # fmt: skip
+            path,
+            "a header whose lines end with '\\r' alone, as on Macs of old",
+            "'\\n' or '\\r\\n'",
+            'Open it in another program, such as MeshLab, and save it again',
+        )
     newline = content.find(b'\n', end)
     if not content.startswith(b'ply') or end < 0 or newline < 0:
         raise RawDataError(
@@ -115,9 +132,11 @@ def read_header(content: bytes, path: Path) -> Header:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise RawDataError(
-                path, f'properties {sorted(twice)} twice in {element.name}', 'every name once',
+                path,
+                f'properties {sorted(twice)} twice in {element.name}',
+                'every name once',
                 'Save the mesh again',
-            )  # fmt: skip
+            )
     if byte_order is None:
         raise RawDataError(path, 'a header without a format line', 'one', DOWNLOAD_AGAIN)
     return Header(byte_order, elements, newline + 1)
@@ -191,7 +210,8 @@ def _read_binary(
                 found[element.name] = {name: rows[name] for name, _ in kinds}
         elif end <= len(content):
             end, found[element.name] = _read_lists(
-                content, element, header.byte_order, end, path, is_kept=element.name in names)
+                content, element, header.byte_order, end, path, is_kept=element.name in names
+            )
     expected = max(expected, end - header.num_bytes)
     if size < expected:
         announced = ', '.join(f'{element.count} × {element.name}' for element in header.elements)
@@ -221,18 +241,27 @@ def _read_lists(
     places = np.empty((is_kept * element.count, len(kinds)), dtype=np.int64)
     lengths = np.empty_like(places)
     end, row = _walk(
-        numbers, first, element.count, np.array([kind.itemsize for kind in counts]),
+        numbers,
+        first,
+        element.count,
+        np.array([kind.itemsize for kind in counts]),
         np.array([kind.itemsize for kind in kinds]),
-        np.array([kind.kind == 'i' for kind in counts]), order == '>', places, lengths,
-    )  # fmt: skip
+        np.array([kind.kind == 'i' for kind in counts]),
+        order == '>',
+        places,
+        lengths,
+    )
     if end < 0:
         raise RawDataError(
-            path, f'row {row} of element {element.name} has a list of negative length',
-            '0 or more', DOWNLOAD_AGAIN,
-        )  # fmt: skip
+            path,
+            f'row {row} of element {element.name} has a list of negative length',
+            '0 or more',
+            DOWNLOAD_AGAIN,
+        )
     found = {}
-    for k, (name, _, entry) in enumerate(element.properties if is_kept and row == element.count
-                                         and end <= len(content) else ()):
+    for k, (name, _, entry) in enumerate(
+        element.properties if is_kept and row == element.count and end <= len(content) else ()
+    ):
         counted = lengths[:, k]
         within = np.arange(counted.sum()) - np.repeat(np.cumsum(counted) - counted, counted)
         starts = np.repeat(places[:, k], counted) + within * kinds[k].itemsize
@@ -313,9 +342,7 @@ def _ascii_rows(lines: list[bytes], element: Element, path: Path) -> dict[str, n
     return {name: rows[:, k] for k, (name, _, _) in enumerate(element.properties)}
 
 
-def _ascii_lists(
-    lines: list[bytes], element: Element, path: Path
-) -> dict[str, np.ndarray | List]:
+def _ascii_lists(lines: list[bytes], element: Element, path: Path) -> dict[str, np.ndarray | List]:
     values: list[list[float]] = [[] for _ in element.properties]
     lengths = np.ones((len(lines), len(values)), dtype=np.int64)
     for row, line in enumerate(lines):
@@ -341,8 +368,6 @@ def _ascii_lists(
     }
 
 
-def _odd_line(
-    path: Path, element: Element, row: int, line: bytes, expected: str
-) -> RawDataError:
+def _odd_line(path: Path, element: Element, row: int, line: bytes, expected: str) -> RawDataError:
     text = line[:60].decode('ascii', errors='replace')
     return RawDataError(path, f'{element.name} {row} reads {text!r}', expected, DOWNLOAD_AGAIN)

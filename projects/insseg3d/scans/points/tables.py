@@ -75,16 +75,19 @@ def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
         if isinstance(error, OSError) and error.filename is not None:  # it cannot be opened
             raise
         raise RawDataError(
-            path, f'cannot be read ({words_of(error)})',
+            path,
+            f'cannot be read ({words_of(error)})',
             'a whole file of numpy.save or numpy.savez',
             'Write it again; arrays of Python objects are not read',
-        ) from None  # fmt: skip
+        ) from None
     arrays = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
     if not arrays:  # numpy takes every zip archive for one of its own
         raise RawDataError(
-            path, 'a zip archive without .npy files', 'arrays of numpy.savez',
+            path,
+            'a zip archive without .npy files',
+            'arrays of numpy.savez',
             'Unpack it, and give the scans in it',
-        )  # fmt: skip
+        )
     return arrays
 
 
@@ -130,21 +133,26 @@ def from_arrays(
     first = next((name for name in fields if plain_name(name) in NAMES['x']), None)
     if first is None:
         raise RawDataError(
-            path, f'arrays {shapes}', f'(points, 3) coordinates called {" or ".join(_COORDS)}',
+            path,
+            f'arrays {shapes}',
+            f'(points, 3) coordinates called {" or ".join(_COORDS)}',
             'Rename the array',
-        )  # fmt: skip
+        )
     # Arrays of other lengths that nobody asked for, such as a list of names, do no harm.
     num_points = len(fields[first])
     asked = (names.semantic, names.instance)
     wrong = [
-        name for name, array in fields.items()
+        name
+        for name, array in fields.items()
         if len(array) != num_points and (plain_name(name) in KNOWN_NAMES or name in asked)
-    ]  # fmt: skip
+    ]
     if wrong:
         raise RawDataError(
-            path, f'arrays {shapes}', f'{num_points} entries in each of {wrong}',
+            path,
+            f'arrays {shapes}',
+            f'{num_points} entries in each of {wrong}',
             'Write coordinates and labels of the same points',
-        )  # fmt: skip
+        )
     return find_columns({n: a for n, a in fields.items() if len(a) == num_points}, path, names)
 
 
@@ -154,13 +162,16 @@ def _from_folder(folder: Path, names: ColumnNames) -> ScanColumns:
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.names:
             raise RawDataError(
-                folder / f'{name}.npy', 'several arrays', 'one of numbers', 'Write it again')
+                folder / f'{name}.npy', 'several arrays', 'one of numbers', 'Write it again'
+            )
     segments = [name for name in arrays if re.fullmatch(r'segment\d*', name)]
     if len(segments) > 1 and names.semantic is None:
         raise RawDataError(
-            folder, f'labels {", ".join(segments)}', 'one of them',
+            folder,
+            f'labels {", ".join(segments)}',
+            'one of them',
             f'Say which with --semantic-name, e.g. --semantic-name {segments[0]}',
-        )  # fmt: skip
+        )
     if segments and names.semantic is None:
         arrays['semantic'] = arrays.pop(segments[0])
     return from_arrays(arrays, folder, names)

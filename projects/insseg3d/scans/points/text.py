@@ -44,11 +44,16 @@ def read_text_table(
             number, columns that nobody names, or more or fewer names than columns.
     """
     text = np.fromfile(path, np.uint8)
-    if bytes(text[:2]) in (b'\xff\xfe', b'\xfe\xff') or 4 * np.count_nonzero(
-            text[:_MOST_LINES_ABOVE] == 0) > len(text[:_MOST_LINES_ABOVE]) > 0:
+    if (
+        bytes(text[:2]) in (b'\xff\xfe', b'\xfe\xff')
+        or 4 * np.count_nonzero(text[:_MOST_LINES_ABOVE] == 0) > len(text[:_MOST_LINES_ABOVE]) > 0
+    ):
         raise RawDataError(
-            path, 'characters of 16 bits, or no text', 'UTF-8',
-            'Save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8')
+            path,
+            'characters of 16 bits, or no text',
+            'UTF-8',
+            'Save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8',
+        )
     if bytes(text[:3]) == b'\xef\xbb\xbf':  # the mark that some editors put before UTF-8
         text[:3] = _BLANK
     # Lines of old Macs end with '\r' alone.
@@ -58,10 +63,12 @@ def read_text_table(
     mark = _mark(first)
     if not _split(first)[-1] and columns is None and len(_split(header or '')) != width:
         raise RawDataError(
-            path, f'lines that end with {mark!r}: {first[:80]!r}', 'nothing behind the last column',
+            path,
+            f'lines that end with {mark!r}: {first[:80]!r}',
+            'nothing behind the last column',
             f"Take it away (sed 's/{mark} *$//'), or name the columns with --columns, - for the "
             'last, which is empty',
-        )  # fmt: skip
+        )
     names = None
     if columns is None and header is not None:
         names = _header_names(header, first, path)
@@ -113,10 +120,11 @@ def _header_names(header: str, first: str, path: Path) -> tuple[str, ...] | None
     # By position, a column that was not meant would be read without a word.
     if sum(plain_name(name) in KNOWN_NAMES for name in names) > 1:
         raise RawDataError(
-            path, f'{len(names)} names above {width} columns: {header[:80]!r}',
+            path,
+            f'{len(names)} names above {width} columns: {header[:80]!r}',
             'a name a column, without blanks in it unless tabs or commas stand between',
             f'{COLUMNS_REMEDY}; or remove the line if it names no columns',
-        )  # fmt: skip
+        )
     return None
 
 
@@ -132,8 +140,7 @@ def _parse_exponents(text: np.ndarray, path: Path, width: int) -> np.ndarray:
     try:  # which knows holes, and is slower
         return parse_table(text, path, columns=width, read_line=numbers_or_holes)
     except RawDataError:
-        raise RawDataError(
-            path, complaint, f'{width} numbers a line', 'Correct the line') from None
+        raise RawDataError(path, complaint, f'{width} numbers a line', 'Correct the line') from None
 
 
 def _blank_out_header(text: np.ndarray, path: Path) -> tuple[str | None, str]:
@@ -162,9 +169,11 @@ def _blank_out_header(text: np.ndarray, path: Path) -> tuple[str | None, str]:
                 _refuse_writing(line, number, path)
             if any(numeric) and not is_remark:
                 raise RawDataError(
-                    path, f'line {number} reads {line[:80]!r}', 'numbers, or names of the columns',
+                    path,
+                    f'line {number} reads {line[:80]!r}',
+                    'numbers, or names of the columns',
                     'Correct the line, or put # before it',
-                )  # fmt: skip
+                )
             header = line.lstrip('#/').strip()
         text[start:end] = _BLANK
         start = end + 1
@@ -192,16 +201,19 @@ def _refuse_writing(line: str, row: int, path: Path) -> None:
     bare = line.replace('"', '').replace("'", '')
     if bare != line and _split(bare) and all(map(_is_number, _split(bare))):
         raise RawDataError(
-            path, f'line {row} has numbers in quotes: {line[:80]!r}', 'numbers without them',
+            path,
+            f'line {row} has numbers in quotes: {line[:80]!r}',
+            'numbers without them',
             """Take them away, e.g. sed 's/"//g', and write decimal points""",
-        )  # fmt: skip
+        )
     words = line.split()
     if ',' in line and len(words) > 1 and all(_DECIMAL_COMMA.fullmatch(word) for word in words):
         raise RawDataError(
-            path, f'line {row} has decimal commas between blanks or tabs: {line[:80]!r}',
+            path,
+            f'line {row} has decimal commas between blanks or tabs: {line[:80]!r}',
             'decimal points, or semicolons between the columns',
             "Write points, e.g. sed 's/,/./g'",
-        )  # fmt: skip
+        )
 
 
 def _is_number(word: str) -> bool:

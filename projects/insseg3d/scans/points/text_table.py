@@ -94,7 +94,10 @@ def plain_holes(text: bytes) -> bytes:
 
 
 def parse_table(
-    text: np.ndarray, path: Path, *, columns: int,
+    text: np.ndarray,
+    path: Path,
+    *,
+    columns: int,
     read_line: Callable[[bytes, int], list[float] | str] | None = None,
 ) -> np.ndarray:
     """Read lines of numbers between blanks. Empty lines are passed over; CRLF is a line end.

@@ -6,6 +6,7 @@ The files are, byte for byte, ``build/three.core.min.js``, ``build/three.module.
 here was edited. 0.185.0 is the last release that publishes minified builds; 0.186.0 and 0.187.0
 have none. For another version, take the same four files of it and enter their sums in ``SHA256``.
 """
+
 SHA256 = {
     'three.core.min.js': '0e9dd2793e01d0d9eb4f2ab00b4ffcdd4488275ebebee5c31fa8d347bc29f0bf',
     'three.module.min.js': '86bcee248b64f44bcfc23c331ae74619061957d59cab040171dcb6fb5900beb6',
