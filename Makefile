@@ -45,6 +45,7 @@ test-all: setup
 
 lint: setup
 	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 
 # The site has an environment of its own, without torch. mkdocs.yml says where the pages go.
 docs: $(DOCS_VENV)/.set-up
