@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from mkdocs.structure.files import File
-
 ROOT = Path(__file__).parents[2]
 # Page of the site -> its file in the repository.
 OUTSIDE = {
@@ -36,6 +34,9 @@ BADGE = re.compile(r'^\[!\[[^\n]*\n', re.MULTILINE)
 
 def on_files(files, config):
     """Add the pages from outside ``docs``."""
+    # Imported here, so the functions below can be tested without mkdocs.
+    from mkdocs.structure.files import File
+
     for page, source in OUTSIDE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     return files
@@ -102,7 +103,7 @@ def resolved(
         here: the page of the site that has the link.
         source: the file of the repository that the page was read from.
         pages: {file of the repository: page of the site}.
-        repository: address of the repository, for files that the site has not.
+        repository: address of the repository, for files that are no pages.
 
     Returns:
         The new link; None if the site has no such page and the repository no address.
