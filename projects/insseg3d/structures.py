@@ -1,9 +1,17 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The few structures that the parts hand to each other."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
 from torch import Tensor
+
+from .ops.contingency import instance_codes
+from .ops.masks import resolve_overlaps
 
 
 class VoxelLevel(NamedTuple):
@@ -68,3 +76,115 @@ class PointTargets(NamedTuple):
     semantic: Tensor
     instance: Tensor
     labels: Tensor
+
+
+@dataclass(frozen=True)
+class InstanceMap:
+    """A scene cut into objects that share no point.
+
+    Arrays everywhere, but tensors on the model's device from :meth:`of_masks`; :meth:`numpy`
+    turns the one into the other.
+
+    Attributes:
+        instance: ``(P,)`` int64 in [-1, Q), the index of the point's object, -1 for none.
+        labels: ``(Q,)`` int64 class of each object.
+        scores: ``(Q,)`` confidence of each object, float64 in arrays; None for ground truth.
+    """
+
+    instance: np.ndarray | Tensor
+    labels: np.ndarray | Tensor
+    scores: np.ndarray | Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def of(cls, instance: Any, labels: Any, scores: Any = None) -> InstanceMap:
+        """Make a map of arrays or tensors, as ``pred_pts_seg`` holds them.
+
+        Raises:
+            ValueError: An instance number has no label, or lengths do not fit.
+        """
+        instance = np.maximum(to_array(instance).astype(np.int64), -1)
+        labels = to_array(labels).astype(np.int64)
+        scores = None if scores is None else to_array(scores).astype(np.float64)
+        if instance.max(initial=-1) >= len(labels):
+            raise ValueError(
+                f'instance number {instance.max()} has no label: {len(labels)} labels were given. '
+                'Instance numbers index the labels.'
+            )
+        if scores is not None and scores.shape != labels.shape:
+            raise ValueError(f'{len(labels)} labels need as many scores, found {scores.shape}.')
+        return cls(instance, labels, scores)
+
+    @classmethod
+    def from_annotation(cls, instance: Any, semantic: Any, *, num_classes: int) -> InstanceMap:
+        """Make a map of ground truth: instance number and class per point, any numbering."""
+        codes = instance_codes(to_array(instance), to_array(semantic), num_classes=num_classes)
+        return cls(np.where(codes.codes < len(codes.labels), codes.codes, -1), codes.labels)
+
+    @classmethod
+    def of_masks(
+        cls,
+        masks: Tensor,
+        labels: Tensor,
+        scores: Tensor,
+        *,
+        score_thr: float = float('-inf'),
+        min_points: int = 1,
+        min_share: float = 0.5,
+    ) -> InstanceMap:
+        """Give each point to one of several ranked masks that may overlap.
+
+        Args:
+            masks: ``(Q, P)`` bool, in descending order of score.
+            labels: ``(Q,)``.
+            scores: ``(Q,)``.
+            score_thr: Masks with a lower score are left out.
+            min_points: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
+            min_share: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
+
+        Returns:
+            Tensors on the masks' device; objects in the order of the masks.
+        """
+        # Best first, so the confident ones come first. Their slice is a view, no copy of the masks.
+        confident = slice(int((scores >= score_thr).sum()))
+        owner = resolve_overlaps(masks[confident], min_points=min_points, min_share=min_share)
+        whole = cls(owner, labels[confident], scores[confident])
+        kept = torch.zeros(len(whole), dtype=torch.bool, device=owner.device)
+        kept[owner[owner >= 0]] = True
+        return whole.choose(kept)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """``(Q,)`` points of each object."""
+        return np.bincount(to_array(self.instance) + 1, minlength=len(self) + 1)[1:]
+
+    def choose(self, kept: Tensor) -> InstanceMap:
+        """Keep some objects of a map of tensors; the points of the others belong to none.
+
+        Args:
+            kept: ``(Q,)`` bool.
+        """
+        number = self.instance.new_full((len(self) + 1,), -1)  # the last is that of no object
+        number[:-1][kept] = torch.arange(int(kept.sum()), device=kept.device)
+        return InstanceMap(number[self.instance], self.labels[kept], self.scores[kept])
+
+    def take(self, rows: np.ndarray | Tensor) -> InstanceMap:
+        """Keep some points; objects keep their numbers.
+
+        Args:
+            rows: Indices ``(P',)`` or mask ``(P,)`` of the points.
+        """
+        return InstanceMap(self.instance[rows], self.labels, self.scores)
+
+    def numpy(self) -> InstanceMap:
+        """Copy a map of tensors to arrays on the host."""
+        return InstanceMap.of(self.instance, self.labels, self.scores)
+
+
+def to_array(values: Any) -> np.ndarray:
+    """Return an array, tensor of any device, or sequence as an array, uncopied where possible."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values)

@@ -98,5 +98,4 @@ def result_of_files(
     masks, labels, scores = read_predictions(source, scene, label_set, num_points)
     sure = scores >= score_thr
     masks, labels, scores = masks[sure], labels[sure], scores[sure]
-    parts = paint_masks(masks, scores, min_points=1)
-    return MethodResult(name, InstanceMap(parts.owner, labels[parts.index], scores[parts.index]))
+    return MethodResult(name, paint_masks(masks, labels, scores, min_points=1))

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from insseg3d.apis.inferencer import InstanceSeg3DInferencer
-from insseg3d.apis.painting import Limits, Painting
+from insseg3d.apis.painting import Limits
 from insseg3d.apis.tiles import tiles_of
 from insseg3d.apis.tiling import TilePoints, Tiling, find_in_tiles, points_of_tiles
 from insseg3d.datasets.scannet import ScanNetInsSegDataset
 from insseg3d.ops.contingency import instance_codes, map_contingency, map_ious
 from insseg3d.ops.grouping.radius_graph import radius_components
+from insseg3d.structures import InstanceMap
 
 SAME = 0.9  # IoU
 FOUND = 0.5
@@ -63,21 +64,20 @@ def put_together(objects: Objects, points: np.ndarray, tiling: Tiling) -> Object
     """What becomes of objects that every tile finds as far as they reach into it."""
     tiles, home = tiles_of(points, **tiling._asdict())
 
-    def shown(tile: TilePoints) -> tuple[Painting, torch.Tensor]:
+    def shown(tile: TilePoints) -> tuple[InstanceMap, int, torch.Tensor]:
         inside, instance = np.unique(objects.instance[tile.rows], return_inverse=True)
         has_none = int(inside[0] < 0)
         count = len(inside) - has_none
-        painting = Painting(
+        found = InstanceMap(
             torch.from_numpy(instance - has_none),
             torch.zeros(count, dtype=torch.long),
             torch.ones(count),
-            0,
         )
-        return painting, torch.arange(len(tile.rows))
+        return found, 0, torch.arange(len(tile.rows))
 
     parts = points_of_tiles(points, tiles, home, tiling=tiling, voxel_size=None)
-    painting = find_in_tiles(parts, home, Limits(0.0, 1, 1, 0.5), shown)
-    return Objects(painting.instance.numpy(), len(painting.labels))
+    found, _ = find_in_tiles(parts, home, Limits(0.0, 1, 1, 0.5), shown)
+    return Objects(found.instance, len(found))
 
 
 def across_seams(objects: Objects, points: np.ndarray, tiling: Tiling) -> np.ndarray:

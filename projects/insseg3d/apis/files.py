@@ -15,7 +15,6 @@ import numpy as np
 from ..scans.errors import visible
 from ..scans.folders import stem_of
 from ..visualization import (
-    InstanceMap,
     Scene,
     render_views,
     save_png,
@@ -59,7 +58,7 @@ class Outcome(NamedTuple):
 
 def original_scene(result: InstanceResult) -> Scene:
     """The scan as it came, for a file of all its points."""
-    return Scene(_title(result), result.coords, result.rgb, pred=_objects(result))
+    return Scene(_title(result), result.coords, result.rgb, pred=result.instances)
 
 
 def upright_scene(result: InstanceResult) -> Scene:
@@ -67,9 +66,7 @@ def upright_scene(result: InstanceResult) -> Scene:
     finite = np.isfinite(result.coords).all(axis=1)
     coords = result.coords[finite]
     xyz = result.scale * ((coords - np.floor(coords.min(axis=0))) @ result.turn.T)
-    whole = _objects(result)
-    pred = InstanceMap(whole.instance[finite], whole.labels, whole.scores)
-    return Scene(_title(result), xyz, result.rgb[finite], pred=pred)
+    return Scene(_title(result), xyz, result.rgb[finite], pred=result.instances.take(finite))
 
 
 def write_files(folder: Path, result: InstanceResult, made_from: Mapping[str, Any]) -> None:
@@ -198,7 +195,3 @@ def _picture(path: Path) -> bytes:
 
 def _title(result: InstanceResult) -> str:
     return visible(stem_of(Path(result.name)))
-
-
-def _objects(result: InstanceResult) -> InstanceMap:
-    return InstanceMap(result.instance, result.labels, result.scores)

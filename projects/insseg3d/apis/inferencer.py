@@ -29,12 +29,13 @@ from ..scans import (
     scan_of,
 )
 from ..scans.errors import RawDataError
+from ..structures import InstanceMap
 from ..transforms.scene import set_grid_coords
 from .checkpoints import Checkpoint
 from .devices import check_device
 from .model import load_model
 from .model_index import choose_model, disagreements, voxel_size_of
-from .painting import Limits, Painting, paint
+from .painting import Limits, paint
 from .result import InstanceResult, result_of
 from .tiles import Tile, check_tiling, tiles_of
 from .tiling import TilePoints, Tiling, find_in_tiles, model_order, points_of_tiles
@@ -183,17 +184,15 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         order: np.ndarray,
         seconds: float = float('nan'),
     ) -> InstanceResult:
-        """Leave out what is weak or small, give every point to one object.
+        """Discard weak and small objects, then assign each point to at most one of the rest.
 
         Args:
             preds: Of the model.
             ready: As of :meth:`preprocess`, as is ``order``.
             seconds: Time that it took.
         """
-        painting = paint(preds, self._limits())
-        instance = torch.empty_like(painting.instance)
-        instance[torch.from_numpy(order).to(instance.device)] = painting.instance
-        return self._result(ready, painting._replace(instance=instance), seconds)
+        objects, num_small = paint(preds, self._limits())
+        return self._result(ready, objects.numpy().take(np.argsort(order)), num_small, seconds)
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """The transforms of the test pipeline that follow the loading of points."""
@@ -235,14 +234,14 @@ class InstanceSeg3DInferencer(Base3DInferencer):
     def _limits(self) -> Limits:
         return Limits(self.score_thr, self.min_voxels, self.min_points, self.min_share)
 
-    def _result(self, ready: ReadyScan, painting: Painting, seconds: float) -> InstanceResult:
+    def _result(
+        self, ready: ReadyScan, objects: InstanceMap, num_small: int, seconds: float
+    ) -> InstanceResult:
         return result_of(
             ready,
-            painting.instance.cpu().numpy(),
-            painting.labels.cpu().numpy().astype(np.int64),
-            painting.scores.double().cpu().numpy(),
+            objects,
             classes=self.classes,
-            num_small=painting.num_small,
+            num_small=num_small,
             min_voxels=self.min_voxels,
             seconds=seconds,
         )
@@ -267,27 +266,29 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         """All steps for a scan of several tiles, after looking at it."""
         seconds = 0.0
 
-        def find(tile: TilePoints) -> tuple[Painting, torch.Tensor]:
+        def find(tile: TilePoints) -> tuple[InstanceMap, int, torch.Tensor]:
             nonlocal seconds
             batch = self._batch(ready.scan.name, tile.points, tile.grid)
             start = time.perf_counter()
             (sample,) = self.forward(batch)
             seconds += time.perf_counter() - start
             device = sample.pred_instances_3d.masks.device
-            return paint(
+            objects, num_small = paint(
                 sample,
                 self._limits(),
                 spared=torch.from_numpy(tile.near_edge).to(device),
                 counted=torch.from_numpy(tile.at_home).to(device),
-            ), sample.voxels.point2voxel
+            )
+            return objects, num_small, sample.voxels.point2voxel
 
         parts = points_of_tiles(
             ready.points, tiles, home, tiling=self.tiling, voxel_size=self.voxel_size
         )
-        painting = find_in_tiles(parts, home, self._limits(), find)
+        objects, num_small = find_in_tiles(parts, home, self._limits(), find)
         remark = Remark(
             f'done in {len(tiles)} tiles of {self.tiling.size:g} m that overlap by at least '
             f'{self.tiling.overlap:g} m',
             False,
         )
-        return self._result(ready._replace(remarks=(*ready.remarks, remark)), painting, seconds)
+        ready = ready._replace(remarks=(*ready.remarks, remark))
+        return self._result(ready, objects, num_small, seconds)

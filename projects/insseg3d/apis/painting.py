@@ -1,13 +1,14 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From a model's overlapping masks to objects that share no point, without the weak and small."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from mmdet3d.structures import Det3DDataSample
 from torch import Tensor
 
-from ..ops.masks import resolve_overlaps
+from ..structures import InstanceMap
 
 
 class Limits(NamedTuple):
@@ -30,20 +31,28 @@ class Limits(NamedTuple):
         return len(voxels) >= self.min_points and len(torch.unique(voxels)) >= self.min_voxels
 
 
-class Painting(NamedTuple):
-    """Objects that share no point.
+class _Sizes(NamedTuple):
+    """Judges whether masks ``(P,)`` are large enough; fields as in :func:`paint`."""
 
-    Attributes:
-        instance: ``(P,)`` int64 index of each point's object, -1 for none.
-        labels: ``(Q,)`` int64, best object first.
-        scores: ``(Q,)``.
-        num_small: how many were left out for being small.
-    """
+    limits: Limits
+    point2voxel: Tensor
+    spared: Tensor | None
+    counted: Tensor | None
 
-    instance: Tensor
-    labels: Tensor
-    scores: Tensor
-    num_small: int
+    def are_large(self, masks: Iterable[Tensor]) -> Tensor:
+        """``(Q,)`` bool, on the device of the masks."""
+        large = [
+            self.limits.are_enough(self.point2voxel[mask])
+            or (self.spared is not None and bool(self.spared[mask].any()))
+            for mask in masks
+        ]
+        return torch.tensor(large, dtype=torch.bool, device=self.point2voxel.device)
+
+    def count(self, masks: Iterable[Tensor]) -> int:
+        """How many of these small masks count here; a mask goes by its first point."""
+        return sum(
+            self.counted is None or bool(self.counted[mask.byte().argmax()]) for mask in masks
+        )
 
 
 def paint(
@@ -52,38 +61,29 @@ def paint(
     *,
     spared: Tensor | None = None,
     counted: Tensor | None = None,
-) -> Painting:
-    """Leave out what is weak or small, give every point to one object.
+) -> tuple[InstanceMap, int]:
+    """Discard weak and small objects, then assign each point to at most one of the rest.
 
     Args:
-        preds: of the model, with its voxels.
-        limits: which objects to keep.
+        preds: Of the model, with its voxels.
+        limits: Which objects to keep.
         spared: ``(P,)`` bool; objects with one of these points may be small.
         counted: ``(P,)`` bool; of the small ones, those count whose first point is one of these.
             All, if None.
+
+    Returns:
+        The objects, best first, as tensors on the model's device, and how many were small.
     """
     found = preds.pred_instances_3d
     confident = found.scores_3d >= limits.score_thr
     masks, labels = found.masks[confident], found.labels_3d[confident]
-    scores, point2voxel = found.scores_3d[confident], preds.voxels.point2voxel.to(masks.device)
-    num_small = 0
-
-    def are_kept(candidates) -> Tensor:
-        nonlocal num_small
-        kept = []
-        for points in candidates:
-            enough = limits.are_enough(point2voxel[points]) or (
-                spared is not None and bool(spared[points].any())
-            )
-            kept.append(enough)
-            num_small += not enough and (counted is None or bool(counted[points.byte().argmax()]))
-        return torch.tensor(kept, dtype=torch.bool, device=masks.device)
-
-    enough = are_kept(masks)
-    masks, labels, scores = masks[enough], labels[enough], scores[enough]
-    owner = resolve_overlaps(masks, min_points=1, min_share=limits.min_share)
-    kept = torch.unique(owner[owner >= 0])
-    kept = kept[are_kept(owner == rank for rank in kept)]
-    renumber = owner.new_full((len(labels) + 1,), -1)
-    renumber[kept] = torch.arange(len(kept), device=owner.device)
-    return Painting(renumber[owner], labels[kept], scores[kept], num_small)
+    scores = found.scores_3d[confident]
+    sizes = _Sizes(limits, preds.voxels.point2voxel.to(masks.device), spared, counted)
+    # Small masks are dropped before they can take points from others, and parts afterwards.
+    large = sizes.are_large(masks)
+    whole = InstanceMap.of_masks(
+        masks[large], labels[large], scores[large], min_share=limits.min_share
+    )
+    still = sizes.are_large(whole.instance == index for index in range(len(whole)))
+    shrunk = (whole.instance == index for index in (~still).nonzero()[:, 0])
+    return whole.choose(still), sizes.count(masks[~large]) + sizes.count(shrunk)

@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 
 from ..ops.boxes import OrientedBox, upright_box
 from ..scans import ReadyScan, Remark, optional_module
+from ..structures import InstanceMap
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,8 @@ class InstanceResult:
         name: of the scan.
         coords: ``(P, 3)`` float64, rows as in the scan.
         rgb: ``(P, 3)`` uint8, grey without colours.
-        instance: ``(P,)`` int64, index of each point's object, -1 for none.
-        labels: ``(Q,)`` int64 class of each object; best object first.
-        scores: ``(Q,)`` float64.
+        instances: the objects over these points, best first, as arrays. Its fields ``instance``
+            ``(P,)``, ``labels`` ``(Q,)`` and ``scores`` ``(Q,)`` are also this result's.
         classes: K names.
         remarks: what the scan was taken for.
         scale: metres that one unit of the scan is.
@@ -38,9 +38,7 @@ class InstanceResult:
     name: str
     coords: np.ndarray
     rgb: np.ndarray
-    instance: np.ndarray
-    labels: np.ndarray
-    scores: np.ndarray
+    instances: InstanceMap
     classes: tuple[str, ...]
     remarks: tuple[Remark, ...]
     scale: float
@@ -50,7 +48,22 @@ class InstanceResult:
     seconds: float
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.instances)
+
+    @property
+    def instance(self) -> np.ndarray:
+        """``(P,)`` int64 index of each point's object, -1 for none."""
+        return self.instances.instance
+
+    @property
+    def labels(self) -> np.ndarray:
+        """``(Q,)`` int64 class of each object."""
+        return self.instances.labels
+
+    @property
+    def scores(self) -> np.ndarray:
+        """``(Q,)`` float64 confidence of each object."""
+        return self.instances.scores
 
     @property
     def up(self) -> np.ndarray:
@@ -65,7 +78,7 @@ class InstanceResult:
     @property
     def sizes(self) -> np.ndarray:
         """``(Q,)`` points of each object."""
-        return np.bincount(self.instance + 1, minlength=len(self) + 1)[1:]
+        return self.instances.sizes
 
     @property
     def masks(self) -> np.ndarray:
@@ -185,9 +198,7 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
 
 def result_of(
     ready: ReadyScan,
-    instance: np.ndarray,
-    labels: np.ndarray,
-    scores: np.ndarray,
+    objects: InstanceMap,
     *,
     classes: tuple[str, ...],
     num_small: int,
@@ -198,19 +209,17 @@ def result_of(
 
     Args:
         ready: the scan.
-        instance: ``(P',)`` over its points that the model saw; the rest as of InstanceResult.
+        objects: over its ``P'`` points that the model saw; the rest as in InstanceResult.
     """
     whole = np.full(len(ready.scan.coords), -1, dtype=np.int64)
-    whole[ready.rows] = instance
+    whole[ready.rows] = objects.instance
     rgb = np.full((len(whole), 3), 128, dtype=np.uint8)
     rgb[ready.rows] = np.round(ready.points[:, 3:])
     return InstanceResult(
         name=ready.scan.name,
         coords=np.asarray(ready.scan.coords, dtype=np.float64),
         rgb=rgb,
-        instance=whole,
-        labels=labels,
-        scores=scores,
+        instances=InstanceMap(whole, objects.labels, objects.scores),
         classes=classes,
         remarks=ready.remarks,
         scale=ready.scale,

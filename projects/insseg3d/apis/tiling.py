@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .painting import Limits, Painting
+from ..structures import InstanceMap
+from .painting import Limits
 from .stitching import TileObjects, merge_tiles, paint_claims
 from .tiles import Tile
 
@@ -81,8 +82,8 @@ def find_in_tiles(
     tiles: Iterator[TilePoints],
     home: np.ndarray,
     limits: Limits,
-    find: Callable[[TilePoints], tuple[Painting, torch.Tensor]],
-) -> Painting:
+    find: Callable[[TilePoints], tuple[InstanceMap, int, torch.Tensor]],
+) -> tuple[InstanceMap, int]:
     """Find the objects of each tile and put them together.
 
     Masks of more than one tile are never held; of a tile that is done, the number of each
@@ -92,26 +93,27 @@ def find_in_tiles(
         tiles: the points of all tiles.
         home: ``(P,)`` number of the tile that knows each point best.
         limits: which objects are reported.
-        find: gives the objects of a tile's points, and the voxel ``(P_t,)`` of each of them.
+        find: Gives the objects of a tile's points, how many others were small, and the voxel
+            ``(P_t,)`` of each point.
 
     Returns:
-        The objects over the scan's points, as arrays on the host.
+        The objects over the scan's points, as arrays, and how many others were small.
     """
     found, num_voxels, num_small = [], 0, 0
     voxel = np.zeros(len(home), dtype=np.int64)  # of each point, in the tile that is its home
     for tile in tiles:
-        painting, point2voxel = find(tile)
+        objects, small, point2voxel = find(tile)
         point2voxel = point2voxel.cpu().numpy()
         voxel[tile.rows[tile.at_home]] = point2voxel[tile.at_home] + num_voxels
         num_voxels += int(point2voxel.max()) + 1
-        num_small += painting.num_small
+        num_small += small
         found.append(
             TileObjects(
                 tile.rows.astype(np.int32),
-                painting.instance.cpu().numpy().astype(np.int32),
+                objects.instance.cpu().numpy().astype(np.int32),
                 tile.near_edge,
-                painting.labels.cpu().numpy(),
-                painting.scores.double().cpu().numpy(),
+                objects.labels.cpu().numpy(),
+                objects.scores.double().cpu().numpy(),
             )
         )
     claims = merge_tiles(found, home)
@@ -122,9 +124,6 @@ def find_in_tiles(
         min_share=limits.min_share,
         is_large=lambda rows: limits.are_enough(torch.from_numpy(voxel[rows])),
     )
-    return Painting(
-        torch.from_numpy(instance),
-        torch.tensor([claims[k].label for k in kept], dtype=torch.int64),
-        torch.tensor([claims[k].score for k in kept], dtype=torch.float64),
-        num_small + num_left_out,
-    )
+    labels, scores = [claims[k].label for k in kept], [claims[k].score for k in kept]
+    objects = InstanceMap(instance, np.array(labels, np.int64), np.array(scores, np.float64))
+    return objects, num_small + num_left_out

@@ -12,16 +12,20 @@ Everything here is a plain function of tensors, differentiable where its inputs 
 never made in half precision: autocast is off in them, and half logits are refused.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..structures import SceneTargets
 from .precision import long_sums, refuse_half, without_autocast
 from .segment import segment_sum
+
+if TYPE_CHECKING:  # structures imports this module
+    from ..structures import SceneTargets
 
 MOST_VOXELS_AT_ONCE = 2**18
 """Voxels whose mask logits are held at a time: 100 MB for 100 masks."""
@@ -233,8 +237,10 @@ def mask_iou(inside: Tensor, counts: Tensor, *, chunk: int = MOST_VOXELS_AT_ONCE
 def resolve_overlaps(masks: Tensor, *, min_points: int = 1, min_share: float = 0.5) -> Tensor:
     """Give every point to at most one of several ranked, overlapping masks.
 
-    Each point goes to the first mask that holds it. A mask of which then less than ``min_share``
-    or fewer than ``min_points`` are left is dropped, and its points go to the next mask.
+    Masks take their points one after another, best first; each takes those that are still free.
+    If these are fewer than ``min_points``, or less than ``min_share`` of the mask, the mask takes
+    none, and they stay free for the masks behind it. So the parts of the masks above a score do
+    not depend on the masks below it.
 
     Args:
         masks: ``(Q, P)`` bool, best first.

@@ -9,10 +9,11 @@ import numpy as np
 from PIL import Image
 
 from ..ops.boxes import upright_box
+from ..structures import InstanceMap
 from .palette import object_colors, shaded_colors
 from .render import render_points, visible_points
 from .room import RoomFrame, room_frame
-from .scene import Comparison, InstanceMap, Scene, compare
+from .scene import Comparison, Scene, compare
 
 WALL_MARGIN = 0.2
 _LEVELS = 65535

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from .scene import Comparison, InstanceMap, Scene, overlaps
+from ..structures import InstanceMap
+from .scene import Comparison, Scene, overlaps
 
 PALETTE_SIZE = 28
 _NEAR_METRES = 1.2

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from plyfile import PlyData, PlyElement
 
+from ..structures import InstanceMap
 from .palette import object_colors, shaded_colors
-from .scene import InstanceMap, Scene
+from .scene import Scene
 
 _PROPERTIES = [
     ('red', 'u1'),

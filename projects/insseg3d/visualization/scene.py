@@ -10,55 +10,9 @@ from typing import Any
 import numpy as np
 from mmdet3d.structures import Det3DDataSample
 
-from ..ops.contingency import instance_codes
+from ..structures import InstanceMap, to_array
 
 FOUND, WRONG_CLASS, POOR, UNMATCHED = 'found', 'wrong class', 'poor', 'unmatched'
-
-
-@dataclass(frozen=True)
-class InstanceMap:
-    """A scene cut into objects: one object, or none, per point.
-
-    Attributes:
-        instance: ``(P,)`` int64 in [-1, Q), the index of the point's object, -1 for none.
-        labels: ``(Q,)`` int64 class of each object.
-        scores: ``(Q,)`` float64 confidences, or None where there are none (ground truth).
-    """
-
-    instance: np.ndarray
-    labels: np.ndarray
-    scores: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, instance: Any, labels: Any, scores: Any = None) -> InstanceMap:
-        """Makes a map of arrays or tensors, as ``pred_pts_seg`` holds them.
-
-        Raises:
-            ValueError: an instance number without a label, or lengths that do not fit.
-        """
-        instance = _to_array(instance).astype(np.int64)
-        labels = _to_array(labels).astype(np.int64)
-        scores = None if scores is None else _to_array(scores).astype(np.float64)
-        instance = np.maximum(instance, -1)
-        if instance.max(initial=-1) >= len(labels):
-            raise ValueError(
-                f'instance number {instance.max()} has no label: {len(labels)} labels were given. '
-                'Instance numbers index the labels.'
-            )
-        if scores is not None and scores.shape != labels.shape:
-            raise ValueError(f'{len(labels)} labels need as many scores, found {scores.shape}.')
-        return cls(instance, labels, scores)
-
-    @classmethod
-    def from_annotation(cls, instance: Any, semantic: Any, *, num_classes: int) -> InstanceMap:
-        """Makes a map of ground truth: instance number and class per point, any numbering."""
-        codes = instance_codes(_to_array(instance), _to_array(semantic), num_classes=num_classes)
-        return cls(np.where(codes.codes < len(codes.labels), codes.codes, -1), codes.labels)
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """``(Q,)`` points of each object."""
-        return np.bincount(self.instance + 1, minlength=len(self.labels) + 1)[1:]
 
 
 @dataclass(frozen=True)
@@ -101,7 +55,7 @@ class Scene:
             ValueError: another shape, coordinates that are not finite, colours out of range, or a
                 map of another number of points.
         """
-        points = _to_array(points)
+        points = to_array(points)
         if points.ndim != 2 or points.shape[1] not in (3, 6):
             raise ValueError(f'{name}: points must be (P, 3) or (P, 6), found {points.shape}.')
         xyz = points[:, :3].astype(np.float64)
@@ -149,13 +103,8 @@ class Scene:
 
     def take(self, rows: np.ndarray) -> Scene:
         """The same scene with some of its points; objects keep their numbers."""
-
-        def cut(objects: InstanceMap | None) -> InstanceMap | None:
-            if objects is None:
-                return None
-            return InstanceMap(objects.instance[rows], objects.labels, objects.scores)
-
-        return Scene(self.name, self.xyz[rows], self.rgb[rows], cut(self.pred), cut(self.truth))
+        maps = (whole if whole is None else whole.take(rows) for whole in (self.pred, self.truth))
+        return Scene(self.name, self.xyz[rows], self.rgb[rows], *maps)
 
 
 @dataclass(frozen=True)
@@ -209,9 +158,3 @@ def compare(pred: InstanceMap, truth: InstanceMap) -> Comparison:
         else:
             status.append(POOR if same > 0.25 else UNMATCHED)
     return Comparison(best, match, tuple(status), found)
-
-
-def _to_array(values: Any) -> np.ndarray:
-    if hasattr(values, 'detach'):  # a tensor, of any device
-        values = values.detach().cpu().numpy()
-    return np.asarray(values)

@@ -9,6 +9,7 @@ from scipy.spatial import ConvexHull
 
 from insseg3d.apis.result import InstanceResult, upright_box
 from insseg3d.scans.units import UP_AXES
+from insseg3d.structures import InstanceMap
 
 CORNERS = np.array([[x, y, z] for x in (0, 4) for y in (0, 2) for z in (0, 1)], dtype=float)
 
@@ -19,9 +20,7 @@ def make(coords, instance, labels=(1, 0), scores=(0.9, 0.5), turn=None):
         name='scan.ply',
         coords=coords,
         rgb=np.zeros((len(coords), 3), dtype=np.uint8),
-        instance=np.asarray(instance),
-        labels=np.array(labels, dtype=np.int64),
-        scores=np.array(scores),
+        instances=InstanceMap.of(instance, labels, scores),
         classes=('chair', 'table'),
         remarks=(),
         scale=0.01,

@@ -11,11 +11,12 @@ from mmengine.structures import InstanceData
 
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer, Tiling
-from insseg3d.apis.painting import Limits, Painting, paint
+from insseg3d.apis.painting import Limits, paint
 from insseg3d.apis.tiles import tiles_of
 from insseg3d.apis.tiling import TilePoints, find_in_tiles, points_of_tiles
 from insseg3d.ops.voxelize import voxelize
 from insseg3d.scans import Assumptions
+from insseg3d.structures import InstanceMap
 
 VOXEL = 0.08
 
@@ -169,10 +170,10 @@ def test_what_an_edge_cuts_may_be_small_and_the_rest_counts_at_home():
     limits = Limits(0.3, min_voxels=3, min_points=1, min_share=0.5)
     spared = torch.tensor([0, 1, 0, 0, 0, 0], dtype=torch.bool)
     counted = torch.tensor([0, 0, 1, 0, 0, 1], dtype=torch.bool)
-    painting = paint(found, limits, spared=spared, counted=counted)
-    assert painting.instance.tolist() == [0, 0, -1, -1, -1, -1]
-    assert painting.num_small == 1  # the second; the third is another tile's
-    assert paint(found, limits).num_small == 3
+    objects, num_small = paint(found, limits, spared=spared, counted=counted)
+    assert objects.instance.tolist() == [0, 0, -1, -1, -1, -1]
+    assert num_small == 1  # the second; the third is another tile's
+    assert paint(found, limits)[1] == 3
 
 
 def test_impossible_tiles_are_refused_before_the_model_is_loaded():
@@ -189,10 +190,12 @@ def test_voxels_of_two_tiles_are_counted_apart():
     ]
 
     def all_of_it(tile):
-        return Painting(
-            torch.zeros(7, dtype=torch.long), torch.tensor([2]), torch.tensor([0.5]), 0
-        ), torch.arange(7)
+        objects = InstanceMap(
+            torch.zeros(7, dtype=torch.long), torch.tensor([2]), torch.tensor([0.5])
+        )
+        return objects, 0, torch.arange(7)
 
     for least, count in ((10, 1), (11, 0)):
-        painting = find_in_tiles(iter(tiles), home, Limits(0.3, least, 1, 0.5), all_of_it)
-        assert len(painting.labels) == count and painting.num_small == 1 - count
+        limits = Limits(0.3, least, 1, 0.5)
+        objects, num_small = find_in_tiles(iter(tiles), home, limits, all_of_it)
+        assert len(objects) == count and num_small == 1 - count

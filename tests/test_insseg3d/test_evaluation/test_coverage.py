@@ -117,19 +117,21 @@ def naive_painting(masks, scores, min_points, min_share):
 @settings(max_examples=200, deadline=None)
 def test_painting_equals_the_naive_one_and_its_table_the_partition(seed, min_points, min_share):
     room = random_room(np.random.default_rng(seed))
+    numbers = np.arange(len(room['masks']))
     painting = paint_masks(
-        room['masks'], room['scores'], min_points=min_points, min_share=min_share
+        room['masks'], numbers, room['scores'], min_points=min_points, min_share=min_share
     )
     parts, owner = naive_painting(room['masks'], room['scores'], min_points, min_share)
-    assert painting.index.tolist() == parts and painting.owner.tolist() == owner
+    assert painting.labels.tolist() == parts and painting.instance.tolist() == owner
+    assert painting.scores.tolist() == room['scores'][parts].tolist()
     assert painting.sizes.tolist() == [owner.count(k) for k in range(len(parts))]
     as_masks = dict(
         room,
-        masks=np.array([painting.owner == k for k in range(len(parts))], dtype=bool).reshape(
+        masks=np.array([painting.instance == k for k in range(len(parts))], dtype=bool).reshape(
             len(parts), len(owner)
         ),
-        labels=room['labels'][painting.index],
-        scores=room['scores'][painting.index],
+        labels=room['labels'][painting.labels],
+        scores=painting.scores,
     )
     one = table(room, painted_table, min_points=min_points, min_share=min_share)
     two = table(as_masks)

@@ -7,7 +7,7 @@ import json
 import sys
 
 import torch.distributed as dist
-from made_rooms import CLASSES, sample_of
+from rooms import CLASSES, sample_of
 from mmdet3d.registry import METRICS
 from mmengine.dist import get_rank, get_world_size, init_dist
 

@@ -12,9 +12,8 @@ from .instance_ap import (
     mean_of_scored,
     precision_recall_curve,
 )
-from .painting import Painting, paint_masks
 from .results import RunResults, SceneResult, load_results, merge_results, save_results
-from .tables import SceneTable, painted_table, scene_table
+from .tables import SceneTable, paint_masks, painted_table, scene_table
 
 __all__ = [
     'AP_THRESHOLDS',
@@ -23,7 +22,6 @@ __all__ = [
     'Coverage',
     'ErrorAccount',
     'InstanceAP',
-    'Painting',
     'RunResults',
     'SceneErrors',
     'SceneResult',

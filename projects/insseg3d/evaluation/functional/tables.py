@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...ops.contingency import instance_codes, mask_contingency, pack_masks
-from .painting import paint_masks
+from ...structures import InstanceMap, to_array
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def painted_table(
         gt_instance: see there.
         gt_semantic: see there.
         num_classes: K.
-        min_points: as of :func:`paint_masks`.
-        min_share: as of :func:`paint_masks`.
+        min_points: see :func:`~insseg3d.ops.masks.resolve_overlaps`.
+        min_share: see :func:`~insseg3d.ops.masks.resolve_overlaps`.
 
     Returns:
         A table whose rows are the parts, in descending order of score.
@@ -113,17 +113,17 @@ def painted_table(
     masks, labels, scores, instance, semantic = _on_host(
         pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic
     )
-    parts = paint_masks(masks, scores, min_points=min_points, min_share=min_share)
+    parts = paint_masks(masks, labels, scores, min_points=min_points, min_share=min_share)
     gt = instance_codes(instance, semantic, num_classes=num_classes)
-    num_gt, num_parts = len(gt.labels), len(parts.index)
-    inside = parts.owner >= 0
+    num_gt, num_parts = len(gt.labels), len(parts)
+    inside = parts.instance >= 0
     counts = np.bincount(
-        parts.owner[inside] * (num_gt + 1) + gt.codes[inside],
+        parts.instance[inside] * (num_gt + 1) + gt.codes[inside],
         minlength=num_parts * (num_gt + 1),
     ).reshape(num_parts, num_gt + 1)
     return SceneTable(
-        pred_labels=labels[parts.index],
-        pred_scores=scores[parts.index],
+        pred_labels=parts.labels,
+        pred_scores=parts.scores,
         pred_sizes=parts.sizes,
         pred_void=counts[:, num_gt],
         gt_labels=gt.labels,
@@ -132,11 +132,28 @@ def painted_table(
     )
 
 
-def to_array(values: Any) -> np.ndarray:
-    """Gives an array, tensor or sequence as a numpy array on the host, uncopied if it can."""
-    if isinstance(values, Tensor):
-        return values.detach().cpu().numpy()
-    return np.asarray(values)
+def paint_masks(
+    masks: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    *,
+    min_points: int = 100,
+    min_share: float = 0.5,
+) -> InstanceMap:
+    """Give each point to the best mask that holds it; arguments of any order of scores.
+
+    Args:
+        masks: ``(Q, P)`` bool or numbers (non-zero = inside).
+        labels: ``(Q,)`` class of each mask.
+        scores: ``(Q,)``. Of equal scores, the first mask comes first.
+        min_points: see :func:`~insseg3d.ops.masks.resolve_overlaps`.
+        min_share: see :func:`~insseg3d.ops.masks.resolve_overlaps`.
+    """
+    order = np.argsort(-np.asarray(scores), kind='stable')
+    masks, *rest = (torch.from_numpy(np.asarray(table)[order]) for table in (masks, labels, scores))
+    return InstanceMap.of_masks(
+        masks.bool(), *rest, min_points=min_points, min_share=min_share
+    ).numpy()
 
 
 def _host_masks(masks: Any) -> np.ndarray:

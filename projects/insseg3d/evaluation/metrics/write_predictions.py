@@ -8,8 +8,8 @@ from pathlib import Path
 from mmdet3d.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
+from ...structures import to_array
 from ..exchange import LabelSet, Predictions, write_predictions
-from ..functional.tables import to_array
 from .insseg_metric import scene_name
 
 
