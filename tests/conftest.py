@@ -31,10 +31,10 @@ model = dict(
         ranking=dict(min_points=1)))
 train_dataloader = dict(
     batch_size=2, num_workers=0, persistent_workers=False,
-    dataset=dict(pipeline=[*_base_.train_pipeline[:-1], voxels]))
+    dataset=dict(pipeline=[*_base_.train_transforms, _base_.pack, voxels]))
 val_dataloader = dict(
     num_workers=0, persistent_workers=False,
-    dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))
+    dataset=dict(pipeline=[*_base_.test_transforms, _base_.pack_points, voxels]))
 test_dataloader = val_dataloader
 train_cfg = dict(max_iters=2, val_interval=1000)
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=20)]

@@ -159,3 +159,39 @@ def test_data_root_does_not_depend_on_the_current_folder(leaf, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     root = Path(Config.fromfile(leaf).train_dataloader.dataset.data_root)
     assert root == CONFIGS.parent / 'data' / 'scannet'
+
+
+OLD_LEAF = """
+_base_ = {leaf!r}
+voxels = dict(type='AddVoxelTables', voxel_size=0.05)
+train_dataloader = dict(dataset=dict(pipeline=[*_base_.train_pipeline[:-1], voxels]))
+test_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))
+"""
+NEW_LEAF = """
+_base_ = {leaf!r}
+voxels = dict(type='AddVoxelTables', voxel_size=0.05)
+train = [*_base_.train_transforms, _base_.pack, voxels]
+test = [*_base_.test_transforms, _base_.pack_points, voxels]
+train_dataloader = dict(dataset=dict(pipeline=train))
+test_dataloader = dict(dataset=dict(pipeline=test))
+"""
+
+
+@pytest.mark.parametrize('data', ['150k_scannet', '60k_s3dis-area5'])
+@pytest.mark.parametrize('method', ['queryis', 'hais'])
+def test_pipelines_by_name_are_those_by_position(tmp_path, method, data):
+    leaf = str(CONFIGS / method / f'{method}-s_1xb10-{data}.py')
+    configs = []
+    for name, text in dict(old=OLD_LEAF, new=NEW_LEAF).items():
+        path = tmp_path / f'{name}.py'
+        path.write_text(text.format(leaf=leaf))
+        configs.append(Config.fromfile(path))
+    for split in ('train', 'test'):
+        old, new = (config[f'{split}_dataloader'].dataset.pipeline for config in configs)
+        assert old == new and new[-1].voxel_size == 0.05
+
+
+def test_no_config_takes_transforms_by_their_place():
+    taken = re.compile(r'(pipeline|transforms)\[')
+    assert not [str(p) for p in CONFIGS.rglob('*.py') if taken.search(p.read_text())]
+    assert taken.search('pipeline=[*_base_.train_pipeline[:-1], voxels]')

@@ -70,7 +70,8 @@ def test_voxels_of_another_size_are_told(here, sure_weights, own_points, tmp_pat
     (tmp_path / 'coarse.py').write_text(
         f"_base_ = '{ROOT}/configs/queryis/queryis-s_demo.py'\n"
         "voxels = dict(type='AddVoxelTables', voxel_size=0.1)\n"
-        'test_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))\n'
+        'test_pipeline = [*_base_.test_transforms, _base_.pack_points, voxels]\n'
+        'test_dataloader = dict(dataset=dict(pipeline=test_pipeline))\n'
     )
     message = 'voxels of 0.1 m, as the config says; the checkpoint was trained with 0.08 m'
     strict = Assumptions(strict=True)

@@ -1,9 +1,9 @@
 # S3DIS, 13 classes, trained on five areas and tested on Area 5. `python tools/prepare_s3dis.py`
 # makes the data. They lie in $INSSEG3D_DATA/s3dis, by default in data/s3dis beside configs/.
 #
-# As ScanNet but for a random quarter of the points at each visit, since rooms are dense and
-# large, and coarser steps of the crop (64 voxels). Another fold of the six-fold protocol,
-# as in configs/queryis/*_s3dis-area*.py:
+# As ScanNet, except that each visit takes a random quarter of the points, since rooms are dense
+# and large, and that the crop has coarser steps (64 voxels). Another fold of the six-fold
+# protocol, as in configs/queryis/*_s3dis-area*.py:
 #     train_dataloader = dict(dataset=dict(areas=(2, 3, 4, 5, 6)))
 #     val_dataloader = dict(dataset=dict(areas=(1,)))
 #     test_dataloader = dict(dataset=dict(areas=(1,)))
@@ -15,20 +15,19 @@ data_root = os.path.join(
     os.environ.get('INSSEG3D_DATA', os.path.abspath('{{ fileDirname }}/../../../data')), 's3dis'
 )
 
-train_pipeline = [
-    _base_.load_points,
-    *_base_.load_annotations,
-    dict(type='RandomSubsample', ratio=0.25),
-    dict(type='NormalizeColor'),
-    dict(type='CenterCoordinates'),
-    dict(type='RandomMatrix'),
-    dict(type='ElasticDistortion'),
-    dict(type='CropToMaxPoints', max_points=250_000, step=1.28),
-    dict(type='RelabelInstances'),
-    dict(type='RandomColorShift'),
-    dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask', 'pts_instance_mask']),
-    dict(type='AddVoxelTables', voxel_size=0.02),
+subsample = dict(type='RandomSubsample', ratio=0.25)
+crop = dict(type='CropToMaxPoints', max_points=250_000, step=1.28)
+augment = [
+    subsample,
+    *_base_.normalize,
+    _base_.random_matrix,
+    _base_.elastic,
+    crop,
+    _base_.relabel,
+    _base_.color_shift,
 ]
+train_transforms = [_base_.load_points, *_base_.load_annotations, *augment]
+train_pipeline = [*train_transforms, _base_.pack, _base_.voxels]
 ann_file = 's3dis_infos_Area_{area}.pkl'
 
 train_dataloader = dict(

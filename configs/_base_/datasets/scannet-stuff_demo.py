@@ -1,11 +1,19 @@
-# As scannet-stuff.py, with voxels of 8 cm and two scenes a batch: the data of the demos.
+# As scannet-stuff.py, with voxels of 8 cm and two scenes per batch: the data of the demos.
 _base_ = 'scannet-stuff.py'
 voxels = dict(type='AddVoxelTables', voxel_size=0.08)
-# Without ElasticDistortion, the eighth transform: rooms are many here, minutes few.
+# Without `elastic`: rooms are many here, minutes few.
+augment = [
+    *_base_.normalize,
+    _base_.random_matrix,
+    _base_.crop,
+    _base_.relabel,
+    _base_.color_shift,
+]
+train_transforms = [_base_.load_points, *_base_.load_training_annotations, *augment]
 train_dataloader = dict(
     batch_size=2,
     num_workers=1,
-    dataset=dict(pipeline=[*_base_.train_pipeline[:7], *_base_.train_pipeline[8:-1], voxels]),
+    dataset=dict(pipeline=[*train_transforms, _base_.pack, voxels]),
 )
-val_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))
+val_dataloader = dict(dataset=dict(pipeline=[*_base_.test_transforms, _base_.pack_points, voxels]))
 test_dataloader = val_dataloader

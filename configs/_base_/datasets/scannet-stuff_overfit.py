@@ -1,14 +1,16 @@
-# As scannet-stuff_demo.py, with one room as it is, the first, to train on and to test.
+# As scannet-stuff_demo.py, with one unchanged room, the first, to train on and to test.
 _base_ = 'scannet-stuff_demo.py'
 train_dataloader = dict(
     batch_size=1,
     dataset=dict(
-        indices=1,
-        # Without augmentation: all up to RandomMatrix, then packing and voxels.
+        indices=1,  # the first scene
+        # Without augmentation.
         pipeline=[
-            *_base_.train_pipeline[:6],
-            _base_.train_pipeline[-2],
-            _base_.train_dataloader.dataset.pipeline[-1],
+            _base_.load_points,
+            *_base_.load_training_annotations,
+            *_base_.normalize,
+            _base_.pack,
+            _base_.voxels,
         ],
     ),
 )

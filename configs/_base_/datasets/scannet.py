@@ -2,14 +2,17 @@
 # ScanNet v2, 18 classes: data, augmentation, metric. `python tools/prepare_scannet.py` makes the
 # data. They lie in $INSSEG3D_DATA/scannet, by default in data/scannet beside configs/.
 #
-# To change something in a leaf: mmengine substitutes nothing afterwards, so set a value where it
-# is used. The voxel size stands in one transform, the last of either pipeline:
+# Pipelines are lists of the transforms that are named below. To replace one in a leaf, write the
+# list with its names; here for the voxel size, the last transform of either pipeline:
 #     voxels = dict(type='AddVoxelTables', voxel_size=0.05)
-#     train_dataloader = dict(dataset=dict(pipeline=[*_base_.train_pipeline[:-1], voxels]))
-#     val_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))
-#     test_dataloader = dict(dataset=dict(pipeline=[*_base_.test_pipeline[:-1], voxels]))
-# All other lengths are metres and do not depend on it. num_workers=0 needs
-# persistent_workers=False beside it.
+#     train_pipeline = [*_base_.train_transforms, _base_.pack, voxels]
+#     test_pipeline = [*_base_.test_transforms, _base_.pack_points, voxels]
+#     train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+#     val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+#     test_dataloader = val_dataloader
+# All other lengths are metres and do not depend on it. Set a value where it is used: mmengine
+# fills in variables before it merges a leaf, so `voxels` alone would change nothing.
+# num_workers=0 requires persistent_workers=False.
 _base_ = []  # says to mmengine that this is no config of its newer kind, in spite of the import
 import os  # noqa: E402
 
@@ -26,7 +29,7 @@ load_points = dict(
     use_color=True,
     backend_args=mapped,
 )
-load_annotations = [
+read_masks = [
     dict(
         type='LoadAnnotations3D',
         with_bbox_3d=False,
@@ -36,31 +39,29 @@ load_annotations = [
         backend_args=mapped,
     ),
     dict(type='CheckAnnotations'),
-    dict(type='PointSegClassMapping'),
-    dict(type='SelectInstances'),
 ]
-train_pipeline = [
-    load_points,
-    *load_annotations,
-    dict(type='NormalizeColor'),
-    dict(type='CenterCoordinates'),
-    dict(type='RandomMatrix'),
-    dict(type='ElasticDistortion'),
-    dict(type='CropToMaxPoints', max_points=250_000),
-    dict(type='RelabelInstances'),
-    dict(type='RandomColorShift'),
-    dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask', 'pts_instance_mask']),
-    dict(type='AddVoxelTables', voxel_size=0.02),
-]
+select_instances = [dict(type='PointSegClassMapping'), dict(type='SelectInstances')]
+load_annotations = [*read_masks, *select_instances]
+normalize = [dict(type='NormalizeColor'), dict(type='CenterCoordinates')]
+random_matrix = dict(type='RandomMatrix')
+elastic = dict(type='ElasticDistortion')
+crop = dict(type='CropToMaxPoints', max_points=250_000)
+relabel = dict(type='RelabelInstances')
+color_shift = dict(type='RandomColorShift')
+pack = dict(type='Pack3DDetInputs', keys=['points', 'pts_semantic_mask', 'pts_instance_mask'])
+pack_points = dict(type='Pack3DDetInputs', keys=['points'])
+voxels = dict(type='AddVoxelTables', voxel_size=0.02)
+
+augment = [*normalize, random_matrix, elastic, crop, relabel, color_shift]
+train_transforms = [load_points, *load_annotations, *augment]
+train_pipeline = [*train_transforms, pack, voxels]
 # Also runs on a points file without masks. Keeps all points, in their order.
-test_pipeline = [
+test_transforms = [
     load_points,
     dict(type='IfAnnotated', transforms=load_annotations),
-    dict(type='NormalizeColor'),
-    dict(type='CenterCoordinates'),
-    dict(type='Pack3DDetInputs', keys=['points']),
-    dict(type='AddVoxelTables', voxel_size=0.02),
+    *normalize,
 ]
+test_pipeline = [*test_transforms, pack_points, voxels]
 
 train_dataloader = dict(
     batch_size=10,

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What prepare_custom.py says about a prepared data set, and the config that it writes for it."""
+"""Describe a data set of own scans, and write a config that trains on it."""
 
 import os
 from collections import Counter
@@ -39,13 +39,13 @@ train_cfg = dict(max_iters=20000, val_interval=2000)
 
 
 def read_infos(out: Path) -> dict[str, dict]:
-    """Split → content of its info file."""
+    """Return the content of each split's info file."""
     paths = {split: out / f'custom_infos_{split}.pkl' for split in ('train', 'val', 'test')}
     return {split: read_info(p.read_bytes(), str(p)) for split, p in paths.items() if p.is_file()}
 
 
 def describe(out: Path, classes: Sequence[str]) -> str:
-    """A table of scans and objects, and what to think about before training."""
+    """Return a table of scans and objects, with warnings to read before training."""
     infos = read_infos(out)
     counts = {
         split: Counter(
@@ -71,12 +71,12 @@ def describe(out: Path, classes: Sequence[str]) -> str:
 
 
 def most_objects(infos: dict[str, dict]) -> int:
-    """Objects of the scan that has most."""
+    """Return the number of objects in the scan that has most."""
     return max(len(s['instances']) for info in infos.values() for s in info['data_list'])
 
 
 def dataset(split: str, infos: dict[str, dict], voxel_size: float | None) -> str:
-    """A split's data set in the leaf: ``data``, with what has to differ from the base."""
+    """Return the data set of a split as code: ``data``, with all that differs from the base."""
     parts = ['data']
     if split not in infos:
         parts.append("ann_file='custom_infos_train.pkl'")
@@ -86,28 +86,30 @@ def dataset(split: str, infos: dict[str, dict], voxel_size: float | None) -> str
     else:
         drop = "dict(type='DropColor', prob=0.5), " if without_color and split == 'train' else ''
     if drop or voxel_size:
-        base = f'_base_.{"train" if split == "train" else "test"}_pipeline'
-        voxels = f'{base}[-1]'
+        kind, pack = ('train', 'pack') if split == 'train' else ('test', 'pack_points')
+        voxels = '_base_.voxels'
         if voxel_size:
             voxels = f"dict(type='AddVoxelTables', voxel_size={voxel_size:g})"
-        # Colours go last of all, before packing and voxels.
-        parts.append(f'pipeline=[\n    *{base}[:-2], {drop}{base}[-2],\n    {voxels}]')
+        # Colours are dropped last, after every transform that reads them.
+        parts.append(
+            f'pipeline=[\n    *_base_.{kind}_transforms, {drop}_base_.{pack},\n    {voxels}]'
+        )
     return f'dict({", ".join(parts)})' if len(parts) > 1 else 'data'
 
 
 def write_leaf(path: Path, out: Path, *, voxel_size: float | None = None) -> bool:
-    """Write a config that trains on prepared data, unless there is another one already.
+    """Write a config that trains on prepared data, unless a different one exists.
 
     Args:
-        path: the config.
-        out: folder of the prepared data.
-        voxel_size: metres; None: that of the base.
+        path: The config.
+        out: Folder of the prepared data.
+        voxel_size: Edge of a voxel in metres; None: as in the base.
 
     Returns:
-        Whether it is there now.
+        False if a different config was found and left alone.
 
     Raises:
-        ValueError: there are no scans of train.
+        ValueError: If no scan is for training.
     """
     infos = read_infos(out)
     if 'train' not in infos:

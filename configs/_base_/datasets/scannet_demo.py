@@ -1,0 +1,19 @@
+# As scannet.py, with voxels of 8 cm and two scenes per batch: the data of the demo.
+_base_ = 'scannet.py'
+voxels = dict(type='AddVoxelTables', voxel_size=0.08)
+# Without `elastic`: rooms are many here, minutes few.
+augment = [
+    *_base_.normalize,
+    _base_.random_matrix,
+    _base_.crop,
+    _base_.relabel,
+    _base_.color_shift,
+]
+train_transforms = [_base_.load_points, *_base_.load_annotations, *augment]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=1,
+    dataset=dict(pipeline=[*train_transforms, _base_.pack, voxels]),
+)
+val_dataloader = dict(dataset=dict(pipeline=[*_base_.test_transforms, _base_.pack_points, voxels]))
+test_dataloader = val_dataloader

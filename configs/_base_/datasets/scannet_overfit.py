@@ -1,0 +1,18 @@
+# As scannet_demo.py, with one unchanged room, the first, to train on and to test.
+_base_ = 'scannet_demo.py'
+train_dataloader = dict(
+    batch_size=1,
+    dataset=dict(
+        indices=1,  # the first scene
+        # Without augmentation.
+        pipeline=[
+            _base_.load_points,
+            *_base_.load_annotations,
+            *_base_.normalize,
+            _base_.pack,
+            _base_.voxels,
+        ],
+    ),
+)
+val_dataloader = dict(dataset=dict(ann_file='scannet_infos_train.pkl', indices=1))
+test_dataloader = val_dataloader

@@ -1,0 +1,10 @@
+# 3D-QueryIS-S with fewer levels, points and queries, and half the width: for voxels of 8 cm.
+_base_ = 'queryis-s.py'
+model = dict(
+    backbone=dict(num_levels=5, out_strides=(1, 2)),
+    neck=dict(in_channels=32, out_channels=64, num_points=256, stride=2),
+    decode_head=dict(
+        embed_dims=64,
+        decoder=dict(queries=dict(num_queries=40, embed_dims=64), layer=dict(embed_dims=64)),
+    ),
+)
