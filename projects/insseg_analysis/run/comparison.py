@@ -8,7 +8,8 @@ import numpy as np
 from terminaltables import AsciiTable
 
 from insseg3d.evaluation.functional import RunResults
-from insseg3d.evaluation.functional.bootstrap import class_scores, draw_scenes, resampled_ap
+
+from .bootstrap import class_scores, draw_scenes, resampled_ap
 
 NAMES = ('AP', 'AP50', 'AP25')
 

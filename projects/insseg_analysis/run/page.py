@@ -12,15 +12,14 @@ from matplotlib.figure import Figure
 
 from insseg3d.evaluation.functional import (
     COLUMNS,
-    KINDS,
     RunResults,
     coverage_curve,
-    error_account,
     instance_ap,
     mean_of_scored,
 )
-from insseg3d.evaluation.functional.bootstrap import class_scores
 
+from .bootstrap import class_scores
+from .errors import KINDS, error_account
 from .plots import draw_coverage, draw_curves, draw_errors
 
 _STYLE = """

@@ -7,13 +7,10 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from insseg3d.evaluation.functional import (
-    KINDS,
-    ErrorAccount,
-    mean_of_scored,
-    precision_recall_curve,
-)
-from insseg3d.evaluation.functional.bootstrap import ClassScores
+from insseg3d.evaluation.functional import mean_of_scored, precision_recall_curve
+
+from .bootstrap import ClassScores
+from .errors import KINDS, ErrorAccount
 
 KIND_COLORS = dict(
     zip(KINDS, ('#7a7a7a', '#c8553d', '#e0a030', '#5b8ec9', '#b9b9c6', '#7b5ea7', '#4f9d69'))

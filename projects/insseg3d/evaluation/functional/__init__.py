@@ -2,7 +2,6 @@
 """Metric mathematics: numpy and torch only."""
 
 from .coverage import Coverage, coverage, coverage_curve
-from .errors import KINDS, ErrorAccount, SceneErrors, error_account, scene_errors
 from .instance_ap import (
     AP_THRESHOLDS,
     COLUMNS,
@@ -18,18 +17,14 @@ from .tables import SceneTable, paint_masks, painted_table, scene_table
 __all__ = [
     'AP_THRESHOLDS',
     'COLUMNS',
-    'KINDS',
     'Coverage',
-    'ErrorAccount',
     'InstanceAP',
     'RunResults',
-    'SceneErrors',
     'SceneResult',
     'SceneTable',
     'average_precision',
     'coverage',
     'coverage_curve',
-    'error_account',
     'instance_ap',
     'load_results',
     'mean_of_scored',
@@ -38,6 +33,5 @@ __all__ = [
     'painted_table',
     'precision_recall_curve',
     'save_results',
-    'scene_errors',
     'scene_table',
 ]

@@ -33,10 +33,10 @@ class Coverage:
     """Scores per class, ``(K,)`` float64 each; NaN: the class has no object.
 
     Attributes:
-        coverage: mean over the rooms of the mean over the objects of their highest IoU.
-        weighted_coverage: the same, objects weighted by their points.
-        precision: share of the predictions that are right.
-        recall: share of the objects that are found.
+        coverage: Mean over the rooms of the mean over the objects of their highest IoU.
+        weighted_coverage: The same, objects weighted by their points.
+        precision: Share of the predictions that are right.
+        recall: Share of the objects that are found.
     """
 
     coverage: np.ndarray
@@ -61,11 +61,11 @@ def coverage(
     """Scores a set of rooms.
 
     Args:
-        tables: one per room, of painted masks or of the masks as they are.
+        tables: One per room, of painted masks or of the masks as they are.
         num_classes: K.
-        score_threshold: predictions with a lower score are left out. Every prediction counts in
+        score_threshold: Predictions with a lower score are left out. Every prediction counts in
             the precision, so it needs one, where AP does not.
-        min_iou: reached by a prediction that is right.
+        min_iou: Reached by a prediction that is right.
     """
     rooms: list[list[tuple[float, float]]] = [[] for _ in range(num_classes)]
     num_right = np.zeros(num_classes)

@@ -82,8 +82,8 @@ class ClassMatches(NamedTuple):
     """The outcome of one class in one scene; the lists have one entry per threshold.
 
     Attributes:
-        true_scores: scores of found objects.
-        false_scores: scores of false positives.
+        true_scores: Scores of found objects.
+        false_scores: Scores of false positives.
         num_missed: ``(T,)`` objects without any match.
     """
 
@@ -102,9 +102,9 @@ def instance_ap(
     """Scores a set of scenes.
 
     Args:
-        tables: one per scene; their order does not matter.
+        tables: One per scene; their order does not matter.
         num_classes: K. Predictions of other classes are ignored.
-        min_points: objects and predictions below this size are not scored.
+        min_points: Objects and predictions below this size are not scored.
         thresholds: IoU thresholds, exceeded strictly.
     """
     thresholds = np.asarray(thresholds, dtype=np.float64)
@@ -194,9 +194,9 @@ def average_precision(
     """Area under the precision-recall curve, with the benchmark's own rule of summation.
 
     Args:
-        true_scores: scores of the objects found.
-        false_scores: scores of the false positives.
-        num_missed: objects not found at any score.
+        true_scores: Scores of the objects found.
+        false_scores: Scores of the false positives.
+        num_missed: Objects not found at any score.
 
     Returns:
         The area; 0 where nothing was predicted, NaN where there is no object.

@@ -19,9 +19,9 @@ class SceneResult:
     """A scene's tables.
 
     Attributes:
-        scene: its name.
-        masks: of the masks as they are.
-        parts: of the masks painted into a partition, or None.
+        scene: Its name.
+        masks: Of the masks as they are.
+        parts: Of the masks painted into a partition, or None.
     """
 
     scene: str
@@ -34,9 +34,9 @@ class RunResults:
     """A run.
 
     Attributes:
-        classes: names of the K classes.
-        min_points: objects and predictions of fewer points are not scored.
-        scenes: one entry a scene, with different names.
+        classes: Names of the K classes.
+        min_points: Objects and predictions of fewer points are not scored.
+        scenes: One entry a scene, with different names.
     """
 
     classes: tuple[str, ...]
@@ -51,7 +51,7 @@ class RunResults:
         """The tables of the painted masks.
 
         Raises:
-            ValueError: the run has none.
+            ValueError: The run has none.
         """
         if any(scene.parts is None for scene in self.scenes):
             raise ValueError(
@@ -95,7 +95,7 @@ def load_results(path: str | Path) -> RunResults:
     """Read what :func:`save_results` has written.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -135,7 +135,7 @@ def _of_type(arrays: dict[str, np.ndarray], key: str, kind: str) -> np.ndarray:
     """A row of values of a kind of numpy's.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
     """
     if arrays[key].dtype.kind != kind or arrays[key].ndim != 1:
         raise ValueError(f'{key}: {arrays[key].dtype} of shape {arrays[key].shape}')
@@ -188,7 +188,7 @@ def merge_results(runs: Sequence[RunResults]) -> RunResults:
     """Put the scenes of several runs together, say of six folds or of two processes.
 
     Raises:
-        ValueError: the runs have different classes or sizes, or a scene in common.
+        ValueError: The runs have different classes or sizes, or a scene in common.
     """
     if not runs:
         raise ValueError('no runs to merge')

@@ -61,7 +61,7 @@ def scene_table(
         num_classes: K.
 
     Raises:
-        ValueError: lengths that do not fit, or a confidence that is not finite.
+        ValueError: Lengths that do not fit, or a confidence that is not finite.
     """
     masks, labels, scores, instance, semantic = _on_host(
         pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic
@@ -95,20 +95,20 @@ def painted_table(
     """Reduces the masks of one scene, painted into a partition, to a table of counts.
 
     Args:
-        pred_masks: as of :func:`scene_table`, as are all that follow but the last two.
-        pred_labels: see there.
-        pred_scores: see there.
-        gt_instance: see there.
-        gt_semantic: see there.
+        pred_masks: As of :func:`scene_table`, as are all that follow but the last two.
+        pred_labels: See there.
+        pred_scores: See there.
+        gt_instance: See there.
+        gt_semantic: See there.
         num_classes: K.
-        min_points: see :func:`~insseg3d.ops.masks.resolve_overlaps`.
-        min_share: see :func:`~insseg3d.ops.masks.resolve_overlaps`.
+        min_points: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
+        min_share: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
 
     Returns:
         A table whose rows are the parts, in descending order of score.
 
     Raises:
-        ValueError: as of :func:`scene_table`.
+        ValueError: As of :func:`scene_table`.
     """
     masks, labels, scores, instance, semantic = _on_host(
         pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic
@@ -146,8 +146,8 @@ def paint_masks(
         masks: ``(Q, P)`` bool or numbers (non-zero = inside).
         labels: ``(Q,)`` class of each mask.
         scores: ``(Q,)``. Of equal scores, the first mask comes first.
-        min_points: see :func:`~insseg3d.ops.masks.resolve_overlaps`.
-        min_share: see :func:`~insseg3d.ops.masks.resolve_overlaps`.
+        min_points: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
+        min_share: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
     """
     order = np.argsort(-np.asarray(scores), kind='stable')
     masks, *rest = (torch.from_numpy(np.asarray(table)[order]) for table in (masks, labels, scores))

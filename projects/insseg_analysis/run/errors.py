@@ -25,8 +25,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .instance_ap import instance_ap
-from .tables import SceneTable
+from insseg3d.evaluation.functional.instance_ap import instance_ap
+from insseg3d.evaluation.functional.tables import SceneTable
 
 KINDS = ('missed', 'wrong class', 'poorly located', 'duplicate', 'background', 'merged', 'split')
 _MATCH, _NEAR = 0.5, 0.25

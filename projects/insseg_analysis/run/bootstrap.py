@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .instance_ap import AP_THRESHOLDS, match_class
-from .tables import SceneTable
+from insseg3d.evaluation.functional.instance_ap import AP_THRESHOLDS, match_class
+from insseg3d.evaluation.functional.tables import SceneTable
 
 
 class ClassScores(NamedTuple):

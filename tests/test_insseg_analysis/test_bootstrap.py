@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from insseg3d.evaluation.functional import instance_ap, scene_table
-from insseg3d.evaluation.functional.bootstrap import (
+from insseg_analysis.run.bootstrap import (
     class_scores,
     draw_scenes,
     resampled_ap,

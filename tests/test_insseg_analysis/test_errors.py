@@ -4,7 +4,8 @@
 import numpy as np
 import pytest
 
-from insseg3d.evaluation.functional import KINDS, error_account, scene_errors, scene_table
+from insseg3d.evaluation.functional import scene_table
+from insseg_analysis.run.errors import KINDS, error_account, scene_errors
 
 # Two tables of 400 points, a chair of 200, void of 400; class 0 is table, 1 chair, 2 nothing.
 INSTANCE = np.repeat([0, 1, 2, -1], [400, 400, 200, 400])
