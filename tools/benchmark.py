@@ -46,8 +46,6 @@ from demo import ROOT, commit, shown, versions
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer, load_model
 from insseg_lab.provenance import command_line, machine
 from insseg_lab.speed.measure import find_scans, measure

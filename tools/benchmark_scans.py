@@ -23,8 +23,6 @@ from demo import ROOT, commit, shown, versions
 from terminaltables import AsciiTable
 from tqdm import tqdm
 
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.datasets.info_files import read_info
 from insseg3d.scans.errors import RawDataError

@@ -32,8 +32,6 @@ from pathlib import Path
 import numpy as np
 from demo import ROOT, commit, shown, versions
 
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer, Tiling
 from insseg3d.apis.files import write_files
 from insseg_lab.provenance import command_line, machine

@@ -24,8 +24,6 @@ from demo import ROOT, commit, shown, versions
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
 from insseg3d.apis import load_model
 from insseg_lab.provenance import command_line, machine
 from insseg_lab.speed.training import compare_losses, time_updates, training_losses

@@ -11,7 +11,6 @@ class_statistics.json (points and radius of an object of each class, from the fi
 the tables that configs of grouping methods hold).
 """
 
-import argparse
 import json
 import os
 import sys
@@ -19,12 +18,10 @@ from pathlib import Path
 
 from mmdet3d.registry import DATASETS, MODELS
 from mmengine.config import Config, ConfigDict, DictAction
-from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
 from insseg3d.apis.config_text import values_of
+from insseg3d.engine.command import command_parser, load_config
 from insseg_analysis.dataset import (
     Expectations,
     Finding,
@@ -42,9 +39,7 @@ SPLITS = ('train', 'val', 'test')
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('config', type=Path)
     parser.add_argument('--splits', nargs='+', choices=SPLITS, default=SPLITS)
     parser.add_argument('--scenes', type=int, help='look at so many of each split (default: all)')
@@ -103,10 +98,7 @@ def model_findings(config: Config) -> list[Finding]:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    config = Config.fromfile(args.config)
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
-    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    config = load_config(args.config, args.cfg_options)
     out = args.out or Path('work_dirs', args.config.stem, 'data')
     facts, statistics, findings = {}, {}, model_findings(config)
     wanted = data_configs(config, args.splits)

@@ -6,32 +6,26 @@
 One <scene>.txt each, one number a point: label id times 1000, plus the number of the object.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from mmdet3d.registry import DATASETS
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
+from mmengine.config import DictAction
 from tqdm import tqdm
 
+from insseg3d.engine.command import command_parser, load_config
 from insseg3d.evaluation.exchange import truth_ids, write_truth
 from insseg_analysis.label_sets import label_set_of
 
 
 def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('config')
     parser.add_argument('--split', choices=['val', 'test'], default='val')
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as of test.py')
     args = parser.parse_args(argv)
-    config = Config.fromfile(args.config)
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
-    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    config = load_config(args.config, args.cfg_options)
     dataset = DATASETS.build(config[f'{args.split}_dataloader'].dataset)
     labels = label_set_of(dataset.metainfo)
     for number in tqdm(range(len(dataset)), unit='scene'):

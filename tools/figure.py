@@ -17,14 +17,12 @@ from pathlib import Path
 
 import numpy as np
 from mmdet3d.registry import DATASETS
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
+from mmengine.config import DictAction
 
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
 from insseg3d.apis import load_model
 from insseg3d.apis.batch import one_line
 from insseg3d.apis.model_index import choose_model, find_config
+from insseg3d.engine.command import command_parser, load_config
 from insseg3d.evaluation.exchange import open_source
 from insseg3d.visualization import save_png
 from insseg_analysis.figure import draw_figure
@@ -43,9 +41,7 @@ class InOrder(argparse.Action):
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add('config', help='whose test set has the scenes; name or path')
     add('scenes', nargs='+', metavar='SCENE', help='name of a scene, e.g. scene0011_00')
@@ -95,9 +91,7 @@ def results_of(method, scenes, labels, args):
 def main(argv=None):
     args = parse_args(argv)
     try:
-        config = Config.fromfile(find_config(args.config))
-        config.merge_from_dict(args.cfg_options or {})
-        init_default_scope(config.get('default_scope', 'mmdet3d'))
+        config = load_config(find_config(args.config), args.cfg_options)
         dataset = DATASETS.build(config.test_dataloader.dataset)
         scenes = [read_scene(dataset, name) for name in args.scenes]
         labels = label_set_of(dataset.metainfo)

@@ -21,8 +21,6 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
 from insseg3d.apis.batch import (
     INDEX,
     folder_names,

@@ -14,8 +14,6 @@ import shlex
 import sys
 from pathlib import Path
 
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
 from insseg3d.apis import load_model
 from insseg3d.apis.batch import one_line
 from insseg3d.apis.checkpoints import published, write_published

@@ -8,26 +8,21 @@ A submission that the benchmark would refuse is not finished: scenes missing, ma
 length, unknown label ids, paths that lead out, confidences that are not finite, too large.
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
 
 from mmdet3d.registry import DATASETS
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
+from mmengine.config import DictAction
 from mmengine.runner import Runner
 
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
+from insseg3d.engine.command import command_parser, load_config
 from insseg3d.evaluation.exchange import ExchangeError, check_predictions, open_source
 from insseg_analysis.label_sets import label_set_of
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', nargs='?')
     parser.add_argument('--out', type=Path, help='the archive to write')
@@ -63,10 +58,7 @@ def write(args, config, dataset, labels, part: Path) -> None:
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    config = Config.fromfile(args.config)
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
-    init_default_scope(config.get('default_scope', 'mmdet3d'))
+    config = load_config(args.config, args.cfg_options)
     data = config[f'{args.split}_dataloader'].dataset
     if args.ann_file:
         data.ann_file = args.ann_file

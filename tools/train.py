@@ -7,9 +7,10 @@ name its own modules has replaced the list that names them.
 """
 
 import insseg3d  # noqa: F401, I001  (before anything of mmdet3d)
-import insseg_baselines  # noqa: F401
-import queryis  # noqa: F401
+from insseg3d.engine.installed import import_methods
 from insseg3d.engine.stock_tools import run_stock
+
+import_methods()  # at import, because worker processes that are spawned import this file
 
 if __name__ == '__main__':
     run_stock('train.py')

@@ -1,6 +1,5 @@
-# What every run has in common. Relative iteration counts stand in the schedules.
+# Settings that all runs share. The schedules set iteration counts, the models their imports.
 default_scope = 'mmdet3d'
-custom_imports = dict(imports=['insseg3d', 'queryis', 'insseg_baselines'])
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

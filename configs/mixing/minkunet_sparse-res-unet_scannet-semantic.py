@@ -1,6 +1,7 @@
 # This project's U-Net under mmdetection3d's own semantic segmentor and head. Not in the paper.
 # Classes are the 18 of instances: wall and floor are not among them.
 _base_ = '../queryis/queryis-s_1xb10-150k_scannet.py'
+custom_imports = dict(imports=['insseg3d'])
 model = dict(
     _delete_=True,
     type='MinkUNet',

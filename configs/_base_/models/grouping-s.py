@@ -1,6 +1,7 @@
 # What PointGroup, HAIS and SoftGroup have in common, with channel unit 16 (S), on the backbone of
 # 3D-QueryIS. 18 classes, and wall and floor beside them.
 _base_ = 'sparse-res-unet-s.py'
+custom_imports = dict(imports=['insseg3d', 'insseg_baselines'])
 model = dict(
     type='GroupingSegmentor3D',
     decode_head=dict(

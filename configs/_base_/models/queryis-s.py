@@ -1,6 +1,7 @@
 # 3D-QueryIS with channel unit 16 (S): 7 levels, J 2000, K 100, L 3, H 4.
 # Width of queries and points: 128; the paper's letter C serves both it and the channel unit.
 _base_ = 'sparse-res-unet-s.py'
+custom_imports = dict(imports=['insseg3d', 'queryis'])
 model = dict(
     type='InstanceSegmentor3D',
     backbone=dict(out_strides=(1, 4)),

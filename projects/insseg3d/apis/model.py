@@ -14,6 +14,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 
 from ..datasets.palette import make_palette
+from ..engine.installed import import_methods
 from .checkpoints import Checkpoint, load_weights, read_checkpoint
 from .devices import check_device
 
@@ -38,6 +39,7 @@ def load_model(
             such device here.
     """
     device = check_device(device)
+    import_methods()
     if not isinstance(config, Config):
         config = Config.fromfile(config)
     checkpoint = weights

@@ -1,42 +1,20 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The names of this project's models, and the configs behind them.
+"""The names of this project's models, and the configs behind them."""
 
-In a checkout they lie in ``model-index.yml`` and ``configs/``. An installed package carries the
-same files in ``insseg3d/.mim``, a folder of links in the checkout and of files in a wheel, where
-OpenMMLab's tools look for them.
-"""
-
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.fileio import load
 
+from ..engine.installed import import_methods, index_folder
 from ..scans import Remark
 from .checkpoint_config import part_to_run
 from .checkpoints import Checkpoint, read_checkpoint
 from .config_text import config_of_text, values_of
 from .model import class_names
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_CHECKOUT = _PACKAGE.parents[1]
-
-
-def index_folder() -> Path:
-    """The folder with ``model-index.yml`` and ``configs``.
-
-    Raises:
-        FileNotFoundError: the package is not whole.
-    """
-    folders = (_PACKAGE / '.mim', _PACKAGE.parents[1])  # the second where links are not to be had
-    for folder in folders:
-        if (folder / 'model-index.yml').is_file() and (folder / 'configs').is_dir():
-            return folder
-    raise FileNotFoundError(
-        f'{_PACKAGE}: neither .mim nor a checkout around it holds model-index.yml and configs; '
-        'install the package again.'
-    )
+_CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def models() -> dict[str, Path]:
@@ -84,6 +62,7 @@ def choose_model(
         FileNotFoundError: there is no checkpoint.
         ValueError: an unknown model, or no config in the checkpoint, or one that could run code.
     """
+    import_methods()
     if weights is None:
         if model is None or isinstance(model, Config):
             raise ValueError(
@@ -113,12 +92,8 @@ def config_inside(checkpoint: Checkpoint) -> Config:
 
 
 def own_packages() -> tuple[str, ...]:
-    """The packages that this project's configs import; imported here, so that parts are there."""
-    runtime = Config.fromfile(index_folder() / 'configs' / '_base_' / 'default_runtime.py')
-    packages = tuple(runtime.custom_imports['imports'])
-    for name in packages:
-        importlib.import_module(name)
-    return packages
+    """Return the packages that this project's configs import; all of them are imported here."""
+    return import_methods()
 
 
 def voxel_size_of(config: Config) -> float | None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from insseg3d.apis import model_index as inferencer_models
 from insseg3d.apis.model_index import find_config, index_folder, models, voxel_size_of
+from insseg3d.engine import installed
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,7 +32,7 @@ def test_names_paths_and_nonsense():
 def test_an_installed_package_and_a_checkout_without_links(tmp_path, monkeypatch):
     package = tmp_path / 'projects' / 'insseg3d'
     package.mkdir(parents=True)
-    monkeypatch.setattr(inferencer_models, '_PACKAGE', package)
+    monkeypatch.setattr(installed, '_PACKAGE', package)
     with pytest.raises(FileNotFoundError, match='install the package again'):
         index_folder()
     for folder in (tmp_path, package / '.mim'):  # the second goes before the first
@@ -49,7 +49,7 @@ def test_aliases_are_names(tmp_path, monkeypatch):
     (tmp_path / '.mim' / 'all.yml').write_text(
         'Models: [{Name: One, Alias: [Two, three], Config: configs/a.py}]'
     )
-    monkeypatch.setattr(inferencer_models, '_PACKAGE', tmp_path)
+    monkeypatch.setattr(installed, '_PACKAGE', tmp_path)
     assert models().keys() == {'one', 'two', 'three', 'a'}
 
 

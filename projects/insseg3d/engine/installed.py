@@ -1,0 +1,73 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""The configs that belong to this installation, and the packages of methods that they name.
+
+In a checkout the configs lie in ``configs/`` beside ``model-index.yml``. An installed package
+carries the same files in ``insseg3d/.mim``, a folder of links in the checkout and of files in a
+wheel, where OpenMMLab's tools look for them.
+"""
+
+import ast
+import importlib
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def index_folder() -> Path:
+    """Return the folder with ``model-index.yml`` and ``configs``.
+
+    Raises:
+        FileNotFoundError: If the package is incomplete.
+    """
+    folders = (_PACKAGE / '.mim', _PACKAGE.parents[1])  # the second where links do not exist
+    for folder in folders:
+        if (folder / 'model-index.yml').is_file() and (folder / 'configs').is_dir():
+            return folder
+    raise FileNotFoundError(
+        f'{_PACKAGE}: neither .mim nor a checkout around it holds model-index.yml and configs; '
+        'install the package again.'
+    )
+
+
+def import_methods() -> tuple[str, ...]:
+    """Import every package that a model fragment of this installation names.
+
+    A leaf that sets ``custom_imports`` for a module of its own replaces the list of its fragment,
+    and a checkpoint may be of any method: so the commands import all of them.
+
+    Returns:
+        Names of the packages, the kernel first.
+
+    Raises:
+        FileNotFoundError: If the package is incomplete.
+        ValueError: If the ``custom_imports`` of a fragment are not a list of names.
+    """
+    found = {__name__.split('.')[0]: None}
+    for fragment in sorted((index_folder() / 'configs' / '_base_' / 'models').glob('*.py')):
+        found.update(dict.fromkeys(imports_of(fragment)))
+    for name in found:
+        importlib.import_module(name)
+    return tuple(found)
+
+
+def imports_of(fragment: Path) -> list[str]:
+    """Return the modules in the ``custom_imports`` of a config file itself, not of its bases.
+
+    The file is read and not run: the answer must not depend on an environment.
+
+    Raises:
+        ValueError: If they are not a list of names.
+    """
+    source = fragment.read_text(encoding='utf-8')
+    if 'custom_imports' not in source:
+        return []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'custom_imports':
+            for keyword in getattr(node.value, 'keywords', ()):
+                if keyword.arg == 'imports' and isinstance(keyword.value, ast.List):
+                    return list(ast.literal_eval(keyword.value))
+            raise ValueError(
+                f'{fragment}: found {ast.unparse(node)}; expected '
+                "custom_imports = dict(imports=['a_package'])"
+            )
+    return []
