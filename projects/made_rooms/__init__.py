@@ -1,9 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Procedural furnished rooms, scanned as by a hand-held depth camera."""
+"""Procedural furnished rooms, scanned by a simulated depth camera."""
 
 from .corridor import CorridorOptions, make_corridor
 from .furniture import COMMON_KINDS, KINDS
-from .room import Room, RoomOptions, make_points, make_room
+from .options import RoomOptions
+from .room import Room, make_points, make_room
 from .writers.generate import synthesize_s3dis, synthesize_scannet
 from .writers.s3dis import RELEASES
 from .writers.s3dis_faults import FAULTS

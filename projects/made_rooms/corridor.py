@@ -1,9 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """A made floor of a building: a furnished hall with furnished rooms on both sides, in one scan.
 
-The rooms are those of :func:`made_rooms.make_room`, made by their own seeds. The hall is
-made in sections, each scanned like a room without end walls, so that its cost grows with its
-length and no faster.
+The rooms are those of :func:`made_rooms.make_room`, each with its own seed. The hall consists of
+sections, each scanned like a room without end walls, so the cost is linear in the length.
 """
 
 import dataclasses
@@ -12,15 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .interior import Interior, make_interior, scanned
 from .layout.groups import stand
 from .layout.layout import Layout
 from .layout.programs import strew
-from .room import Interior, Room, RoomOptions, annotated, make_interior, scanned, turned
+from .options import RoomOptions
+from .room import Room, annotated, turned
 
-_WALL = 0.12  # metres between two rooms
+_WALL = 0.12  # between two rooms; this length and the next two in metres
 _SECTION = 6.0
-_PASSAGE = 0.8  # width that stays free
-# What stands in a section of the hall, and how many of it at most.
+_PASSAGE = 0.8  # width that is kept free
+# Kinds of pieces in a section of the hall, with their greatest number.
 _IN_HALL = {
     'door': 3,
     'cabinet': 2,
@@ -35,12 +36,12 @@ _IN_HALL = {
 
 @dataclass(frozen=True, kw_only=True)
 class CorridorOptions:
-    """What made floors are like.
+    """Options of made floors.
 
     Attributes:
-        length: Of the hall, metres; as many rooms stand along either side as find room.
+        length: Length of the hall, metres; both sides are lined with as many rooms as fit.
         width: Least and greatest width of the hall, metres.
-        rooms: What the rooms are like; of these, ``vertices`` says nothing of the hall's sections.
+        rooms: Options of the rooms; ``vertices`` does not apply to the sections of the hall.
     """
 
     length: float
@@ -61,11 +62,11 @@ def make_corridor(seed: int | tuple[int, ...], options: CorridorOptions) -> Room
     """Make, furnish, scan and annotate a floor.
 
     Args:
-        seed: The same seed and options give the same to the last bit.
-        options: What the floor is like.
+        seed: The same seed and options result in the same floor, bit for bit.
+        options: Options of the floor.
 
     Returns:
-        ``Room``, whose type of scene is Hallway.
+        The floor as one room, with the scene type ``Hallway``.
     """
     seed = seed if isinstance(seed, tuple) else (seed,)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
@@ -79,7 +80,7 @@ def make_corridor(seed: int | tuple[int, ...], options: CorridorOptions) -> Room
 def _interiors(
     seed: tuple[int, ...], options: CorridorOptions, rng: np.random.Generator
 ) -> Iterator[tuple[Interior, float, tuple[float, float]]]:
-    """Sections of the hall and rooms with their turn and place."""
+    """Yield the sections of the hall, then the rooms, each with its angle and offset."""
     width, height = float(rng.uniform(*options.width)), float(rng.uniform(2.4, 2.6))
     count = max(1, round(options.length / _SECTION))
     deep = options.length / count
@@ -98,7 +99,7 @@ def _interiors(
                 break
             if side == 1:
                 yield room, 0.0, (x, width + _WALL)
-            else:  # turned round, so that its front is to the hall as well
+            else:  # turned by 180 degrees: its front faces the hall too
                 yield room, np.pi, (x + room.size[0], -_WALL)
             x, k = x + room.size[0] + _WALL, k + 1
 
@@ -109,12 +110,12 @@ def _section(
     ends: tuple[int, ...],
     options: RoomOptions,
 ) -> Interior:
-    """A section of the hall, with those of its two end walls that are the hall's."""
+    """Make a section of the hall; ``ends`` lists those of its end walls that exist."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     layout = Layout(rng, size, options.kinds, options.objects[1])
     length, width, height = size
     for k in {1, 3} - set(ends):
-        layout.holes[k].append((0.0, width, 0.0, height))  # open, so that no door is put there
+        layout.holes[k].append((0.0, width, 0.0, height))  # open: no door fits there
     low, high = (width - _PASSAGE) / 2, (width + _PASSAGE) / 2
     layout.block(np.array([[0, low], [length, low], [length, high], [0, high]]), 0.0, 2.0)
     for kind, most in _IN_HALL.items():
@@ -126,6 +127,7 @@ def _section(
 
 
 def _moved(room: Room, angle: float, offset: tuple[float, float]) -> Room:
+    """Turn a room about z by ``angle`` (radians), then shift it by ``offset`` (metres)."""
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
     points = (room.points.astype(np.float64) @ turn.T + (*offset, 0.0)).astype(np.float32)
@@ -133,7 +135,7 @@ def _moved(room: Room, angle: float, offset: tuple[float, float]) -> Room:
 
 
 def _joined(parts: list[Room]) -> Room:
-    """One scan of several; numbers of vertices, segments and pieces go on."""
+    """Join scans into one; ids of vertices, segments and pieces are shifted to stay unique."""
     points = segments = pieces = 0
     faces, all_segments, groups, owners = [], [], [], []
     for part in parts:
@@ -145,13 +147,13 @@ def _joined(parts: list[Room]) -> Room:
         segments += int(part.segments.max(initial=-1)) + 1
         pieces += int(part.owner.max(initial=-1)) + 1
     return Room(
-        np.concatenate([part.points for part in parts]),
-        np.concatenate([part.colors for part in parts]),
-        np.concatenate(faces),
-        np.concatenate(all_segments),
-        groups,
-        np.eye(4),
-        'Hallway',
-        np.concatenate(owners),
-        np.concatenate([part.seen for part in parts]),
+        points=np.concatenate([part.points for part in parts]),
+        colors=np.concatenate([part.colors for part in parts]),
+        faces=np.concatenate(faces),
+        segments=np.concatenate(all_segments),
+        groups=groups,
+        axis_alignment=np.eye(4),
+        scene_type='Hallway',
+        owner=np.concatenate(owners),
+        seen=np.concatenate([part.seen for part in parts]),
     )

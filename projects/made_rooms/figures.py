@@ -13,7 +13,7 @@ COUNTED_VERTICES = 100
 
 
 def occupancy(points: np.ndarray, edge: float) -> tuple[int, float]:
-    """Occupied voxels of the given edge, and how many of a voxel's 27 neighbours are occupied."""
+    """Count the occupied voxels; also return how many of the 27 around each are occupied (mean)."""
     grid = np.unique(np.floor(points / edge).astype(np.int64), axis=0)
     grid -= grid.min(axis=0) - 1
     extent = grid.max(axis=0) + 2
@@ -32,7 +32,7 @@ def occupancy(points: np.ndarray, edge: float) -> tuple[int, float]:
 
 
 def benchmark_objects(room: Room) -> list[np.ndarray]:
-    """Vertex indices of every annotated object of the benchmark's 18 classes."""
+    """Return the vertex indices of each annotated object of the benchmark's 18 classes."""
     order = np.argsort(room.segments, kind='stable')
     ids, first, counts = np.unique(room.segments[order], return_index=True, return_counts=True)
     objects = []
@@ -44,7 +44,7 @@ def benchmark_objects(room: Room) -> list[np.ndarray]:
 
 
 def touching_share(points: np.ndarray, objects: list[np.ndarray], gap: float) -> float:
-    """Share of the objects with a vertex within ``gap`` metres of another object's."""
+    """Compute the share of objects with a vertex within ``gap`` metres of another object."""
     trees = [cKDTree(points[o]) for o in objects]
     boxes = [(points[o].min(axis=0) - gap, points[o].max(axis=0) + gap) for o in objects]
     touches = np.zeros(len(objects), bool)
@@ -63,7 +63,7 @@ def touching_share(points: np.ndarray, objects: list[np.ndarray], gap: float) ->
 
 
 def sides_seen(room: Room, objects: list[np.ndarray]) -> np.ndarray:
-    """For each object, how many of the six sides of its bounding box the scan shows.
+    """Count, for each object, the sides of its bounding box (0 to 6) that the scan shows.
 
     A side counts if 1 % of the object's vertices lie in its outer quarter and face outwards.
     """
@@ -80,7 +80,7 @@ def sides_seen(room: Room, objects: list[np.ndarray]) -> np.ndarray:
 
 
 def room_figures(room: Room) -> dict[str, float]:
-    """All figures of one room; lengths in centimetres."""
+    """Compute all figures of one room; lengths in centimetres."""
     points, total = room.points.astype(np.float64), len(room.points)
     spacing = 100.0 * cKDTree(points).query(points, 2)[0][:, 1]
     low, median, high = np.percentile(spacing, (5, 50, 95))

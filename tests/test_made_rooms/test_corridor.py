@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A floor in one scan: rooms beside a hall, whose objects and segments stay apart."""
+"""A floor in one scan: rooms along a hall, with disjoint objects and segments."""
 
 import dataclasses
 import pickle
@@ -43,10 +43,10 @@ def test_same_seed_same_floor(floor):
 
 def test_it_is_as_long_as_asked_with_rooms_on_both_sides(floor):
     xyz = aligned(floor)
-    assert 8.7 < np.ptp(xyz[:, 0]) < 9.2  # by noise, and as walls are seen from inside
+    assert 8.7 < np.ptp(xyz[:, 0]) < 9.2  # because of noise, and because walls are seen from inside
     assert 5.5 < np.ptp(xyz[:, 1]) < 10.5
-    assert sum(label == 'floor' for label, _ in floor.groups) >= 4  # of the hall and of three rooms
-    # Somewhere along the hall is a passage, where nothing stands between ankles and shoulders.
+    assert sum(label == 'floor' for label, _ in floor.groups) >= 4  # the hall and three rooms
+    # Some passage along the hall is free between the heights of ankles and shoulders.
     body = xyz[(xyz[:, 2] > 0.3) & (xyz[:, 2] < 1.5) & (np.abs(xyz[:, 0] - 4.5) < 4)]
     assert min((np.abs(body[:, 1] - y) < 0.2).sum() for y in np.arange(2, 7, 0.1)) == 0
 
@@ -63,7 +63,7 @@ def test_segments_belong_to_one_object_and_one_room(floor):
 
 
 def test_objects_do_not_meet_through_walls(floor):
-    """Boxes of objects of different rooms share no space: rooms do not lie in one another."""
+    """Boxes of objects of different rooms are disjoint: rooms do not overlap."""
     xyz = aligned(floor)
     boxes = []
     for _, segments in floor.groups:

@@ -10,7 +10,7 @@ HEIGHT, WIDTH, FOCAL = 24, 32, 20.0
 
 
 def ray_depths(triangles, camera):
-    """Depth image by intersecting the ray of every pixel with every triangle."""
+    """Render a depth image by intersecting the ray of every pixel with every triangle."""
     rotation = camera[3:].reshape(3, 3)
     out = np.full((HEIGHT, WIDTH), np.inf)
     for row in range(HEIGHT):
@@ -31,14 +31,14 @@ def ray_depths(triangles, camera):
 
 def test_depth_image_equals_rays_also_for_triangles_behind_the_camera():
     rng = np.random.default_rng(0)
-    # The camera stands amid the triangles: many are cut by its image plane.
+    # The camera is amid the triangles: its image plane cuts many of them.
     triangles = rng.uniform(-2, 2, (12, 1, 3)) + rng.uniform(-2, 2, (12, 3, 3))
     camera = look_at(np.zeros((1, 3)), np.array([[1.0, 0.5, -0.2]]))[0]
     image = render_depth(triangles, camera, FOCAL, HEIGHT, WIDTH)
     expected = ray_depths(triangles, camera)
     assert np.isfinite(expected).mean() > 0.3
     agree = np.isclose(image, expected, rtol=1e-6) | (np.isinf(image) & np.isinf(expected))
-    assert agree.mean() > 0.99  # pixels whose middle lies on an edge may go either way
+    assert agree.mean() > 0.99  # pixels whose centre is on an edge may differ
 
 
 def seen_from(points, normals, surfaces, eye, target):
@@ -66,7 +66,7 @@ def test_camera_sees_fronts_not_backs_nor_what_is_hidden_nor_far_away():
     points = [(0.9, 2, 1), (0.0, 2, 1), (0, 1, 1), (0, 1.4, 1), (2.5, 6, 1), (0.9, 2, 1)]
     normals = [(0, -1, 0)] * 3 + [(0, 1, 0)] + [(0, -1, 0), (0, 1, 0)]
     views, nearest = seen_from(points, normals, [wall, far, *block], (0, -1, 1), (0, 1, 1))
-    #       beside the block, behind it, its front, its back, out of reach, the wall's back
+    #       next to the block, behind it, its front, its back, out of range, the wall's back
     assert views.tolist() == [1, 0, 1, 0, 0, 0]
     np.testing.assert_allclose(nearest[[0, 2]], [np.hypot(0.9, 3), 2.0], rtol=1e-5)
 

@@ -11,7 +11,7 @@ def test_a_room_is_repeated_densely_side_by_side(monkeypatch):
     np.testing.assert_array_equal(points, large.make_large_points(seed=1, num_points=8500))
     room = make_points(seed=1, num_points=1000)
     np.testing.assert_array_equal(large.make_large_points(seed=1, num_points=1000), room)
-    # The first four copies lie over one another, the next four beside them.
+    # The first four copies overlap; the next four are next to them.
     copies = points[:8000].reshape(8, 1000, 6)
     np.testing.assert_array_equal(copies[:, :, 3:], np.tile(room[:, 3:], (8, 1, 1)))
     shift = (copies - room)[:, :, :3]

@@ -47,7 +47,7 @@ def test_pieces_do_not_collide_and_stay_inside():
     assert layout.put(block(1, 1, 1), 'cabinet', 0.0, (1, 1))
     assert layout.put(block(1, 1, 1), 'cabinet', 0.0, (1.5, 1)) is None
     assert layout.put(block(1, 1, 0.5), 'cabinet', 0.0, (1.5, 1), z=1.01)  # above it
-    assert layout.put(block(1, 1, 1), 'cabinet', 0.0, (2.005, 1))  # beside it
+    assert layout.put(block(1, 1, 1), 'cabinet', 0.0, (2.005, 1))  # next to it
     assert layout.put(block(1, 1, 1), 'cabinet', 0.0, (3.7, 1)) is None  # through the wall
     assert layout.put(block(1, 1, 1), 'cabinet', 0.0, (3.7, 1), ignore=None)
     assert layout.count == 4

@@ -8,7 +8,7 @@ OPTIONS = dict(threshold=0.03, least=5)
 
 
 def grid(n, fold):
-    """A sheet (n x n vertices) that turns down by 90 degrees at the column ``fold``."""
+    """Build a sheet of n x n vertices, folded down by 90 degrees at the column ``fold``."""
     i, j = np.meshgrid(np.arange(n), np.arange(n), indexing='ij')
     points = np.stack([np.minimum(i, fold), j, -np.maximum(i - fold, 0)], axis=-1) * 0.02
     a = (i * n + j)[:-1, :-1].ravel()

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The figures of real scans that made rooms must have."""
+"""Made rooms have the figures of real scans."""
 
 import numpy as np
 import pytest

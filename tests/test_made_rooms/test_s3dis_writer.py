@@ -92,7 +92,7 @@ def test_few_rooms_hold_all_classes_and_are_closed(rooms):
         assert count['ceiling'] == count['floor'] == 1 and count['wall'] >= 3
         sizes = np.bincount(room.owner[room.owner >= 0], minlength=len(room.classes))
         assert sizes.min() >= 20 and (room.owner < 0).mean() < 0.15
-        # A tripod sees the ceiling as well as the floor, a hand-held camera hardly any of it.
+        # A tripod sees the ceiling as well as the floor; a hand-held camera sees little of it.
         sizes = dict(zip(object_names(room.classes), sizes.tolist()))
         assert sizes['ceiling_1'] > 0.5 * sizes['floor_1']
 
@@ -121,7 +121,7 @@ def test_plan_gives_each_area_all_types_of_rooms_and_no_name_twice():
 
 @pytest.fixture(scope='module')
 def spoilt(tmp_path_factory):
-    """Seven rooms, of which each has one fault."""
+    """Write seven rooms with one fault each."""
     root = tmp_path_factory.mktemp('spoilt')
     synthesize_s3dis(root, 7, seed=0, options=TINY, faults=tuple(FAULTS))
     return root

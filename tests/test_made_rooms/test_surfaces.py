@@ -33,7 +33,7 @@ MAKERS |= {
 
 
 def solid(surfaces):
-    """The surfaces as a mesh of another library, corners joined."""
+    """Convert surfaces into a mesh of another library, with merged corners."""
     triangles = triangles_of(surfaces)
     mesh = trimesh.Trimesh(triangles.reshape(-1, 3), np.arange(3 * len(triangles)).reshape(-1, 3))
     mesh.merge_vertices(digits_vertex=9)
@@ -44,7 +44,7 @@ def solid(surfaces):
 def test_box_is_closed_and_faces_outwards():
     mesh = solid(box((1, 2, 3), (2, 4, 6), GREY, bottom=True))
     assert mesh.is_watertight
-    assert mesh.volume == pytest.approx(6.0)  # negative where faces look inwards
+    assert mesh.volume == pytest.approx(6.0)  # negative if faces look inwards
 
 
 def test_round_bodies_are_closed_and_face_outwards():
@@ -95,8 +95,8 @@ def test_pieces_are_sound_and_vary(name):
         assert (high - low <= (3.2, 2.3, 2.4)).all() and high[2] - low[2] > 0.009
         assert high[2] < 2.4 and low[2] > -0.3
         assert piece.tops == [t for t in piece.tops if t[0] < t[2] and t[1] < t[3]]
-    if name != 'under_counter':  # its size is the worktop's
-        assert np.ptp(sizes, axis=0).max() > 0.005  # parameters are continuous, no few models
+    if name != 'under_counter':  # the worktop determines its size
+        assert np.ptp(sizes, axis=0).max() > 0.005  # continuous parameters, not a few models
 
 
 @pytest.mark.parametrize('name', sorted(set(MAKERS) - {'under_counter'}))
@@ -112,5 +112,5 @@ def test_what_one_sees_of_a_piece_faces_the_viewer(name):
         whole = render_depth(triangles, camera, 200.0, 200, 200)
         front = render_depth(fronts, camera, 200.0, 200, 200)
         filled = np.isfinite(whole)
-        # Where an inward or missing skin shows, the fronts alone lie deeper.
+        # With an inward or missing skin, the front faces alone would be further away.
         assert (front[filled] > whole[filled] + 0.01 * reach).mean() < 0.08

@@ -4,7 +4,7 @@
 from . import bathroom, beds, openings, seating, storage, tables
 from .base import Furniture
 
-# Pieces that stand on the floor, by ScanNet class: (shape family, weight).
+# Pieces on the floor or hung on a wall, by ScanNet class: (shape family, weight).
 FAMILIES = {
     'cabinet': ((storage.low_cabinet, 3), (storage.tall_cabinet, 2), (storage.file_cabinet, 1)),
     'bed': ((beds.framed_bed, 5), (beds.divan_bed, 3), (beds.bunk_bed, 1)),
@@ -33,10 +33,10 @@ FAMILIES = {
     ),
     'picture': ((openings.picture, 3),),
 }
-# Kinds that need a hole in the wall or a window to hang at.
+# Kinds that need an opening in a wall, or a window to hang at.
 WALL_KINDS = ('door', 'window', 'curtain')
 KINDS = tuple(sorted((*FAMILIES, *WALL_KINDS)))
-# The commonest that coarse voxels can tell apart.
+# The most common kinds that can be distinguished in coarse voxels.
 COMMON_KINDS = ('bed', 'chair', 'sofa', 'table', 'cabinet', 'bookshelf', 'toilet', 'bathtub')
 
 __all__ = ['COMMON_KINDS', 'FAMILIES', 'KINDS', 'WALL_KINDS', 'Furniture']

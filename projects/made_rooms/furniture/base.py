@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a piece of furniture is, before it has a place in a room."""
+"""A piece of furniture before it is placed in a room."""
 
 from dataclasses import dataclass, field
 
@@ -14,8 +14,8 @@ class Furniture:
 
     Attributes:
         label: Raw category, as an annotator would type it.
-        surfaces: Its skin.
-        tops: Places to put things on: (x0, y0, x1, y1, z) in metres.
+        surfaces: Skin of the piece.
+        tops: Rectangles to put things on: (x0, y0, x1, y1, z) in metres.
     """
 
     label: str
@@ -34,5 +34,5 @@ class Furniture:
 
 
 def choose(rng: np.random.Generator, *options):
-    """One of the options, evenly."""
+    """Draw one of the options with equal probability."""
     return options[int(rng.integers(len(options)))]

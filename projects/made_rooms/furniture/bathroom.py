@@ -11,7 +11,7 @@ Rng = np.random.Generator
 
 
 def basin(rng: Rng, w: float, d: float) -> Furniture:
-    """A basin to set into a worktop at z = 0: its rim stands up by 2 cm, its bowl reaches below."""
+    """Build a basin for a worktop at z = 0; its rim is 2 cm above it, its bowl below."""
     deep = rng.uniform(0.10, 0.17)
     metal = draw_material(rng, 'ceramic', 'metal')
     power = choose(rng, 2.2, 6.0)
@@ -43,7 +43,7 @@ def _tap(rng: Rng, y: float) -> list[Surface]:
 
 
 def wall_sink(rng: Rng) -> Furniture:
-    """A washbasin on the wall, on a column or alone."""
+    """Build a washbasin on the wall, with or without a column."""
     w, d, h = rng.uniform(0.45, 0.65), rng.uniform(0.38, 0.5), rng.uniform(0.78, 0.88)
     white = draw_material(rng, 'ceramic')
     outline = [
@@ -69,7 +69,7 @@ def wall_sink(rng: Rng) -> Furniture:
 
 
 def tub_shape(w: float, d: float, h: float, rim: float, white: Material) -> list[Surface]:
-    """Outside, rim and bowl of a bathtub."""
+    """Build outside, rim and bowl of a bathtub."""
     parts = loft(
         [
             ring_at(np.array([[-w / 2, 0], [w / 2, 0], [w / 2, d], [-w / 2, d]]), z)
@@ -92,7 +92,7 @@ def tub_shape(w: float, d: float, h: float, rim: float, white: Material) -> list
 
 
 def toilet(rng: Rng) -> Furniture:
-    """A bowl with seat and lid, and a tank behind."""
+    """Build a toilet: a bowl with seat and lid, and a tank behind it."""
     white = draw_material(rng, 'ceramic')
     w, deep = rng.uniform(0.35, 0.42), rng.uniform(0.62, 0.74)
     seat, tank_top, tank = rng.uniform(0.38, 0.45), rng.uniform(0.70, 0.88), rng.uniform(0.16, 0.21)
@@ -154,7 +154,7 @@ def toilet(rng: Rng) -> Furniture:
 
 
 def bathtub(rng: Rng) -> Furniture:
-    """A tub along the wall."""
+    """Build a bathtub along the wall."""
     w, d, h = rng.uniform(1.4, 1.75), rng.uniform(0.68, 0.82), rng.uniform(0.42, 0.6)
     return Furniture(
         'bathtub', tub_shape(w, d, h, rng.uniform(0.05, 0.09), draw_material(rng, 'ceramic'))
@@ -162,7 +162,7 @@ def bathtub(rng: Rng) -> Furniture:
 
 
 def oval_bathtub(rng: Rng) -> Furniture:
-    """A tub with round ends that stands free of its neighbours."""
+    """Build a freestanding bathtub with round ends."""
     w, d, h = rng.uniform(1.45, 1.75), rng.uniform(0.7, 0.85), rng.uniform(0.5, 0.62)
     outline = [
         (0.40, 0.0),
@@ -181,7 +181,7 @@ def oval_bathtub(rng: Rng) -> Furniture:
 
 
 def towel_rail(rng: Rng) -> Furniture:
-    """A towel over a bar on the wall."""
+    """Build a towel over a bar on the wall."""
     w = rng.uniform(0.4, 0.6)
     parts = pipe([(-w / 2, 0.06, 1.3), (w / 2, 0.06, 1.3)], 0.01, draw_material(rng, 'metal'))
     parts += cushion(

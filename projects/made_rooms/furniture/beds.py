@@ -11,7 +11,7 @@ Rng = np.random.Generator
 
 
 def _blanket(rng: Rng, w: float, y0: float, y1: float, top: float, hang: float) -> list[Surface]:
-    """A cover over the mattress: a wavy sheet that hangs down on both sides."""
+    """Build a cover over the mattress: a wavy sheet that hangs down on both sides."""
     cloth = draw_material(rng, 'bedding', 'fabric')
     across = np.array(
         [
@@ -57,7 +57,7 @@ def _mattress_set(
 
 
 def framed_bed(rng: Rng) -> Furniture:
-    """A bed with a head board, and a foot board at times."""
+    """Build a bed with a headboard and sometimes a footboard."""
     w, length = choose(rng, 0.95, 1.05, 1.4, 1.6) + rng.uniform(-0.05, 0.08), rng.uniform(1.9, 2.1)
     wood, top = draw_material(rng, 'wood', 'dark wood', 'white', 'fabric'), rng.uniform(0.45, 0.62)
     base = rng.uniform(0.2, 0.3)
@@ -85,7 +85,7 @@ def framed_bed(rng: Rng) -> Furniture:
 
 
 def divan_bed(rng: Rng) -> Furniture:
-    """A bed on a closed base, without boards."""
+    """Build a bed on a closed base, without boards."""
     w, length = choose(rng, 0.95, 1.2, 1.55) + rng.uniform(-0.05, 0.1), rng.uniform(1.88, 2.05)
     top = rng.uniform(0.48, 0.66)
     parts = box(
@@ -99,7 +99,7 @@ def divan_bed(rng: Rng) -> Furniture:
 
 
 def bunk_bed(rng: Rng) -> Furniture:
-    """Two narrow beds, one above the other."""
+    """Build two narrow beds, one above the other."""
     w, length, high = rng.uniform(0.92, 1.02), rng.uniform(1.92, 2.05), rng.uniform(1.25, 1.4)
     frame = draw_material(rng, 'wood', 'metal', 'white')
     parts = []

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Small things: on tops, on the floor, on beds. Few of them are ever annotated."""
+"""Small things on tops, on the floor and on beds; few of them are annotated."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ Rng = np.random.Generator
 
 
 def monitor(rng: Rng) -> Furniture:
-    """A flat screen on a foot; it faces +y."""
+    """Build a flat screen on a foot, facing +y."""
     w, h = rng.uniform(0.42, 0.62), rng.uniform(0.27, 0.38)
     case, screen = draw_material(rng, 'dark', 'metal'), draw_material(rng, 'screen')
     parts = box((-0.1, 0.02, 0), (0.1, 0.2, 0.02), case)
@@ -22,7 +22,7 @@ def monitor(rng: Rng) -> Furniture:
 
 
 def laptop(rng: Rng) -> Furniture:
-    """An open laptop."""
+    """Build an open laptop."""
     case, w = draw_material(rng, 'metal', 'dark'), rng.uniform(0.3, 0.38)
     parts = box((-w / 2, 0.05, 0), (w / 2, 0.29, 0.02), case)
     parts += box((-w / 2, 0.03, 0.01), (w / 2, 0.05, 0.24), draw_material(rng, 'screen'))
@@ -30,7 +30,7 @@ def laptop(rng: Rng) -> Furniture:
 
 
 def stack(rng: Rng) -> Furniture:
-    """A pile of books or papers."""
+    """Build a pile of books or papers."""
     parts, z = [], 0.0
     for _ in range(int(rng.integers(2, 6))):
         w, d, h = rng.uniform(0.16, 0.3), rng.uniform(0.14, 0.22), rng.uniform(0.015, 0.05)
@@ -42,7 +42,7 @@ def stack(rng: Rng) -> Furniture:
 
 
 def carton(rng: Rng) -> Furniture:
-    """A box."""
+    """Build a box."""
     w, d, h = rng.uniform(0.15, 0.5), rng.uniform(0.15, 0.4), rng.uniform(0.1, 0.4)
     return Furniture(
         'box', box((-w / 2, 0, 0), (w / 2, d, h), draw_material(rng, 'wood', 'plastic', 'white'))
@@ -50,7 +50,7 @@ def carton(rng: Rng) -> Furniture:
 
 
 def bottle(rng: Rng) -> Furniture:
-    """A bottle, jar or cup."""
+    """Build a bottle, jar or cup."""
     r, h = rng.uniform(0.03, 0.07), rng.uniform(0.1, 0.32)
     return Furniture(
         'bottle',
@@ -64,7 +64,7 @@ def bottle(rng: Rng) -> Furniture:
 
 
 def bowl(rng: Rng) -> Furniture:
-    """A bowl or plate."""
+    """Build a bowl or plate."""
     r, h = rng.uniform(0.08, 0.15), rng.uniform(0.03, 0.09)
     return Furniture(
         'bowl',
@@ -79,7 +79,7 @@ def bowl(rng: Rng) -> Furniture:
 
 
 def table_lamp(rng: Rng) -> Furniture:
-    """A lamp with a shade."""
+    """Build a lamp with a shade."""
     r, h = rng.uniform(0.1, 0.17), rng.uniform(0.35, 0.55)
     parts = lathe(
         [(0.6 * r, 0), (0.6 * r, 0.02), (0.02, 0.05), (0.02, h - 0.18)],
@@ -98,7 +98,7 @@ def table_lamp(rng: Rng) -> Furniture:
 
 
 def floor_lamp(rng: Rng) -> Furniture:
-    """A lamp on a pole."""
+    """Build a lamp on a pole."""
     r, h = rng.uniform(0.14, 0.22), rng.uniform(1.35, 1.7)
     metal = draw_material(rng, 'metal', 'dark')
     parts = lathe(
@@ -118,7 +118,7 @@ def floor_lamp(rng: Rng) -> Furniture:
 
 
 def potted_plant(rng: Rng) -> Furniture:
-    """Leaves over a pot."""
+    """Build a pot with leaves."""
     r, h, leaf = rng.uniform(0.1, 0.18), rng.uniform(0.15, 0.3), draw_material(rng, 'plant')
     parts = lathe(
         [(0.7 * r, 0), (r, h), (0.8 * r, h - 0.03)],
@@ -131,7 +131,7 @@ def potted_plant(rng: Rng) -> Furniture:
         t, wide = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.06)
         x, y = np.cos(t), np.sin(t)
         reach, top = spread * rng.uniform(0.4, 1), rise * rng.uniform(0.5, 1)
-        # A leaf rises from the pot, bends over and points outwards.
+        # Each leaf rises from the pot, bends over and points outwards.
         spine = np.array([(0.02, 0.0, 0.3), (0.35, 0.65, 0.8), (0.7, 1.0, 1.0), (1.0, 0.85, 0.1)])
         lattice = np.empty((2, 4, 3))
         for k, side in enumerate((1, -1)):
@@ -143,7 +143,7 @@ def potted_plant(rng: Rng) -> Furniture:
 
 
 def backpack(rng: Rng) -> Furniture:
-    """A bag that stands on the floor."""
+    """Build a backpack on the floor."""
     w, d, h = rng.uniform(0.28, 0.4), rng.uniform(0.16, 0.26), rng.uniform(0.35, 0.5)
     return Furniture(
         choose(rng, 'backpack', 'bag'),
@@ -159,7 +159,7 @@ def backpack(rng: Rng) -> Furniture:
 
 
 def cloth_heap(rng: Rng) -> Furniture:
-    """Clothes thrown down."""
+    """Build a heap of clothes."""
     parts, cloth = [], draw_material(rng, 'fabric')
     for _ in range(int(rng.integers(2, 5))):
         s, h = rng.uniform(0.1, 0.24), rng.uniform(0.04, 0.14)
@@ -171,7 +171,7 @@ def cloth_heap(rng: Rng) -> Furniture:
 
 
 def loose_pillow(rng: Rng) -> Furniture:
-    """A pillow on a bed or sofa."""
+    """Build a pillow on a bed or sofa."""
     w, d = rng.uniform(0.38, 0.6), rng.uniform(0.3, 0.42)
     return Furniture(
         'pillow',
@@ -187,7 +187,7 @@ def loose_pillow(rng: Rng) -> Furniture:
 
 
 def microwave(rng: Rng) -> Furniture:
-    """A microwave oven."""
+    """Build a microwave oven."""
     w, d, h = rng.uniform(0.44, 0.52), rng.uniform(0.3, 0.38), rng.uniform(0.26, 0.3)
     parts = box((-w / 2, 0, 0), (w / 2, d, h), draw_material(rng, 'appliance', 'dark'))
     parts += box(
@@ -200,7 +200,7 @@ def microwave(rng: Rng) -> Furniture:
 
 
 def rug(rng: Rng) -> Furniture:
-    """A mat on the floor."""
+    """Build a mat on the floor."""
     w, d = rng.uniform(0.7, 1.8), rng.uniform(0.5, 1.2)
     return Furniture(
         'rug', box((-w / 2, 0, 0), (w / 2, d, 0.014), draw_material(rng, 'carpet', 'fabric'))

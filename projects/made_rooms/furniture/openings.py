@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Doors, windows, curtains, pictures: what hangs on walls or sits in them.
+"""Doors, windows, curtains and pictures: pieces on a wall or in it.
 
-The plane of the wall is y = 0; what is recessed into the wall has negative y.
+The plane of the wall is y = 0; recessed parts have negative y.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def _frame(
 
 
 def _leaf(rng: Rng, w: float, h: float, panels: int) -> list[Surface]:
-    """A door leaf in its own plane y = 0, with panels and a handle."""
+    """Build a door leaf in its own plane y = 0, with panels and a handle."""
     body = draw_material(rng, 'wood', 'dark wood', 'white', 'paint')
     parts = box((0, -0.04, 0.01), (w, 0.0, h), body, bottom=True)
     edges = np.linspace(0.12, h - 0.12, panels + 1)
@@ -41,7 +41,7 @@ def _leaf(rng: Rng, w: float, h: float, panels: int) -> list[Surface]:
 
 
 def closed_door(rng: Rng, w: float, h: float) -> Furniture:
-    """A door in its frame, shut."""
+    """Build a closed door in its frame."""
     parts = _frame(
         w,
         0.0,
@@ -59,7 +59,7 @@ def closed_door(rng: Rng, w: float, h: float) -> Furniture:
 
 
 def open_door(rng: Rng, w: float, h: float) -> Furniture:
-    """A door ajar, standing into the room."""
+    """Build a door in its frame, open into the room."""
     parts = _frame(
         w,
         0.0,
@@ -81,7 +81,7 @@ def open_door(rng: Rng, w: float, h: float) -> Furniture:
 
 
 def window(rng: Rng, w: float, z0: float, z1: float) -> Furniture:
-    """A window with bars; the camera hardly sees its glass."""
+    """Build a window with bars; the camera misses most of its glass."""
     wood = draw_material(rng, 'white', 'wood', 'dark')
     deep = rng.uniform(0.04, 0.12)
     parts = _frame(w, z0, z1, 0.05, -deep, 0.015, wood, sill=True)
@@ -102,7 +102,7 @@ def window(rng: Rng, w: float, z0: float, z1: float) -> Furniture:
 
 
 def _folds(rng: Rng, x0: float, x1: float, z0: float, z1: float, y: float) -> np.ndarray:
-    """A hanging cloth (nu, 3, 3) with folds, facing +y."""
+    """Build a hanging cloth (nu, 3, 3) with folds, facing +y."""
     folds = max(2, round((x1 - x0) / rng.uniform(0.09, 0.16)))
     t = np.linspace(1.0, 0.0, 6 * folds + 1)
     wave = np.sin(2 * np.pi * folds * t + rng.uniform(0, 6))
@@ -115,7 +115,7 @@ def _folds(rng: Rng, x0: float, x1: float, z0: float, z1: float, y: float) -> np
 
 
 def curtain(rng: Rng, w: float, z0: float, z1: float) -> Furniture:
-    """Curtains on both sides of a window of width w, or drawn before it."""
+    """Build curtains on both sides of a window of width w, or drawn across it."""
     cloth = draw_material(rng, 'curtain', 'fabric')
     wide = rng.uniform(0.3, 0.55)
     sides = [(-w / 2 - 0.2, -w / 2 - 0.2 + wide), (w / 2 + 0.2 - wide, w / 2 + 0.2)]
@@ -133,7 +133,7 @@ def curtain(rng: Rng, w: float, z0: float, z1: float) -> Furniture:
 
 
 def shower_curtain(rng: Rng) -> Furniture:
-    """A curtain that hangs from a rod in front of a tub."""
+    """Build a curtain that hangs from a rod in front of a tub."""
     w, z0 = rng.uniform(0.7, 1.4), rng.uniform(0.15, 0.35)
     cloth = draw_material(rng, 'curtain', 'white', 'plastic')
     parts = sheet(_folds(rng, -w / 2, w / 2, z0, rng.uniform(1.85, 2.0), 0.06), cloth)
@@ -141,7 +141,7 @@ def shower_curtain(rng: Rng) -> Furniture:
 
 
 def picture(rng: Rng) -> Furniture:
-    """A framed picture."""
+    """Build a framed picture."""
     w, h, z = rng.uniform(0.3, 1.0), rng.uniform(0.3, 0.8), rng.uniform(1.35, 1.7)
     rim, deep = rng.uniform(0.015, 0.05), rng.uniform(0.015, 0.04)
     frame = draw_material(rng, 'dark wood', 'wood', 'white', 'dark')
@@ -159,7 +159,7 @@ def picture(rng: Rng) -> Furniture:
 
 
 def poster(rng: Rng) -> Furniture:
-    """A large picture without a frame."""
+    """Build a large picture without a frame."""
     w, h, z = rng.uniform(0.5, 0.9), rng.uniform(0.6, 1.1), rng.uniform(1.3, 1.6)
     return Furniture(
         'poster',
@@ -173,7 +173,7 @@ def poster(rng: Rng) -> Furniture:
 
 
 def mirror(rng: Rng) -> Furniture:
-    """A mirror: the camera sees little of it."""
+    """Build a mirror; the camera misses most of it."""
     w, h, z = rng.uniform(0.4, 0.7), rng.uniform(0.5, 0.9), rng.uniform(1.35, 1.55)
     return Furniture(
         'mirror',
@@ -187,7 +187,7 @@ def mirror(rng: Rng) -> Furniture:
 
 
 def ceiling_lamp(rng: Rng, z: float) -> Furniture:
-    """A lamp below the ceiling at height z."""
+    """Build a lamp below the ceiling at height z."""
     r = rng.uniform(0.12, 0.22)
     return Furniture(
         'light',

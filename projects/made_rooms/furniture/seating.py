@@ -20,7 +20,7 @@ def _curved_back(
     material: Material,
     thickness: float,
 ) -> list[Surface]:
-    """A chair back, leaning backwards and bowed about the sitter; it faces +y."""
+    """Build the back of a chair, leaning backwards and curved around the sitter, facing +y."""
     u = np.linspace(-1.0, 1.0, 7)[::-1]
     v = np.linspace(0.0, 1.0, 4)
     lattice = np.empty((7, 4, 3))
@@ -31,7 +31,7 @@ def _curved_back(
 
 
 def four_leg_chair(rng: Rng) -> Furniture:
-    """A kitchen chair: four legs, a board or padded seat, a solid or slatted back."""
+    """Build a kitchen chair: four legs, a board or padded seat, a solid or slatted back."""
     w, d = rng.uniform(0.38, 0.50), rng.uniform(0.40, 0.52)
     seat, top = rng.uniform(0.42, 0.48), rng.uniform(0.78, 1.02)
     frame = draw_material(rng, 'wood', 'dark wood', 'metal', 'white')
@@ -66,7 +66,7 @@ def four_leg_chair(rng: Rng) -> Furniture:
 
 
 def office_chair(rng: Rng) -> Furniture:
-    """A swivel chair on a five-pointed base."""
+    """Build a swivel chair on a five-pointed base."""
     w, d = rng.uniform(0.46, 0.56), rng.uniform(0.46, 0.54)
     seat, top = rng.uniform(0.44, 0.54), rng.uniform(0.86, 1.16)
     pad, frame = draw_material(rng, 'fabric', 'leather', 'dark'), draw_material(rng, 'dark')
@@ -118,14 +118,14 @@ def office_chair(rng: Rng) -> Furniture:
 
 
 def armchair(rng: Rng) -> Furniture:
-    """A padded chair with arms for one."""
+    """Build a padded chair with arms."""
     w, d = rng.uniform(0.68, 0.95), rng.uniform(0.70, 0.92)
     parts = _upholstered(rng, w, d, seats=1)
     return Furniture('armchair', parts)
 
 
 def stool_chair(rng: Rng) -> Furniture:
-    """A shell chair: one moulded seat and back on thin legs."""
+    """Build a shell chair: one moulded seat and back on thin legs."""
     w, d = rng.uniform(0.42, 0.52), rng.uniform(0.42, 0.50)
     seat, top = rng.uniform(0.42, 0.47), rng.uniform(0.74, 0.86)
     shell = draw_material(rng, 'plastic', 'wood', 'white')
@@ -166,7 +166,7 @@ def stool_chair(rng: Rng) -> Furniture:
 
 
 def bar_stool(rng: Rng) -> Furniture:
-    """A round seat on legs or on a column, with a low back."""
+    """Build a round seat on legs or on a column, with a low back."""
     radius, seat = rng.uniform(0.18, 0.23), rng.uniform(0.46, 0.72)
     pad = draw_material(rng, 'wood', 'leather', 'plastic')
     frame = draw_material(rng, 'metal', 'wood')
@@ -208,7 +208,7 @@ def bar_stool(rng: Rng) -> Furniture:
 
 
 def _upholstered(rng: Rng, w: float, d: float, *, seats: int) -> list[Surface]:
-    """Base, seat cushions, back and arms of a sofa or armchair."""
+    """Build base, seat cushions, back and arms of a sofa or armchair."""
     cloth = draw_material(rng, 'fabric', 'fabric', 'leather')
     seat, top = rng.uniform(0.38, 0.47), rng.uniform(0.70, 0.98)
     arm = rng.uniform(0.10, 0.24) if rng.random() < 0.88 else 0.0
@@ -242,7 +242,7 @@ def _upholstered(rng: Rng, w: float, d: float, *, seats: int) -> list[Surface]:
 
 
 def straight_sofa(rng: Rng) -> Furniture:
-    """A sofa for two to four."""
+    """Build a sofa with two to four seats."""
     seats = int(rng.integers(2, 5))
     w, d = 0.36 + seats * rng.uniform(0.52, 0.66), rng.uniform(0.78, 1.0)
     return Furniture(
@@ -253,7 +253,7 @@ def straight_sofa(rng: Rng) -> Furniture:
 
 
 def corner_sofa(rng: Rng) -> Furniture:
-    """A sofa with a long seat at one end."""
+    """Build a sofa with a long seat at one end."""
     seats = int(rng.integers(2, 4))
     w, d = 0.5 + seats * rng.uniform(0.55, 0.66), rng.uniform(0.82, 0.98)
     parts = _upholstered(rng, w, d, seats=seats)

@@ -22,7 +22,7 @@ def _front(
     face: Material,
     knob: Material,
 ) -> list[Surface]:
-    """Doors or drawers on a front at depth y, with handles."""
+    """Build doors or drawers on a front at depth y, with handles."""
     parts, gap = [], 0.012
     wide, high = (x1 - x0) / columns, (z1 - z0) / rows
     upright = high > wide
@@ -85,7 +85,7 @@ def _cabinet(
 
 
 def low_cabinet(rng: Rng) -> Furniture:
-    """A sideboard or chest with doors or drawers."""
+    """Build a sideboard or chest with doors or drawers."""
     w, d, h = rng.uniform(0.7, 1.5), rng.uniform(0.38, 0.55), rng.uniform(0.65, 1.05)
     parts = _cabinet(
         rng,
@@ -100,13 +100,13 @@ def low_cabinet(rng: Rng) -> Furniture:
 
 
 def tall_cabinet(rng: Rng) -> Furniture:
-    """A cabinet above the height of a man."""
+    """Build a cabinet of at least 1.5 metres in height."""
     w, d, h = rng.uniform(0.6, 1.3), rng.uniform(0.38, 0.62), rng.uniform(1.5, 2.1)
     return Furniture('cabinet', _cabinet(rng, w, d, h, 1 + int(w > 0.75), choose(rng, 1, 2)))
 
 
 def file_cabinet(rng: Rng) -> Furniture:
-    """A narrow cabinet of drawers."""
+    """Build a narrow cabinet of drawers."""
     w, d, rows = rng.uniform(0.38, 0.48), rng.uniform(0.5, 0.65), int(rng.integers(2, 5))
     h = 0.06 + 0.31 * rows
     return Furniture(
@@ -115,7 +115,7 @@ def file_cabinet(rng: Rng) -> Furniture:
 
 
 def under_counter(rng: Rng, w: float, d: float) -> Furniture:
-    """The cabinets below a worktop of the given width and depth."""
+    """Build the cabinets below a worktop of the given width and depth."""
     parts = _cabinet(
         rng, w - 0.02, d - 0.05, 0.86, max(1, round(w / 0.5)), choose(rng, 1, 1, 2), top=False
     )
@@ -123,7 +123,7 @@ def under_counter(rng: Rng, w: float, d: float) -> Furniture:
 
 
 def wall_cabinet(rng: Rng, w: float) -> Furniture:
-    """Cabinets on the wall above a worktop."""
+    """Build cabinets on the wall above a worktop."""
     parts = _cabinet(
         rng, w, rng.uniform(0.3, 0.38), rng.uniform(0.5, 0.75), max(1, round(w / 0.45)), 1, z=1.42
     )
@@ -131,7 +131,7 @@ def wall_cabinet(rng: Rng, w: float) -> Furniture:
 
 
 def _books(rng: Rng, x0: float, x1: float, y: float, z: float, room: float) -> list[Surface]:
-    """A row of books of uneven height and depth, in groups of one material."""
+    """Build a row of books of uneven height and depth, in groups of one material."""
     parts, x = [], x0
     while x < x1 - 0.05:
         wide = min(rng.uniform(0.08, 0.35), x1 - x)
@@ -147,7 +147,7 @@ def _books(rng: Rng, x0: float, x1: float, y: float, z: float, room: float) -> l
 
 
 def open_bookshelf(rng: Rng) -> Furniture:
-    """Boards between two sides, with books."""
+    """Build a bookshelf of boards between two sides, with books."""
     w, d, h = rng.uniform(0.65, 1.25), rng.uniform(0.24, 0.36), rng.uniform(1.2, 2.1)
     wood = draw_material(rng, 'wood', 'dark wood', 'white')
     parts = box((-w / 2, 0, 0), (w / 2, 0.02, h), wood)
@@ -165,7 +165,7 @@ def open_bookshelf(rng: Rng) -> Furniture:
 
 
 def cube_bookshelf(rng: Rng) -> Furniture:
-    """A low shelf of square compartments."""
+    """Build a low shelf of square compartments, most of them with books."""
     n, rows = int(rng.integers(2, 5)), int(rng.integers(2, 4))
     cell, d = rng.uniform(0.32, 0.4), rng.uniform(0.3, 0.4)
     w, h = n * cell, rows * cell
@@ -184,7 +184,7 @@ def cube_bookshelf(rng: Rng) -> Furniture:
 
 
 def refrigerator(rng: Rng) -> Furniture:
-    """A refrigerator with one door above another, or a low one."""
+    """Build a refrigerator with two doors, one above the other, or a low one."""
     tall = rng.random() < 0.8
     w, d = rng.uniform(0.55, 0.78), rng.uniform(0.58, 0.75)
     h = rng.uniform(1.45, 1.85) if tall else rng.uniform(0.82, 1.0)
@@ -220,7 +220,7 @@ def refrigerator(rng: Rng) -> Furniture:
 
 
 def side_by_side(rng: Rng) -> Furniture:
-    """A wide refrigerator with two doors next to each other."""
+    """Build a wide refrigerator with two doors side by side."""
     w, d, h = rng.uniform(0.82, 0.95), rng.uniform(0.65, 0.8), rng.uniform(1.65, 1.85)
     body, grip = draw_material(rng, 'appliance'), draw_material(rng, 'metal', 'dark')
     parts = box((-w / 2, 0, 0.03), (w / 2, d - 0.06, h), body, bottom=True)
@@ -232,7 +232,7 @@ def side_by_side(rng: Rng) -> Furniture:
 
 
 def trash_can(rng: Rng) -> Furniture:
-    """A bin, round or square, narrower below."""
+    """Build a round or square bin that is narrower at the bottom."""
     r, h = rng.uniform(0.12, 0.2), rng.uniform(0.28, 0.62)
     plastic = draw_material(rng, 'plastic', 'dark', 'metal', 'white')
     parts = lathe(
@@ -246,7 +246,7 @@ def trash_can(rng: Rng) -> Furniture:
 
 
 def radiator(rng: Rng) -> Furniture:
-    """A radiator of upright ribs."""
+    """Build a radiator of upright ribs."""
     w, d, h = rng.uniform(0.6, 1.2), rng.uniform(0.09, 0.16), rng.uniform(0.5, 0.75)
     white = draw_material(rng, 'white', 'appliance')
     parts = []
@@ -257,7 +257,7 @@ def radiator(rng: Rng) -> Furniture:
 
 
 def ottoman(rng: Rng) -> Furniture:
-    """A padded block to put the feet on."""
+    """Build a padded footstool."""
     w, d, h = rng.uniform(0.4, 0.8), rng.uniform(0.4, 0.6), rng.uniform(0.35, 0.46)
     cloth = draw_material(rng, 'fabric', 'leather')
     parts = cushion(
@@ -272,7 +272,7 @@ def ottoman(rng: Rng) -> Furniture:
 
 
 def bench(rng: Rng) -> Furniture:
-    """A low bench of boards."""
+    """Build a low bench of boards."""
     w, d, h = rng.uniform(0.8, 1.4), rng.uniform(0.32, 0.42), rng.uniform(0.40, 0.47)
     wood = draw_material(rng, 'wood', 'dark wood')
     parts = box((-w / 2, 0, h - 0.05), (w / 2, d, h), wood, bottom=True)

@@ -11,7 +11,7 @@ Rng = np.random.Generator
 
 
 def _legs(rng: Rng, w: float, d: float, top: float, material: Material) -> list[Surface]:
-    """Four legs at the corners: square or round, upright or splayed."""
+    """Build four legs at the corners: square or round, upright or splayed."""
     half, splay = rng.uniform(0.018, 0.045), choose(rng, 0.0, rng.uniform(0.02, 0.06))
     inset = half + splay + rng.uniform(0.0, 0.05)
     parts, round_legs = [], rng.random() < 0.5
@@ -39,7 +39,7 @@ def _rail(w: float, d: float, top: float, material: Material, inset: float) -> l
 
 
 def four_leg_table(rng: Rng) -> Furniture:
-    """A dining table."""
+    """Build a dining table."""
     w, d, h = rng.uniform(0.8, 1.9), rng.uniform(0.7, 1.0), rng.uniform(0.70, 0.78)
     wood = draw_material(rng, 'wood', 'dark wood', 'white')
     thick = rng.uniform(0.025, 0.05)
@@ -53,7 +53,7 @@ def four_leg_table(rng: Rng) -> Furniture:
 
 
 def round_table(rng: Rng) -> Furniture:
-    """A round top on a column or on legs."""
+    """Build a table with a round top on a column or on legs."""
     r, h = rng.uniform(0.38, 0.65), rng.uniform(0.70, 0.77)
     wood = draw_material(rng, 'wood', 'dark wood', 'white', 'stone')
     centre = (0.0, r)
@@ -80,7 +80,7 @@ def round_table(rng: Rng) -> Furniture:
 
 
 def low_table(rng: Rng) -> Furniture:
-    """A coffee or end table."""
+    """Build a coffee or end table."""
     w, d, h = rng.uniform(0.5, 1.2), rng.uniform(0.45, 0.7), rng.uniform(0.36, 0.5)
     wood = draw_material(rng, 'wood', 'dark wood', 'white')
     parts = box((-w / 2, 0, h - 0.04), (w / 2, d, h), wood, bottom=True)
@@ -102,7 +102,7 @@ def _desk_top(w: float, d: float, h: float, wood: Material) -> list[Surface]:
 
 
 def plain_desk(rng: Rng) -> Furniture:
-    """A desk on side panels or legs, with a screen of wood behind the knees."""
+    """Build a desk on side panels or legs, with a wooden panel at its back."""
     w, d, h = rng.uniform(1.0, 1.7), rng.uniform(0.55, 0.8), rng.uniform(0.70, 0.77)
     wood = draw_material(rng, 'wood', 'dark wood', 'white')
     parts = _desk_top(w, d, h, wood)
@@ -122,7 +122,7 @@ def plain_desk(rng: Rng) -> Furniture:
 
 
 def drawer_desk(rng: Rng) -> Furniture:
-    """A desk with a chest of drawers on one side or on both."""
+    """Build a desk with a chest of drawers on one side or on both."""
     w, d, h = rng.uniform(1.1, 1.7), rng.uniform(0.6, 0.82), rng.uniform(0.72, 0.78)
     wood = draw_material(rng, 'wood', 'dark wood', 'white')
     parts = _desk_top(w, d, h, wood)
@@ -143,7 +143,7 @@ def drawer_desk(rng: Rng) -> Furniture:
 
 
 def corner_desk(rng: Rng) -> Furniture:
-    """A desk with a return, L-shaped from above."""
+    """Build an L-shaped desk."""
     w, d, h = rng.uniform(1.3, 1.8), rng.uniform(0.58, 0.72), rng.uniform(0.70, 0.76)
     side, wide, long = choose(rng, -1, 1), rng.uniform(0.45, 0.6), rng.uniform(0.4, 0.75)
     wood = draw_material(rng, 'wood', 'dark wood', 'white')
@@ -160,13 +160,13 @@ def corner_desk(rng: Rng) -> Furniture:
 
 
 def counter(rng: Rng, w: float, d: float, hole: tuple[float, float, float] | None) -> Furniture:
-    """A worktop with its splash back; the cabinets under it are objects of their own.
+    """Build a worktop with a splashback; the cabinets under it are separate objects.
 
     Args:
         rng: Source of randomness.
-        w: Width.
-        d: Depth.
-        hole: Centre x, width and depth of an opening for a basin, or None.
+        w: Width, metres.
+        d: Depth, metres.
+        hole: Centre x, width and depth of an opening for a basin in metres, or None.
     """
     low, h = 0.86, 0.91
     stone = draw_material(rng, 'stone', 'wood', 'white')
@@ -186,7 +186,7 @@ def counter(rng: Rng, w: float, d: float, hole: tuple[float, float, float] | Non
 
 
 def bar_counter(rng: Rng) -> Furniture:
-    """A counter that stands alone, on a solid base."""
+    """Build a freestanding counter on a solid base."""
     w, d, h = rng.uniform(1.1, 1.9), rng.uniform(0.45, 0.65), rng.uniform(0.95, 1.1)
     parts = box(
         (-w / 2, 0, h - 0.05), (w / 2, d, h), draw_material(rng, 'stone', 'wood'), bottom=True

@@ -1,18 +1,18 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What annotators and the recording add to a scan: objects of segments, and an arbitrary turn."""
+"""Annotation of a scan as sets of segments, and the arbitrary pose of a recording."""
 
 import numpy as np
 
-from ..layout.layout import Placed
+from ..layout.placed import Placed
 
 
 def annotate(
     pieces: list[Placed], owner: np.ndarray, segments: np.ndarray, rng: np.random.Generator
 ) -> tuple[list[tuple[str, np.ndarray]], np.ndarray]:
-    """Choose which segments an annotator gave to which object.
+    """Assign segments to objects as an annotator would.
 
-    Objects of the benchmark's classes are nearly always found; small things seldom; of walls and
-    floor some segments are left out, until the unannotated share is as in real scans.
+    Objects of the benchmark's classes are almost always annotated, small things rarely. Some
+    segments of walls and floor are left out until the unannotated share is that of real scans.
 
     Returns:
         The groups, and the index of each group's piece.
@@ -29,12 +29,12 @@ def annotate(
     total = len(segments)
     goal, missing = rng.uniform(0.10, 0.21) * total, counts[~given].sum()
     is_object = np.array([p.kind is not None for p in pieces])[holder]
-    # The largest pieces of walls and of the floor are never forgotten.
+    # The largest segments of walls and of the floor are always annotated.
     labels = np.array([p.label for p in pieces])[holder]
     kept = np.zeros(len(ids), bool)
     for label, number in (('wall', 2), ('floor', 1)):
         kept[np.argsort(np.where(labels == label, counts, 0), kind='stable')[-number:]] = True
-    # Small pieces go first; a large stretch of wall only if they do not suffice.
+    # Small segments are left out first, large parts of a wall only if those do not suffice.
     for most in (0.05 * total, 0.15 * total):
         for k in rng.permutation(len(ids)):
             spare = counts[k] < 40 and rng.random() < 0.1 if is_object[k] else counts[k] < most
@@ -56,7 +56,7 @@ def annotate(
 
 
 def turn_by_chance(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Turn and shift a scan as its recording happened to lie; also the matrix that undoes it."""
+    """Turn and shift a scan at random, as recordings are; also return the matrix that undoes it."""
     angle = rng.uniform(-np.pi, np.pi)
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])

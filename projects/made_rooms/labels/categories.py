@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Raw categories that made rooms use, as rows of ScanNet's label table."""
+"""Raw categories of made rooms, as rows of ScanNet's label table."""
 
 from typing import NamedTuple
 
@@ -72,10 +72,10 @@ CATEGORIES: dict[str, Category] = {
     'microwave': Category(59, 40, 'otherprop'),
 }
 
-# The 18 classes whose instances ScanNet's benchmark counts, by NYU40 id.
+# NYU40 ids of the 18 classes of instances in ScanNet's benchmark.
 INSTANCE_NYU40 = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 
-# The class that an annotator of S3DIS gives to a piece; what is not named is clutter.
+# Class of each raw category in S3DIS; categories that are not listed are clutter.
 S3DIS_CLASSES = {
     **{
         name: name

@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Over-segments of a mesh: graph-based segmentation on the angles between vertex normals.
 
-Source: Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation" (2004), which
-ScanNet's segmentation of meshes follows too.
+Source: Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation" (2004), the
+method that ScanNet uses for its meshes.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 @njit(cache=True)
 def vertex_normals(points, faces):
-    """Area-weighted vertex normals (P, 3) float64 of a mesh of points (P, 3), faces (F, 3)."""
+    """Compute the area-weighted normals (P, 3) float64 of points (P, 3) with faces (F, 3)."""
     normals = np.zeros((points.shape[0], 3))
     for f in range(faces.shape[0]):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -40,10 +40,10 @@ def vertex_normals(points, faces):
 
 @njit(cache=True)
 def _weighted_edges(points, faces, owner):
-    """Edges (E, 2) int32 within one owner and their weights (E,) float32.
+    """Return the edges (E, 2) int32 within one owner and their weights (E,) float32.
 
-    Source: the graph of Felzenszwalb and Huttenlocher with the angle between normals as weight;
-    convex edges weigh less, since parts of one object mostly meet in them.
+    Source: the graph of Felzenszwalb and Huttenlocher, with the angle between normals as weight.
+    Convex edges have a smaller weight, because parts of one object mostly meet in them.
     """
     normals = vertex_normals(points, faces)
     edges = np.empty((3 * faces.shape[0], 2), np.int32)
@@ -73,12 +73,12 @@ def oversegment(
     Args:
         points: (P, 3) vertices.
         faces: (F, 3) int32.
-        owner: (P,) int: edges between vertices of different owners are left out.
-        threshold: Felzenszwalb and Huttenlocher's k: greater gives larger pieces.
-        least: Pieces of fewer vertices join a neighbour where they touch one.
+        owner: (P,) int; edges between vertices of different owners are left out.
+        threshold: Felzenszwalb and Huttenlocher's k; the greater, the larger the pieces.
+        least: Pieces of fewer vertices are merged with a neighbour if they touch one.
 
     Returns:
-        (P,) int32, for each vertex one vertex of its piece.
+        (P,) int32, the index of one vertex of each vertex's piece.
     """
     edges, weight = _weighted_edges(points, faces, owner)
     ranks = np.argsort(weight, kind='stable')
@@ -95,7 +95,7 @@ def _find(parent, p):
 
 @njit(cache=True)
 def _join(number, edges, weight, ranks, threshold, least):
-    """Union-find over edges sorted by weight, then the merging of small pieces."""
+    """Join vertices along edges sorted by weight (union-find), then merge small pieces."""
     parent = np.arange(number).astype(np.int32)
     size = np.ones(number, np.int32)
     limit = np.full(number, threshold)
@@ -128,14 +128,14 @@ def mix_segments(
     share: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Let some pieces run on into a neighbouring object, as real over-segments do.
+    """Extend some pieces into a neighbouring object, as happens in real over-segmentations.
 
     Args:
         points: (P, 3) vertices.
         segments: (P,) pieces within one owner.
         owner: (P,) objects.
-        gap: How near two vertices must be for their pieces to meet, metres.
-        share: Share of the meeting pairs of pieces that are joined.
+        gap: Greatest distance of two vertices whose pieces count as neighbours, metres.
+        share: Share of the pairs of neighbouring pieces that are joined.
         rng: Source of randomness.
 
     Returns:
@@ -146,7 +146,7 @@ def mix_segments(
     meeting = np.unique(np.sort(segments[pairs], axis=1), axis=0)
     chosen = meeting[rng.random(len(meeting)) < share]
     target = np.arange(len(points), dtype=np.int32)
-    # Each piece joins at most one other, lest whole rooms run together.
+    # Each piece is joined to at most one other; otherwise whole rooms could merge.
     free = np.ones(len(points), bool)
     for a, b in chosen:
         if free[a] and free[b]:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Columns, beams and boards: parts of a building that offices have and homes mostly lack."""
+"""Columns, beams and boards: parts of a building that are common in offices, rare in homes."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,14 @@ import numpy as np
 from ..furniture import Furniture
 from ..shapes.materials import draw_material
 from ..shapes.surfaces import Surface, box, rectangle
-from .layout import Layout, Placed
+from .layout import Layout
+from .placed import Placed
 
 FITTINGS = ('column', 'beam', 'board')
 
 
 def build_in(layout: Layout, fittings: Sequence[str]) -> None:
-    """Build columns and beams into an empty room; furniture will stand around them."""
+    """Build columns and beams into an empty room; furniture is placed around them later."""
     rng = layout.rng
     if 'column' in fittings and rng.random() < 0.6:
         for _ in range(int(rng.integers(1, 3))):
@@ -24,7 +25,7 @@ def build_in(layout: Layout, fittings: Sequence[str]) -> None:
 
 
 def hang(layout: Layout, fittings: Sequence[str]) -> None:
-    """Hang boards where a furnished room has bare wall."""
+    """Hang boards on the bare walls of a furnished room."""
     rng = layout.rng
     if 'board' in fittings and rng.random() < 0.75:
         for wide in (rng.uniform(1.2, 2.4), rng.uniform(0.6, 1.2)):
@@ -35,16 +36,14 @@ def hang(layout: Layout, fittings: Sequence[str]) -> None:
 def _block(
     layout: Layout, label: str, low: Sequence[float], high: Sequence[float], surfaces: list[Surface]
 ) -> None:
-    """Put a block between two corners into the room, unless something is there."""
+    """Put a block between two corners into the room, unless it collides."""
     corners = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]])
     if layout.is_free(corners, low[2], high[2]):
-        layout.placed.append(
-            Placed(label, None, surfaces, [], 0.0, np.zeros(3), corners, (low[2], high[2]))
-        )
+        layout.placed.append(Placed.built_in(label, surfaces, corners, (low[2], high[2])))
 
 
 def _add_column(layout: Layout) -> None:
-    """A column in a corner, or in the open where the room is wide enough."""
+    """Add a column in a corner, or in the open if the room is wide enough."""
     rng, (width, depth, height) = layout.rng, layout.size
     size = rng.uniform(0.22, 0.4, 2)
     spare = np.array([width, depth]) - size
@@ -62,7 +61,7 @@ def _add_column(layout: Layout) -> None:
 
 
 def _add_beams(layout: Layout, count: int) -> None:
-    """Beams under the ceiling, side by side, from wall to wall."""
+    """Add parallel beams under the ceiling, from wall to wall."""
     rng, (width, depth, height) = layout.rng, layout.size
     wide, drop = rng.uniform(0.18, 0.4), rng.uniform(0.15, 0.3)
     material = draw_material(rng, 'wall', 'white', 'wood')
@@ -75,7 +74,7 @@ def _add_beams(layout: Layout, count: int) -> None:
 
 
 def _board(rng: np.random.Generator, wide: float) -> Furniture:
-    """A white or black board with its frame and, below it, a ledge."""
+    """Build a white or black board with a frame and a ledge below it."""
     low, high = rng.uniform(0.75, 0.95), rng.uniform(1.75, 2.0)
     frame = draw_material(rng, 'metal', 'wood', 'white')
     face = draw_material(rng, 'ceramic', 'ceramic', 'dark')

@@ -1,30 +1,31 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Single pieces and groups of furniture that belong together, put where they usually stand."""
+"""Single pieces and groups of furniture, each placed where it is usually found."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from ..furniture import FAMILIES, Furniture, bathroom, clutter, openings, storage, tables
-from .layout import Layout, Placed
+from .layout import Layout
+from .placed import Placed
 
 Rng = np.random.Generator
 
 
 def draw_piece(rng: Rng, kind: str) -> Furniture:
-    """A piece of the kind, of a shape family drawn by weight."""
+    """Build a piece of the kind, of a shape family drawn by weight."""
     families, weights = zip(*FAMILIES[kind], strict=True)
     weights = np.array(weights, dtype=np.float64)
     return families[int(rng.choice(len(families), p=weights / weights.sum()))](rng)
 
 
 def stand(layout: Layout, kind: str) -> Placed | None:
-    """Put one more piece of the kind where such pieces stand, if there is room."""
+    """Place one more piece of the kind where such pieces are usually found, if it fits."""
     if not layout.allows(kind):
         return None
     if kind in WALL_GROUPS:
         return WALL_GROUPS[kind](layout)
-    # A large piece may not fit; another of its kind may.
+    # If a large piece does not fit, a smaller one of its kind may.
     for _ in range(3):
         placed = _stand_piece(layout, kind, draw_piece(layout.rng, kind))
         if placed:
@@ -52,7 +53,7 @@ def _seat(
     under: float,
     family: int | None = None,
 ) -> Placed | None:
-    """Push a chair towards the point (x, y) of a table's edge, facing along ``angle``."""
+    """Push a chair towards the point (x, y) on a table's edge, facing along ``angle``."""
     if not layout.allows('chair'):
         return None
     rng = layout.rng
@@ -64,7 +65,7 @@ def _seat(
 
 
 def dining(layout: Layout) -> None:
-    """A table with chairs at its sides, most of them pushed under it."""
+    """Place a table with chairs at its sides, most of them pushed under it."""
     rng = layout.rng
     if not layout.allows('table'):
         return
@@ -84,7 +85,7 @@ def dining(layout: Layout) -> None:
 
 
 def working(layout: Layout) -> None:
-    """A desk with what stands on it, and a chair before it."""
+    """Place a desk with a chair in front of it and things on it."""
     rng = layout.rng
     desk = stand(layout, 'desk')
     if desk is None:
@@ -103,7 +104,7 @@ def working(layout: Layout) -> None:
 
 
 def sleeping(layout: Layout) -> None:
-    """A bed with its head at a wall, small pieces beside it."""
+    """Place a bed with its head at a wall and small pieces next to it."""
     rng = layout.rng
     bed = stand(layout, 'bed')
     if bed is None:
@@ -121,7 +122,7 @@ def sleeping(layout: Layout) -> None:
 
 
 def lounging(layout: Layout) -> None:
-    """A sofa with a low table before it, and perhaps an armchair."""
+    """Place a sofa with a low table in front of it, and perhaps an armchair."""
     rng = layout.rng
     sofa = stand(layout, 'sofa')
     if sofa is None:
@@ -147,7 +148,7 @@ def lounging(layout: Layout) -> None:
 
 
 def cooking(layout: Layout) -> None:
-    """A run of worktop on cabinets, with a basin, cabinets above and a refrigerator beside."""
+    """Place a worktop on cabinets, with a basin, wall cabinets and a refrigerator next to it."""
     rng = layout.rng
     if layout.allows('counter'):
         _worktop(layout)
@@ -192,7 +193,7 @@ def _worktop(layout: Layout) -> None:
 
 
 def washing(layout: Layout) -> None:
-    """A tub with its curtain, a toilet and a washbasin."""
+    """Place a tub with its curtain, a toilet and a washbasin."""
     rng = layout.rng
     tub = stand(layout, 'bathtub')
     if tub is not None and layout.allows('shower curtain') and rng.random() < 0.75:
@@ -212,13 +213,13 @@ def washing(layout: Layout) -> None:
 
 
 def storing(layout: Layout) -> None:
-    """Shelves and cabinets."""
+    """Place shelves and cabinets."""
     for kind in layout.rng.permutation(['bookshelf', 'cabinet', 'bookshelf'])[:2]:
         stand(layout, str(kind))
 
 
 def _open_wall(layout: Layout, w: float, z0: float, z1: float) -> tuple[int, float] | None:
-    """Find a stretch of wall for an opening: (wall, middle)."""
+    """Find a stretch of wall for an opening; return the wall and the middle of the stretch."""
     for _ in range(12):
         k = int(layout.rng.integers(4))
         _, _, length = layout.wall(k)
@@ -238,7 +239,7 @@ def _fill(layout: Layout, k: int, t: float, piece: Furniture, kind: str) -> Plac
 
 
 def _zone(layout: Layout, k: int, t: float, w: float, deep: float) -> np.ndarray:
-    """Corners (4, 2) of the floor before an opening."""
+    """Return the corners (4, 2) of the floor in front of an opening."""
     start, angle, _ = layout.wall(k)
     along = np.array([np.cos(angle), np.sin(angle)])
     inward = np.array([-along[1], along[0]])
@@ -253,7 +254,7 @@ def _zone(layout: Layout, k: int, t: float, w: float, deep: float) -> np.ndarray
 
 
 def add_door(layout: Layout) -> Placed | None:
-    """A door in a wall, with free floor before it."""
+    """Place a door in a wall, and keep the floor in front of it free."""
     rng = layout.rng
     w, h = rng.uniform(0.75, 0.95), rng.uniform(1.95, 2.1)
     spot = _open_wall(layout, w, 0.0, h)
@@ -266,7 +267,7 @@ def add_door(layout: Layout) -> Placed | None:
 
 
 def add_window(layout: Layout) -> Placed | None:
-    """A window in a wall, with curtains at times; tall pieces stay away from it."""
+    """Place a window in a wall, sometimes with curtains, and keep tall pieces away from it."""
     rng = layout.rng
     w, z0, z1 = rng.uniform(0.7, 1.9), rng.uniform(0.6, 1.05), rng.uniform(1.8, 2.15)
     spot = _open_wall(layout, w, z0, z1)
@@ -286,7 +287,7 @@ def add_window(layout: Layout) -> Placed | None:
 
 
 def add_curtain(layout: Layout) -> Placed | None:
-    """A drawn curtain on a bare wall."""
+    """Place a drawn curtain on a bare wall."""
     rng = layout.rng
     piece = openings.curtain(rng, rng.uniform(0.6, 1.2), 0.05, min(2.2, layout.size[2] - 0.1))
     return layout.at_wall(piece, 'curtain', gap=0.0)

@@ -1,7 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Where things stand: a rectangular or L-shaped room, and pieces that do not collide in it.
+"""Layout of a room: a rectangular or L-shaped floor, and pieces that do not collide on it.
 
-Wall k runs anti-clockwise seen from above (k = 0 along y = 0), its inward side is the local +y.
+Walls are numbered anti-clockwise seen from above (k = 0 along y = 0); the inward side of a wall is
+the local +y.
 """
 
 from collections.abc import Sequence
@@ -10,54 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..furniture import KINDS, Furniture
-from ..shapes.surfaces import Surface, moved
-
-# How far a piece may reach into another before that counts as a collision, metres.
-_SLACK = 0.004
-
-
-@dataclass(eq=False)
-class Placed:
-    """A piece in the room.
-
-    Attributes:
-        label: Raw category.
-        kind: Class among ``KINDS``; None for walls, floor and small things.
-        surfaces: In room coordinates.
-        tops: Support rectangles in the piece's own frame, see ``Furniture``.
-        angle: Turn about z, radians.
-        offset: Shift (3,) after the turn.
-        corners: (4, 2) footprint.
-        span: Lowest and highest z.
-    """
-
-    label: str
-    kind: str | None
-    surfaces: list[Surface]
-    tops: list
-    angle: float
-    offset: np.ndarray
-    corners: np.ndarray
-    span: tuple[float, float]
-
-
-def rectangles_overlap(one: np.ndarray, many: np.ndarray) -> np.ndarray:
-    """Which of ``many`` (n, 4, 2) rectangles overlap the rectangle ``one`` (4, 2): (n,) bool.
-
-    Separating axes: two rectangles are apart if one of their four edge directions tells them apart.
-    """
-    apart = np.zeros(len(many), dtype=bool)
-    for edge in (1, 3):
-        axis = one[edge] - one[0]
-        axis = axis / np.linalg.norm(axis)
-        mine, theirs = one @ axis, many @ axis
-        apart |= (theirs.min(1) >= mine.max() - _SLACK) | (theirs.max(1) <= mine.min() + _SLACK)
-        axes = many[:, edge] - many[:, 0]
-        axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
-        mine = axes @ one.T
-        theirs = np.einsum('nij,nj->ni', many, axes)
-        apart |= (theirs.min(1) >= mine.max(1) - _SLACK) | (theirs.max(1) <= mine.min(1) + _SLACK)
-    return ~apart
+from ..shapes.surfaces import moved
+from .footprints import SLACK, rectangles_overlap
+from .placed import Placed
 
 
 @dataclass
@@ -68,9 +24,9 @@ class Layout:
         rng: Source of randomness.
         size: Width (x), depth (y), height (z) in metres.
         kinds: Kinds that may be placed.
-        capacity: No more objects of ``KINDS`` than this.
-        placed: What stands in the room so far.
-        holes: Openings (t0, t1, z0, z1) of each of the four walls.
+        capacity: Greatest number of objects of ``KINDS``.
+        placed: Pieces placed so far.
+        holes: Openings (t0, t1, z0, z1) of each of the four walls, metres.
     """
 
     rng: np.random.Generator
@@ -85,29 +41,29 @@ class Layout:
 
     @property
     def count(self) -> int:
-        """Objects of ``KINDS`` so far."""
+        """Number of objects of ``KINDS`` placed so far."""
         return sum(p.kind is not None for p in self.placed)
 
     def allows(self, kind: str) -> bool:
-        """Whether one more object of the kind may come."""
+        """Return whether one more object of the kind may be placed."""
         return kind in self.kinds and self.count < self.capacity
 
     def wall(self, k: int) -> tuple[np.ndarray, float, float]:
-        """Start (2,), angle and length of wall k."""
+        """Return start (2,), angle and length of wall k."""
         w, d, _ = self.size
         start = ((0.0, 0.0), (w, 0.0), (w, d), (0.0, d))[k]
         return np.array(start), k * np.pi / 2, (w, d, w, d)[k]
 
     def block(self, corners: np.ndarray, z0: float, z1: float) -> None:
-        """Keep a space free, such as the one before a door."""
+        """Keep a space free, such as the one in front of a door."""
         self._blocked.append((np.asarray(corners, dtype=np.float64), z0, z1))
 
     def is_free(
         self, corners: np.ndarray, z0: float, z1: float, ignore: Sequence[Placed] = ()
     ) -> bool:
-        """Whether a footprint (4, 2) between two heights lies in the room and hits nothing."""
+        """Return whether a footprint (4, 2) between two heights is in the room and hits nothing."""
         w, d, _ = self.size
-        if corners.min() < -_SLACK or (corners > np.array([w, d]) + _SLACK).any():
+        if corners.min() < -SLACK or (corners > np.array([w, d]) + SLACK).any():
             return False
         others = [
             p.corners
@@ -130,12 +86,12 @@ class Layout:
         """Place a piece with its origin at ``at`` (x, y), unless it collides.
 
         Args:
-            piece: What to place.
+            piece: Piece to place.
             kind: Class among ``KINDS`` or None.
-            angle: Turn about z, radians.
-            at: Where the piece's origin comes to lie.
-            z: Height of the piece's origin.
-            ignore: Pieces with which it may overlap; None places it in any case.
+            angle: Rotation about z, radians.
+            at: Position (x, y) of the piece's origin, metres.
+            z: Height of the piece's origin, metres.
+            ignore: Pieces that it may overlap; None places it in any case.
 
         Returns:
             The placed piece, or None if there is no room for it.
@@ -151,14 +107,14 @@ class Layout:
             return None
         offset = np.array([at[0], at[1], z])
         placed = Placed(
-            piece.label,
-            kind,
-            moved(piece.surfaces, angle=angle, offset=offset),
-            piece.tops,
-            angle,
-            offset,
-            corners,
-            span,
+            label=piece.label,
+            kind=kind,
+            surfaces=moved(piece.surfaces, angle=angle, offset=offset),
+            tops=piece.tops,
+            angle=angle,
+            offset=offset,
+            corners=corners,
+            span=span,
         )
         self.placed.append(placed)
         return placed
@@ -173,7 +129,7 @@ class Layout:
         gap: float | None = None,
         ignore: Sequence[Placed] = (),
     ) -> Placed | None:
-        """Stand or hang a piece with its back to some wall, next to a neighbour if that fits."""
+        """Place a piece with its back to a random wall, next to a neighbour if it fits there."""
         low, high = piece.low, piece.high
         for attempt in range(tries):
             k = int(self.rng.integers(4))
@@ -194,10 +150,8 @@ class Layout:
             elif self.rng.random() < 0.25:
                 t = (-low[0], length - high[0])[int(self.rng.integers(2))]
             away = (self.rng.uniform(0.0, 0.04) if gap is None else gap) - min(0.0, low[1])
-            along, inward = (
-                np.array([np.cos(angle), np.sin(angle)]),
-                np.array([-np.sin(angle), np.cos(angle)]),
-            )
+            along = np.array([np.cos(angle), np.sin(angle)])
+            inward = np.array([-np.sin(angle), np.cos(angle)])
             placed = self.put(
                 piece, kind, angle, start + t * along + away * inward, z=z, ignore=ignore
             )
@@ -206,7 +160,7 @@ class Layout:
         return None
 
     def _wall_of(self, placed: Placed) -> int | None:
-        """The wall at which a piece stands, if it does."""
+        """Return the number of the wall behind a piece, or None."""
         k = round(placed.angle / (np.pi / 2)) % 4
         start, angle, _ = self.wall(k)
         if abs(np.sin(placed.angle - angle)) > 0.01 or placed.span[0] > 0.3:
@@ -217,7 +171,7 @@ class Layout:
     def _beside(
         self, other: Placed, start: np.ndarray, angle: float, low: float, high: float
     ) -> float:
-        """Position along a wall that touches a neighbour on its left or right."""
+        """Draw a position along a wall, close to a neighbour on its left or right."""
         along = np.array([np.cos(angle), np.sin(angle)])
         spots = (other.corners - start) @ along
         gap = self.rng.choice([0.003, 0.008, self.rng.uniform(0.0, 0.05)])
@@ -234,13 +188,13 @@ class Layout:
         tidy: bool = True,
         margin: float = 0.0,
     ) -> Placed | None:
-        """Stand a piece somewhere on the floor.
+        """Place a piece somewhere on the floor, or return None.
 
         Args:
-            piece: What to place.
+            piece: Piece to place.
             kind: Class among ``KINDS`` or None.
-            tries: Places to try.
-            tidy: Parallel to the walls, or at any angle.
+            tries: Number of positions to try.
+            tidy: Whether to place it roughly parallel to the walls rather than at any angle.
             margin: Least distance of the piece's origin from the walls, metres.
         """
         w, d, _ = self.size
@@ -274,7 +228,7 @@ class Layout:
         return self.put(piece, kind, base.angle + angle, world, z=base.offset[2] + z, ignore=ignore)
 
     def on_top(self, base: Placed, piece: Furniture, *, turn: float = 0.3) -> Placed | None:
-        """Stand something small on a piece that has a top."""
+        """Place a small piece on top of another, or return None."""
         if not base.tops:
             return None
         low, high = piece.low, piece.high
@@ -294,7 +248,7 @@ class Layout:
         return None
 
     def touching(self, gap: float = 0.015) -> float:
-        """Share of the objects of ``KINDS`` that come within ``gap`` metres of another."""
+        """Compute the share of objects of ``KINDS`` within ``gap`` metres of another."""
         objects = [p for p in self.placed if p.kind]
         if len(objects) < 2:
             return 0.0
@@ -302,7 +256,7 @@ class Layout:
         low, high = np.array([p.span for p in objects]).T
         centres = corners.mean(axis=1, keepdims=True)
         sides = np.linalg.norm(corners - centres, axis=2, keepdims=True)
-        wide = centres + (corners - centres) * (1 + (1.5 * gap + 2 * _SLACK) / sides)
+        wide = centres + (corners - centres) * (1 + (1.5 * gap + 2 * SLACK) / sides)
         touches = 0
         for k in range(len(objects)):
             near = rectangles_overlap(wide[k], wide) & (low < high[k] + gap) & (high > low[k] - gap)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Types of rooms: the groups of furniture in them, and what fills them up."""
+"""Types of rooms: their groups of furniture, and the pieces that fill them up."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from .layout import Layout
 
 _ANYWHERE = ('chair', 'picture', 'cabinet', 'otherfurniture')
 _DRY = (*_ANYWHERE, 'table', 'bookshelf')
-# Room types: groups in the order in which they take their places, then what fills them up.
+# Types of rooms: groups in the order in which they are placed, then kinds of fillers.
 PROGRAMS: dict[str, tuple[tuple[Callable[[Layout], None], ...], tuple[str, ...]]] = {
     'Bedroom / Hotel': ((sleeping, storing, working), (*_DRY, 'desk', 'curtain')),
     'Living room / Lounge': ((lounging, dining, storing), (*_DRY, 'sofa', 'curtain')),
@@ -22,8 +22,8 @@ PROGRAMS: dict[str, tuple[tuple[Callable[[Layout], None], ...], tuple[str, ...]]
     'Bookstore / Library': ((storing, storing, dining), (*_DRY, 'sofa', 'desk')),
     'Misc.': ((washing, sleeping, lounging), KINDS),
 }
-# Kinds with which a room is filled up, bulky ones first, since they find room only then:
-# how often, and how many of them a room bears.
+# Fillers: weight of each kind, and the greatest number of them in a room. Bulky kinds come first,
+# because only an almost empty room has space for them.
 FILLERS = {
     'bed': (1.5, 2),
     'sofa': (2, 2),
@@ -52,8 +52,8 @@ def furnish(layout: Layout, program: str, *, target: int, clutter_count: int) ->
     Args:
         layout: The room; changed in place.
         program: Key of ``PROGRAMS``.
-        target: Number of objects of ``KINDS`` to reach, as far as they find room.
-        clutter_count: Number of small things to strew about.
+        target: Number of objects of ``KINDS`` to aim at; fewer are placed if they do not fit.
+        clutter_count: Number of small things to scatter.
     """
     rng = layout.rng
     for kind, times in (('door', (1, 3)), ('window', (0, 3))):
@@ -62,13 +62,13 @@ def furnish(layout: Layout, program: str, *, target: int, clutter_count: int) ->
     groups, fillers = PROGRAMS[program]
     for group in groups:
         group(layout)
-    # With few kinds to choose from, any of them will do in any room.
+    # If only some kinds are allowed, each of them may occur in any type of room.
     _fill_up(layout, fillers if layout.kinds == frozenset(KINDS) else KINDS, target)
     strew(layout, clutter_count)
 
 
 def _fill_up(layout: Layout, kinds: Sequence[str], target: int) -> None:
-    """Place more pieces of some kinds until there are enough or none fits."""
+    """Add pieces of some kinds until there are enough, in at most three rounds."""
     rng, bulk = layout.rng, list(FILLERS)
     for _ in range(3):
         present = [p.kind for p in layout.placed]
@@ -83,7 +83,7 @@ def _fill_up(layout: Layout, kinds: Sequence[str], target: int) -> None:
 
 
 def strew(layout: Layout, count: int) -> None:
-    """Strew small things over tops and floor."""
+    """Scatter small things over tops and floor."""
     rng = layout.rng
     bases = [p for p in layout.placed if p.tops]
     for _ in range(count):

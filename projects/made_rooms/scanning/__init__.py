@@ -1,2 +1,2 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A simulated hand-held depth camera and the points that it sees."""
+"""A simulated depth camera and the points that it sees."""

@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Depth images of surfaces and the question which points a pinhole camera sees.
+"""Depth images of surfaces, and the points that a pinhole camera sees.
 
-A camera is a row of 12 numbers: its centre (3) and the rows of its rotation (9): right, down,
-forward. Depth is measured along ``forward``.
+A camera is a row of 12 numbers: its centre (3) and the rows of its rotation (9), which are right,
+down and forward. Depth is measured along ``forward``.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ NEAR = 0.05
 
 
 def triangles_of(surfaces: Sequence[Surface]) -> np.ndarray:
-    """Triangles (n, 3, 3) of the lattices' cells."""
+    """Split the lattices' cells into triangles (n, 3, 3)."""
     out = []
     for surface in surfaces:
         lattice = surface.lattice
@@ -28,7 +28,7 @@ def triangles_of(surfaces: Sequence[Surface]) -> np.ndarray:
 
 
 def look_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Cameras (n, 12) at ``eye`` (n, 3) that look at ``target`` (n, 3), upright."""
+    """Return upright cameras (n, 12) at ``eye`` (n, 3) that look at ``target`` (n, 3)."""
     forward = target - eye
     forward /= np.linalg.norm(forward, axis=1, keepdims=True)
     right = np.cross(forward, (0.0, 0.0, 1.0))
@@ -38,7 +38,7 @@ def look_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 @njit(cache=True)
 def _fill_triangle(image, x, y, w, focal, cx, cy):
-    """Draw one clipped polygon corner triple: x, y image positions, w inverse depths."""
+    """Draw one triangle of a clipped polygon: x and y in the image, w inverse depth."""
     height, width = image.shape
     area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
     if abs(area) < 1e-12:
@@ -63,7 +63,7 @@ def _fill_triangle(image, x, y, w, focal, cx, cy):
 
 @njit(cache=True)
 def render_depth(triangles, camera, focal, height, width):
-    """Depth image (height, width) float64 of triangles (n, 3, 3); infinity where nothing is."""
+    """Render the depth (height, width) float64 of triangles (n, 3, 3); infinity where none is."""
     image = np.full((height, width), np.inf)
     cx, cy = 0.5 * width, 0.5 * height
     corner = np.empty((3, 3))
@@ -114,10 +114,10 @@ def render_depth(triangles, camera, focal, height, width):
 
 @njit(cache=True)
 def observe(points, normals, camera, image, focal, reach, views, nearest):
-    """Count a camera's look at points.
+    """Count the points that a camera sees.
 
-    A point is seen if it lies in the image, nearer than ``reach``, faces the camera by more than
-    a grazing angle and is not behind what the depth image shows.
+    A point is seen if it is in the image and nearer than ``reach``, faces the camera at more than
+    a grazing angle, and is not behind the surface in the depth image.
 
     Args:
         points: (P, 3) float32.
@@ -126,8 +126,8 @@ def observe(points, normals, camera, image, focal, reach, views, nearest):
         image: Depth image of the same camera.
         focal: Focal length in pixels.
         reach: Greatest depth in metres.
-        views: (P,) uint8, increased by one for the points seen.
-        nearest: (P,) float32, lowered to the distance of the points seen.
+        views: (P,) uint8, increased by one for each point seen.
+        nearest: (P,) float32, lowered to the distance of each point seen, metres.
     """
     height, width = image.shape
     for p in range(points.shape[0]):
@@ -149,7 +149,7 @@ def observe(points, normals, camera, image, focal, reach, views, nearest):
         facing = -(a * normals[p, 0] + b * normals[p, 1] + c * normals[p, 2]) / distance
         if facing < 0.14:
             continue
-        # Within one pixel, a slanted surface spans this much depth.
+        # Range of depths that a slanted surface covers within one pixel.
         slack = 0.008 + 0.8 * z / focal * np.sqrt(1.0 - facing * facing) / facing
         if z <= image[row, column] + slack:
             if views[p] < 255:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Points on surfaces in jittered grids, and the meshes that remain when points fall out."""
+"""Points on surfaces in jittered grids, and the meshes that remain when points are dropped."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,17 +11,17 @@ from ..shapes.surfaces import Surface
 
 
 class Samples(NamedTuple):
-    """Candidate vertices of all surfaces, surface by surface, u-major within a surface.
+    """Candidate vertices of all surfaces, surface by surface, u-major within each.
 
     Attributes:
         points: (P, 3) float32 metres.
         normals: (P, 3) float32, outward.
         uv: (P, 2) float32 metres along the surface.
-        fill: (P,) float32, area of the cell around the sample over the area wanted, at most 1.
+        fill: (P,) float32, ratio of the area of the sample's cell to the target area, at most 1.
         surface: (P,) int32, index of the surface.
         start: (S,) int64, first sample of each surface.
-        shape: (S, 2) int64, samples along u and v.
-        closed: (S,) bool.
+        shape: (S, 2) int64, number of samples along u and v.
+        closed: (S,) bool, whether u wraps.
     """
 
     points: np.ndarray
@@ -46,7 +46,7 @@ def sample_surfaces(
         rng: Source of randomness.
 
     Returns:
-        ``Samples``.
+        The samples of all surfaces.
     """
     lattices = [s.lattice for s in surfaces]
     packed = np.concatenate([a.reshape(-1, 3) for a in lattices])
@@ -81,14 +81,23 @@ def sample_surfaces(
         fill,
     )
     owner = np.repeat(np.arange(len(surfaces), dtype=np.int32), count.prod(axis=1))
-    return Samples(points, normals, uv, fill, owner, start, count, closed)
+    return Samples(
+        points=points,
+        normals=normals,
+        uv=uv,
+        fill=fill,
+        surface=owner,
+        start=start,
+        shape=count,
+        closed=closed,
+    )
 
 
 @njit(cache=True)
 def _measure(packed, first, shape, closed):
-    """Greatest length of each lattice along u and v, and its control lines' places along them.
+    """Measure the greatest length of each lattice along u and v, and its knots along both.
 
-    The places are summed over the lines across, so they are nv or nu times too long.
+    The knots are summed over the lines across, so they are nv or nu times too long.
     """
     number = shape.shape[0]
     lengths = np.zeros((number, 2))
@@ -133,7 +142,7 @@ def _measure(packed, first, shape, closed):
 
 @njit(cache=True)
 def _locate(knots, begin, steps, share):
-    """Cell and place within it of a share (0 to 1) of a knotted length."""
+    """Find the cell of a share (0 to 1) of a knotted length, and the position within the cell."""
     target = share * knots[begin + steps]
     cell = 0
     while cell < steps - 1 and knots[begin + cell + 1] < target:
@@ -161,7 +170,7 @@ def _sample(
     uv,
     fill,
 ):
-    """Evaluate the bilinear patches at the jittered grid; fills the last four arrays."""
+    """Evaluate the bilinear patches on the jittered grid; fill the last four arrays in place."""
     for s in range(shape.shape[0]):
         nu, nv = shape[s]
         steps = nu if closed[s] else nu - 1
@@ -202,17 +211,17 @@ def _sample(
 
 @njit(cache=True)
 def build_mesh(points, normals, state, order, start, shape, closed, longest):
-    """Triangles over the kept vertices; dropped ones collapse into a kept neighbour.
+    """Build triangles from the kept vertices; dropped ones collapse into a kept neighbour.
 
     Args:
         points: (P, 3) candidate vertices.
-        normals: (P, 3) their normals: no triangle faces the other way.
+        normals: (P, 3) normals of the vertices; no triangle faces away from them.
         state: (P,) uint8: 0 not seen, 1 seen but dropped, 2 kept.
         order: (P,) uint8 random numbers that choose the neighbour and the diagonals.
         start: (S,) first sample of each surface.
-        shape: (S, 2) samples along u and v.
+        shape: (S, 2) number of samples along u and v.
         closed: (S,) whether u wraps.
-        longest: Longest edge of a triangle, metres.
+        longest: Greatest length of a triangle's edge, metres.
 
     Returns:
         Faces (F, 3) int32 into ``points``.
@@ -260,7 +269,7 @@ def build_mesh(points, normals, state, order, start, shape, closed, longest):
 
 @njit(cache=True)
 def _face(points, normals, a, b, c, limit, faces, number):
-    """Append a triangle unless it is degenerate, unseen, too long or folded over."""
+    """Append a triangle, unless it is degenerate, unseen, too long or folded over."""
     if a < 0 or b < 0 or c < 0 or a == b or b == c or a == c:
         return number
     for one, other in ((a, b), (b, c), (c, a)):

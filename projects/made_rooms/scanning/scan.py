@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a hand-held depth camera, walked through a room, leaves of the room's surfaces."""
+"""Scan of a room's surfaces: what the depth cameras saw, with noise, holes and colours."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,17 +8,16 @@ import numpy as np
 from numba import njit
 from scipy.special import ndtri
 
-from ..layout.layout import Layout, rectangles_overlap
 from ..shapes.noise import noise_field, paint
 from ..shapes.surfaces import Surface
 from .depth import look_at, observe, render_depth, triangles_of
-from .sampling import build_mesh, sample_surfaces
+from .sampling import Samples, build_mesh, sample_surfaces
 
 _IMAGE = (144, 192)  # height, width of the depth images, pixels
-_FOCAL = 168.0  # of these images: 60 degrees wide
+_FOCAL = 168.0  # focal length of these images, pixels: 60 degrees wide
 _LIGHT_PIXELS = 96
 
-# Width of a grid cell over the wanted median distance to the nearest vertex.
+# Ratio of a grid cell's width to the target median distance to the nearest vertex.
 _CELL = 1.27
 
 
@@ -29,9 +28,9 @@ class Scan(NamedTuple):
         points: (P, 3) float32 metres.
         colors: (P, 3) uint8.
         faces: (F, 3) int32.
-        surface: (P,) int32, index of the surface a vertex was found on.
+        surface: (P,) int32, index of the surface that each vertex lies on.
         distance: (P,) float32, distance to the nearest camera that saw it, metres.
-        seen: (S, 2) float64, area of each surface, seen and in all, square metres.
+        seen: (S, 2) float64, seen and total area of each surface, square metres.
     """
 
     points: np.ndarray
@@ -55,23 +54,20 @@ def scan_surfaces(
 
     Args:
         surfaces: All surfaces of the room.
-        cameras: (N, 12) poses of the walk, see ``look_at``.
+        cameras: (N, 12) poses of the cameras, see ``look_at``.
         lights: (L, 3) positions of lamps.
         rng: Source of randomness.
-        spacing: Wanted median distance of a vertex to its nearest neighbour, metres.
-        reach: How far the cameras measure, metres.
+        spacing: Target median distance of a vertex to its nearest neighbour, metres.
+        reach: Range of the cameras, metres.
 
     Returns:
-        ``Scan``.
+        The mesh of everything that at least two cameras saw.
     """
     triangles = triangles_of(surfaces)
     samples = sample_surfaces(surfaces, _CELL * spacing, 0.36, rng)
-    count = len(samples.points)
-    views, nearest = np.zeros(count, np.uint8), np.full(count, np.inf, np.float32)
-    for camera in cameras:
-        image = render_depth(triangles, camera, _FOCAL, *_IMAGE)
-        observe(samples.points, samples.normals, camera, image, _FOCAL, reach, views, nearest)
+    views, nearest = _look(triangles, samples, cameras, reach)
     state = _survivors(surfaces, samples, views, nearest, rng)
+    count = len(samples.points)
     order = rng.integers(0, 256, count, dtype=np.uint8)
     faces = build_mesh(
         samples.points,
@@ -83,16 +79,7 @@ def scan_surfaces(
         samples.closed,
         4.2 * _CELL * spacing,
     )
-    used = np.zeros(count, bool)
-    used[faces.ravel()] = True
-    # Neighbours in space are neighbours in the file, objects are not.
-    index = np.flatnonzero(used)
-    blocks = np.floor(samples.points[index] / 0.2).astype(np.int64)
-    index = index[np.lexsort((order[index], blocks[:, 2], blocks[:, 1], blocks[:, 0]))]
-    renumber = np.full(count, -1, np.int32)
-    renumber[index] = np.arange(len(index), dtype=np.int32)
-    faces = renumber[faces]
-    faces = faces[np.argsort(faces.min(axis=1), kind='stable')]
+    index, faces = _in_blocks(samples.points, faces, order)
     points, normals = samples.points[index], samples.normals[index]
     colors = _colours(
         surfaces, samples.surface[index], samples.uv[index], points, normals, triangles, lights, rng
@@ -103,11 +90,51 @@ def scan_surfaces(
         [np.bincount(samples.surface, area * share, len(surfaces)) for share in (views >= 2, 1.0)],
         axis=1,
     )
-    return Scan(points, colors, faces, samples.surface[index], nearest[index], seen)
+    return Scan(
+        points=points,
+        colors=colors,
+        faces=faces,
+        surface=samples.surface[index],
+        distance=nearest[index],
+        seen=seen,
+    )
+
+
+def _look(
+    triangles: np.ndarray, samples: Samples, cameras: np.ndarray, reach: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of views (P,) uint8 of each sample, and its least distance (P,) float32."""
+    count = len(samples.points)
+    views, nearest = np.zeros(count, np.uint8), np.full(count, np.inf, np.float32)
+    for camera in cameras:
+        image = render_depth(triangles, camera, _FOCAL, *_IMAGE)
+        observe(samples.points, samples.normals, camera, image, _FOCAL, reach, views, nearest)
+    return views, nearest
+
+
+def _in_blocks(
+    points: np.ndarray, faces: np.ndarray, order: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Drop unused vertices and sort the others by blocks of 20 cm, in random order within a block.
+
+    As in real scans, the order of vertices follows space, not objects.
+
+    Returns:
+        Indices of the vertices, and the renumbered faces in the order of their first vertex.
+    """
+    used = np.zeros(len(points), bool)
+    used[faces.ravel()] = True
+    index = np.flatnonzero(used)
+    blocks = np.floor(points[index] / 0.2).astype(np.int64)
+    index = index[np.lexsort((order[index], blocks[:, 2], blocks[:, 1], blocks[:, 0]))]
+    renumber = np.full(len(points), -1, np.int32)
+    renumber[index] = np.arange(len(index), dtype=np.int32)
+    faces = renumber[faces]
+    return index, faces[np.argsort(faces.min(axis=1), kind='stable')]
 
 
 def _survivors(surfaces, samples, views, nearest, rng) -> np.ndarray:
-    """State (P,) uint8 of each sample: 0 not seen, 1 seen but thinned out, 2 kept."""
+    """Draw the state (P,) uint8 of each sample: 0 not seen, 1 seen but thinned out, 2 kept."""
     count, seed = len(views), int(rng.integers(2**31))
     dropout = np.array([s.material.dropout for s in surfaces])
     missed = ndtri(np.clip(dropout, 0.004, 0.9)).astype(np.float32) * np.float32(0.16)
@@ -126,7 +153,7 @@ def _survivors(surfaces, samples, views, nearest, rng) -> np.ndarray:
 
 
 def _disturb(points, normals, distance, rng) -> np.ndarray:
-    """Noise of the sensor and of the fusion: smooth along the normal, rough everywhere."""
+    """Add the noise of sensor and fusion: smooth along the normal, rough in all directions."""
     seed = int(rng.integers(2**31))
     along = 0.014 * (noise_field(points, 0.6, seed) - 0.5)
     along += 0.012 * (noise_field(points, 0.11, seed + 1) - 0.5)
@@ -137,9 +164,10 @@ def _disturb(points, normals, distance, rng) -> np.ndarray:
 
 @njit(cache=True)
 def _shine(points, normals, camera, image, light, reach):
-    """Add a lamp's light to points in one of the views from it.
+    """Add the light of a lamp to the points in one of the views from it.
 
-    ``light`` (P, 2) float32 receives the light by angle and distance, and whether it arrives.
+    ``light`` (P, 2) float32 is filled in place: the light by angle and distance, and whether it
+    reaches the point.
     """
     half = 0.5 * image.shape[0]
     for p in range(points.shape[0]):
@@ -163,12 +191,15 @@ def _shine(points, normals, camera, image, light, reach):
 
 
 def _colours(surfaces, surface, uv, points, normals, triangles, lights, rng) -> np.ndarray:
-    """Colours (P, 3) uint8: material, lamps with shadows, exposure, noise of the camera."""
+    """Compute the colours (P, 3) uint8: material, lamps with shadows, exposure, camera noise."""
     materials = [s.material for s in surfaces]
     albedo = np.empty((len(points), 3), np.float32)
     seed = int(rng.integers(2**30))
-    columns = [np.array([m[k] for m in materials]) for k in range(4)]
-    paint(surface, uv, *columns, seed, albedo)
+    rgb, accent, texture, scale = (
+        np.array([getattr(material, name) for material in materials])
+        for name in ('rgb', 'accent', 'texture', 'scale')
+    )
+    paint(surface, uv, rgb, accent, texture, scale, seed, albedo)
     light = np.zeros((len(points), 2), np.float32)
     aims = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0.001, 0, -1]], np.float64)
     for lamp in lights:
@@ -184,78 +215,9 @@ def _colours(surfaces, surface, uv, points, normals, triangles, lights, rng) -> 
     shade += rng.uniform(0.8, 1.15) * light[:, 0]
     shade *= 0.88 + 0.24 * noise_field(points, 0.7, seed + 1)
     tint = 1.0 + rng.uniform(-0.09, 0.09, 3).astype(np.float32)
-    # The camera's automatic exposure, and the curve of its colours.
+    # Automatic exposure of the camera, and its tone curve.
     gain = rng.uniform(0.24, 0.36) / max(float(np.median(albedo.mean(axis=1) * shade)), 0.02)
     colour = np.maximum(albedo * shade[:, None] * tint * np.clip(gain, 0.5, 3.0), 0.0) ** 0.75
     colour += 0.02 * rng.standard_normal(colour.shape, dtype=np.float32)
     colour += 0.015 * rng.standard_normal((len(points), 1), dtype=np.float32)
     return np.clip(255.0 * colour, 0, 255).astype(np.uint8)
-
-
-def walk(layout: Layout, rng: np.random.Generator, *, frames: int) -> np.ndarray:
-    """Cameras (N, 12) of someone who walks through the free part of a room and looks about."""
-    width, depth, height = layout.size
-    x, y = np.meshgrid(
-        np.arange(0.2, width - 0.15, 0.15), np.arange(0.2, depth - 0.15, 0.15), indexing='ij'
-    )
-    spots = np.column_stack([x.ravel(), y.ravel()])
-    tall = [p.corners for p in layout.placed if p.span[1] > 0.9 and p.span[0] < 1.7]
-    if tall:
-        body = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 0.16
-        tall = np.stack(tall)
-        free = np.array([not rectangles_overlap(body + s, tall).any() for s in spots])
-        spots = spots[free] if free.any() else spots
-    centre = np.array([width, depth]) / 2
-    # Round the room once, not quite: some side of most things is never looked at.
-    begin, turn = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 0.95) * 2 * np.pi
-    bearing = begin + np.linspace(0, turn, frames) * rng.choice([-1.0, 1.0])
-    reach = rng.uniform(0.15, 0.75, frames)
-    wish = centre + np.column_stack(
-        [np.cos(bearing) * reach * width / 2, np.sin(bearing) * reach * depth / 2]
-    )
-    nearest = np.argmin(((spots[None] - wish[:, None]) ** 2).sum(axis=2), axis=1)
-    eye = np.column_stack(
-        [spots[nearest] + rng.uniform(-0.06, 0.06, (frames, 2)), rng.uniform(1.25, 1.65, frames)]
-    )
-    # Two looks of three go across the room, the third to the wall at hand.
-    across = np.where(rng.random(frames) < 0.6, np.pi, 0.0) + rng.normal(0, 0.6, frames)
-    look = bearing + across
-    drop = rng.uniform(0.25, 1.15, frames)
-    ahead = np.column_stack([np.cos(look), np.sin(look), -drop * rng.uniform(0.5, 1.0, frames)])
-    return look_at(eye, eye + ahead)
-
-
-def tripod(layout: Layout, rng: np.random.Generator, *, frames: int) -> np.ndarray:
-    """Cameras (N, 12) of a tripod that is put up in a few places and looks all around from each.
-
-    Sixty images a place: twelve bearings, five of which lie above each other, so that everything
-    between floor and ceiling is in two of them.
-    """
-    width, depth, _ = layout.size
-    stations = max(1, frames // 60)
-    blocks = [p.corners for p in layout.placed if p.span[0] < 1.7]
-    body = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 0.2
-    spots: list[np.ndarray] = []
-    for attempt in range(40 * stations):
-        spot = rng.uniform(0.15, 0.85, 2) * (width, depth)
-        if (
-            attempt >= 20 * stations
-            or not blocks
-            or not rectangles_overlap(body + spot, np.stack(blocks)).any()
-        ):
-            spots.append(spot)
-        if len(spots) == stations:
-            break
-    bearings = np.arange(12) * np.pi / 6 + rng.uniform(0, 2 * np.pi)
-    pitches = np.deg2rad([-62.0, -31.0, 0.0, 31.0, 62.0])
-    bearing, pitch = (a.ravel() for a in np.meshgrid(bearings, pitches))
-    ahead = np.column_stack(
-        [np.cos(bearing) * np.cos(pitch), np.sin(bearing) * np.cos(pitch), np.sin(pitch)]
-    )
-    height = rng.uniform(1.3, 1.6)
-    eyes = np.array([[*spot, height] for spot in spots]).repeat(len(ahead), axis=0)
-    return look_at(eyes, eyes + np.tile(ahead, (len(spots), 1)))
-
-
-# How a room may be scanned: the poses of the camera, and how far it measures, metres.
-CAMERAS = {'hand-held': (walk, 4.2), 'tripod': (tripod, 12.0)}

@@ -10,13 +10,13 @@ PLAIN, WOOD, FABRIC, TILES, STRIPES, IMAGE, BOOKS, SPECKLE = range(8)
 
 
 class Material(NamedTuple):
-    """How a surface looks, and how badly a depth camera sees it.
+    """Look of a surface, and the share of it that a depth camera misses.
 
     Attributes:
         rgb: Main colour, linear in [0, 1].
         accent: Second colour, used by the texture.
         texture: One of the texture numbers of this module.
-        scale: Size of the texture's pattern in metres.
+        scale: Size of the texture's pattern, metres.
         dropout: Share of the surface that the depth camera misses (glass, screens, black gloss).
     """
 
@@ -64,7 +64,7 @@ def draw_material(rng: np.random.Generator, *substances: str) -> Material:
         substances: Keys of the table of substances; one of them is drawn.
 
     Returns:
-        A ``Material``.
+        The material, with colours, pattern size and dropout of that substance.
     """
     name = substances[int(rng.integers(len(substances)))]
     hue, saturation, value, texture, scale, dropout = _SUBSTANCES[name]

@@ -9,7 +9,7 @@ from .materials import BOOKS, FABRIC, IMAGE, SPECKLE, STRIPES, TILES, WOOD
 
 @njit(cache=True)
 def _hash(x, y, z, seed):
-    """A number in [0, 1) for a grid point."""
+    """Hash a grid point to a number in [0, 1)."""
     h = (x * 374761393 + y * 668265263 + z * 2147483647 + seed * 1274126177) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
     h = ((h ^ (h >> 16)) * 2246822519) & 0xFFFFFFFF
@@ -18,7 +18,7 @@ def _hash(x, y, z, seed):
 
 @njit(cache=True)
 def value_noise(x, y, z, seed):
-    """Smooth noise in [0, 1] with features of size one."""
+    """Evaluate smooth noise in [0, 1] with features of size one."""
     i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
     fx, fy, fz = x - i, y - j, z - k
     fx, fy, fz = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy), fz * fz * (3 - 2 * fz)
@@ -33,7 +33,7 @@ def value_noise(x, y, z, seed):
 
 @njit(cache=True)
 def noise_field(points, size, seed):
-    """``value_noise`` (P,) float32 at points (P, 3), with features of ``size`` metres."""
+    """Evaluate ``value_noise`` at points (P, 3): (P,) float32, features of ``size`` metres."""
     out = np.empty(points.shape[0], np.float32)
     for p in range(points.shape[0]):
         out[p] = value_noise(points[p, 0] / size, points[p, 1] / size, points[p, 2] / size, seed)
@@ -42,7 +42,7 @@ def noise_field(points, size, seed):
 
 @njit(cache=True)
 def _pattern(texture, u, v, scale, seed):
-    """How much of the accent colour shows at (u, v) metres: 0 to 1."""
+    """Compute the share of the accent colour at (u, v) metres: 0 to 1."""
     if texture == WOOD:
         bend = 0.6 * value_noise(u / 0.4, v / 0.4, 0.5, seed)
         return value_noise(v / scale + 4 * bend, u / (12 * scale), 0.5, seed)
@@ -66,17 +66,17 @@ def _pattern(texture, u, v, scale, seed):
 
 @njit(cache=True)
 def paint(surface, uv, rgb, accent, texture, scale, seed, out):
-    """Colours without light.
+    """Compute the colours of points without lighting.
 
     Args:
         surface: (P,) int32 index of the surface.
-        uv: (P, 2) metres along it.
+        uv: (P, 2) metres along the surface.
         rgb: (S, 3) main colours.
         accent: (S, 3) second colours.
         texture: (S,) texture numbers.
         scale: (S,) pattern sizes in metres.
-        seed: Chooses the patterns.
-        out: (P, 3) float32, receives the colours.
+        seed: Seed of the patterns.
+        out: (P, 3) float32, filled with the colours in place.
     """
     for p in range(surface.shape[0]):
         s = surface[p]

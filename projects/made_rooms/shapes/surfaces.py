@@ -3,7 +3,7 @@
 
 Everything in a made room is a list of ``Surface``: a lattice (nu, nv, 3) in metres whose outward
 side is ``d/du × d/dv``. Objects are built around the origin, z up, with their back at y = 0 and
-their front towards +y; ``moved`` puts them into the room.
+their front towards +y. ``moved`` then places them in the room.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from .materials import Material
 
 
 class Surface(NamedTuple):
-    """One bilinear patch work.
+    """A lattice of bilinear patches.
 
     Attributes:
         lattice: (nu, nv, 3) float64 control points, metres.
-        closed: Whether the last column of u joins the first.
+        closed: Whether the last column of u is joined to the first.
         material: Colour and texture.
     """
 
@@ -39,7 +39,7 @@ def moved(
 
 
 def bounds(surfaces: Sequence[Surface]) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest corner (3,) of the control points."""
+    """Return the lowest and the highest corner (3,) of the control points."""
     low = np.min([s.lattice.min(axis=(0, 1)) for s in surfaces], axis=0)
     high = np.max([s.lattice.max(axis=(0, 1)) for s in surfaces], axis=0)
     return low, high
@@ -48,7 +48,7 @@ def bounds(surfaces: Sequence[Surface]) -> tuple[np.ndarray, np.ndarray]:
 def rectangle(
     corner: Sequence[float], edge_u: Sequence[float], edge_v: Sequence[float], material: Material
 ) -> Surface:
-    """A parallelogram, seen from the side to which ``edge_u × edge_v`` points."""
+    """Build a parallelogram whose outward side is ``edge_u × edge_v``."""
     c, u, v = (np.asarray(a, dtype=np.float64) for a in (corner, edge_u, edge_v))
     return Surface(np.stack([np.stack([c, c + v]), np.stack([c + u, c + u + v])]), False, material)
 
@@ -56,16 +56,16 @@ def rectangle(
 def loft(
     rings: Sequence[np.ndarray], material: Material, *, bottom: bool = False, top: bool = True
 ) -> list[Surface]:
-    """Skin over rings (n, 3), each counter-clockwise seen from above, listed from low to high.
+    """Build a skin over rings (n, 3), listed from low to high.
 
     Args:
-        rings: Outlines with the same number of points.
-        material: Of the skin and its lids.
+        rings: Outlines with the same number of points, counter-clockwise seen from above.
+        material: Material of the skin and its lids.
         bottom: Whether to close the lowest ring with a lid.
         top: Whether to close the highest ring with a lid.
 
     Returns:
-        The side, then the lids.
+        The side, followed by the lids.
     """
     side = np.stack(rings, axis=1)
     surfaces = [Surface(side, True, material)]
@@ -95,7 +95,10 @@ def circle(
     power: float = 2.0,
     phase: float = 0.0,
 ) -> np.ndarray:
-    """Outline (n, 2) of a superellipse: ``power`` 2 is an ellipse, large powers a rectangle."""
+    """Sample the outline (n, 2) of a superellipse.
+
+    ``power`` 2 is an ellipse; the larger the power, the closer the outline to a rectangle.
+    """
     t = np.linspace(0.0, 2.0 * np.pi, n, endpoint=False) + phase
     cos, sin = np.cos(t), np.sin(t)
     radius = (np.abs(cos) ** power + np.abs(sin) ** power) ** (-1.0 / power)
@@ -108,7 +111,7 @@ def circle(
 def ring_at(
     outline: np.ndarray, z: float, *, centre: Sequence[float] = (0.0, 0.0), scale: float = 1.0
 ) -> np.ndarray:
-    """Put an outline (n, 2) at height ``z`` as a ring (n, 3)."""
+    """Place an outline (n, 2) at height ``z`` as a ring (n, 3)."""
     return np.column_stack([outline * scale + np.asarray(centre), np.full(len(outline), z)])
 
 
@@ -120,7 +123,7 @@ def box(
     bottom: bool = False,
     top: bool = True,
 ) -> list[Surface]:
-    """An upright box between two corners."""
+    """Build an upright box between two corners."""
     (x0, y0, z0), (x1, y1, z1) = low, high
     outline = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=np.float64)
     return loft([ring_at(outline, z0), ring_at(outline, z1)], material, bottom=bottom, top=top)
@@ -135,14 +138,14 @@ def cushion(
     bulge: float = 0.0,
     power: float = 5.0,
 ) -> list[Surface]:
-    """A box with soft edges.
+    """Build a box with soft edges.
 
     Args:
         low: Lowest corner of the bounding box.
-        high: Highest corner.
-        material: Of the whole.
-        roundness: Share of the height over which the edge rounds off, 0 to 0.5.
-        bulge: How far the top swells above its rim, as a share of the height.
+        high: Highest corner of the bounding box.
+        material: Material of the cushion.
+        roundness: Share of the height over which the edge is rounded, 0 to 0.5.
+        bulge: Rise of the top above its rim, as a share of the height.
         power: Superellipse power of the outline.
     """
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
@@ -173,7 +176,7 @@ def pipe(
     sides: int = 6,
     caps: bool = True,
 ) -> list[Surface]:
-    """A round bar along a polyline of at least two points."""
+    """Build a round bar along a polyline of at least two points."""
     path = np.asarray(points, dtype=np.float64)
     tangents = np.gradient(path, axis=0)
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
@@ -203,10 +206,10 @@ def lathe(
     """Turn a profile of (radius, z), listed along the skin, about a vertical axis.
 
     Args:
-        profile: Radius and height in metres; going up the outside, down the inside of a bowl.
-        material: Of the whole.
-        sides: Points of each ring.
-        centre: Axis (x, y).
+        profile: Radii and heights in metres; for a bowl, up its outside and down its inside.
+        material: Material of the skin and its lids.
+        sides: Number of points per ring.
+        centre: Position (x, y) of the axis.
         stretch: Factor on y, for oval bowls.
         power: Superellipse power of the outline.
         bottom: Whether to close the first ring.
@@ -218,7 +221,7 @@ def lathe(
 
 
 def sheet(lattice: np.ndarray, material: Material, *, thickness: float = 0.008) -> list[Surface]:
-    """A thin cloth or board: the lattice seen from its front, and its back a little behind."""
+    """Build a thin cloth or board: the lattice as its front, and a back at ``thickness``."""
     normal = np.cross(lattice[-1, 0] - lattice[0, 0], lattice[0, -1] - lattice[0, 0])
     normal /= np.linalg.norm(normal)
     back = (lattice - thickness * normal).transpose(1, 0, 2)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Whole data sets of made rooms, by several processes."""
+"""Whole datasets of made rooms, written by several processes."""
 
 import dataclasses
 import multiprocessing
@@ -13,13 +13,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..corridor import CorridorOptions, make_corridor
-from ..room import RoomOptions, make_room
+from ..options import RoomOptions
+from ..room import make_room
 from .s3dis import RELEASES, write_angles, write_room
 from .s3dis_room import ROOM_NAMES, make_s3dis_room
 from .scannet import write_scene, write_tables
 
 SPLITS = ('train', 'val', 'test')
-# Types of rooms, as they take turns: seven, so that all of them come to each of six areas.
+# Types of rooms in turn. They are seven, coprime to six, so every area receives all of them.
 _S3DIS_TURNS = (
     'Office',
     'Living room / Lounge',
@@ -32,7 +33,7 @@ _S3DIS_TURNS = (
 
 
 def plan_scenes(splits: dict[str, int]) -> dict[str, list[str]]:
-    """Names of the scenes of each split: no room is in two of them."""
+    """Name the scenes of each split, such that no room occurs in two splits."""
     names, first = {}, 0
     for split in SPLITS:
         count = splits.get(split, 0)
@@ -53,19 +54,19 @@ def synthesize_scannet(
     """Write made rooms, or whole floors, as raw ScanNet v2 folders.
 
     Args:
-        out: Root folder; receives ``scans``, ``scans_test``, the label table and the lists.
-        splits: Number of rooms for train, val and test; test rooms carry no labels.
-        seed: The same seed, splits and options give the same bytes, whatever ``workers`` is.
-        options: What rooms, or floors, are like.
-        workers: Processes.
-        overwrite: Whether to replace scenes that exist already.
+        out: Root folder of ``scans``, ``scans_test``, the label table and the lists of scenes.
+        splits: Number of rooms for train, val and test; test rooms are written without labels.
+        seed: The same seed, splits and options result in the same bytes for any ``workers``.
+        options: Options of the rooms or of the floors.
+        workers: Number of processes.
+        overwrite: Whether to replace existing scenes.
 
     Returns:
         Names of the scenes of each split.
 
     Raises:
-        FileExistsError: If a scene exists already and ``overwrite`` is False.
-        OSError: If the disk is full or ``out`` cannot be written; scenes that exist are whole.
+        FileExistsError: If a scene already exists and ``overwrite`` is False.
+        OSError: If the disk is full or ``out`` is not writable; the scenes on disk are complete.
     """
     names = plan_scenes(splits)
     jobs = []
@@ -79,7 +80,7 @@ def synthesize_scannet(
 
 
 def plan_rooms(count: int, programs: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Area, name and type of each room: areas in turn, offices more often than other rooms."""
+    """Plan area, name and type of each room: areas in turn, offices most often."""
     wanted = [p for p in _S3DIS_TURNS if p in programs]
     if not wanted:
         raise ValueError(f'programs: found {programs}, expected some of {sorted(ROOM_NAMES)}')
@@ -106,22 +107,22 @@ def synthesize_s3dis(
     """Write made rooms as raw S3DIS folders, in six areas.
 
     Args:
-        out: Root folder; receives ``Area_1`` … ``Area_6``.
-        rooms: Number of rooms, in the areas by turns.
-        seed: The same seed, rooms and options give the same bytes, whatever ``workers`` is.
-        options: What rooms are like.
+        out: Root folder of ``Area_1`` … ``Area_6``.
+        rooms: Number of rooms; they are assigned to the areas in turn.
+        seed: The same seed, rooms and options result in the same bytes for any ``workers``.
+        options: Options of the rooms.
         release: 'v1.2' or 'aligned'.
-        faults: What to do wrong, among ``FAULTS``, each in one room, starting with the first.
-        workers: Processes.
-        overwrite: Whether to replace rooms that exist already.
+        faults: Faults to plant, among ``FAULTS``, each in one room, starting with the first.
+        workers: Number of processes.
+        overwrite: Whether to replace existing rooms.
 
     Returns:
         Names of the rooms of each area.
 
     Raises:
-        ValueError: If no type of room remains, or the release is unknown.
-        FileExistsError: If a room exists already and ``overwrite`` is False.
-        OSError: If the disk is full or ``out`` cannot be written; rooms that exist are whole.
+        ValueError: If no type of room remains, or if the release is unknown.
+        FileExistsError: If a room already exists and ``overwrite`` is False.
+        OSError: If the disk is full or ``out`` is not writable; the rooms on disk are complete.
     """
     if release not in RELEASES:
         raise ValueError(f'release: found {release!r}, expected one of {RELEASES}')
@@ -141,7 +142,7 @@ def synthesize_s3dis(
 
 
 def _make_all(out: Path, work: Callable, jobs: list, workers: int, overwrite: bool) -> list:
-    """Do the jobs, whose second entries are the folders to write, with a progress bar."""
+    """Do the jobs with a progress bar; the second entry of each job is the folder to write."""
     there = [job[1] for job in jobs if job[1].exists()]
     if there and not overwrite:
         raise FileExistsError(
@@ -164,7 +165,7 @@ def _make_all(out: Path, work: Callable, jobs: list, workers: int, overwrite: bo
 def _one_room(
     job: tuple[int, Path, str, tuple[str, ...]], *, seed: int, options: RoomOptions, release: str
 ) -> tuple[Path, int]:
-    """Make and write the room of one index; return its folder and its angle."""
+    """Make and write the room of one job; return its folder and its angle."""
     index, folder, program, faults = job
     options = dataclasses.replace(options, programs=(program,))
     room = make_s3dis_room((seed, index), options, aligned=release == 'aligned')
@@ -175,7 +176,7 @@ def _one_room(
 
 
 def _one_scene(job: tuple[int, Path], *, seed: int, options: RoomOptions | CorridorOptions) -> str:
-    """Make and write the room, or the floor, of one index."""
+    """Make and write the room, or the floor, of one job."""
     index, folder = job
     make = make_corridor if isinstance(options, CorridorOptions) else make_room
     room = make((seed, index), options)
@@ -186,11 +187,11 @@ def _one_scene(job: tuple[int, Path], *, seed: int, options: RoomOptions | Corri
 
 
 def _run(work: Callable, jobs: list, workers: int) -> Iterator:
-    """Do the jobs, in this process or in several; a failure in one ends all."""
+    """Do the jobs in this process or in several; the first failure ends all of them."""
     if workers <= 1 or len(jobs) <= 1:
         yield from map(work, jobs)
         return
-    # Forked processes share what is imported and compiled; elsewhere they start afresh.
+    # Forked processes share imported modules and compiled code; spawned ones start from scratch.
     method = 'fork' if sys.platform == 'linux' else 'spawn'
     with multiprocessing.get_context(method).Pool(min(workers, len(jobs))) as pool:
         yield from pool.imap_unordered(work, jobs)

@@ -12,7 +12,7 @@ from .s3dis_faults import plant_fault
 from .s3dis_room import S3DISRoom
 
 RELEASES = ('v1.2', 'aligned')
-# The releases differ in how they write colours.
+# The releases write colours in different formats.
 _LINES = {
     'v1.2': '%.3f %.3f %.3f %d.000000 %d.000000 %d.000000\n',
     'aligned': '%.3f %.3f %.3f %d %d %d\n',
@@ -21,7 +21,7 @@ _AT_ONCE = 100_000  # lines
 
 
 def object_names(classes: Sequence[str]) -> list[str]:
-    """Names of the files of objects: their class, and a number from 1 within it."""
+    """Name the files of objects: their class and a number within the class, from 1."""
     so_far: Counter[str] = Counter()
     names = []
     for name in classes:
@@ -31,16 +31,16 @@ def object_names(classes: Sequence[str]) -> list[str]:
 
 
 def write_room(room: S3DISRoom, folder: Path, *, release: str, faults: Sequence[str] = ()) -> None:
-    """Write one room's folder, whole or not at all.
+    """Write the folder of one room, completely or not at all.
 
     Args:
-        room: What to write.
-        folder: ``…/Area_1/office_1``; must not exist; its name is the room's.
+        room: The room.
+        folder: ``…/Area_1/office_1``, which must not exist; its name is the name of the room.
         release: 'v1.2' or 'aligned'.
-        faults: What to do wrong, among ``FAULTS``.
+        faults: Faults to plant, among ``FAULTS``.
 
     Raises:
-        OSError: If the disk is full or the folder cannot be written; nothing is left behind.
+        OSError: If the disk is full or the folder is not writable; nothing is left behind.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.parent / f'.{folder.name}.partial'
@@ -65,11 +65,11 @@ def write_room(room: S3DISRoom, folder: Path, *, release: str, faults: Sequence[
 
 
 def write_angles(folder: Path, angles: dict[str, int]) -> None:
-    """Write the file of an area that says how its rooms are turned, which comes with v1.2.
+    """Write the rotations of an area's rooms, in the file that is part of v1.2.
 
     Args:
-        folder: ``…/Area_1``.
-        angles: Room → degrees.
+        folder: The area's folder, ``…/Area_1``.
+        angles: Rotation of each room in degrees, by the room's name.
     """
     lines = [
         f'## Global alignment angle per disjoint space in {folder.name} ##',
@@ -81,7 +81,7 @@ def write_angles(folder: Path, angles: dict[str, int]) -> None:
 
 
 def _write_points(path: Path, room: S3DISRoom, index: np.ndarray, release: str) -> None:
-    """Write some of a room's points, a line each."""
+    """Write some of a room's points, one per line."""
     line = _LINES[release]
     with open(path, 'w', encoding='ascii', newline='\n') as file:
         for start in range(0, len(index), _AT_ONCE):

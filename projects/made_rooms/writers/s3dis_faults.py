@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The faults that are known of S3DIS, for made rooms.
+"""The known faults of S3DIS, for made rooms.
 
-In a few bytes of the release bit 0x20 is missing, which turns digits and spaces into control
-characters; a file has a wrong name; another lies there twice; some rooms have a class "stairs".
+In a few bytes of the release, bit 0x20 is missing, which turns digits and spaces into control
+characters. One file has a wrong name, another exists twice, and some rooms have a class "stairs".
 """
 
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 def _clear_bit(path: Path, wanted: bytes) -> None:
-    """Clear bit 0x20 of a byte in the middle of a file, the first from there that is wanted."""
+    """Clear bit 0x20 of the first wanted byte in the second half of a file."""
     content = bytearray(path.read_bytes())
-    place = next(k for k in range(len(content) // 2, len(content)) if content[k] in wanted)
-    content[place] &= ~0x20
+    found = next(k for k in range(len(content) // 2, len(content)) if content[k] in wanted)
+    content[found] &= ~0x20
     path.write_bytes(content)
 
 
@@ -39,7 +39,7 @@ def _stray_copy(folder: Path, name: str) -> None:
 
 
 def _stairs(folder: Path, name: str) -> None:
-    """A piece of clutter gets another name, if the room has any."""
+    """Rename a piece of clutter, if the room has any."""
     path = folder / 'Annotations' / 'clutter_1.txt'
     if path.is_file():
         path.rename(path.with_name('stairs_1.txt'))
@@ -62,11 +62,11 @@ FAULTS: dict[str, Callable[[Path, str], None]] = {
 
 
 def plant_fault(fault: str, folder: Path, name: str) -> None:
-    """Spoil a written room.
+    """Plant a fault in the files of a room.
 
     Args:
-        fault: Among ``FAULTS``.
-        folder: Of the room.
-        name: The room's name.
+        fault: One of ``FAULTS``.
+        folder: Folder of the room.
+        name: Name of the room.
     """
     FAULTS[fault](folder, name)

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..interior import make_interior
 from ..labels.categories import S3DIS_CLASSES
 from ..layout.fittings import FITTINGS
-from ..room import RoomOptions, make_interior
+from ..options import RoomOptions
 
 # Type of room → its name in the release.
 ROOM_NAMES = {
@@ -28,7 +29,7 @@ OPTIONS = RoomOptions(
     camera='tripod',
 )
 
-# Pieces with fewer points are too small to annotate: they are in the room's file only.
+# Pieces with fewer points are too small to annotate; only the room's file contains them.
 _LEAST_POINTS = 20
 
 
@@ -40,7 +41,7 @@ class S3DISRoom(NamedTuple):
         colors: (P, 3) uint8.
         owner: (P,) index of the object each point belongs to, -1 if it is in no annotation.
         classes: Class of each object, in the order of ``owner``.
-        angle: Whole degrees by which the room is turned against the axes, counter-clockwise.
+        angle: Rotation of the room against the axes, whole degrees, counter-clockwise.
     """
 
     coords: np.ndarray
@@ -56,26 +57,31 @@ def make_s3dis_room(
     """Make, furnish, scan and annotate a room.
 
     Args:
-        seed: The same seed and options give the same room to the last bit.
-        options: What rooms are like.
-        aligned: Whether walls lie along the axes, or as the building lies.
+        seed: The same seed and options result in the same room, bit for bit.
+        options: Options of the room.
+        aligned: Whether the walls are parallel to the axes; otherwise to those of the building.
 
     Returns:
-        ``S3DISRoom``.
+        The annotated room, in millimetres.
     """
-    pieces, scan, piece_of, _, _, rng, _ = make_interior(seed, options)
-    sizes = np.bincount(piece_of, minlength=len(pieces))
+    interior = make_interior(seed, options)
+    pieces, scan, rng = interior.pieces, interior.scan, interior.rng
+    sizes = np.bincount(interior.owner, minlength=len(pieces))
     kept = np.flatnonzero(sizes >= _LEAST_POINTS)
     number = np.full(len(pieces), -1)
     number[kept] = np.arange(len(kept))
     classes = [S3DIS_CLASSES.get(pieces[k].label, 'clutter') for k in kept]
-    # Most rooms lie along the corridors, some wings of the building do not.
+    # Most rooms are parallel to the corridors; those in some wings of the building are not.
     angle = int(rng.choice([0, 90, 180, 270]) + (rng.integers(1, 90) if rng.random() < 0.2 else 0))
-    place = np.array([*rng.uniform(-30.0, 30.0, 2), rng.normal(0.0, 0.01)])
+    shift = np.array([*rng.uniform(-30.0, 30.0, 2), rng.normal(0.0, 0.01)])
     turn = 0.0 if aligned else np.deg2rad(angle)
     cos, sin = np.cos(turn), np.sin(turn)
     x, y, z = scan.points.astype(np.float64).T
-    coords = np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=1) + place
+    coords = np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=1) + shift
     return S3DISRoom(
-        np.rint(1000.0 * coords).astype(np.int64), scan.colors, number[piece_of], classes, angle
+        coords=np.rint(1000.0 * coords).astype(np.int64),
+        colors=scan.colors,
+        owner=number[interior.owner],
+        classes=classes,
+        angle=angle,
     )

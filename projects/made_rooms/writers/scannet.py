@@ -70,15 +70,15 @@ _CAMERA = {
 
 
 def write_scene(room: Room, folder: Path, *, annotated: bool = True) -> None:
-    """Write one scan's folder, whole or not at all.
+    """Write the folder of one scan, completely or not at all.
 
     Args:
-        room: What to write.
-        folder: ``…/scans/<scene>``; must not exist; its name is the scene's.
-        annotated: Whether to write labels, over-segments and objects (not done for test scenes).
+        room: The room.
+        folder: ``…/scans/<scene>``, which must not exist; its name is the name of the scene.
+        annotated: Whether to write labels, over-segments and objects (False for test scenes).
 
     Raises:
-        OSError: If the disk is full or the folder cannot be written; nothing is left behind.
+        OSError: If the disk is full or the folder is not writable; nothing is left behind.
     """
     scene = folder.name
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -120,10 +120,10 @@ def write_scene(room: Room, folder: Path, *, annotated: bool = True) -> None:
 
 
 def write_tables(root: Path, splits: dict[str, Sequence[str]]) -> None:
-    """Write the label table and the lists of scenes of a data set.
+    """Write the label table and the lists of scenes of a dataset.
 
     Args:
-        root: Folder that holds ``scans``.
+        root: Folder that contains ``scans``.
         splits: Names of the scenes of each split (train, val, test).
     """
     rows = ['\t'.join(_TSV_COLUMNS)]
@@ -145,7 +145,7 @@ def write_tables(root: Path, splits: dict[str, Sequence[str]]) -> None:
 
 
 def read_table(path: Path) -> dict[str, int]:
-    """NYU40 ids by raw category of a label table."""
+    """Read the NYU40 id of each raw category from a label table."""
     with open(path, encoding='utf-8', newline='') as file:
         return {
             row['raw_category']: int(row['nyu40id']) for row in csv.DictReader(file, delimiter='\t')
@@ -153,7 +153,7 @@ def read_table(path: Path) -> dict[str, int]:
 
 
 def _labels_and_groups(room: Room) -> tuple[np.ndarray, list[dict]]:
-    """NYU40 labels (P,) uint16 by vertex, and the groups as the file lists them."""
+    """Return the NYU40 label (P,) uint16 of each vertex, and the groups as listed in the file."""
     lookup = np.zeros(int(room.segments.max()) + 1 if len(room.segments) else 1, np.uint16)
     groups = []
     for k, (label, segments) in enumerate(room.groups):
@@ -163,7 +163,7 @@ def _labels_and_groups(room: Room) -> tuple[np.ndarray, list[dict]]:
 
 
 def _write_mesh(path: Path, room: Room, comment: str, labels: np.ndarray | None = None) -> None:
-    """Write a binary PLY mesh, coloured by label where labels are given."""
+    """Write a binary PLY mesh, coloured by label if there are labels."""
     fields = [
         ('x', '<f4'),
         ('y', '<f4'),
@@ -211,7 +211,10 @@ def _write_mesh(path: Path, room: Room, comment: str, labels: np.ndarray | None 
 
 
 def _metadata(room: Room, annotated: bool) -> str:
-    """The lines of ``<scene>.txt``; some test scans of ScanNet lack the alignment, ours too."""
+    """Return the lines of ``<scene>.txt``; without annotation, the alignment is left out.
+
+    Some test scans of ScanNet lack the alignment too.
+    """
     lines = {}
     if annotated:
         lines['axisAlignment'] = ' '.join(f'{x:.6f}' for x in room.axis_alignment.ravel()) + ' '
