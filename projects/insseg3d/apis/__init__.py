@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Inference: load a model, run it on a scan, keep what was found."""
+"""Inference: load a model, run it on scans and use the objects found."""
 
 from .inferencer import InstanceSeg3DInferencer
 from .model import class_names, load_model, pack_points, predict_points

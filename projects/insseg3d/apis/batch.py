@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Many scans, shared out over processes; one that fails does not stop the rest."""
+"""Inference on many scans, distributed over processes; a failed scan does not stop the rest."""
 
 import datetime
 import os
@@ -20,11 +20,11 @@ from .inferencer import InstanceSeg3DInferencer
 from .result import InstanceResult
 
 INDEX = 'index.html'
-_LONGEST_WAIT = datetime.timedelta(days=7)  # for processes whose scans take longer
+_LONGEST_WAIT = datetime.timedelta(days=7)  # for the slowest process
 
 
 def list_scans(sources: Sequence[str]) -> tuple[list[Path], list[Outcome]]:
-    """Paths of the scans, each once, and what could not be found."""
+    """List the paths of the scans, each once, and the sources that could not be found."""
     scans, failed = {}, []
     for source in sources:
         try:
@@ -35,14 +35,14 @@ def list_scans(sources: Sequence[str]) -> tuple[list[Path], list[Outcome]]:
 
 
 def folder_names(scans: Sequence[Path], taken: Collection[str] = ()) -> dict[Path, str]:
-    """A folder for each scan: its stem; with the ending, or the whole path, where stems meet.
+    """Choose a folder name for each scan: its stem, or more of its path if stems collide.
 
-    Names end before the limits of file systems, see ``file_name``, and differ also where capitals
-    or the ways to write an accent do not count.
+    Names are cut to the limits of file systems, see ``file_name``. They also differ on file
+    systems that ignore case or the encoding of accents.
 
     Args:
-        scans: paths, each once.
-        taken: names that nothing else may have, beside that of the index.
+        scans: Paths, each once.
+        taken: Names that are already in use; the name of the index is always in use.
     """
     found: dict[Path, str] = {}
     left = list(scans)
@@ -57,7 +57,7 @@ def folder_names(scans: Sequence[Path], taken: Collection[str] = ()) -> dict[Pat
 
 
 def taken_in(out: Path) -> list[str]:
-    """Names in a folder of results that are no folders', and so cannot be a scan's."""
+    """List the files in a folder of results; no scan's folder can have their names."""
     try:
         return [entry.name for entry in os.scandir(out) if not entry.is_dir()]
     except OSError:
@@ -69,12 +69,12 @@ def _whole_path(scan: Path) -> str:
 
 
 def _key(name: str) -> str:
-    """Map names that some file systems take for one to the same text; those of folders to ''."""
+    """Map names that some file systems treat as equal to one text; dots and blanks map to ''."""
     return unicodedata.normalize('NFC', name).casefold().rstrip('. ')
 
 
 def share_of(scans: Sequence[Path], rank: int, world: int) -> list[Path]:
-    """The scans of one of several processes: by size, dealt out in turn."""
+    """Return the scans of one of several processes: sorted by size, dealt out in turn."""
 
     def size(scan: Path) -> int:
         try:
@@ -86,7 +86,7 @@ def share_of(scans: Sequence[Path], rank: int, world: int) -> list[Path]:
 
 
 def _size_and_time(scan: Path) -> tuple[int, int]:
-    """Bytes of a scan, and when it was last changed, in nanoseconds."""
+    """Return the size of a scan in bytes, and its time of last change in nanoseconds."""
     stats = [file.stat() for file in files_of(scan, labels=False)]
     return sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
 
@@ -104,13 +104,14 @@ def run_batch(
     """Segment scans one after another and write their files.
 
     Args:
-        scans: of this process.
-        out: folder of the results.
-        inferencer: gives the model, asked for only if there is something to do.
-        made_from: what else the results depend on; scans done from the same are not done again.
-        again: do them again all the same.
-        names: folder of each scan.
-        report: called after each scan.
+        scans: Scans of this process.
+        out: Folder of the results.
+        inferencer: Function that returns the model; called only if there is a scan to do.
+        made_from: Everything else that the results depend on. A scan that was already done from
+            the same values is not repeated.
+        again: Repeat such scans all the same.
+        names: Folder of each scan.
+        report: Called after each scan.
     """
     outcomes = []
     for scan in scans:
@@ -127,7 +128,7 @@ def run_batch(
         if done is not None:
             outcomes.append(Outcome(name, names[scan], 'kept', done))
         else:
-            model = inferencer()  # what is wrong with the model is wrong with all scans
+            model = inferencer()  # outside try: a faulty model fails for all scans
             try:
                 result = model(scan)
                 write_files(folder, result, source)
@@ -140,17 +141,17 @@ def run_batch(
 
 
 def _about(scan: str, message: str) -> str:
-    """A message that names its scan."""
+    """Prefix a message with its scan, unless it already names it."""
     return message if scan in message else f'{scan}: {message}'
 
 
 def process_rank() -> tuple[int, int]:
-    """Number of this process and of all, as torchrun says; (0, 1) without it."""
+    """Return the index of this process and the number of all, from torchrun; else (0, 1)."""
     return int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
 
 
 def gather(outcomes: list[Outcome]) -> list[Outcome]:
-    """The outcomes of all processes, in all of them."""
+    """Collect the outcomes of all processes, in every process."""
     if process_rank()[1] == 1:
         return outcomes
     dist.init_process_group('gloo', timeout=_LONGEST_WAIT)
@@ -161,5 +162,5 @@ def gather(outcomes: list[Outcome]) -> list[Outcome]:
 
 
 def one_line(error: BaseException) -> str:
-    """An error as a sentence, in characters that can be written."""
+    """Format an error as one line of printable characters."""
     return visible(' '.join(str(error).split())) or type(error).__name__

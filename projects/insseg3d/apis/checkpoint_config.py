@@ -1,9 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Take of a config inside a checkpoint a model and its test pipeline, of known parts.
+"""Safe use of the config inside a checkpoint: the model and the test pipeline, from known parts.
 
-A config is data, but mmengine obeys it: a type may be any function of any module, a scope is
-imported, and parts read the files that their arguments name. So here everything is refused that
-is not known to be harmless; a config that a person gives by hand is theirs to trust.
+A config is data, but mmengine acts on it: a type may be any function of any module, a scope is
+imported, and parts read the files that their arguments name. This module therefore rejects
+everything that is not known to be harmless. A config that users pass themselves is not checked.
 """
 
 import importlib
@@ -20,8 +20,8 @@ from mmengine.registry import WEIGHT_INITIALIZERS, Registry
 _SCOPE = 'mmdet3d'
 _SCOPES = ('mmdet3d', 'mmdet', 'mmengine')
 
-# Modules whose classes neither read files, nor reach for the network, nor evaluate text. The rest
-# of mmdet does each of them: teachers and language models are read, a tracker evaluates a name.
+# Modules whose classes neither read files, nor use the network, nor evaluate text. The rest of
+# mmdet does all of these: it loads teachers and language models, and a tracker evaluates a name.
 _MODEL_MODULES = (
     'mmdet3d.models',
     'mmdet3d.structures.ops',
@@ -40,7 +40,7 @@ _MODEL_MODULES = (
     'spconv.pytorch',
     'torch.nn.modules',
 )
-# Of the frameworks' transforms those that have a use in a test and take no file from the config.
+# Transforms of the frameworks that are useful in a test and take no file from the config.
 _TRANSFORMS = frozenset(
     (
         'Compose',
@@ -85,7 +85,7 @@ _WORDS = re.compile(r'[\w+-]*( [\w+-]+)*')  # no part of a path, no address, no 
 
 
 class _Kind(NamedTuple):
-    """Registries in which a type is looked up, and the modules and names that are harmless."""
+    """Registries in which a type is looked up, and the harmless modules and names."""
 
     registries: Sequence[Registry]
     modules: tuple[str, ...]
@@ -93,19 +93,19 @@ class _Kind(NamedTuple):
 
 
 def part_to_run(config: Config, where: str, packages: tuple[str, ...]) -> Config:
-    """Of a config from anywhere, what makes a model and its test pipeline.
+    """Extract the model and its test pipeline from an untrusted config.
 
     Args:
-        config: as ``config_of_text`` returns it.
-        where: the file that it is from, for messages.
-        packages: this project's, which the config may import and of which it may name parts.
+        config: Config from ``config_of_text``.
+        where: Name of the config's file, for messages.
+        packages: Packages of this project; the config may import them and name their parts.
 
     Returns:
-        ``model``, ``default_scope``, and of ``test_dataloader.dataset`` its type, the names and
-        colours of its classes, and the pipeline. All other keys are left out.
+        ``model``, ``default_scope``, and from ``test_dataloader.dataset`` its type, the names and
+        colours of its classes, and the pipeline. All other keys are dropped.
 
     Raises:
-        ValueError: a part that is not known to be harmless, or a missing one; names the key.
+        ValueError: A part is missing or not known to be harmless. The message names its key.
     """
     values = config.to_dict()
     try:
@@ -146,7 +146,7 @@ def part_to_run(config: Config, where: str, packages: tuple[str, ...]) -> Config
 
 
 class _Refusal(ValueError):
-    """Why a config is not used."""
+    """Reason to reject a config."""
 
 
 def _refusal(key: str, value: Any, expected: str) -> _Refusal:
@@ -177,7 +177,7 @@ def _dict_at(values: dict, place: str) -> dict:
 
 
 def _names_of_classes(dataset: dict, place: str) -> dict:
-    """``classes`` and ``metainfo`` with names and colours, as far as they are given."""
+    """Return ``classes`` and ``metainfo``, reduced to names and colours, as far as present."""
     found = {}
     for key, given in (('classes', dataset), ('metainfo', dataset)):
         if given.get(key) is not None:
@@ -213,7 +213,7 @@ def _names_of_classes(dataset: dict, place: str) -> dict:
 
 
 def _check(value: Any, place: str, kind: _Kind) -> None:
-    """Refuse what is not known to be harmless in a part of a config."""
+    """Reject everything in a part of a config that is not known to be harmless."""
     if isinstance(value, dict):
         # The type comes first: the other keys are its arguments.
         for key in sorted(value, key=lambda key: key != 'type'):
@@ -249,8 +249,8 @@ def _check_pair(key: Any, value: Any, place: str, kind: _Kind) -> None:
 
 
 def _check_type(name: Any, place: str, kind: _Kind) -> None:
-    """Refuse a type that is no registered class of a known module."""
-    parts = []  # of all registries: which one a part is built from, the model decides
+    """Reject a type that is not a registered class of a known module."""
+    parts = []  # from all registries, as the model decides which registry builds a part
     if isinstance(name, str) and _TYPE.fullmatch(name):
         parts = [part for node in kind.registries if (part := _registered(name, node)) is not None]
     if not parts:
@@ -266,7 +266,7 @@ def _check_type(name: Any, place: str, kind: _Kind) -> None:
 
 
 def _registered(name: str, registry: Registry) -> Any:
-    """Return what mmengine finds by this name before it would import a module, else None."""
+    """Look a name up as mmengine does before it tries to import a module; None if not found."""
     scope, _, name = name.rpartition('.')
     if scope and scope != registry.scope:
         if scope not in _SCOPES:

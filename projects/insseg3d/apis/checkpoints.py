@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Checkpoints: read, loaded whole or not at all, and made fit to be given to others."""
+"""Checkpoints: reading, strict loading, and publishing."""
 
 import hashlib
 import io
@@ -17,17 +17,17 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from ..engine import safetensors_bytes
 
 _KEPT_META = ('epoch', 'iter', 'experiment_name')
-_PRIVATE = ('work_dir', 'load_from', 'resume', 'launcher')  # of one machine, of one run
+_PRIVATE = ('work_dir', 'load_from', 'resume', 'launcher')  # specific to a machine or a run
 
 
 class Checkpoint(NamedTuple):
-    """Weights and what is known of them.
+    """Weights and their metadata.
 
     Attributes:
-        path: of the file, for messages.
-        state_dict: name → tensor, on the host.
+        path: Path of the file, for messages.
+        state_dict: Tensors by name, on the host.
         meta: ``cfg``, the text of a config, and ``dataset_meta`` with ``classes`` and ``palette``,
-            as far as the file has them.
+            if the file has them.
     """
 
     path: str
@@ -36,16 +36,16 @@ class Checkpoint(NamedTuple):
 
     @property
     def dataset_meta(self) -> dict[str, Any]:
-        """``classes`` and ``palette`` that the weights were trained for; empty if unknown."""
+        """``classes`` and ``palette`` of the training; empty if unknown."""
         return dict(self.meta.get('dataset_meta') or {})
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint of a training, a published one, ``.pth`` or ``.safetensors``.
+    """Read a checkpoint of a training or a published one, ``.pth`` or ``.safetensors``.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is no checkpoint, or one that could run code.
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not a checkpoint, or could run code.
     """
     if not Path(path).is_file() and '://' not in str(path):
         raise FileNotFoundError(
@@ -76,8 +76,8 @@ def _content(path: str | Path) -> dict[str, Any]:
         raise
     except ValueError as error:
         raise _not_a_checkpoint(path, error) from None
-    except Exception as error:  # torch raises whatever it likes about a damaged file
-        if isinstance(error.__cause__, pickle.UnpicklingError):  # the message names what could run
+    except Exception as error:  # a damaged file makes torch raise errors of many classes
+        if isinstance(error.__cause__, pickle.UnpicklingError):  # the message names the code
             raise ValueError(str(error)) from None
         raise _not_a_checkpoint(path, 'of another format, damaged, or cut off') from None
     if not isinstance(content, dict):
@@ -103,7 +103,7 @@ def _checked_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def _checked_meta(meta: Any) -> dict[str, Any]:
-    """Return the meta data beside the weights; refuse kinds that nothing here reads."""
+    """Return the metadata of a checkpoint; reject values of unexpected types."""
     meta = {} if meta is None else meta
     if not isinstance(meta, dict):
         raise ValueError('its meta is no dict')
@@ -123,15 +123,15 @@ def _checked_meta(meta: Any) -> dict[str, Any]:
 
 
 def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, num_classes: int) -> None:
-    """Load all weights; mmengine's loader only logs what does not fit.
+    """Load all weights of a model; mmengine's loader only logs mismatches.
 
     Args:
-        model: all of whose parameters and buffers must be there.
-        checkpoint: with nothing else in it.
-        num_classes: that the model was built for.
+        model: Model; the checkpoint must hold all of its parameters and buffers.
+        checkpoint: Checkpoint with exactly these weights.
+        num_classes: Number of classes that the model was built for.
 
     Raises:
-        ValueError: names or shapes differ; says how.
+        ValueError: Names or shapes differ. The message lists the differences.
     """
     remedy = 'Use the config that it was trained with'
     remedy += '; it is inside: leave out the model.' if 'cfg' in checkpoint.meta else '.'
@@ -164,17 +164,17 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, num_classes: in
 
 
 def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, Any]) -> dict:
-    """What others need to run a model: weights, class names and palette, config.
+    """Reduce a checkpoint to what others need: weights, class names, palette and config.
 
-    Optimizer, schedule, log and folders of a training are left out.
+    The optimiser, the schedule, the log and the folders of the training are dropped.
 
     Args:
-        checkpoint: of a training.
-        config: that it was trained with.
+        checkpoint: Checkpoint of a training.
+        config: Config of the training.
         dataset_meta: ``classes`` and ``palette``.
 
     Returns:
-        ``meta``, of what JSON can hold, and ``state_dict``.
+        ``meta``, with values that JSON can hold, and ``state_dict``.
     """
     told = {k: _without_folders(v, k) for k, v in config.to_dict().items() if k not in _PRIVATE}
     meta = {key: checkpoint.meta[key] for key in _KEPT_META if key in checkpoint.meta}
@@ -193,7 +193,7 @@ def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, An
 
 
 def _without_folders(value: Any, key: Any = None) -> Any:
-    """A config's value; data/NAME for an absolute data root, the bare name for other paths."""
+    """Replace absolute paths in a config: ``data/NAME`` for data roots, file names for others."""
     if isinstance(value, dict):
         return {k: _without_folders(v, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -204,17 +204,17 @@ def _without_folders(value: Any, key: Any = None) -> Any:
 
 
 def write_published(content: dict, out: Path) -> Path:
-    """Write what :func:`published` made as ``NAME-<first 8 digits of its SHA-256>.pth``.
+    """Write a published checkpoint as ``NAME-<first 8 digits of its SHA-256>.pth``.
 
     Args:
-        content: to write.
+        content: Result of :func:`published`.
         out: ``NAME.pth`` or ``NAME.safetensors``.
 
     Returns:
-        The file. The same content gives the same file.
+        The path of the file. The same content always results in the same file.
 
     Raises:
-        ValueError: another ending.
+        ValueError: The name ends differently.
     """
     if out.suffix == '.safetensors':
         data = safetensors_bytes(content)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The config inside a checkpoint: read as data, so that a file from anywhere can run nothing."""
+"""Reader of the config inside a checkpoint; it treats the text as data and runs none of it."""
 
 import ast
 import re
@@ -8,23 +8,23 @@ from typing import Any
 
 from mmengine.config import Config
 
-# mmengine takes a type with dots for an import, of os.system as well; one dot may be a scope.
+# mmengine imports a type that contains dots, even os.system; a single dot may be a scope.
 _TYPE = re.compile(r'((mmdet3d|mmdet|mmcv|mmengine)\.)?\w+')
 
 
 def config_of_text(text: str, where: str) -> Config:
     """Read a config as mmengine writes it into checkpoints.
 
-    mmengine's own reader executes such a text; this one knows names, numbers, strings, lists,
-    tuples, dicts and ``dict(…)``, and imports nothing. What it gives is still a matter for
-    ``part_to_run`` before anything is built of it.
+    mmengine's own reader executes such a text. This one accepts only names, numbers, strings,
+    lists, tuples, dicts and ``dict(…)``, and imports nothing. Pass its result through
+    ``part_to_run`` before building anything from it.
 
     Args:
-        text: lines ``name = value``.
-        where: file, for messages.
+        text: Lines ``name = value``.
+        where: Name of the file, for messages.
 
     Raises:
-        ValueError: anything else, or a type that is an import.
+        ValueError: The text contains anything else, or a type that is an import.
     """
     try:
         values = {}
@@ -60,7 +60,7 @@ def config_of_text(text: str, where: str) -> Config:
 
 
 def _value(node: ast.expr) -> Any:
-    """A literal, in which ``dict(a=1)`` and ``dict({'a': 1})`` may stand for ``{'a': 1}``."""
+    """Evaluate a literal, which may contain ``dict(a=1)`` and ``dict({'a': 1})``."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
         first = [dict(_value(mapping)) for mapping in node.args[:1]]
         if node.args[1:] or any(keyword.arg is None for keyword in node.keywords):
@@ -75,7 +75,7 @@ def _value(node: ast.expr) -> Any:
 
 
 def values_of(config: Any, key: str) -> Iterator[Any]:
-    """Every value of a key, however deep it lies in dicts, lists and tuples, in their order."""
+    """Yield every value of a key in nested dicts, lists and tuples, in their order."""
     if isinstance(config, dict):
         for name, value in config.items():
             if name == key:

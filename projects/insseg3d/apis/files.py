@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What is written of a scan's objects: point cloud, tables, masks, pages."""
+"""Files of a scan's results: point cloud, tables, masks and pages."""
 
 import base64
 import csv
@@ -41,13 +41,13 @@ p { margin: .2rem 0; font-size: .9rem }
 
 
 class Outcome(NamedTuple):
-    """What became of a scan.
+    """The outcome of one scan.
 
     Attributes:
-        scan: as the user named it.
-        folder: name of its folder of results.
+        scan: Name of the scan, as the user gave it.
+        folder: Name of its folder of results.
         state: 'done', 'kept' (done before) or 'failed'.
-        message: of an error; else what was found, in short.
+        message: Message of the error if the scan failed, otherwise a short summary.
     """
 
     scan: str
@@ -57,25 +57,25 @@ class Outcome(NamedTuple):
 
 
 def original_scene(result: InstanceResult) -> Scene:
-    """The scan as it came, for a file of all its points."""
+    """Return the scan as it was given, for a file of all its points."""
     return Scene(_title(result), result.coords, result.rgb, pred=result.instances)
 
 
 def upright_scene(result: InstanceResult) -> Scene:
-    """The scan as people look at it: metres, z up, from its corner on, without lost points."""
+    """Return the scan for display: metres, z up, near the origin, finite points only."""
     finite = np.isfinite(result.coords).all(axis=1)
     coords = result.coords[finite]
-    xyz = result.scale * ((coords - np.floor(coords.min(axis=0))) @ result.turn.T)
-    return Scene(_title(result), xyz, result.rgb[finite], pred=result.instances.take(finite))
+    coords = result.scale * ((coords - np.floor(coords.min(axis=0))) @ result.turn.T)
+    return Scene(_title(result), coords, result.rgb[finite], pred=result.instances.take(finite))
 
 
 def write_files(folder: Path, result: InstanceResult, made_from: Mapping[str, Any]) -> None:
-    """Write everything that belongs to one scan; the record last, which says that all is there.
+    """Write all files of one scan. The record is written last and marks the folder as complete.
 
     Args:
-        folder: made if need be.
-        result: of the scan.
-        made_from: kept in the record, see :func:`is_done`.
+        folder: Folder of the files; created if necessary.
+        result: Result of the scan.
+        made_from: Values to keep in the record, see :func:`is_done`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD).unlink(missing_ok=True)
@@ -115,13 +115,13 @@ def write_files(folder: Path, result: InstanceResult, made_from: Mapping[str, An
 
 
 def write_masks(path: Path, result: InstanceResult) -> None:
-    """Masks with eight points a byte, and what is needed to unpack them.
+    """Write masks with eight points per byte, and the data to unpack them.
 
-    ``np.unpackbits(file['masks'], axis=1, count=file['num_points']).astype(bool)`` are the
+    ``np.unpackbits(file['masks'], axis=1, count=file['num_points']).astype(bool)`` returns the
     ``(Q, P)`` masks.
     """
     packed = np.empty((len(result), -(-len(result.coords) // 8)), dtype=np.uint8)
-    for index, row in enumerate(packed):  # not result.masks, eight times as large
+    for index, row in enumerate(packed):  # result.masks would need eight times the memory
         row[:] = np.packbits(result.instance == index)
     np.savez_compressed(
         path,
@@ -134,7 +134,7 @@ def write_masks(path: Path, result: InstanceResult) -> None:
 
 
 def is_done(folder: Path, made_from: Mapping[str, Any]) -> str | None:
-    """The summary of a scan that was done before from the same things; None if it was not."""
+    """Return the summary of a scan that was already done from the same values, else None."""
     if not all((folder / name).is_file() for name in _FILES):
         return None
     try:
@@ -145,7 +145,7 @@ def is_done(folder: Path, made_from: Mapping[str, Any]) -> str | None:
 
 
 def summary(result: InstanceResult) -> str:
-    """A result in one line."""
+    """Summarise a result in one line."""
     return (
         f'{len(result.coords):,} points, {len(result)} objects; {result.num_small} of fewer '
         f'than {result.min_voxels} voxels left out'
@@ -153,7 +153,7 @@ def summary(result: InstanceResult) -> str:
 
 
 def write_index(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
-    """A page with a picture of every scan, and with what went wrong; needs nothing else."""
+    """Write a self-contained page with a picture of every scan and the errors of failed ones."""
     cards = []
     for outcome in outcomes:
         name = html.escape(Path(outcome.scan).name)
@@ -189,7 +189,7 @@ def write_index(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
 def _picture(path: Path) -> bytes:
     try:
         return base64.b64encode(path.read_bytes())
-    except OSError:  # it went away meanwhile; the index is that of the others too
+    except OSError:  # removed meanwhile; the index still shows the other scans
         return b''
 
 

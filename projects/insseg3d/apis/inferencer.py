@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scan in, objects out: no labels, no info file, no data set, nothing written."""
+"""The inferencer: from a scan to its objects, without labels, info files or data sets."""
 
 import copy
 import threading
@@ -32,51 +32,52 @@ from ..scans.errors import RawDataError
 from ..structures import InstanceMap
 from ..transforms.scene import set_grid_coords
 from .checkpoints import Checkpoint
-from .devices import check_device
-from .model import load_model
+from .model import check_device, load_model
 from .model_index import choose_model, disagreements, voxel_size_of
 from .painting import Limits, paint
 from .result import InstanceResult, result_of
 from .tiles import Tile, check_tiling, tiles_of
 from .tiling import TilePoints, Tiling, find_in_tiles, model_order, points_of_tiles
 
-# Registries and scopes of mmengine are shared by all threads; building goes one at a time.
+# All threads share the registries and scopes of mmengine, so models are built one at a time.
 _BUILDING = threading.Lock()
 
 
 @INFERENCERS.register_module(name='instance-seg3d')
 @INFERENCERS.register_module()
 class InstanceSeg3DInferencer(Base3DInferencer):
-    """Segment the instances of people's own scans.
+    """Inferencer that segments the instances of any scan.
 
-    ``InstanceSeg3DInferencer(model='NAME', weights='x.pth')('scan.ply')`` gives an
-    :class:`InstanceResult`. One of model and weights may be left out. A call changes nothing in
-    the object and writes nothing, so that each thread may have an inferencer of its own.
+    ``InstanceSeg3DInferencer(model='NAME', weights='x.pth')('scan.ply')`` returns an
+    :class:`InstanceResult`. Either the model or the weights may be omitted. A call neither changes
+    the inferencer nor writes anything; each thread may have an inferencer of its own.
 
-    Deviation: from the base class, whose results are dicts of lists and whose pictures are written
-    to files: here a result holds arrays, and pictures are a matter of ``tools/infer.py``.
+    Deviation: the base class returns dicts of lists and writes pictures to files. Here, a result
+    holds arrays, and ``tools/infer.py`` writes the pictures.
 
     Args:
-        model: Name in this project's model index, path of a config, or a config; None: the
+        model: Name in this project's model index, path of a config, or a config. None selects the
             config inside the checkpoint.
-        weights: Checkpoint, .pth or .safetensors; None: the last one trained of this name, see
-            ``find_weights``. It must fit the model, and its class names are taken.
-        device: Where to run it; None: a GPU if there is one.
-        assumptions: What is known of all scans; a call may say otherwise.
-        score_thr: Objects of a lower score are left out.
-        min_voxels: Objects of fewer voxels are left out. (Benchmarks leave out those of fewer
-            than 100 points, which in a sparse scan are large.)
-        min_points: Objects of fewer points are left out as well.
-        min_share: An object of which better ones have more than the rest is left out.
-        columns: What the columns of tables without names are.
-        mesh_samples: Of meshes, take so many points of their surfaces; 0: their vertices.
-        tiling: How to cut scans that are larger than a tile; None: not at all. A scan of the size
-            of a tile gives what it gives without.
+        weights: Checkpoint or its path, .pth or .safetensors. None selects the last checkpoint
+            that was trained under this name, see ``find_weights``. The checkpoint must fit the
+            model; its class names are used.
+        device: Device of the model; None selects a GPU if there is one.
+        assumptions: Known properties of all scans; a call may override them.
+        score_thr: Least score of an object.
+        min_voxels: Least number of voxels of an object. (Benchmarks drop objects of fewer than 100
+            points, which is a large object in a sparse scan.)
+        min_points: Least number of points of an object.
+        min_share: Least share of an object's points that better objects must leave to it.
+        columns: Meaning of the columns of tables without a header.
+        mesh_samples: Number of points to sample on the surface of a mesh; 0 uses its vertices.
+        tiling: Tiles for scans that are larger than one tile; None never cuts a scan. A scan that
+            fits into one tile has the same result with and without tiling.
 
     Raises:
-        FileNotFoundError: No checkpoint; says how to train one in minutes.
-        ValueError: An unknown model, impossible tiles, a checkpoint that does not fit it, or a
-            device that torch has not here.
+        FileNotFoundError: There is no checkpoint. The message explains how to train one in
+            minutes.
+        ValueError: The model is unknown, the tiles are impossible, the checkpoint does not fit
+            the model, or torch cannot use the device here.
     """
 
     preprocess_kwargs: set = {'assumptions'}
@@ -99,8 +100,8 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         mesh_samples: int = 0,
         tiling: Tiling | None = None,
     ) -> None:
-        # Not the base class's: it looks for names in mmdetection3d's index only, builds the data
-        # set for its class names, and a window for its pictures.
+        # The constructor of the base class is not called: it looks names up in mmdetection3d's
+        # index only, builds the data set for its class names, and opens a window for pictures.
         if tiling is not None:
             check_tiling(*tiling)
         if device is None:
@@ -113,7 +114,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             config = copy.deepcopy(config)
             ranking = config.model.get('decode_head', {}).get('ranking')
             if ranking is not None and 'min_points' in ranking:
-                ranking.min_points = 1  # what is small is counted here
+                ranking.min_points = 1  # small objects are dropped and counted here
             self.model, self.cfg = load_model(config, checkpoint, device)
             self.pipeline = self._init_pipeline(config)
         load = config.test_dataloader.dataset.pipeline[0]
@@ -135,14 +136,14 @@ class InstanceSeg3DInferencer(Base3DInferencer):
 
         Args:
             inputs: Path; folder; pattern; array or tensor ``(P, 3)`` or ``(P, 6)``; object of
-                Open3D or trimesh; or a list of such.
-            assumptions: Instead of the inferencer's.
+                Open3D or trimesh; or a list of these.
+            assumptions: Known properties of these scans, instead of the inferencer's.
 
         Returns:
-            A result for a single scan; a list for a list, a folder or a pattern.
+            One result for a single scan; a list for a list, a folder or a pattern.
 
         Raises:
-            RawDataError: A scan cannot be used; names it and says what to do.
+            RawDataError: A scan cannot be used. The message names it and the remedy.
         """
         scans = find_scans(inputs)
         results = [self._segment(scan, assumptions) for scan in scans]
@@ -156,18 +157,18 @@ class InstanceSeg3DInferencer(Base3DInferencer):
     def iterate(
         self, inputs: Any, *, assumptions: Assumptions | None = None
     ) -> Iterator[InstanceResult]:
-        """As a call, one result at a time, so that only one is kept in memory."""
+        """Segment scans like a call, but yield one result at a time to save memory."""
         for scan in find_scans(inputs):
             yield self._segment(scan, assumptions)
 
     def preprocess(
         self, inputs: Any, batch_size: int = 1, *, assumptions: Assumptions | None = None
     ) -> Iterator[tuple[ReadyScan, np.ndarray, dict]]:
-        """Read and look at scans; make batches of one.
+        """Read scans, infer their units and axes, and make batches of one.
 
         Yields:
-            The scan; the order in which the model sees its points, the same for any order in
-            which they come; the batch.
+            The scan; the order in which the model sees its points, which does not depend on
+            their order in the scan; the batch.
         """
         if batch_size != 1:
             raise ValueError(f'batch_size is {batch_size}; scans differ in size, expected 1.')
@@ -187,22 +188,23 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         """Discard weak and small objects, then assign each point to at most one of the rest.
 
         Args:
-            preds: Of the model.
-            ready: As of :meth:`preprocess`, as is ``order``.
-            seconds: Time that it took.
+            preds: The model's predictions.
+            ready: Scan from :meth:`preprocess`.
+            order: Order of the points from :meth:`preprocess`.
+            seconds: Time spent in the model.
         """
         objects, num_small = paint(preds, self._limits())
         return self._result(ready, objects.numpy().take(np.argsort(order)), num_small, seconds)
 
     def _init_pipeline(self, cfg: Config) -> Compose:
-        """The transforms of the test pipeline that follow the loading of points."""
+        """Build the transforms of the test pipeline that follow the loading of points."""
         return Compose(cfg.test_dataloader.dataset.pipeline[1:])
 
     def visualize(self, inputs: list, preds: Any) -> None:
-        """Nothing: pictures are written by ``tools/infer.py``."""
+        """Do nothing: ``tools/infer.py`` writes the pictures."""
 
     def _look(self, source: Any, assumptions: Assumptions | None) -> ReadyScan:
-        """Read a scan and make of it what a model takes."""
+        """Read a scan and convert it to the model's format."""
         if isinstance(source, (str, Path)):
             source = read_scan(Path(source), columns=self.columns, mesh_samples=self.mesh_samples)
         scan = source if isinstance(source, Scan) else scan_of(source)
@@ -219,7 +221,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         return ready._replace(remarks=(*self._remarks, *ready.remarks))
 
     def _batch(self, name: str, points: np.ndarray, grid: np.ndarray | None = None) -> dict:
-        """A batch of one; ``grid`` (P, 3) are the places in the voxel grid if not the points'."""
+        """Make a batch of one; ``grid`` (P, 3) overrides the coordinates in the voxel grid."""
         points = self._points_type(
             torch.from_numpy(points), points_dim=6, attribute_dims=dict(color=[3, 4, 5])
         )
@@ -248,7 +250,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
 
     @torch.no_grad()
     def _segment(self, source: Any, assumptions: Assumptions | None) -> InstanceResult:
-        """All steps for one scan."""
+        """Run all steps for one scan."""
         ready = self._look(source, assumptions)
         if self.tiling is not None:
             tiles, home = tiles_of(ready.points, **self.tiling._asdict())
@@ -263,7 +265,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
     def _segment_tiles(
         self, ready: ReadyScan, tiles: list[Tile], home: np.ndarray
     ) -> InstanceResult:
-        """All steps for a scan of several tiles, after looking at it."""
+        """Run the model and the steps after it for a scan of several tiles."""
         seconds = 0.0
 
         def find(tile: TilePoints) -> tuple[InstanceMap, int, torch.Tensor]:

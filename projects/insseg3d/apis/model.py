@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Run a trained model on points: no info file, no labels, no data set."""
+"""Load a trained model and run it on points: no info file, no labels, no data set."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,55 @@ from mmengine.registry import init_default_scope
 from ..datasets.palette import make_palette
 from ..engine.installed import import_methods
 from .checkpoints import Checkpoint, load_weights, read_checkpoint
-from .devices import check_device
+
+_REMEDY = 'use the device cpu (tools: --device cpu)'
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Reject a device that torch cannot use here, before anything is loaded.
+
+    Args:
+        device: Device such as ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        ValueError: There is no such device, this torch does not support it, or there are fewer
+            devices of this type.
+    """
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(
+            f'device {device!r}: no name of a device; expected cpu, cuda, or cuda:1 for the second '
+            'GPU'
+        ) from None
+    if chosen.type == 'cuda':
+        _check_cuda(chosen, device)
+        return chosen
+    try:
+        torch.zeros(1, device=chosen).cpu()
+    except Exception as error:  # each backend has its own class of errors
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f'device {str(device)!r}: {reason[:160]}; {_REMEDY}') from None
+    return chosen
+
+
+def _check_cuda(chosen: torch.device, device: str | torch.device) -> None:
+    if torch.version.cuda is None and torch.version.hip is None:
+        raise ValueError(
+            f'device {str(device)!r}: this torch has no CUDA, it was built for CPUs; {_REMEDY}, or '
+            'install a torch with CUDA'
+        )
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count == 0:
+        raise ValueError(
+            f'device {str(device)!r}: torch finds no GPU here; {_REMEDY}, or look at what '
+            'tools/doctor.py prints'
+        )
+    if chosen.index is not None and chosen.index >= count:
+        raise ValueError(
+            f'device {str(device)!r}: {count} GPUs here; expected cuda:0'
+            + (f' to cuda:{count - 1}' if count > 1 else '')
+        )
 
 
 def load_model(
@@ -25,18 +73,19 @@ def load_model(
     """Build a model from its config, ready to predict.
 
     Args:
-        config: A config, or the path of one.
+        config: A config, or its path.
         weights: Checkpoint, or its path; None leaves the model untrained.
-        device: Where to run it.
+        device: Device of the model.
 
     Returns:
-        The model, in eval mode, with ``dataset_meta`` (``classes``, ``palette``): those that the
-        checkpoint was trained for, else the config's; and its config.
+        The model, in eval mode, and its config. The model's ``dataset_meta`` holds the
+        ``classes`` and the ``palette`` that the checkpoint was trained for; if the checkpoint has
+        none, those of the config.
 
     Raises:
-        FileNotFoundError: No such checkpoint.
-        ValueError: The model cannot be built, the checkpoint does not fit it, or torch has no
-            such device here.
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: The model cannot be built, the checkpoint does not fit it, or torch cannot use
+            the device here.
     """
     device = check_device(device)
     import_methods()
@@ -65,37 +114,37 @@ def load_model(
 
 
 def class_names(config: Config) -> tuple[str, ...]:
-    """Names of the classes that a config's model tells apart, by index."""
+    """Return the names of the classes of a config's model, by index."""
     dataset = config.test_dataloader.dataset
     chosen = dataset.get('metainfo', {}).get('classes') or dataset.get('classes')
     return tuple(chosen or DATASETS.get(dataset.type).METAINFO['classes'])
 
 
 def dataset_meta(config: Config) -> dict[str, Any]:
-    """``classes`` (K names) and ``palette`` (K colours) of a config's model."""
+    """Return ``classes`` (K names) and ``palette`` (K colours) of a config's model."""
     dataset, classes = config.test_dataloader.dataset, class_names(config)
     known = DATASETS.get(dataset.type).METAINFO
     color_of = dict(zip(known['classes'], known['palette']))
     palette = dataset.get('metainfo', {}).get('palette')
-    if palette is None:  # of one's own classes: as their data set makes it
+    if palette is None:  # custom classes get the colours that their data set would make
         own = make_palette(len(classes))
         palette = [color_of.get(name, color) for name, color in zip(classes, own)]
     return dict(classes=classes, palette=palette)
 
 
 def pack_points(points: np.ndarray, config: Config, name: str = '<points in memory>') -> dict:
-    """Send points through a config's test pipeline, past its loading transform.
+    """Send points through a config's test pipeline, without its loading transform.
 
     Args:
         points: ``(P, 6)`` x, y, z in metres and r, g, b in 0..255.
-        config: Its ``test_pipeline`` is read.
-        name: How errors call the scene.
+        config: Config with the test pipeline.
+        name: Name of the scene in error messages.
 
     Returns:
         ``inputs`` and ``data_samples`` of a batch of one.
 
     Raises:
-        ValueError: If the points do not have six columns.
+        ValueError: The points do not have six columns.
     """
     if points.ndim != 2 or points.shape[1] != 6:
         raise ValueError(
@@ -122,9 +171,10 @@ def predict_points(
     """Segment the instances of one scene.
 
     Args:
-        model: As of ``load_model``, as is ``config``.
-        points: As of ``pack_points``.
-        name: How errors call the scene.
+        model: Model from :func:`load_model`.
+        config: Config from :func:`load_model`.
+        points: ``(P, 6)``; see :func:`pack_points`.
+        name: Name of the scene in error messages.
 
     Returns:
         The data sample with ``pred_instances_3d`` and ``pred_pts_seg`` over the points, in

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The names of this project's models, and the configs behind them."""
+"""The names of this project's models, and their configs and checkpoints."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ _CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def models() -> dict[str, Path]:
-    """Name → config: of the index with its aliases, then of the other leaves beside those."""
+    """Map names to configs: the index with its aliases, then the other leaves of its folders."""
     folder, found = index_folder(), {}
     for names, config in _indexed(folder):
         for name in names:
@@ -30,13 +30,13 @@ def models() -> dict[str, Path]:
 
 
 def find_config(model: str | Path) -> Path:
-    """The config that a path or a name means.
+    """Find the config for a path or a name.
 
     Args:
-        model: path of a config; or a name of :func:`models`, in small or large letters.
+        model: Path of a config, or a name from :func:`models`, in lower or upper case.
 
     Raises:
-        ValueError: neither; the message lists the names.
+        ValueError: It is neither. The message lists the names.
     """
     if Path(model).is_file():
         return Path(model)
@@ -52,15 +52,19 @@ def find_config(model: str | Path) -> Path:
 def choose_model(
     model: str | Path | Config | None, weights: str | Path | Checkpoint | None
 ) -> tuple[Config, Checkpoint]:
-    """Config and checkpoint of a model, whichever of them is given.
+    """Find the config and the checkpoint of a model; one of them may be None.
+
+    A config and a checkpoint that were already chosen are returned unchanged.
 
     Args:
-        model: as of :func:`find_config`, or a config; None: that inside the checkpoint.
-        weights: checkpoint, or its path; None: as of :func:`find_weights`.
+        model: Config, or its path or name, see :func:`find_config`. None selects the config
+            inside the checkpoint.
+        weights: Checkpoint, or its path. None selects that of :func:`find_weights`.
 
     Raises:
-        FileNotFoundError: there is no checkpoint.
-        ValueError: an unknown model, or no config in the checkpoint, or one that could run code.
+        FileNotFoundError: There is no checkpoint.
+        ValueError: The model is unknown, or the checkpoint holds no config or one that could run
+            code.
     """
     import_methods()
     if weights is None:
@@ -82,10 +86,10 @@ def choose_model(
 
 
 def config_inside(checkpoint: Checkpoint) -> Config:
-    """Of the config inside a checkpoint what makes a model and its test pipeline.
+    """Read the model and its test pipeline from the config inside a checkpoint.
 
     Raises:
-        ValueError: it has parts that are not known to be harmless; names the key.
+        ValueError: A part is not known to be harmless. The message names its key.
     """
     config = config_of_text(checkpoint.meta['cfg'], checkpoint.path)
     return part_to_run(config, checkpoint.path, own_packages())
@@ -97,12 +101,12 @@ def own_packages() -> tuple[str, ...]:
 
 
 def voxel_size_of(config: Config) -> float | None:
-    """Metres, of the test pipeline; None if it has no voxels."""
+    """Return the voxel size of the test pipeline in metres; None if it has no voxels."""
     return next(values_of(config.test_dataloader.dataset.pipeline, 'voxel_size'), None)
 
 
 def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:
-    """Where a config and the weights that it is used with differ, though they fit each other."""
+    """List differences between a config and a checkpoint whose weights fit it."""
     remarks = []
     names = checkpoint.dataset_meta.get('classes')
     if names is not None and tuple(names) != class_names(config):
@@ -124,14 +128,14 @@ def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:
 
 
 def find_weights(model: str | Path) -> Path:
-    """The last checkpoint that was trained of a model, where tools leave it.
+    """Find the last checkpoint that the tools trained of a model.
 
-    ``work_dirs/NAME/last_checkpoint`` names it, NAME being the name that was asked for, the
-    config's, or another of its names; in the current folder, then in the checkout.
+    ``work_dirs/NAME/last_checkpoint`` names it. NAME is the given name, the name of the config, or
+    an alias. The current folder is searched first, then the checkout.
 
     Raises:
-        FileNotFoundError: there is none; says how to train one.
-        ValueError: an unknown model.
+        FileNotFoundError: There is no checkpoint. The message explains how to train one.
+        ValueError: The model is unknown.
     """
     config = find_config(model)
     names = [

@@ -1,24 +1,26 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""From a model's overlapping masks to objects that share no point, without the weak and small."""
+"""Objects that share no point, painted from overlapping masks; weak and small ones are dropped."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from mmdet3d.structures import Det3DDataSample
 from torch import Tensor
 
 from ..structures import InstanceMap
+from .stitching import Claim
 
 
 class Limits(NamedTuple):
-    """Which objects are reported.
+    """The least that an object must have to be reported.
 
     Attributes:
-        score_thr: least score.
-        min_voxels: least number of voxels.
-        min_points: least number of points.
-        min_share: least share of its points that better objects must leave to one.
+        score_thr: Least score.
+        min_voxels: Least number of voxels.
+        min_points: Least number of points.
+        min_share: Least share of an object's points that better objects leave to it.
     """
 
     score_thr: float
@@ -27,12 +29,12 @@ class Limits(NamedTuple):
     min_share: float
 
     def are_enough(self, voxels: Tensor) -> bool:
-        """Whether an object is large enough, by the voxel of each of its points ``(P_q,)``."""
+        """Tell whether an object is large enough, by the voxel of each of its points ``(P_q,)``."""
         return len(voxels) >= self.min_points and len(torch.unique(voxels)) >= self.min_voxels
 
 
 class _Sizes(NamedTuple):
-    """Judges whether masks ``(P,)`` are large enough; fields as in :func:`paint`."""
+    """Judge of the size of masks ``(P,)``. See :func:`paint` for the fields."""
 
     limits: Limits
     point2voxel: Tensor
@@ -40,7 +42,7 @@ class _Sizes(NamedTuple):
     counted: Tensor | None
 
     def are_large(self, masks: Iterable[Tensor]) -> Tensor:
-        """``(Q,)`` bool, on the device of the masks."""
+        """Tell which masks are large enough, as ``(Q,)`` bool on the device of the masks."""
         large = [
             self.limits.are_enough(self.point2voxel[mask])
             or (self.spared is not None and bool(self.spared[mask].any()))
@@ -49,7 +51,7 @@ class _Sizes(NamedTuple):
         return torch.tensor(large, dtype=torch.bool, device=self.point2voxel.device)
 
     def count(self, masks: Iterable[Tensor]) -> int:
-        """How many of these small masks count here; a mask goes by its first point."""
+        """Count these small masks if their first point is one of ``counted``."""
         return sum(
             self.counted is None or bool(self.counted[mask.byte().argmax()]) for mask in masks
         )
@@ -65,21 +67,22 @@ def paint(
     """Discard weak and small objects, then assign each point to at most one of the rest.
 
     Args:
-        preds: Of the model, with its voxels.
-        limits: Which objects to keep.
-        spared: ``(P,)`` bool; objects with one of these points may be small.
-        counted: ``(P,)`` bool; of the small ones, those count whose first point is one of these.
-            All, if None.
+        preds: The model's predictions, with its voxels.
+        limits: Smallest objects to keep.
+        spared: ``(P,)`` bool; an object with one of these points may be small.
+        counted: ``(P,)`` bool; a small object is counted if its first point is one of these. If
+            None, all small objects are counted.
 
     Returns:
-        The objects, best first, as tensors on the model's device, and how many were small.
+        The objects, best first, as tensors on the model's device, and the number of small ones.
     """
     found = preds.pred_instances_3d
     confident = found.scores_3d >= limits.score_thr
     masks, labels = found.masks[confident], found.labels_3d[confident]
     scores = found.scores_3d[confident]
     sizes = _Sizes(limits, preds.voxels.point2voxel.to(masks.device), spared, counted)
-    # Small masks are dropped before they can take points from others, and parts afterwards.
+    # Small masks are dropped before they can take points from others; masks that became small by
+    # losing points to better ones are dropped afterwards.
     large = sizes.are_large(masks)
     whole = InstanceMap.of_masks(
         masks[large], labels[large], scores[large], min_share=limits.min_share
@@ -87,3 +90,41 @@ def paint(
     still = sizes.are_large(whole.instance == index for index in range(len(whole)))
     shrunk = (whole.instance == index for index in (~still).nonzero()[:, 0])
     return whole.choose(still), sizes.count(masks[~large]) + sizes.count(shrunk)
+
+
+def paint_claims(
+    claims: Sequence[Claim],
+    num_points: int,
+    *,
+    min_share: float,
+    is_large: Callable[[np.ndarray], bool],
+) -> tuple[np.ndarray, list[int], int]:
+    """Assign every point to at most one object: ``resolve_overlaps`` without dense masks.
+
+    Args:
+        claims: Claims, best first.
+        num_points: P.
+        min_share: Share of its points that an object must keep.
+        is_large: Function that tells whether an object of these rows is large enough to report.
+
+    Returns:
+        ``(P,)`` int64 index of each point's object, -1 for none; the index of the claim behind
+        each object; the number of objects that were dropped because they are small.
+    """
+    owner = np.full(num_points, -1, dtype=np.int64)
+    kept, num_small = [], 0
+    for index, claim in enumerate(claims):
+        if not is_large(claim.rows):
+            num_small += 1
+            continue
+        left = claim.rows[owner[claim.rows] < 0]
+        if len(left) >= max(min_share * len(claim.rows), 1):
+            owner[left] = index
+            kept.append((index, left))
+    number = np.full(len(claims) + 1, -1, dtype=np.int64)
+    for index, left in kept:
+        if is_large(left):
+            number[index] = number.max() + 1
+        else:
+            num_small += 1
+    return number[owner], np.flatnonzero(number >= 0).tolist(), num_small

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The objects of one scan, over its points as its owner has them."""
+"""The objects of one scan, in the order and the coordinates of its original points."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,23 +16,24 @@ from ..structures import InstanceMap
 
 @dataclass(frozen=True)
 class InstanceResult:
-    """What was found in a scan; no two objects share a point.
+    """The objects found in a scan; no two objects share a point.
 
-    All lengths and places are those of the scan as it came: its units, its axes, its offset.
+    All lengths and coordinates are in the scan's own units, axes and offset.
 
     Attributes:
-        name: of the scan.
+        name: Name of the scan.
         coords: ``(P, 3)`` float64, rows as in the scan.
-        rgb: ``(P, 3)`` uint8, grey without colours.
-        instances: the objects over these points, best first, as arrays. Its fields ``instance``
-            ``(P,)``, ``labels`` ``(Q,)`` and ``scores`` ``(Q,)`` are also this result's.
+        rgb: ``(P, 3)`` uint8; grey if the scan has no colours.
+        instances: The objects over these points, best first, as arrays. Its fields ``instance``
+            ``(P,)``, ``labels`` ``(Q,)`` and ``scores`` ``(Q,)`` are also properties of the result.
         classes: K names.
-        remarks: what the scan was taken for.
-        scale: metres that one unit of the scan is.
-        turn: ``(3, 3)``, whose rows are the model's x, y and z (up) as directions of the scan.
-        num_small: objects that were left out for having fewer than ``min_voxels`` voxels.
-        min_voxels: that limit.
-        seconds: time in the model, with voxelisation.
+        remarks: Properties that were inferred or assumed, such as units and axes.
+        scale: Metres per unit of the scan.
+        turn: ``(3, 3)``; its rows are the model's x, y and z (up) as directions in the scan.
+        num_small: Number of objects that were dropped because they have fewer than ``min_voxels``
+            voxels.
+        min_voxels: Least number of voxels of an object.
+        seconds: Time in the model, including voxelisation.
     """
 
     name: str
@@ -67,7 +68,7 @@ class InstanceResult:
 
     @property
     def up(self) -> np.ndarray:
-        """``(3,)`` unit vector, upwards in the scan."""
+        """``(3,)`` unit vector that points upwards in the scan."""
         return self.turn[2]
 
     @property
@@ -77,28 +78,28 @@ class InstanceResult:
 
     @property
     def sizes(self) -> np.ndarray:
-        """``(Q,)`` points of each object."""
+        """``(Q,)`` number of points of each object."""
         return self.instances.sizes
 
     @property
     def masks(self) -> np.ndarray:
-        """``(Q, P)`` bool."""
+        """``(Q, P)`` bool masks of the objects."""
         return self.instance == np.arange(len(self))[:, None]
 
     def points(self, index: int) -> np.ndarray:
-        """``(P_q, 3)`` places of an object's points."""
+        """Return the ``(P_q, 3)`` coordinates of an object's points."""
         rows, starts = self._rows
         return self.coords[rows[starts[index] : starts[index + 1]]]
 
     @cached_property
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of all objects, one object after another, and where each begins ``(Q + 1,)``."""
+        """Rows of all objects, object by object, and the start of each object ``(Q + 1,)``."""
         inside = np.flatnonzero(self.instance >= 0)
         rows = inside[np.argsort(self.instance[inside], kind='stable')]
         return rows, np.append(0, np.cumsum(self.sizes))
 
     def aligned_boxes(self) -> np.ndarray:
-        """``(Q, 6)`` lowest x y z and highest x y z of each object."""
+        """Return ``(Q, 6)`` lowest x y z and highest x y z of each object."""
         boxes = np.empty((len(self), 6))
         for index in range(len(self)):
             points = self.points(index)
@@ -106,15 +107,15 @@ class InstanceResult:
         return boxes
 
     def oriented_boxes(self) -> list[OrientedBox]:
-        """The smallest upright box of each object."""
+        """Return the smallest upright box of each object."""
         return [upright_box(self.points(index), self.up) for index in range(len(self))]
 
     def centres(self) -> np.ndarray:
-        """``(Q, 3)`` mean place of each object's points."""
+        """Return the ``(Q, 3)`` mean coordinates of each object's points."""
         return np.array([self.points(i).mean(axis=0) for i in range(len(self))]).reshape(-1, 3)
 
     def objects(self) -> list[dict[str, Any]]:
-        """A row an object, of numbers, strings and lists, as ``objects.json`` has them."""
+        """Return one row per object: numbers, strings and lists, as in ``objects.json``."""
         rows = []
         corners, boxes = self.aligned_boxes(), self.oriented_boxes()
         for index, (centre, size) in enumerate(zip(self.centres(), self.sizes)):
@@ -137,7 +138,7 @@ class InstanceResult:
         return rows
 
     def to_numpy(self) -> dict[str, np.ndarray]:
-        """Arrays: instance, labels, scores, masks, centres, boxes."""
+        """Return arrays: instance, labels, scores, masks, centres, boxes."""
         return dict(
             instance=self.instance,
             labels=self.labels,
@@ -148,7 +149,7 @@ class InstanceResult:
         )
 
     def to_instance_data(self) -> InstanceData:
-        """mmengine's, as models of mmdetection3d give it: masks, labels_3d, scores_3d."""
+        """Convert to the output format of mmdetection3d's models: masks, labels_3d, scores_3d."""
         return InstanceData(
             masks=torch.from_numpy(self.masks),
             labels_3d=torch.from_numpy(self.labels),
@@ -156,10 +157,10 @@ class InstanceResult:
         )
 
     def to_pandas(self) -> Any:
-        """A ``DataFrame`` with a row an object, columns as in ``objects.csv``; needs pandas.
+        """Return a ``DataFrame`` with one row per object and the columns of ``objects.csv``.
 
         Raises:
-            RawDataError: it is not installed.
+            RawDataError: Pandas is not installed.
         """
         return optional_module('pandas', 'to_pandas()').DataFrame(
             [flat(row) for row in self.objects()], columns=TABLE_COLUMNS
@@ -187,7 +188,7 @@ TABLE_COLUMNS = [
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of :meth:`InstanceResult.objects` with one value a column."""
+    """Flatten a row of :meth:`InstanceResult.objects` to one value per column."""
     single = {name: row[name] for name in ('instance', 'class', 'label', 'score', 'points')}
     for name in ('centre', 'box_min', 'box_max', 'oriented_centre'):
         single.update(zip((f'{name}_{axis}' for axis in 'xyz'), row[name]))
@@ -205,11 +206,13 @@ def result_of(
     min_voxels: int,
     seconds: float,
 ) -> InstanceResult:
-    """Carry a model's objects back to all points of the scan.
+    """Transfer a model's objects to all points of the scan.
+
+    See :class:`InstanceResult` for the arguments not listed here.
 
     Args:
-        ready: the scan.
-        objects: over its ``P'`` points that the model saw; the rest as in InstanceResult.
+        ready: The scan.
+        objects: Objects over the ``P'`` points that the model saw.
     """
     whole = np.full(len(ready.scan.coords), -1, dtype=np.int64)
     whole[ready.rows] = objects.instance

@@ -1,37 +1,37 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Objects found tile by tile, put together over the scan.
+"""Merging of objects that were found tile by tile.
 
-Pieces of two tiles are one object if they agree on the points that both tiles hold, and if one
-that goes on beyond the other's tile meets a piece that this tile's edge cuts. All pieces of an
-object agree with each other, so that a mask that holds two objects in one tile does not join them
-over many. Of an object that some tile shows as a whole, that tile's view is taken; of one that
-every tile cuts, each point goes by its home, the tile that knows it best. Then the better object
-takes a point that two want.
+Two pieces from different tiles are the same object if they agree on the points that both tiles
+hold. A piece that continues beyond the other tile must also meet a piece that this tile's edge
+cuts. All pieces of an object must agree pairwise; otherwise one mask that covers two objects in a
+single tile would join them everywhere. If some tile contains the whole object, its view is used.
+If every tile cuts the object, each point is decided by its home, the tile in which it lies
+farthest from an edge. A point that two objects claim goes to the better one.
 
-Memory is that of the tiles' points; masks are lists of rows, never dense.
+Memory grows with the points of the tiles; masks are lists of rows, never dense.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..ops.contingency import map_contingency
 
-_AGREE = 0.7  # IoU in the shared points from which on two pieces are one object
-_WITHIN = 0.1  # share of a piece beyond a tile up to which the tile holds it
-_AT_EDGE = 0.02  # share of a piece near the edge from which on the edge cuts it
+_AGREE = 0.7  # least IoU over the shared points of two pieces of one object
+_WITHIN = 0.1  # a tile contains a piece if at most this share of it lies outside
+_AT_EDGE = 0.02  # an edge cuts a piece if at least this share of it lies near the edge
 
 
 class TileObjects(NamedTuple):
-    """What was found in one tile: objects that share no point.
+    """Objects of one tile, which share no point.
 
     Attributes:
-        rows: ``(P_t,)`` the scan's rows that lie in the tile, each once.
-        instance: ``(P_t,)`` integers in [-1, Q_t), the object of each of them.
-        near_edge: ``(P_t,)`` bool, as of :meth:`insseg3d.apis.tiles.Tile.near_edge`.
+        rows: ``(P_t,)`` rows of the scan that lie in the tile, each once.
+        instance: ``(P_t,)`` integers in [-1, Q_t), the object of each of these rows.
+        near_edge: ``(P_t,)`` bool; see :meth:`insseg3d.apis.tiles.Tile.near_edge`.
         labels: ``(Q_t,)`` class of each object.
-        scores: ``(Q_t,)``.
+        scores: ``(Q_t,)`` score of each object.
     """
 
     rows: np.ndarray
@@ -42,12 +42,12 @@ class TileObjects(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """An object of the whole scan, and the points that it would have.
+    """An object of the whole scan, and the points that it claims.
 
     Attributes:
-        rows: of the scan, each once.
-        label: class.
-        score: of the views that agree on the class, on average.
+        rows: Rows of the scan, each once.
+        label: Class index.
+        score: Average score of the views that agree on the class.
     """
 
     rows: np.ndarray
@@ -56,10 +56,14 @@ class Claim(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """An object of one tile: its number there, its points, and how it lies.
+    """An object of one tile.
 
-    ``at_home`` is the share of its points whose home the tile is; ``is_cut`` says that it reaches
-    an edge.
+    Attributes:
+        tile: Index of the tile.
+        number: Index of the object in the tile.
+        size: Number of points.
+        at_home: Share of the points whose home is this tile.
+        is_cut: Whether the object reaches an edge of the tile.
     """
 
     tile: int
@@ -70,13 +74,13 @@ class _Piece(NamedTuple):
 
 
 class _Shared(NamedTuple):
-    """What two tiles say of the points that both hold.
+    """Comparison of two tiles on the points that both hold.
 
     Attributes:
         table: ``(Q_a, Q_b)`` points that two objects share.
-        sizes: ``(Q_a,)`` and ``(Q_b,)`` points of each object among the shared ones.
-        reach: ``(Q_a,)`` and ``(Q_b,)`` bool, whether an object goes through to its own tile's
-            edge there.
+        sizes: ``(Q_a,)`` and ``(Q_b,)`` shared points of each object.
+        reach: ``(Q_a,)`` and ``(Q_b,)`` bool; whether an object extends to the edge of its own
+            tile there.
     """
 
     table: np.ndarray
@@ -85,16 +89,16 @@ class _Shared(NamedTuple):
 
 
 def merge_tiles(tiles: Sequence[TileObjects], home: np.ndarray) -> list[Claim]:
-    """Put the objects of all tiles together.
+    """Merge the objects of all tiles.
 
     Args:
-        tiles: T of them, in any order. A tile without an own point of ``home`` says nothing.
-        home: ``(P,)`` integers in [0, T), the tile that knows each point of the scan best.
+        tiles: T tiles, in any order. A tile that is no point's home is ignored.
+        home: ``(P,)`` integers in [0, T), the home tile of each point of the scan.
 
     Returns:
-        Objects, best first. Two may want the same point.
+        Objects, best first. Two objects may claim the same point.
     """
-    # In the order of the first points that they know best: so that theirs does not matter.
+    # Tiles are sorted by the first point at home in each; their given order does not matter.
     used, first = np.unique(home, return_index=True)
     order = used[np.argsort(first)]
     tiles = [tiles[index] for index in order]
@@ -110,49 +114,11 @@ def merge_tiles(tiles: Sequence[TileObjects], home: np.ndarray) -> list[Claim]:
     claims = []
     for group in _groups(pieces, shared):
         if len(group) == 1 and group[0].is_cut and group[0].at_home < 0.5:
-            continue  # the neighbour sees more of it, and sees something else
+            continue  # the neighbour sees more of the object, and found something else there
         claims.append(_claim(group, tiles, shared, home, at_home))
     claims = [claim for claim in claims if len(claim.rows)]
     claims.sort(key=lambda claim: (-claim.score, claim.rows.min()))
     return claims
-
-
-def paint_claims(
-    claims: Sequence[Claim],
-    num_points: int,
-    *,
-    min_share: float,
-    is_large: Callable[[np.ndarray], bool],
-) -> tuple[np.ndarray, list[int], int]:
-    """Give every point to at most one object; as ``resolve_overlaps``, without dense masks.
-
-    Args:
-        claims: best first.
-        num_points: P.
-        min_share: share of its points that an object must keep.
-        is_large: whether an object of these rows is to be reported.
-
-    Returns:
-        ``(P,)`` int64 number of each point's object, -1 for none; the claim that became each
-        object; how many objects were left out because they were small.
-    """
-    owner = np.full(num_points, -1, dtype=np.int64)
-    kept, num_small = [], 0
-    for index, claim in enumerate(claims):
-        if not is_large(claim.rows):
-            num_small += 1
-            continue
-        left = claim.rows[owner[claim.rows] < 0]
-        if len(left) >= max(min_share * len(claim.rows), 1):
-            owner[left] = index
-            kept.append((index, left))
-    number = np.full(len(claims) + 1, -1, dtype=np.int64)
-    for index, left in kept:
-        if is_large(left):
-            number[index] = number.max() + 1
-        else:
-            num_small += 1
-    return number[owner], np.flatnonzero(number >= 0).tolist(), num_small
 
 
 def _pieces(index: int, tile: TileObjects, home: np.ndarray) -> list[_Piece]:
@@ -171,7 +137,7 @@ def _pieces(index: int, tile: TileObjects, home: np.ndarray) -> list[_Piece]:
 def _shared(
     tiles: Sequence[TileObjects], home: np.ndarray
 ) -> Iterator[tuple[tuple[int, int], _Shared]]:
-    """What any two tiles with common points say of these."""
+    """Compare every two tiles that have points in common."""
     place = np.full(len(home), -1, dtype=np.int32)
     around = [set(np.unique(home[tile.rows]).tolist()) for tile in tiles]
     for a, one in enumerate(tiles):
@@ -203,7 +169,7 @@ def _compare(one: TileObjects, in_one, other: TileObjects, in_other) -> _Shared:
 def _groups(
     pieces: Sequence[Sequence[_Piece]], shared: dict[tuple[int, int], _Shared]
 ) -> list[list[_Piece]]:
-    """Pieces that are one object; those that agree best are joined first."""
+    """Group the pieces of each object; pieces that agree best are joined first."""
     by_number = [{piece.number: piece for piece in of_tile} for of_tile in pieces]
     links = []
     for (a, b), common in shared.items():
@@ -225,7 +191,7 @@ def _groups(
 
 
 def _are_one(one: _Piece, other: _Piece, shared: dict[tuple[int, int], _Shared]) -> bool | None:
-    """Whether pieces of two tiles are one object; None where there is too little to tell."""
+    """Tell whether pieces of two tiles are one object; None if too few points are shared."""
     one, other = sorted((one, other))
     common = shared.get((one.tile, other.tile))
     if common is None:
@@ -235,8 +201,8 @@ def _are_one(one: _Piece, other: _Piece, shared: dict[tuple[int, int], _Shared])
     union = sum(inside) - inter
     if inter < _AGREE * union:
         return None if union - inter <= _WITHIN * min(one.size, other.size) else False
-    # What goes on beyond a tile is cut by its edge there. Else this is a mask of two objects, of
-    # which the other tile holds one.
+    # A piece that continues beyond the other tile must be cut by that tile's edge. Otherwise its
+    # mask covers two objects, and the other tile holds one of them.
     reach = common.reach[0][one.number], common.reach[1][other.number]
     goes_on = (
         piece.size - held > _WITHIN * piece.size for piece, held in zip((one, other), inside)
@@ -251,7 +217,7 @@ def _claim(
     home: np.ndarray,
     at_home: np.ndarray,
 ) -> Claim:
-    """The object that a group of pieces is."""
+    """Combine a group of pieces into one object."""
     views = [p for p in group if not p.is_cut and _is_whole(p, group, shared)]
     if views:
         best = max(views, key=lambda p: (p.at_home, tiles[p.tile].scores[p.number], -p.tile))
@@ -264,7 +230,7 @@ def _claim(
 
 
 def _vote(views: Sequence[_Piece], tiles: Sequence[TileObjects]) -> tuple[int, float]:
-    """The class with most score times points, and the average score of the views that have it."""
+    """Return the class with the largest sum of score × points, and its views' average score."""
     votes: dict[int, list[tuple[float, float]]] = {}
     for piece in views:
         tile = tiles[piece.tile]
@@ -277,7 +243,7 @@ def _vote(views: Sequence[_Piece], tiles: Sequence[TileObjects]) -> tuple[int, f
 
 
 def _is_whole(view: _Piece, group: list[_Piece], shared: dict) -> bool:
-    """Whether the other pieces of an object lie in the view's tile, so that it shows all."""
+    """Tell whether a view shows the whole object: all other pieces lie in its tile."""
     for piece in group:
         if piece is view:
             continue
@@ -301,7 +267,7 @@ def _rows_by_home(
     home: np.ndarray,
     at_home: np.ndarray,
 ) -> np.ndarray:
-    """Rows of a piece for which it speaks: at home, and where no home says anything of them."""
+    """Select the rows that a piece decides: those at home, and those whose home found nothing."""
     rows = _rows(piece, tiles)
     others = [p.tile for p in group if p is not piece]
     silent = (at_home[rows] < 0) & ~np.isin(home[rows], others)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Large scans in overlapping upright tiles: squares on the ground, with all heights above them."""
+"""Overlapping tiles of large scans: squares on the ground, with all heights above them."""
 
 from typing import NamedTuple
 
@@ -7,32 +7,32 @@ import numpy as np
 
 
 class Tile(NamedTuple):
-    """A square of the ground plan; sides beyond which the scan does not go on are infinite.
+    """A square of the ground plan. A side at the boundary of the scan lies at infinity.
 
     Attributes:
         low: ``(2,)`` least x and y, metres.
-        high: ``(2,)`` where it ends; itself outside.
+        high: ``(2,)`` exclusive upper bounds of x and y, metres.
     """
 
     low: np.ndarray
     high: np.ndarray
 
     def holds(self, xy: np.ndarray) -> np.ndarray:
-        """``(P,)`` bool: which of ``(P, 2)`` or ``(P, 3)`` points lie in the tile."""
+        """Tell which of ``(P, 2)`` or ``(P, 3)`` points lie in the tile, as ``(P,)`` bool."""
         x, y = xy[:, 0], xy[:, 1]
         return (x >= self.low[0]) & (x < self.high[0]) & (y >= self.low[1]) & (y < self.high[1])
 
     def near_edge(self, xy: np.ndarray, margin: float) -> np.ndarray:
-        """``(P,)`` bool: which points of the tile lie within ``margin`` of a side that cuts."""
+        """Tell which of the tile's points lie within ``margin`` of a finite side: ``(P,)`` bool."""
         return ~Tile(self.low + margin, self.high - margin).holds(xy)
 
 
 def check_tiling(size: float, overlap: float, shift: float = 0.0) -> None:
-    """Refuse what cannot be tiles.
+    """Reject impossible sizes of tiles.
 
     Raises:
-        ValueError: a size that is not positive, an overlap outside [0, size / 2], or a shift
-            outside [0, size - overlap].
+        ValueError: The size is not positive, the overlap lies outside [0, size / 2], or the shift
+            lies outside [0, size - overlap].
     """
     if not (0 < size < np.inf and 0 <= overlap <= size / 2 and 0 <= shift <= size - overlap):
         raise ValueError(
@@ -44,33 +44,33 @@ def check_tiling(size: float, overlap: float, shift: float = 0.0) -> None:
 def tiles_of(
     xy: np.ndarray, *, size: float, overlap: float, shift: float = 0.0
 ) -> tuple[list[Tile], np.ndarray]:
-    """Cover a scan with tiles, and say which of them knows each point best.
+    """Cover a scan with tiles, and find the home tile of each point.
 
-    The ground plan is cut in strips along x and y that lie evenly, so that the last is no sliver
-    and neighbours overlap by ``overlap`` or more. A point's home is the tile from whose sides it
-    is farthest: the border lies in the middle of the overlap. Tiles that are no point's home are
-    left out.
+    The ground plan is cut into evenly spaced strips along x and y: the last one is never a
+    sliver, and neighbours overlap by at least ``overlap``. A point's home is the tile whose sides
+    are farthest from it; the border between two homes lies in the middle of the overlap. Tiles
+    that are no point's home are dropped.
 
     Args:
         xy: ``(P, 2)`` or more columns, metres; P ≥ 1, finite.
-        size: side of a tile, metres.
-        overlap: of neighbours, metres.
-        shift: metres before the scan's corner at which the first tile begins, so that seams can
-            be put elsewhere.
+        size: Side of a tile, metres.
+        overlap: Overlap of neighbouring tiles, metres.
+        shift: Distance from the start of the first tile to the scan's corner, metres. Moves the
+            seams elsewhere.
 
     Returns:
-        T tiles, and ``(P,)`` int32 home of each point among them. One tile where the scan is no
-        larger than it.
+        T tiles, and ``(P,)`` int32 index of each point's home tile. A scan no larger than a tile
+        is one tile.
 
     Raises:
-        ValueError: as of :func:`check_tiling`.
+        ValueError: See :func:`check_tiling`.
     """
     check_tiling(size, overlap, shift)
     strips, places = [], []
     for axis in range(2):
         along = xy[:, axis].astype(np.float64)
         strips.append(_strips(along.min() - shift, along.max(), size, overlap))
-        # Borders between homes lie in the middle of what two strips share.
+        # The border between two homes lies in the middle of the overlap of their strips.
         borders = (strips[-1][1:, 0] + strips[-1][:-1, 1]) / 2
         places.append(np.searchsorted(borders, along, side='right'))
     cell = places[0] * len(strips[1]) + places[1]
@@ -85,7 +85,7 @@ def tiles_of(
 
 
 def _strips(low: float, high: float, size: float, overlap: float) -> np.ndarray:
-    """``(N, 2)`` begin and end of strips along an axis; infinite at the ends of the scan."""
+    """Return ``(N, 2)`` start and end of the strips along an axis; infinite at the scan's ends."""
     extent = high - low
     number = 1
     if extent > size:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Floors and buildings, tile by tile."""
+"""Inference on whole floors and buildings, tile by tile."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -8,20 +8,21 @@ import numpy as np
 import torch
 
 from ..structures import InstanceMap
-from .painting import Limits
-from .stitching import TileObjects, merge_tiles, paint_claims
+from .painting import Limits, paint_claims
+from .stitching import TileObjects, merge_tiles
 from .tiles import Tile
 
-_EDGE = 0.25  # of the overlap: how near to its edge a tile shows things poorly
+_EDGE = 0.25  # share of the overlap; so close to an edge, the model sees too little around a point
 
 
 class Tiling(NamedTuple):
-    """How large scans are cut.
+    """Sizes of the tiles into which large scans are cut.
 
     Attributes:
-        size: side of a tile on the ground, metres. A tile has all heights above it.
-        overlap: of neighbours, metres. Objects no wider are whole in some tile.
-        shift: metres before the scan's corner at which the first tile begins.
+        size: Side of a tile on the ground, metres. A tile includes all heights above it.
+        overlap: Overlap of neighbouring tiles, metres. An object no wider than this is whole in
+            some tile.
+        shift: Distance from the start of the first tile to the scan's corner, metres.
     """
 
     size: float = 8.0
@@ -30,15 +31,15 @@ class Tiling(NamedTuple):
 
 
 class TilePoints(NamedTuple):
-    """The points of a tile, in an order that does not depend on theirs in the scan.
+    """The points of a tile, in an order that does not depend on the order in the scan.
 
     Attributes:
-        rows: ``(P_t,)`` of the scan.
-        points: ``(P_t, 6)`` float32, as the model takes them.
-        grid: ``(P_t, 3)`` float32 metres ≥ 0, counted so that the voxels of all tiles are those of
-            one grid over the scan; None where the size of voxels is not known.
-        near_edge: ``(P_t,)`` bool.
-        at_home: ``(P_t,)`` bool: no tile knows the point better.
+        rows: ``(P_t,)`` rows of the scan.
+        points: ``(P_t, 6)`` float32, in the model's format.
+        grid: ``(P_t, 3)`` float32, metres ≥ 0, offset to align the voxels of all tiles with one
+            grid over the scan; None if the voxel size is unknown.
+        near_edge: ``(P_t,)`` bool; see :meth:`insseg3d.apis.tiles.Tile.near_edge`.
+        at_home: ``(P_t,)`` bool; whether the tile is the point's home.
     """
 
     rows: np.ndarray
@@ -49,7 +50,10 @@ class TilePoints(NamedTuple):
 
 
 def model_order(points: np.ndarray) -> np.ndarray:
-    """``(P,)``: by place, then colour; the sums of floats, and so voxels, depend on the order."""
+    """Sort points by position, then colour, and return the order ``(P,)``.
+
+    The order matters because sums of floats, and therefore voxel features, depend on it.
+    """
     return np.lexsort(points.T[::-1])
 
 
@@ -61,7 +65,7 @@ def points_of_tiles(
     tiling: Tiling,
     voxel_size: float | None,
 ) -> Iterator[TilePoints]:
-    """The points of one tile after another."""
+    """Yield the points of each tile in turn."""
     low = points[:, :3].min(axis=0).astype(np.float64)
     for index, tile in enumerate(tiles):
         rows = np.flatnonzero(tile.holds(points))
@@ -84,23 +88,24 @@ def find_in_tiles(
     limits: Limits,
     find: Callable[[TilePoints], tuple[InstanceMap, int, torch.Tensor]],
 ) -> tuple[InstanceMap, int]:
-    """Find the objects of each tile and put them together.
+    """Find the objects of each tile and merge them.
 
-    Masks of more than one tile are never held; of a tile that is done, the number of each
-    point's object stays.
+    The masks of only one tile are in memory at a time; of a finished tile, only the object index
+    of each point is kept.
 
     Args:
-        tiles: the points of all tiles.
-        home: ``(P,)`` number of the tile that knows each point best.
-        limits: which objects are reported.
-        find: Gives the objects of a tile's points, how many others were small, and the voxel
-            ``(P_t,)`` of each point.
+        tiles: The points of all tiles.
+        home: ``(P,)`` index of each point's home tile.
+        limits: Smallest objects to report.
+        find: Function from a tile's points to its objects, the number of objects dropped because
+            they are small, and the voxel ``(P_t,)`` of each point.
 
     Returns:
-        The objects over the scan's points, as arrays, and how many others were small.
+        The objects over the scan's points, as arrays, and the number of objects dropped because
+        they are small.
     """
     found, num_voxels, num_small = [], 0, 0
-    voxel = np.zeros(len(home), dtype=np.int64)  # of each point, in the tile that is its home
+    voxel = np.zeros(len(home), dtype=np.int64)  # of each point, in its home tile
     for tile in tiles:
         objects, small, point2voxel = find(tile)
         point2voxel = point2voxel.cpu().numpy()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.apis.stitching import Claim, TileObjects, merge_tiles, paint_claims
+from insseg3d.apis.painting import paint_claims
+from insseg3d.apis.stitching import Claim, TileObjects, merge_tiles
 from insseg3d.apis.tiles import tiles_of
 
 SIZE, OVERLAP = 8.0, 2.0
