@@ -2,17 +2,14 @@
 """A budget makes a leaf small and leaves what it varies."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
-from insseg_lab.experiments.budgets import (
-    BUDGETS,
-    fill_class_tables,
-    fit_to_rooms,
-    needs_class_tables,
-)
+from insseg_lab.experiments.budgets import BUDGETS
+from insseg_lab.experiments.fitting import fill_class_tables, fit_to_rooms, needs_class_tables
 from insseg_lab.experiments.runs import count_parameters
 
 ROOT = Path(__file__).parents[2]
@@ -139,6 +136,42 @@ def test_a_model_of_unknown_parts_is_refused():
     config.model.backbone = dict(type='Other')
     with pytest.raises(ValueError, match='no backbone.base_channels, backbone.num_levels; a budg'):
         fit_to_rooms(config, BUDGETS['cpu'], seed=0, data_root='scannet', results_file='a.npz')
+
+
+def test_a_leaf_that_lists_no_settings_is_refused():
+    config = Config.fromfile(LEAF)
+    for rules, message in (
+        (None, 'it has no made_rooms; a budget brings only'),
+        (dict(length=['neck.stride']), 'made_rooms has length; expected some of class_tables, '),
+    ):
+        config.made_rooms = rules
+        with pytest.raises(ValueError, match=message):
+            fit_to_rooms(config, BUDGETS['cpu'], seed=0, data_root='scannet', results_file='a.npz')
+
+
+@pytest.mark.parametrize('leaf', [LEAF, *BASELINES], ids=lambda leaf: leaf.stem)
+def test_a_leaf_lists_settings_that_its_parts_have(leaf):
+    """A part that was renamed would be passed over: its sizes would be those of the paper."""
+    config = Config.fromfile(leaf)
+    keys = [key for rule in config.made_rooms.values() for key in ensure_list(rule)]
+    assert keys and not [key for key in keys if part_of(config.model, key) is None]
+
+
+def ensure_list(rule):
+    return [rule] if isinstance(rule, str) else rule
+
+
+def part_of(model, key):
+    for name in key.split('.')[:-1]:
+        model = model.get(name) if isinstance(model, dict) else None
+    return model
+
+
+def test_no_budget_names_a_method():
+    folder = ROOT / 'projects' / 'insseg_lab' / 'experiments'
+    text = (folder / 'budgets.py').read_text() + (folder / 'fitting.py').read_text()
+    code = '\n'.join(line for line in text.splitlines() if not line.strip().startswith(('*', '#')))
+    assert not re.findall(r'decode_head|grouping|score_scale|prepare_iters|embed_dims', code)
 
 
 def test_a_stride_beyond_the_levels_is_refused():

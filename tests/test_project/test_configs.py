@@ -19,6 +19,7 @@ LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.p
 ALSO_READ = {
     '_base_',
     'custom_imports',
+    'made_rooms',  # read by insseg_lab.experiments
     'auto_scale_lr',
     'find_unused_parameters',
     'model_wrapper_cfg',

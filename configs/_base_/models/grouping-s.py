@@ -28,3 +28,9 @@ model = dict(
         ranking=dict(type='ProposalRanking'),
     ),
 )
+# Settings that a budget brings to the size of made rooms; see docs/experiments.md.
+made_rooms = dict(
+    lengths=['decode_head.grouping.radius'],
+    per_metre=['decode_head.proposal_net.score_scale'],
+    iterations=['decode_head.prepare_iters', 'decode_head.mask_iters'],
+)

@@ -52,3 +52,6 @@ model = dict(
         ranking=dict(min_points=100, score_thr=0.09),
     )
 )
+made_rooms = dict(
+    class_tables=['decode_head.grouping.class_points', 'decode_head.grouping.class_radii']
+)

@@ -44,3 +44,17 @@ model = dict(
         ranking=dict(type='ArgmaxRanking', min_points=100),
     ),
 )
+# Settings that a budget brings to the size of made rooms; see docs/experiments.md.
+made_rooms = dict(
+    stride='neck.stride',
+    level_channels='neck.in_channels',
+    points=['neck.num_points'],
+    queries=['decode_head.decoder.queries.num_queries'],
+    widths=[
+        'neck.out_channels',
+        'decode_head.embed_dims',
+        'decode_head.decoder.queries.embed_dims',
+        'decode_head.decoder.layer.embed_dims',
+        'decode_head.decoder.layer.feedforward_channels',
+    ],
+)

@@ -32,3 +32,4 @@ model = dict(
         ranking=dict(min_points=100),
     )
 )
+made_rooms = dict(class_tables=['decode_head.grouping.class_points'])

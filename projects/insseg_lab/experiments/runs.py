@@ -16,7 +16,8 @@ from mmengine.registry import init_default_scope
 from insseg3d.evaluation import class_metrics
 
 from ..commands import Busy, Finished, RunFailed, launch, only_one
-from .budgets import Budget, fill_class_tables, fit_to_rooms, needs_class_tables
+from .budgets import Budget
+from .fitting import fill_class_tables, fit_to_rooms, needs_class_tables
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
