@@ -42,12 +42,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from demo import ROOT, commit, shown, versions
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from insseg3d.apis import InstanceSeg3DInferencer, load_model
-from insseg_lab.provenance import command_line, machine
+from insseg_lab.provenance import ROOT, command_line, commit, machine, shown, versions
 from insseg_lab.speed.measure import find_scans, measure
 from insseg_lab.speed.pipelines import build_pipeline, loader_throughput, run_pipeline, write_scan
 from insseg_lab.speed.report import component_table, draw_speed, speed_table

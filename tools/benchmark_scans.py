@@ -19,14 +19,13 @@ import json
 import sys
 from pathlib import Path
 
-from demo import ROOT, commit, shown, versions
 from terminaltables import AsciiTable
 from tqdm import tqdm
 
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.datasets.info_files import read_info
 from insseg3d.scans.errors import RawDataError
-from insseg_lab.provenance import command_line, machine
+from insseg_lab.provenance import ROOT, command_line, commit, machine, shown, versions
 from insseg_lab.scan_variants import VARIANTS, count_found, piece_of, read_truth, variant_of
 
 COLUMNS = ('found', 'as_reference', 'refused_if_strict', 'wrong_in_silence')

@@ -30,12 +30,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from demo import ROOT, commit, shown, versions
 
 from insseg3d.apis import InstanceSeg3DInferencer, Tiling
 from insseg3d.apis.files import write_files
-from insseg_lab.provenance import command_line, machine
-from insseg_lab.speed.measure import forget_peak_memory, peak_memory_mb
+from insseg_lab.memory import forget_peak_memory, peak_memory_mb
+from insseg_lab.provenance import ROOT, command_line, commit, machine, shown, versions
 from insseg_lab.tile_agreement import (
     FOUND,
     SAME,

@@ -20,12 +20,11 @@ import time
 from pathlib import Path
 
 import torch
-from demo import ROOT, commit, shown, versions
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from insseg3d.apis import load_model
-from insseg_lab.provenance import command_line, machine
+from insseg_lab.provenance import ROOT, command_line, commit, machine, shown, versions
 from insseg_lab.speed.training import compare_losses, time_updates, training_losses
 
 TRAININGS = {

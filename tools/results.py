@@ -15,8 +15,6 @@ import re
 import sys
 from pathlib import Path
 
-from demo import ROOT
-
 from insseg_lab.experiments.tables import (
     NUMBERED,
     SCORES,
@@ -27,6 +25,7 @@ from insseg_lab.experiments.tables import (
     percent,
     read_runs,
 )
+from insseg_lab.provenance import ROOT
 from insseg_lab.speed.report import components, draw_speed
 
 NOT_YET = 'not trained yet'

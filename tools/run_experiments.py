@@ -12,24 +12,22 @@ first has not begun. One JSON a run is written into RESULTS as the run ends, bes
 tables (.npz); tools/results.py makes tables and plots of them.
 """
 
-import argparse
 import dataclasses
-import subprocess
 import sys
 from pathlib import Path
 
-from demo import ROOMS, ROOT, commit, versions
-
 import insseg3d  # noqa: F401  (first: its cures let mmdet3d import with mmcv-lite)
-from insseg_lab.experiments.budgets import BUDGETS
+from insseg3d.engine.command import command, command_parser
+from insseg_lab.experiments.budgets import BUDGETS, DEMO_ROOMS
+from insseg_lab.experiments.lists import read_list, read_seeds
 from insseg_lab.experiments.runs import Experiments
-from insseg_lab.provenance import command_line, machine
+from insseg_lab.provenance import ROOT, command_line, machine, state_of_code, versions
+
+CHANGES = ('iterations', 'train_rooms', 'held_out_rooms', 'workers')
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__)
     parser.add_argument(
         'list',
         type=Path,
@@ -41,72 +39,28 @@ def parse_args(argv=None):
     parser.add_argument('--seeds', default='0', help='say 0,1,2')
     parser.add_argument('--out', type=Path, required=True, help='rooms, work dirs, logs')
     parser.add_argument('--results', type=Path, help='JSON and tables (default: OUT/results)')
-    for name in ('iterations', 'train-rooms', 'held-out-rooms', 'workers'):
-        parser.add_argument(f'--{name}', type=int, help="another number than the budget's")
+    for name in CHANGES:
+        option = f'--{name.replace("_", "-")}'
+        parser.add_argument(option, type=int, help="another number than the budget's")
     return parser.parse_args(argv)
 
 
-def read_list(path, root=ROOT):
-    """The leaves that a list names, in its order."""
-    leaves = []
-    for line in path.read_text().splitlines():
-        pattern = line.split('#')[0].strip()
-        if not pattern:
-            continue
-        found = [Path(pattern)] if Path(pattern).is_absolute() else sorted(root.glob(pattern))
-        if not found or not found[0].is_file():
-            raise SystemExit(
-                f'{path}: found {pattern!r}, which is no leaf; expected paths of '
-                'configs from the root of the repository'
-            )
-        leaves += [leaf for leaf in found if leaf not in leaves]
-    if not leaves:
-        raise SystemExit(f'{path}: names no leaf')
-    return leaves
-
-
-def read_seeds(text):
-    try:
-        return [int(part) for part in text.split(',')]
-    except ValueError:
-        raise SystemExit(f'--seeds: found {text!r}, expected numbers, say 0,1,2') from None
-
-
-def state_of_code():
-    """The commit, and whether tracked files differ from it."""
-    changed = subprocess.run(
-        ['git', 'status', '--porcelain', '-uno'], cwd=ROOT, text=True, capture_output=True
-    ).stdout.strip()
-    return commit() + (' with changes' if changed else '')
-
-
 def words_of(args):
-    """The command, word by word."""
-    words = [
-        'python',
-        'tools/run_experiments.py',
-        args.list,
-        '--budget',
-        args.budget,
-        '--seeds',
-        args.seeds,
-        '--out',
-        args.out,
-    ]
-    for name in ('results', 'iterations', 'train_rooms', 'held_out_rooms', 'workers'):
+    """Return the command word by word, whatever the order in which it was given."""
+    words = ['python', 'tools/run_experiments.py', args.list]
+    for name in ('budget', 'seeds', 'out'):
+        words += [f'--{name}', getattr(args, name)]
+    for name in ('results', *CHANGES):
         if getattr(args, name) is not None:
             words += [f'--{name.replace("_", "-")}', getattr(args, name)]
     return words
 
 
+@command
 def main(argv=None):
     args = parse_args(argv)
     leaves, seeds = read_list(args.list), read_seeds(args.seeds)
-    other = {
-        name: getattr(args, name)
-        for name in ('iterations', 'train_rooms', 'held_out_rooms', 'workers')
-        if getattr(args, name) is not None
-    }
+    other = {name: getattr(args, name) for name in CHANGES if getattr(args, name) is not None}
     budget = dataclasses.replace(BUDGETS[args.budget], **other)
     experiments = Experiments(
         out=args.out.resolve(),
@@ -115,10 +69,10 @@ def main(argv=None):
         root=ROOT,
         budget_name=args.budget,
         budget=budget,
-        room_options=ROOMS if budget.room_options is None else budget.room_options,
+        room_options=DEMO_ROOMS if budget.room_options is None else budget.room_options,
         facts=dict(
             commit=state_of_code(),
-            command=command_line(words_of(args), ROOT),
+            command=command_line(words_of(args)),
             machine=machine(),
             versions=versions(),
         ),

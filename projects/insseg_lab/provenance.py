@@ -1,21 +1,64 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a figure was measured on, in words that name no computer, person or folder."""
+"""Where a figure comes from, in words that name no computer, person or folder.
 
+Importing this loads nothing but the standard library: ``tools/demo.py`` must say its first words
+at once.
+"""
+
+import importlib.metadata
 import os
 import platform
 import shlex
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+ROOT = Path(__file__).resolve().parents[2]
+"""The repository; the lab is in no wheel."""
+PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmcv-lite', 'mmdet', 'mmdet3d', 'spconv', 'numpy')
+
+
+def commit() -> str:
+    """Return the hash of the commit that is checked out, 'unknown' outside a repository."""
+    return _git('rev-parse', 'HEAD') or 'unknown'
+
+
+def state_of_code() -> str:
+    """Return the commit, and whether tracked files differ from it."""
+    return commit() + (' with changes' if _git('status', '--porcelain', '-uno') else '')
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of those of ``PACKAGES`` that are installed."""
+    found = {'python': platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return found
+
+
+def shown(argument: object) -> str:
+    """Return an argument as a user in the repository would type it."""
+    text = str(argument)
+    text = text[len(str(ROOT)) + 1 :] if text.startswith(f'{ROOT}{os.sep}') else text
+    return f"'{text}'" if ' ' in text else text
+
+
+def _git(*arguments: str) -> str:
+    command = ['git', *arguments]
+    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True).stdout.strip()
 
 
 def machine(device: str | None = None) -> str:
-    """Processor and memory, and the GPU where one is used.
+    """Return processor and memory, and the GPU if one is used.
 
     Args:
         device: 'cpu', or a name that begins with 'cuda'; None takes a GPU if there is one.
     """
+    import torch  # seconds to import
+
     parts = [f'{_cores()} cores of {_processor()}', f'{_memory_gb():.0f} GB']
     if device is None:
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -25,12 +68,13 @@ def machine(device: str | None = None) -> str:
     return ', '.join([*parts, platform.system()])
 
 
-def command_line(words: Sequence[object], root: Path) -> str:
-    """A command as one would type it in the repository.
+def command_line(words: Sequence[object], root: Path = ROOT) -> str:
+    """Return a command as one would type it in the repository.
 
     Args:
-        words: of the command; a file or folder outside the repository keeps its name alone.
-        root: the repository.
+        words: Words of the command. Of a file or folder outside the repository only the name is
+            kept.
+        root: The repository.
     """
     return ' '.join(shlex.quote(_without_folders(str(word), root)) for word in words)
 

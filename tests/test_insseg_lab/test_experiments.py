@@ -12,7 +12,9 @@ from mmengine.config import Config
 
 from insseg_lab.commands import Busy, Finished, RunFailed, only_one
 from insseg_lab.experiments.budgets import BUDGETS
-from insseg_lab.experiments.runs import Experiments, leaf_name, logged_seconds
+from insseg_lab.experiments.logs import logged_seconds
+from insseg_lab.experiments.records import leaf_name
+from insseg_lab.experiments.runs import Experiments
 
 ROOT = Path(__file__).parents[2]
 LEAF = ROOT / 'configs' / 'queryis' / 'queryis-s_1xb10-150k_scannet.py'

@@ -6,18 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from insseg_lab import demo
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def demo(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    import demo
-
-    return demo
-
-
-def test_metrics_hold_what_was_printed_and_leave_out_absent_classes(demo, tmp_path, monkeypatch):
+def test_metrics_hold_what_was_printed_and_leave_out_absent_classes(tmp_path):
     run = tmp_path / 'test' / '20200101_000000'
     run.mkdir(parents=True)
     (run / '20200101_000000.json').write_text(
@@ -33,7 +27,7 @@ def test_metrics_hold_what_was_printed_and_leave_out_absent_classes(demo, tmp_pa
     assert metrics['versions']['mmdet3d'].startswith('1.4')
 
 
-def test_summary_prints_the_table_and_the_share_that_counts(demo, tmp_path, capsys):
+def test_summary_prints_the_table_and_the_share_that_counts(tmp_path, capsys):
     scores = dict(AP=0.25, AP50=0.5, AP25=0.75)
     demo.print_summary(
         dict(scores, classes=dict(bed=scores), objects=40, objects_counted=38, seconds=83.0),
@@ -47,14 +41,14 @@ def test_summary_prints_the_table_and_the_share_that_counts(demo, tmp_path, caps
     assert rows == [[name, '0.250', '0.500', '0.750'] for name in ('bed', 'all')]
 
 
-def test_progress_follows_the_log_of_the_tool(demo, tmp_path, capfd):
+def test_progress_follows_the_log_of_the_tool(tmp_path, capfd):
     command = [sys.executable, '-c', "print('Iter(train) [ 20/60]'); print('Iter(train) [60/60]')"]
     demo.Steps(1, tmp_path).with_bar(command, 'train.py', 'iteration')
     assert '60/60' in capfd.readouterr().err
     assert 'Iter(train) [60/60]' in (tmp_path / 'train.log').read_text()
 
 
-def test_failing_tool_ends_the_demo_with_its_last_words(demo, tmp_path):
+def test_failing_tool_ends_the_demo_with_its_last_words(tmp_path):
     command = [sys.executable, '-c', "print('disk full'); raise SystemExit(3)"]
     with pytest.raises(SystemExit, match='disk full\n\ntrain.py failed with exit status 3'):
         demo.Steps(1, tmp_path).with_bar(command, 'train.py', 'iteration')

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from insseg_lab.experiments.lists import read_list, read_seeds
 from insseg_lab.provenance import command_line
 
 ROOT = Path(__file__).parents[2]
@@ -27,31 +28,31 @@ def tool(monkeypatch):
 
 
 @pytest.mark.parametrize('path', LISTS, ids=lambda path: path.stem)
-def test_lists_name_leaves(tool, path):
-    leaves = tool.read_list(path)
+def test_lists_name_leaves(path):
+    leaves = read_list(path)
     assert len(leaves) == len(set(leaves)) >= 4
 
 
-def test_table_4_has_its_five_rows(tool):
+def test_table_4_has_its_five_rows():
     table = json.loads((ROOT / 'docs' / 'paper_tables.json').read_text())['table4']['rows']
-    leaves = tool.read_list(ROOT / 'configs' / 'experiments' / 'table4.txt')
+    leaves = read_list(ROOT / 'configs' / 'experiments' / 'table4.txt')
     assert [leaf.stem for leaf in leaves] == [row['leaf'] for row in table]
 
 
-def test_a_line_that_is_no_leaf(tool, tmp_path):
+def test_a_line_that_is_no_leaf(tmp_path):
     path = tmp_path / 'list.txt'
     path.write_text(f'{LEAF}  # fine\n\nconfigs/nothing/*.py\n')
-    with pytest.raises(SystemExit, match=r"found 'configs/nothing/\*.py', which is no leaf"):
-        tool.read_list(path)
+    with pytest.raises(ValueError, match=r"found 'configs/nothing/\*.py', which is no leaf"):
+        read_list(path)
     path.write_text('# nothing\n')
-    with pytest.raises(SystemExit, match='names no leaf'):
-        tool.read_list(path)
+    with pytest.raises(ValueError, match='names no leaf'):
+        read_list(path)
 
 
-def test_seeds(tool):
-    assert tool.read_seeds('0,2, 5') == [0, 2, 5]
-    with pytest.raises(SystemExit, match="found 'a', expected numbers"):
-        tool.read_seeds('a')
+def test_seeds():
+    assert read_seeds('0,2, 5') == [0, 2, 5]
+    with pytest.raises(ValueError, match="found 'a', expected numbers"):
+        read_seeds('a')
 
 
 def test_command_names_no_folder_outside(tool, tmp_path):

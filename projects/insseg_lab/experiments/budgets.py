@@ -5,6 +5,16 @@ from dataclasses import asdict, dataclass
 
 from made_rooms import COMMON_KINDS
 
+DEMO_ROOMS = (
+    *('--kinds', ','.join(COMMON_KINDS)),
+    *('--spacing', '0.03'),
+    *('--area', '8', '12'),
+    *('--objects', '9', '12'),
+    *('--clutter', '2', '5'),
+)
+"""Options of ``synthesize.py`` for rooms that two cores learn from in minutes: small ones, with
+vertices 3 cm apart."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:

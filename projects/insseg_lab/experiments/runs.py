@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Trains and tests leaves on made rooms, one after the other, and goes on where it was stopped."""
+"""Train and test leaves on made rooms, one after another, and resume what was stopped."""
 
 import dataclasses
 import json
@@ -8,16 +8,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 from mmdet3d.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from insseg3d.evaluation import class_metrics
+from insseg3d.engine.command import load_config
 
-from ..commands import Busy, Finished, RunFailed, launch, only_one
+from ..commands import Busy, Finished, launch, only_one
 from .budgets import Budget
 from .fitting import fill_class_tables, fit_to_rooms, needs_class_tables
+from .logs import last_iteration, logged_rows, logged_seconds, read_scores
+from .records import claim, leaf_name, read_result, run_name, write_whole
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,14 +27,14 @@ class Experiments:
 
     Attributes:
         out: Folder of rooms, work dirs and logs.
-        results: Folder of what is kept: a ``.json`` and an ``.npz`` a run.
+        results: Folder of the results: a ``.json`` and an ``.npz`` per run.
         tools: Folder of the commands.
-        root: Leaves are named by their path from here.
-        budget_name: How the results call the budget.
+        root: Folder from which leaves are named.
+        budget_name: Name of the budget in the results.
         budget: The budget.
         room_options: Further options of ``synthesize.py``.
-        facts: What every result also holds: commit, command, machine, versions.
-        launch: Runs a command; as :func:`launch`.
+        facts: Further content of every result: commit, command, machine, versions.
+        launch: Function that runs a command; see :func:`launch`.
     """
 
     out: Path
@@ -49,15 +50,15 @@ class Experiments:
     def run_all(self, leaves: Sequence[Path], seeds: Sequence[int]) -> list[str]:
         """Do all runs that have no result yet.
 
-        A run that another process does is put off, and waited for when nothing else is left: the
-        same call in several processes shares the runs out.
+        A run in the hands of another process is put off, and waited for when nothing else is left.
+        Several processes with the same arguments therefore share the runs.
 
         Args:
             leaves: Configs.
-            seeds: Each leaf is trained with each; every leaf with one seed before the next seed.
+            seeds: Seeds of each leaf; all leaves are trained with one before the next.
 
         Returns:
-            One sentence for each run that failed; the others went on.
+            One sentence per failed run; a failure does not stop the others.
         """
         self.make_rooms()
         failures = []
@@ -163,7 +164,7 @@ class Experiments:
             claim(folder, budget)
             tables = self.results / f'{name}.npz'
             config = fit_to_rooms(
-                Config.fromfile(leaf),
+                load_config(leaf),
                 self.budget,
                 seed=seed,
                 data_root=self.out.resolve() / 'data' / 'scannet',
@@ -191,7 +192,7 @@ class Experiments:
         return found
 
     def _class_statistics(self, config: Config) -> dict[str, dict]:
-        """What the objects of the training rooms are like, looked at once."""
+        """Return statistics of the objects in the training rooms, which are read once."""
         data = self.out / 'data'
         with only_one(data) as lock:
             if not (data / 'class_statistics.json').exists():
@@ -207,11 +208,11 @@ class Experiments:
             return json.loads((data / 'class_statistics.json').read_text())['classes']
 
     def _train(self, folder: Path, lock: int) -> float:
-        """Train what is not trained yet.
+        """Train the iterations that are missing.
 
         Returns:
-            The most memory, in megabytes, of a GPU where one was used; 0 where it is not known:
-            an orphan trained on a CPU.
+            Peak memory in megabytes, of a GPU if one was used; 0 if it is unknown because the
+            training outlived its parent on a CPU.
         """
         work = folder / 'train'
         known = folder / 'memory_mb'
@@ -246,109 +247,7 @@ class Experiments:
         return [sys.executable, str(self.tools / tool), *map(str, arguments)]
 
 
-def read_result(path: Path, budget: dict) -> dict:
-    """The result of a run.
-
-    Raises:
-        ValueError: If it is of another budget.
-    """
-    found = json.loads(path.read_text())
-    if found['budget'] != budget:
-        raise ValueError(
-            f'{path}: is of another budget, {found["budget"]}; expected {budget}. '
-            'Choose another --results and another --out.'
-        )
-    return found
-
-
-def claim(folder: Path, budget: dict) -> None:
-    """Write into a run's folder which budget its training has.
-
-    Raises:
-        ValueError: If it has another: what it left would be taken for a part of this one.
-    """
-    stamp = folder / 'budget.json'
-    if not stamp.exists():
-        write_whole(stamp, budget)
-    elif (found := json.loads(stamp.read_text())) != budget:
-        raise ValueError(
-            f'{folder}: holds a training of another budget, {found}; expected '
-            f'{budget}. Choose another --out.'
-        )
-
-
-def run_name(leaf: Path, seed: int) -> str:
-    """How a run is called: by the leaf's folder, the leaf and the seed."""
-    return f'{leaf.parent.name}_{leaf.stem}_seed{seed}'
-
-
-def leaf_name(leaf: Path, root: Path) -> str:
-    """A leaf by its path from the root; one from elsewhere by its name alone."""
-    leaf, root = leaf.resolve(), root.resolve()
-    return leaf.relative_to(root).as_posix() if leaf.is_relative_to(root) else leaf.name
-
-
 def count_parameters(config: Config) -> int:
-    """Parameters of a config's model."""
+    """Return the number of parameters of a config's model."""
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     return sum(parameter.numel() for parameter in MODELS.build(config.model).parameters())
-
-
-def last_iteration(work: Path) -> int:
-    """Iterations that the last checkpoint of a work dir has behind it, 0 without one."""
-    pointer = work / 'last_checkpoint'
-    return int(Path(pointer.read_text()).stem.removeprefix('iter_')) if pointer.exists() else 0
-
-
-def logged_rows(work: Path) -> dict[int, dict]:
-    """What a training logged, by iteration; of an iteration done twice, the later."""
-    rows = {}
-    for path in sorted(work.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # cut off when the training was stopped
-            if 'loss' in row and 'step' in row:
-                rows[row['step']] = row
-    return rows
-
-
-def logged_seconds(work: Path) -> float:
-    """Seconds of a training's iterations, loading included, without starts and stops."""
-    rows = logged_rows(work)
-    steps = sorted(rows)
-    lengths = np.diff([0, *steps])
-    return round(float(sum(length * rows[step]['time'] for step, length in zip(steps, lengths))), 1)
-
-
-def read_scores(work: Path) -> dict:
-    """AP, AP50, AP25, per class and number of objects, of the newest test in a work dir.
-
-    Raises:
-        RunFailed: If there is none.
-    """
-    tests = [path for path in work.glob('*/*.json') if path.parent.name == path.stem]
-    if not tests:
-        raise RunFailed(f'{work}: the test has written no scores')
-    found = json.loads(max(tests, key=lambda path: path.stat().st_mtime).read_text())
-    names = [key.removeprefix('AP/') for key in found if key.startswith('AP/')]
-    classes = {
-        name: row for name, row in class_metrics(found, names).items() if row['AP'] is not None
-    }
-    return dict(
-        AP=found['AP'],
-        AP50=found['AP50'],
-        AP25=found['AP25'],
-        classes=classes,
-        objects=int(found['num_objects']),
-        objects_scored=int(found['num_objects_scored']),
-    )
-
-
-def write_whole(path: Path, value: dict) -> None:
-    """Write JSON so that the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix('.part')
-    part.write_text(json.dumps(value, indent=1) + '\n')
-    part.replace(path)

@@ -15,7 +15,7 @@ from insseg3d.apis import files
 from insseg3d.apis import inferencer as calls
 from insseg3d.apis.inferencer import InstanceSeg3DInferencer
 
-from .measure import forget_peak_memory, peak_memory_mb
+from ..memory import forget_peak_memory, peak_memory_mb
 
 # Stage → module and name of the function that does it.
 _FUNCTIONS = {

@@ -2,7 +2,6 @@
 """Seconds, memory and operations of a model's predictions, over scans and over their size."""
 
 import functools
-import resource
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from mmengine.config import Config
 
 from made_rooms import KINDS, make_points
 
+from ..memory import forget_peak_memory, peak_memory_mb
 from .operations import count_operations
 from .stages import StageTimer
 
@@ -129,29 +129,6 @@ def fitted_exponent(curve: Sequence[tuple[int, float]]) -> float | None:
         return None
     sizes, times = np.log(np.array(curve, dtype=np.float64)).T
     return float(np.polyfit(sizes, times, 1)[0])
-
-
-def forget_peak_memory(device: torch.device) -> None:
-    """Let the peak begin anew, where the system can: on a GPU, and under Linux."""
-    if device.type == 'cuda':
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    try:
-        Path('/proc/self/clear_refs').write_text('5')
-    except OSError:
-        pass  # then the peak is that of the process so far
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Megabytes at most: of tensors on a GPU, of the whole process on a CPU."""
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    try:
-        lines = Path('/proc/self/status').read_text().splitlines()
-        (peak,) = [line.split()[1] for line in lines if line.startswith('VmHWM')]
-    except (OSError, ValueError):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak) * 1024 / 1e6
 
 
 def measure(
