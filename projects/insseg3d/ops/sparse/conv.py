@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Sparse convolution as a differentiable function of a pair table.
 
-On CPU compiled kernels do the work (:mod:`sparse_cpu`); the plain torch operators below serve every
-other device, and where the kernels cannot be compiled.
+CPU tensors are computed by compiled kernels, see :mod:`insseg3d.ops.sparse.cpu`. The plain torch
+operators below are used on every other device, and if the kernels cannot be compiled.
 """
 
 import torch
@@ -19,10 +19,13 @@ def sparse_conv(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
     Args:
         features: ``(V_in, C_in)`` floating point.
         weight: ``(C_out, k, k, k, C_in)``.
-        table: the pairs.
+        table: Pairs of input and output rows.
 
     Returns:
-        ``(V_out, C_out)``, of the features' dtype (under autocast, autocast's).
+        ``(V_out, C_out)``, of the dtype of the features (under autocast, of its dtype).
+
+    Raises:
+        ValueError: If the shape of the features matches neither the table nor the weight.
     """
     if features.shape != (table.num_in, weight.shape[-1]):
         raise ValueError(
@@ -34,10 +37,10 @@ def sparse_conv(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
 
 
 def autocast_dtype(kind: str) -> torch.dtype | None:
-    """What autocast computes with on a type of device, 'cpu' or 'cuda'; None where it is off."""
+    """Return the dtype of autocast on a type of device ('cpu' or 'cuda'), or None if it is off."""
     if hasattr(torch, 'get_autocast_dtype'):
         return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-    # torch < 2.4 asks for each type by another function.
+    # torch < 2.4 has a function for each type of device instead.
     if kind == 'cpu':
         return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
     return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
@@ -66,7 +69,7 @@ class _SparseConv(torch.autograd.Function):
 
 
 def _convolve(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
-    """weight: (offset, in, out)."""
+    """Convolve with a weight (offset, in, out)."""
     if sparse_cpu.usable(features):
         return sparse_cpu.convolve(features, weight, table)
     if table.identity >= 0:
@@ -76,7 +79,7 @@ def _convolve(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
     for offset in range(len(table.count)):
         if offset == table.identity or table.count[offset] == 0:
             continue
-        # A row occurs once in an offset's list, so that the order of adding is fixed.
+        # A row occurs at most once in an offset's list, so the order of addition is fixed.
         out.index_add_(
             0,
             table.out_rows(offset),

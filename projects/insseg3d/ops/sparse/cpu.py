@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Runs the compiled kernels of :mod:`sparse_kernels` on torch tensors."""
+"""Calls of the compiled kernels of :mod:`insseg3d.ops.sparse.kernels` on torch tensors."""
 
 import functools
 
@@ -12,7 +12,7 @@ from .neighbors import PairTable, block_bounds
 
 
 def usable(features: Tensor) -> bool:
-    """Whether the compiled kernels take these features."""
+    """Return whether the compiled kernels accept these features."""
     return (
         features.device.type == 'cpu'
         and features.dtype in (torch.float32, torch.float64)
@@ -22,7 +22,7 @@ def usable(features: Tensor) -> bool:
 
 @functools.lru_cache(None)
 def _kernels(dtype: torch.dtype):
-    """(convolve, correlate); None where they cannot be compiled."""
+    """Compile the kernels (convolve, correlate), or return None if that fails."""
 
     def load():
         from . import kernels as sparse_kernels
@@ -36,13 +36,16 @@ def _kernels(dtype: torch.dtype):
 def convolve(
     features: Tensor, weight: Tensor, table: PairTable, start: Tensor | None = None
 ) -> Tensor:
-    """out[q] = start[q] + sum of features[p] @ weight[d] over the pairs (p, q) of all offsets.
+    """Compute out[q] = start[q] + sum of features[p] @ weight[d] over all offsets' pairs (p, q).
 
     Args:
         features: ``(V_in, C_in)``.
-        weight: ``(K, C_in, C_out)``, last axis contiguous.
-        table: the pairs.
-        start: ``(V_out, C_out)`` or None for zeros.
+        weight: ``(K, C_in, C_out)``.
+        table: Pairs of input and output rows.
+        start: ``(V_out, C_out)``, or None for zeros.
+
+    Returns:
+        ``(V_out, C_out)``.
     """
     features = features.contiguous()
     size, channels = features.element_size(), weight.shape[2]
@@ -87,7 +90,16 @@ def convolve(
 
 
 def correlate(features: Tensor, grad: Tensor, table: PairTable) -> Tensor:
-    """``(C_out, K, C_in)``: sum of grad[q] (outer) features[p] over the pairs of each offset."""
+    """Sum grad[q] (outer) features[p] over the pairs (p, q) of each offset.
+
+    Args:
+        features: ``(V_in, C_in)``.
+        grad: ``(V_out, C_out)``, gradient of the output.
+        table: Pairs of input and output rows.
+
+    Returns:
+        ``(C_out, K, C_in)``, gradient of the weight.
+    """
     grad = grad.contiguous()
     size, channels = features.element_size(), features.shape[1]
     width = _width(size)
@@ -135,9 +147,9 @@ def _pad(tensor: Tensor, width: int) -> Tensor:
 
 
 def _blocks(table: PairTable) -> tuple[int, int, np.ndarray]:
-    """Rows per block, number of blocks, and where each block begins in each offset's list."""
+    """Return rows per block, number of blocks, and the blocks' bounds in each offset's list."""
     if 'blocks' not in table.cache:
-        # Enough blocks to share among threads, few enough that their pairs fill whole tiles.
+        # There are enough blocks for all threads, but few enough that their pairs fill the tiles.
         block = 64
         while block < 512 and block * 16 < table.num_out:
             block *= 2
@@ -147,7 +159,7 @@ def _blocks(table: PairTable) -> tuple[int, int, np.ndarray]:
 
 
 def _by_length(table: PairTable) -> np.ndarray:
-    """Offsets, longest list first, so that no thread is left with a long one at the end."""
+    """Sort the offsets by decreasing length, so the last tasks of the threads are short."""
     if 'by_length' not in table.cache:
         table.cache['by_length'] = np.argsort(-table.count, kind='stable').astype(np.int64)
     return table.cache['by_length']

@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Compiled kernels that build pair tables; see :mod:`neighbors` for what the tables mean.
+"""Compiled kernels that build pair tables, see :mod:`insseg3d.ops.sparse.neighbors`.
 
 Arguments are numbered in each docstring; 0 is the counter from which tasks are drawn. Candidates
-are written first and counted only if they match, which spares the processor a wrong guess.
+are written first and counted only if they match, which avoids mispredicted branches.
 """
 
 from .primitives import int32_at, int64_at, take
@@ -11,11 +11,11 @@ FAR = 2**63 - 1
 
 
 def find_neighbors(a):
-    """Match every (dx, dy) column by walking a second pointer through the sorted keys.
+    """Match every (dx, dy) column by moving a second pointer through the sorted keys.
 
     1 voxels V, 2 keys, 3 key difference of each of the 5 columns at dz = -1 (the first is unused:
-    of a voxel's own column only dz = 1 is wanted), 4 row lists, for each of 13 offsets V places
-    for output rows and V for input rows, 5 counts of the offsets.
+    in a voxel's own column, only dz = 1 is searched), 4 row lists with space for V output rows and
+    V input rows for each of 13 offsets, 5 counts of the offsets.
     """
     voxels, keys, shifts, counts = a[1], int64_at(a[2]), int64_at(a[3]), int64_at(a[5])
     size = voxels * 8
@@ -60,9 +60,9 @@ def coarsen(a):
     """Merge the children of the 8 corners, each in ascending order of parents. One task.
 
     1 voxels V, 2 coors (V, 4) int32, 3-5 key strides of batch, x and y on the coarse grid, 6 key
-    of its cell 0, 7 row lists: V child rows for each corner, then V parent rows for each, 8 counts
-    of the corners, then the number of parents, then 16 numbers for use here, 9 keys of the
-    children's parents, 10 parents' coors, 11 parents' keys.
+    of its cell 0, 7 row lists: V child rows per corner, then V parent rows per corner, 8 counts
+    of the corners, then the number of parents, then 16 numbers of scratch space, 9 key of each
+    child's parent, 10 coors of the parents, 11 keys of the parents.
     """
     if take(a) > 0:
         return
@@ -106,7 +106,7 @@ def coarsen(a):
 
 
 def find_bounds(a):
-    """Where each block of output rows begins in each offset's list.
+    """Find the start of each block of output rows in each offset's list.
 
     1 offsets, 2 row lists, 3 starts of the output lists, 4 counts, 5 rows per block, 6 blocks,
     7 bounds, (blocks + 1, offsets) int32.

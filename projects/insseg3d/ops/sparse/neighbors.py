@@ -1,15 +1,14 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Which voxel feeds which: the pair tables of sparse convolutions.
+"""Pairs of neighbouring voxels: the pair tables of sparse convolutions.
 
-Voxels are named by one int64 key each, so that the order of the keys is the order of
-(batch, x, y, z). Everything here rests on two facts about sorted keys: adding a constant keeps
-their order, so that the neighbours in one direction come in ascending rows; and the three
-neighbours of one (dx, dy) column have consecutive keys, so that one search finds all three.
+Each voxel has an int64 key; the order of the keys is the order of (batch, x, y, z). The search
+relies on two properties of sorted keys. Adding a constant keeps their order, so the neighbours in
+one direction are found in ascending rows. The three neighbours in one (dx, dy) column have
+consecutive keys, so one search finds all three.
 """
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -17,63 +16,13 @@ import torch
 from torch import Tensor
 
 from ..native import compile_kernels, run
+from .pair_table import Coarsened, PairTable
+from .voxel_keys import check_range, key_strides, voxel_keys
 
 # Offsets (dx, dy, dz) of a 3x3x3 kernel have the index (dx + 1) * 9 + (dy + 1) * 3 + (dz + 1).
 CENTRE = 13
-# One search serves the three dz of a column; the mirrored columns need none.
+# One search finds the three dz of a column; the mirrored columns need no search.
 _COLUMNS = ((0, 1), (1, -1), (1, 0), (1, 1))
-
-
-@dataclass
-class PairTable:
-    """For every kernel offset, the rows that it reads and the rows that it adds to.
-
-    Attributes:
-        rows: 1-D int32 buffer that holds the row lists of all offsets, each list ascending.
-        in_start: ``(K,)`` int64 numpy, where the input rows of each offset start in ``rows``.
-        out_start: ``(K,)`` int64 numpy, the same for the output rows.
-        count: ``(K,)`` int64 numpy, pairs of each offset. Rows occur once in a list at most.
-        num_in: number of input rows.
-        num_out: number of output rows.
-        identity: the offset that maps every row to itself, or -1.
-        cache: what an implementation derives from the table and wants to keep with it.
-    """
-
-    rows: Tensor
-    in_start: np.ndarray
-    out_start: np.ndarray
-    count: np.ndarray
-    num_in: int
-    num_out: int
-    identity: int = -1
-    cache: dict = field(default_factory=dict, repr=False)
-
-    def in_rows(self, offset: int) -> Tensor:
-        start = int(self.in_start[offset])
-        return self.rows[start : start + int(self.count[offset])]
-
-    def out_rows(self, offset: int) -> Tensor:
-        start = int(self.out_start[offset])
-        return self.rows[start : start + int(self.count[offset])]
-
-    @property
-    def num_pairs(self) -> int:
-        return int(self.count.sum())
-
-    def transposed(self) -> 'PairTable':
-        """The same pairs with input and output exchanged."""
-        if 'transposed' not in self.cache:
-            other = PairTable(
-                self.rows,
-                self.out_start,
-                self.in_start,
-                self.count,
-                self.num_out,
-                self.num_in,
-                self.identity,
-            )
-            self.cache['transposed'] = other
-        return self.cache['transposed']
 
 
 class SortedVoxels(NamedTuple):
@@ -82,7 +31,7 @@ class SortedVoxels(NamedTuple):
     Attributes:
         coors: ``(V, 4)`` int32 (batch, x, y, z), ascending.
         keys: ``(V,)`` int64, strictly ascending.
-        order: ``(V,)`` int64, the input row of every sorted row; None if the input was sorted.
+        order: ``(V,)`` int64, input row of every sorted row, or None if the input was sorted.
     """
 
     coors: Tensor
@@ -90,37 +39,16 @@ class SortedVoxels(NamedTuple):
     order: Tensor | None
 
 
-def key_strides(spatial_shape: Sequence[int]) -> tuple[int, int, int]:
-    """Weights of (batch, x, y) in a key; z weighs 1. One cell of margin on each side."""
-    x, y, z = (int(extent) + 2 for extent in spatial_shape)
-    return x * y * z, y * z, z
-
-
-def voxel_keys(coors: Tensor, spatial_shape: Sequence[int]) -> Tensor:
-    """One int64 per voxel, ordered like (batch, x, y, z).
-
-    Args:
-        coors: ``(V, 4)`` integers (batch, x, y, z).
-        spatial_shape: exclusive upper bounds of x, y and z.
-    """
-    strides = key_strides(spatial_shape)
-    coors = coors.long()
-    keys = coors[:, 3] + (1 + strides[1] + strides[2])
-    for column, stride in enumerate(strides):
-        keys = keys + coors[:, column] * stride
-    return keys
-
-
 def sort_voxels(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) -> SortedVoxels:
     """Sort voxels by (batch, x, y, z) and check that they form a set inside the grid.
 
     Args:
         coors: ``(V, 4)`` integers (batch, x, y, z), rows in any order.
-        spatial_shape: exclusive upper bounds of x, y and z.
-        batch_size: exclusive upper bound of the batch index.
+        spatial_shape: Exclusive upper bounds of x, y and z.
+        batch_size: Exclusive upper bound of the batch index.
 
     Raises:
-        ValueError: a coordinate is negative or too large, or two rows are equal.
+        ValueError: If a coordinate is negative or too large, or if two rows are equal.
     """
     check_range(coors, spatial_shape, batch_size)
     if batch_size * key_strides(spatial_shape)[0] >= 2**63 or max(spatial_shape) >= 2**31:
@@ -143,42 +71,17 @@ def sort_voxels(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) ->
                 f'{rows[0]} and {rows[1]}, {int(equal.sum())} duplicates in all: '
                 'voxels must be unique, merge the points of a voxel first'
             )
-    return SortedVoxels(coors, keys, order)
-
-
-def check_range(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) -> None:
-    """Raise ValueError naming the first coordinate outside its range."""
-    if coors.ndim != 2 or coors.shape[1] != 4 or coors.is_floating_point():
-        raise ValueError(
-            'coors must be integers of shape (V, 4), columns (batch, x, y, z); got '
-            f'{coors.dtype} of shape {tuple(coors.shape)}'
-        )
-    if coors.shape[0] == 0:
-        return
-    limits = (batch_size, *spatial_shape)
-    least, most = torch.aminmax(coors, dim=0)
-    for name, low, high, limit, column in zip(
-        ('batch', 'x', 'y', 'z'), least.tolist(), most.tolist(), limits, range(4)
-    ):
-        if low < 0 or high >= limit:
-            wrong = (coors[:, column] < 0) | (coors[:, column] >= limit)
-            row = int(wrong.nonzero()[0])
-            kind = 'negative' if int(coors[row, column]) < 0 else 'too large'
-            raise ValueError(
-                f'{name} = {int(coors[row, column])} of voxel row {row} is {kind}: '
-                f'expected 0 <= {name} < {limit}; {int(wrong.sum())} rows are '
-                'outside. Shift the scene minimum to 0 before voxelising'
-            )
+    return SortedVoxels(coors=coors, keys=keys, order=order)
 
 
 def submanifold_pairs(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable:
-    """Pairs of a 3x3x3 convolution whose output voxels are its input voxels.
+    """Find the pairs of a 3x3x3 convolution whose output voxels are its input voxels.
 
-    Output row p reads input row q at offset d when voxel q = voxel p + d.
+    Output row p reads input row q at offset d if voxel q = voxel p + d.
 
     Args:
         keys: ``(V,)`` int64, strictly ascending, from :func:`voxel_keys` of the same grid.
-        spatial_shape: exclusive upper bounds of x, y and z.
+        spatial_shape: Exclusive upper bounds of x, y and z.
     """
     num_voxels = keys.shape[0]
     if _native(keys):
@@ -203,30 +106,32 @@ def submanifold_pairs(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable:
         out_start[offset] = in_start[26 - offset] = start
         in_start[offset] = out_start[26 - offset] = start + length
         start += 2 * length
-    return PairTable(torch.cat(parts), in_start, out_start, count, num_voxels, num_voxels, CENTRE)
+    return _submanifold_table(torch.cat(parts), in_start, out_start, count)
 
 
-class Coarsened(NamedTuple):
-    """A grid at half the resolution.
-
-    Attributes:
-        coors: ``(V', 4)`` int32, ascending.
-        keys: ``(V',)`` int64, ascending.
-        table: pairs of the kernel-2 stride-2 convolution, child rows to parent rows, offset
-            index (x % 2) * 4 + (y % 2) * 2 + (z % 2).
-    """
-
-    coors: Tensor
-    keys: Tensor
-    table: PairTable
+def _submanifold_table(
+    rows: Tensor, in_start: np.ndarray, out_start: np.ndarray, count: np.ndarray
+) -> PairTable:
+    return PairTable(
+        rows=rows,
+        in_start=in_start,
+        out_start=out_start,
+        count=count,
+        num_in=int(count[CENTRE]),
+        num_out=int(count[CENTRE]),
+        identity=CENTRE,
+    )
 
 
 def strided_pairs(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
-    """Parents and pairs of a convolution with kernel 2 and stride 2.
+    """Find the parents and pairs of a convolution with kernel 2 and stride 2.
 
     Args:
         coors: ``(V, 4)`` int32 sorted by (batch, x, y, z).
-        spatial_shape: even exclusive upper bounds of x, y and z (odd ones would lose voxels).
+        spatial_shape: Exclusive upper bounds of x, y and z; they must be even.
+
+    Raises:
+        ValueError: If a bound is odd, which would leave voxels at the border without a parent.
     """
     if any(extent % 2 for extent in spatial_shape):
         raise ValueError(
@@ -248,11 +153,19 @@ def strided_pairs(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
     count = torch.bincount(corner, minlength=8).cpu().numpy()
     in_start = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int64)
     rows = torch.cat([child_row, parent_row[child_row]]).int()
-    table = PairTable(rows, in_start, in_start + num_voxels, count, num_voxels, int(first.sum()))
-    return Coarsened(parents[order[first]], keys[first], table)
+    table = PairTable(
+        rows=rows,
+        in_start=in_start,
+        out_start=in_start + num_voxels,
+        count=count,
+        num_in=num_voxels,
+        num_out=int(first.sum()),
+    )
+    return Coarsened(coors=parents[order[first]], keys=keys[first], table=table)
 
 
 def _argsort(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Sort keys stably; return the sorted keys and their rows before."""
     if keys.device.type == 'cpu':
         order = torch.from_numpy(np.argsort(keys.numpy(), kind='stable'))
         return keys[order], order
@@ -260,12 +173,14 @@ def _argsort(keys: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _lookup(keys: Tensor, target: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Return whether ``keys[there]`` is the target, as bool and as int64."""
     inside = there < keys.shape[0]
     found = inside & (keys[there.clamp(max=max(keys.shape[0] - 1, 0))] == target)
     return found, found.long()
 
 
 def _matches(keys: Tensor, target: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the output and input rows of the targets that are ``keys[there]``."""
     found, _ = _lookup(keys, target, there)
     return found.nonzero().squeeze(1), there[found]
 
@@ -289,8 +204,8 @@ def _submanifold_native(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable
     num_voxels = keys.shape[0]
     _, stride_x, stride_y = key_strides(spatial_shape)
     shifts = np.array([0] + [dx * stride_x + dy * stride_y - 1 for dx, dy in _COLUMNS], np.int64)
-    # One list of all rows for the centre, then an output and an input list for each offset; a
-    # list's unused end is never touched and takes no memory.
+    # The buffer starts with the list of all rows, for the centre. An output list and an input list
+    # follow for each offset; the unused end of a list is never touched and takes no memory.
     rows = torch.empty(27 * num_voxels, dtype=torch.int32)
     torch.arange(num_voxels, out=rows[:num_voxels])
     found = np.zeros(13, np.int64)
@@ -307,10 +222,10 @@ def _submanifold_native(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable
     )
     half = np.arange(13)
     in_start, out_start, count = (np.zeros(27, np.int64) for _ in range(3))
-    for start, mirrored, place in ((out_start, in_start, 1), (in_start, out_start, 2)):
-        start[14:] = mirrored[12::-1] = (2 * half + place) * num_voxels
+    for start, mirrored, first in ((out_start, in_start, 1), (in_start, out_start, 2)):
+        start[14:] = mirrored[12::-1] = (2 * half + first) * num_voxels
     count[14:], count[CENTRE], count[12::-1] = found, num_voxels, found
-    return PairTable(rows, in_start, out_start, count, num_voxels, num_voxels, CENTRE)
+    return _submanifold_table(rows, in_start, out_start, count)
 
 
 def _strided_native(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
@@ -337,13 +252,29 @@ def _strided_native(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
     )
     num_parents, start = int(count[8]), np.arange(8, dtype=np.int64) * num_voxels
     table = PairTable(
-        rows, start, start + 8 * num_voxels, count[:8].copy(), num_voxels, num_parents
+        rows=rows,
+        in_start=start,
+        out_start=start + 8 * num_voxels,
+        count=count[:8].copy(),
+        num_in=num_voxels,
+        num_out=num_parents,
     )
-    return Coarsened(parents[:num_parents].clone(), keys[:num_parents].clone(), table)
+    return Coarsened(
+        coors=parents[:num_parents].clone(), keys=keys[:num_parents].clone(), table=table
+    )
 
 
 def block_bounds(table: PairTable, block: int, blocks: int) -> np.ndarray:
-    """``(blocks + 1, K)`` int32: where each block of output rows begins in each offset's list."""
+    """Find the start of each block of output rows in each offset's list.
+
+    Args:
+        table: The pair table.
+        block: Rows per block.
+        blocks: Number of blocks.
+
+    Returns:
+        ``(blocks + 1, K)`` int32.
+    """
     bounds = np.zeros((blocks + 1, len(table.count)), np.int32)
     run(
         _kernels()[2],

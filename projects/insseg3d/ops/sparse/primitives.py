@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What compiled kernels need beyond numba's Python: shared counters and memory by address."""
+"""Primitives of the compiled kernels that numba lacks: shared counters and memory by address."""
 
 from llvmlite import ir
 from numba import types
@@ -8,7 +8,7 @@ from numba.extending import intrinsic
 
 @intrinsic
 def take(typingctx, counter):
-    """Add 1 to an int64 and return what was there: no two threads get the same number."""
+    """Add 1 to an int64 atomically and return its old value, so no two threads draw the same."""
 
     def codegen(context, builder, signature, args):
         return builder.atomic_rmw('add', args[0], ir.IntType(64)(1), 'monotonic')
@@ -18,7 +18,7 @@ def take(typingctx, counter):
 
 @intrinsic
 def pointer_like(typingctx, address, number):
-    """The memory at an int64 address as numbers of the second argument's type."""
+    """View the memory at an int64 address as numbers of the second argument's type."""
 
     def codegen(context, builder, signature, args):
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
