@@ -1,12 +1,13 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """docs/results.md is what the results in the repository say, and the paper's numbers are whole."""
 
-import importlib
 import json
 import re
 from pathlib import Path
 
 import pytest
+
+from insseg_lab.experiments import results_page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
@@ -91,12 +92,11 @@ def test_ablations_stand_behind_the_model_that_they_vary(here, tmp_path):
     }
 
 
-def test_only_fig4_is_drawn_as_curves(here, tmp_path, monkeypatch):
+def test_only_fig4_is_drawn_as_curves(tmp_path, monkeypatch):
     """Among other choices, leaves with a number would push those without one out."""
     drawn = {}
-    results = importlib.import_module('results')
     monkeypatch.setattr(
-        results,
+        results_page,
         'draw_leaves',
         lambda leaves, label: drawn.setdefault(
             Path(leaves[-1].leaf).parent.name, [label(leaf) for leaf in leaves]
@@ -111,7 +111,7 @@ def test_only_fig4_is_drawn_as_curves(here, tmp_path, monkeypatch):
     ):
         folder = place if place == 'queryis' else f'queryis/ablations/{place}'
         (tmp_path / f'{name}.json').write_text(json.dumps(made_up_run(name, 0, 0.5, folder)))
-    results.make_page([tmp_path])
+    results_page.make_page([tmp_path])
     assert drawn == {
         'fig4': ['points-500', 'points-1000'],
         'choices': ['full', 'eq2-softmax', 'stride-2'],
