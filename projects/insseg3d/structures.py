@@ -1,13 +1,15 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The few structures that the parts hand to each other."""
+"""The structures that parts exchange."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from .ops.contingency import instance_codes
@@ -27,10 +29,10 @@ class VoxelLevel(NamedTuple):
 
 
 class SceneTargets(NamedTuple):
-    """What one scene's ground truth says, per voxel, without a dense (G, V) matrix.
+    """Ground truth of one scene, per voxel, without a dense (G, V) matrix.
 
-    The voxel--instance table has one row per pair of a voxel and an instance that share points; a
-    voxel on a border has two rows, a voxel of no instance none.
+    The voxel--instance table has one row per pair of a voxel and an instance that share points: two
+    rows for a voxel on a border, none for a voxel without an instance.
 
     Attributes:
         counts: ``(V,)`` points in each voxel.
@@ -46,15 +48,31 @@ class SceneTargets(NamedTuple):
     inst_points: Tensor
     labels: Tensor
 
+    @classmethod
+    def of(cls, sample: BaseDataElement) -> SceneTargets:
+        """Take the ground truth of a data sample.
+
+        Raises:
+            ValueError: The sample has no voxel tables or no ground truth.
+        """
+        tables = _annotated_tables(sample)
+        return cls(
+            tables.counts,
+            tables.inst_voxel,
+            tables.inst_index,
+            tables.inst_points,
+            sample.gt_instances_3d.labels_3d,
+        )
+
 
 class SceneRows(NamedTuple):
-    """What the masks of one scene are made over: rows of features that stand for its points.
+    """Rows of features over which the masks of one scene are made; each represents some points.
 
-    A row is a voxel; where the test strategy splits a scene, a voxel of one of its parts.
+    A row is a voxel. If the test strategy splits a scene, it is a voxel of one of the parts.
 
     Attributes:
         features: ``(R, C)`` of the finest backbone level.
-        counts: ``(R,)`` points that each row stands for.
+        counts: ``(R,)`` points that each row represents.
         point2row: ``(P,)`` the row of each point, in ``[0, R)``.
     """
 
@@ -64,11 +82,11 @@ class SceneRows(NamedTuple):
 
 
 class PointTargets(NamedTuple):
-    """What one scene's ground truth says, point by point.
+    """Ground truth of one scene, per point.
 
     Attributes:
         semantic: ``(P,)`` class in ``[0, K)``, K for none of them; K + 1 + s for surface s of the
-            room, where the data set tells surfaces apart.
+            room, if the dataset labels such surfaces.
         instance: ``(P,)`` in ``[0, G)``, -1 for none.
         labels: ``(G,)`` class of each instance, in ``[0, K)``.
     """
@@ -76,6 +94,91 @@ class PointTargets(NamedTuple):
     semantic: Tensor
     instance: Tensor
     labels: Tensor
+
+    @classmethod
+    def of(cls, sample: BaseDataElement) -> PointTargets:
+        """Take the ground truth of a data sample.
+
+        Raises:
+            ValueError: The sample has no voxel tables or no ground truth.
+        """
+        _annotated_tables(sample)
+        truth = sample.gt_pts_seg
+        return cls(
+            truth.pts_semantic_mask, truth.pts_instance_mask, sample.gt_instances_3d.labels_3d
+        )
+
+
+@dataclass(frozen=True)
+class SceneBatch:
+    """A batch of scenes as a head gets it, the same in training and in a test.
+
+    Attributes:
+        levels: Levels of the backbone by stride, the finest at 1. If a test strategy splits the
+            scenes, those of the first part.
+        rows: Per scene, the rows of features that masks are made over.
+        coords: Per scene ``(P, 3)`` metres, the points as the network sees them: augmented, not
+            distorted.
+        memory: ``(B, J, C)`` from the neck; None for a model without a neck.
+        padding: ``(B, J)`` bool, True for the rows of ``memory`` to ignore; None if there are none.
+        iteration: Number of iterations that the training has completed.
+        samples: Per scene, the data sample, which holds the ground truth.
+    """
+
+    levels: dict[int, VoxelLevel]
+    rows: Sequence[SceneRows]
+    coords: Sequence[Tensor]
+    memory: Tensor | None = None
+    padding: Tensor | None = None
+    iteration: int = 0
+    samples: Sequence[BaseDataElement] = ()
+
+    @property
+    def num_scenes(self) -> int:
+        """B."""
+        return len(self.rows)
+
+    def voxel_targets(self) -> list[SceneTargets]:
+        """Return the ground truth of each scene, per voxel.
+
+        Raises:
+            ValueError: A scene has no ground truth.
+        """
+        return [SceneTargets.of(sample) for sample in self.samples]
+
+    def point_targets(self) -> list[PointTargets]:
+        """Return the ground truth of each scene, per point.
+
+        Raises:
+            ValueError: A scene has no ground truth.
+        """
+        return [PointTargets.of(sample) for sample in self.samples]
+
+
+def voxel_tables_of(sample: BaseDataElement) -> BaseDataElement:
+    """Return the voxel tables of a data sample, which ``AddVoxelTables`` made.
+
+    Raises:
+        ValueError: The sample has none.
+    """
+    if 'voxels' not in sample:
+        raise ValueError(
+            'The data sample carries no voxels '
+            f'(found {sorted(sample.keys())}); put AddVoxelTables after Pack3DDetInputs in the '
+            'pipeline.'
+        )
+    return sample.voxels
+
+
+def _annotated_tables(sample: BaseDataElement) -> BaseDataElement:
+    """Return the voxel tables of a sample that has ground truth."""
+    tables = voxel_tables_of(sample)
+    if 'inst_voxel' not in tables:
+        raise ValueError(
+            f'{sample.metainfo.get("lidar_path", "scene")}: no ground-truth instances to train '
+            'on; load masks (LoadAnnotations3D) and pack pts_instance_mask and pts_semantic_mask.'
+        )
+    return tables
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Methods to compare with, one file each, on the backbone, data and metric of all others."""
+"""Baselines, one file each, with the backbone, data and metric of the other methods."""
 
 import insseg3d  # noqa: F401  (registers the kernel and cures mmcv's import first)
 

@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""HAIS: components of shifted points; large ones absorb fragments; a network cuts them clean.
+"""HAIS: cluster shifted points; large clusters absorb fragments; a network refines their masks.
 
-Source: HAIS (ICCV 2021) and the settings of its public code, as configs/hais/README.md lists them
-with every deviation.
+Source: HAIS (ICCV 2021) and the settings of its public code. configs/hais/README.md lists them with
+every deviation.
 """
 
 from collections.abc import Sequence
@@ -29,31 +29,34 @@ from insseg3d.ops.grouping.clusters import (
 )
 from insseg3d.ops.segment import segment_mean
 
-_AT_ONCE = 2**22  # distances that are held at a time
+_AT_ONCE = 2**22  # distances that are computed at a time
 
 
 @TASK_UTILS.register_module()
 class HierarchicalGrouping:
-    """Connected components of shifted points; at test time large ones absorb small ones nearby.
+    """Connect nearby shifted points; in a test, large components absorb small ones nearby.
 
-    A component of n points of a class with N points an object is a fragment if n is below
-    ``primary_share`` of N, otherwise primary. Fragments of at least ``kept_share`` of N are also
-    proposals by themselves. At test time each fragment goes to the nearest primary of its class,
-    by the means of shifted points, if it is nearer than
+    Let N be the mean points of an object of a class. A component of n points of this class is a
+    fragment if n is below ``primary_share`` of N, otherwise it is primary. Fragments of at least
+    ``kept_share`` of N are also proposals of their own. In a test, each fragment joins the nearest
+    primary of its class, by the means of the shifted points, if the distance is below
     ``max(size_radius * sqrt(points of the primary), radius of the class)``.
 
-    Deviation: without the limits of 1024 primaries, 1024 fragments and 8192 points of a primary.
+    Deviation: no limits of 1024 primaries, 1024 fragments and 8192 points per primary.
 
     Args:
-        class_points: Mean points of an object of each class, in training scenes; -1 where it is
-            not known: of such a class all components are primary.
-        class_radii: Radius of each class, metres; -1 where it is not known.
-        radius: Points closer than this hang together, metres.
-        primary_share: See above, as for ``kept_share`` and ``size_radius``.
-        kept_share: Of the class's points.
-        size_radius: Metres for the root of a point.
-        train_share: Share of a scan's points that a training scene has; sizes at test time are
-            multiplied by it, so that they compare with the table.
+        class_points: Per class, mean points of an object in the training scenes. -1 if unknown: all
+            components of such a class are primary.
+        class_radii: Per class, radius of an object in metres; -1 if unknown.
+        radius: Points within this distance (metres) are connected.
+        primary_share: See above.
+        kept_share: See above.
+        size_radius: See above; metres.
+        train_share: Share of a scan's points that a training scene has. Sizes in a test are
+            multiplied by it to make them comparable with ``class_points``.
+
+    Raises:
+        ValueError: ``class_points`` and ``class_radii`` have different lengths.
     """
 
     class_tables = ('class_points', 'class_radii')
@@ -81,7 +84,7 @@ class HierarchicalGrouping:
         self.size_radius, self.train_share = size_radius, train_share
 
     def __call__(self, inputs: GroupingInput, *, training: bool) -> Proposals:
-        """Group points; the kept fragments stand first."""
+        """Group points; kept fragments come first."""
         chosen, labels, groups = inputs.object_points()
         parts = radius_clusters(inputs.shifted[chosen], groups, chosen, radius=self.radius)
         entry = torch.searchsorted(chosen, parts.first_members)
@@ -105,16 +108,16 @@ class HierarchicalGrouping:
 
 
 def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) -> Tensor:
-    """Which primary component each component belongs to.
+    """Assign each fragment to a primary component.
 
     Args:
         centers: ``(N, 3)``.
-        groups: ``(N,)`` fragments go to primaries of their group only.
+        groups: ``(N,)``; fragments join primaries of their group only.
         is_fragment: ``(N,)`` bool, the others are primary.
-        reach: ``(N,)`` within which a primary absorbs; strictly.
+        reach: ``(N,)``; a primary absorbs fragments at a smaller distance.
 
     Returns:
-        ``(N,)`` number of the primary, a primary's own; -1 for fragments out of reach.
+        ``(N,)`` number of the primary: of a primary its own, -1 for a fragment out of reach.
     """
     numbers = torch.arange(len(centers), device=centers.device)
     owner = torch.where(is_fragment, -1, numbers)
@@ -124,7 +127,7 @@ def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) 
         if len(primaries) == 0:
             continue
         for some in fragments.split(max(_AT_ONCE // len(primaries), 1)):
-            # Not by the product of matrices, which loses the last digits.
+            # The variant by a matrix product loses the last digits.
             distance, nearest = torch.cdist(
                 centers[some], centers[primaries], compute_mode='donot_use_mm_for_euclid_dist'
             ).min(1)
@@ -134,7 +137,7 @@ def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) 
 
 
 def _united(parts: Proposals, owner: Tensor) -> Proposals:
-    """Components with the same owner as one proposal; those without are left out."""
+    """Unite components with the same owner into one proposal; drop those without an owner."""
     primaries, number = torch.unique(owner, return_inverse=True)
     number = torch.where(owner >= 0, number - int((primaries < 0).sum()), -1)
     number = number[parts.proposal]
@@ -147,14 +150,14 @@ def _united(parts: Proposals, owner: Tensor) -> Proposals:
 
 @MODELS.register_module()
 class HAISHead(GroupingHead):
-    """The intra-instance network: which points of a proposal are its object's, and a score.
+    """The intra-instance network: predict a mask of the object inside each proposal, and a score.
 
     Args:
-        in_channels: As of :class:`GroupingHead`, as are those not named here.
-        mask_iters: From this iteration on the score is made of the points inside the predicted
-            mask, and proposals are compared with objects by that mask; at test time always.
-        positive_iou: A proposal learns the mask of the object that it overlaps by more than this.
-        mask_thr: At test time points with a higher mask logit come out.
+        in_channels: See :class:`GroupingHead`, which also documents the remaining arguments.
+        mask_iters: From this iteration on, the score is computed from the points inside the
+            predicted mask, and that mask is compared with objects. In a test it always is.
+        positive_iou: A proposal learns the mask of an object if their IoU is above this.
+        mask_thr: In a test, points with a higher mask logit belong to the mask.
     """
 
     def __init__(
@@ -174,18 +177,22 @@ class HAISHead(GroupingHead):
         self.score = nn.Linear(in_channels, 1)
 
     def proposal_loss(
-        self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets, iteration: int
+        self,
+        proposals: Proposals,
+        proposal_voxels: ProposalVoxels,
+        targets: PackedTargets,
+        iteration: int,
     ) -> dict[str, Tensor]:
-        """``loss_mask``, mean over members, and ``loss_score``, mean over proposals."""
-        logits = self._mask_logits(voxels)
+        """Compute ``loss_mask``, mean over members, and ``loss_score``, mean over proposals."""
+        logits = self._mask_logits(proposal_voxels)
         by_mask = iteration >= self.mask_iters
-        inside = (logits > 0)[voxels.grid.member2voxel] if by_mask else None
+        inside = (logits > 0)[proposal_voxels.grid.member2voxel] if by_mask else None
         best, owner = best_object(object_iou(proposals, targets, inside))
         owner = torch.where(best > self.positive_iou, owner, -1)
-        mask_loss = voxels.mask_cross_entropy(logits, proposals, targets, owner)
-        scores = self._scores(voxels, logits if by_mask else None)
+        mask_loss = proposal_voxels.mask_cross_entropy(logits, proposals, targets, owner)
+        scores = self._scores(proposal_voxels, logits if by_mask else None)
         return dict(
-            # Members of proposals without an object add nothing, and are counted.
+            # Members of proposals without an object add nothing, but are counted.
             loss_mask=mask_loss / max(len(proposals.members), 1),
             loss_score=F.binary_cross_entropy_with_logits(
                 scores, best.clamp(max=1), reduction='sum'
@@ -194,25 +201,25 @@ class HAISHead(GroupingHead):
         )
 
     def judge(
-        self, proposals: Proposals, voxels: ProposalVoxels, labels: Tensor
+        self, proposals: Proposals, proposal_voxels: ProposalVoxels, labels: Tensor
     ) -> tuple[Proposals, Tensor, Tensor]:
-        """The points of each proposal inside its mask, the class of its points, and its score."""
-        logits = self._mask_logits(voxels)
-        scores = self._scores(voxels, logits).sigmoid()
+        """Return the points of each proposal inside its mask, their class, and its score."""
+        logits = self._mask_logits(proposal_voxels)
+        scores = self._scores(proposal_voxels, logits).sigmoid()
         classes = labels[proposals.first_members]
-        inside = (logits > self.mask_thr)[voxels.grid.member2voxel]
+        inside = (logits > self.mask_thr)[proposal_voxels.grid.member2voxel]
         found, which = keep_members(proposals, inside)
         return found, classes[which], scores[which]
 
-    def _mask_logits(self, voxels: ProposalVoxels) -> Tensor:
-        """``(V,)``."""
-        with torch.autocast(voxels.features.device.type, enabled=False):
-            return self.mask(voxels.features)[:, 0]
+    def _mask_logits(self, proposal_voxels: ProposalVoxels) -> Tensor:
+        """Compute the mask logits ``(V,)``."""
+        with torch.autocast(proposal_voxels.features.device.type, enabled=False):
+            return self.mask(proposal_voxels.features)[:, 0]
 
-    def _scores(self, voxels: ProposalVoxels, mask_logits: Tensor | None) -> Tensor:
-        """Logits ``(N,)``; of the voxels inside the mask where there is one, the others are 0."""
-        features = voxels.features
+    def _scores(self, proposal_voxels: ProposalVoxels, mask_logits: Tensor | None) -> Tensor:
+        """Compute score logits ``(N,)``; if there is a mask, features outside it count as 0."""
+        features = proposal_voxels.features
         if mask_logits is not None:
             features = features * (mask_logits >= 0)[:, None]
         with torch.autocast(features.device.type, enabled=False):
-            return self.score(voxels.largest(features))[:, 0]
+            return self.score(proposal_voxels.largest(features))[:, 0]

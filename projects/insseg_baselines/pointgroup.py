@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""PointGroup: components of points of one class, where they are and where they point to, scored.
+"""PointGroup: cluster the points of a class by coordinates and by shifted coordinates; score both.
 
-Source: PointGroup (CVPR 2020) and the settings of its public code, as configs/pointgroup/README.md
+Source: PointGroup (CVPR 2020) and the settings of its public code. configs/pointgroup/README.md
 lists them with every deviation.
 """
 
@@ -23,18 +23,18 @@ from insseg3d.ops.grouping.clusters import Proposals, join_proposals, radius_clu
 
 @TASK_UTILS.register_module()
 class DualSpaceGrouping:
-    """Connected components of the points of each class, twice: of their coordinates, then shifted.
+    """Connect nearby points of each class twice: by their coordinates, and by the shifted ones.
 
     Args:
-        radius: Points closer than this hang together, metres.
-        min_points: Smaller components are left out.
+        radius: Points within this distance (metres) are connected.
+        min_points: Components with fewer points are dropped.
     """
 
     def __init__(self, *, radius: float = 0.03, min_points: int = 50) -> None:
         self.radius, self.min_points = radius, min_points
 
     def __call__(self, inputs: GroupingInput, *, training: bool) -> Proposals:
-        """Group points, in training as in tests; those of the first run stand first."""
+        """Group points, in training as in a test; proposals by coordinates come first."""
         chosen, _, groups = inputs.object_points()
         return join_proposals(
             [
@@ -48,12 +48,12 @@ class DualSpaceGrouping:
 
 @MODELS.register_module()
 class PointGroupHead(GroupingHead):
-    """ScoreNet: a score for each proposal, its IoU with the nearest object stretched to 0..1.
+    """ScoreNet: score each proposal. The target is its highest IoU, rescaled to [0, 1].
 
     Args:
-        in_channels: As of :class:`GroupingHead`, as are those not named here.
-        low_iou: Up to this IoU the wanted score is 0.
-        high_iou: From this on it is 1.
+        in_channels: See :class:`GroupingHead`, which also documents the remaining arguments.
+        low_iou: Up to this IoU the target is 0.
+        high_iou: From this IoU on the target is 1.
     """
 
     def __init__(
@@ -64,10 +64,14 @@ class PointGroupHead(GroupingHead):
         self.score = nn.Linear(in_channels, 1)
 
     def proposal_loss(
-        self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets, iteration: int
+        self,
+        proposals: Proposals,
+        proposal_voxels: ProposalVoxels,
+        targets: PackedTargets,
+        iteration: int,
     ) -> dict[str, Tensor]:
-        """``loss_score``, mean over proposals."""
-        logits = self._scores(voxels)
+        """Compute ``loss_score``, the mean over proposals."""
+        logits = self._scores(proposal_voxels)
         best, _ = best_object(object_iou(proposals, targets))
         wanted = ((best - self.low_iou) / (self.high_iou - self.low_iou)).clamp(0, 1)
         return dict(
@@ -76,12 +80,12 @@ class PointGroupHead(GroupingHead):
         )
 
     def judge(
-        self, proposals: Proposals, voxels: ProposalVoxels, labels: Tensor
+        self, proposals: Proposals, proposal_voxels: ProposalVoxels, labels: Tensor
     ) -> tuple[Proposals, Tensor, Tensor]:
-        """All proposals, with the class of their points and their scores."""
-        return proposals, labels[proposals.first_members], self._scores(voxels).sigmoid()
+        """Return all proposals, with the class of their points and their scores."""
+        return proposals, labels[proposals.first_members], self._scores(proposal_voxels).sigmoid()
 
-    def _scores(self, voxels: ProposalVoxels) -> Tensor:
-        """Logits ``(N,)``."""
-        with torch.autocast(voxels.features.device.type, enabled=False):
-            return self.score(voxels.largest(voxels.features))[:, 0]
+    def _scores(self, proposal_voxels: ProposalVoxels) -> Tensor:
+        """Compute the logits of the scores ``(N,)``."""
+        with torch.autocast(proposal_voxels.features.device.type, enabled=False):
+            return self.score(proposal_voxels.largest(proposal_voxels.features))[:, 0]

@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""SoftGroup: points may be grouped in several classes; a network corrects class, mask and score.
+"""SoftGroup: group points in several classes; a network corrects class, mask and score.
 
-Source: SoftGroup (CVPR 2022) and the settings of its public code, as configs/softgroup/README.md
-lists them with every deviation.
+Source: SoftGroup (CVPR 2022) and the settings of its public code. configs/softgroup/README.md lists
+them with every deviation.
 """
 
 from collections.abc import Sequence
@@ -32,17 +32,17 @@ from insseg3d.ops.segment import segment_sum
 
 @TASK_UTILS.register_module()
 class SoftGrouping:
-    """Connected components of shifted points, for each class of all that may be of it.
+    """Connect nearby shifted points; a point takes part in every class that is probable enough.
 
     Args:
-        class_points: Mean points of an object of each class, in training scenes; -1 where it is
-            not known: of such a class all components are proposals.
-        radius: Points closer than this hang together, metres.
-        min_prob: Points more probable than this are grouped in a class.
-        min_class_points: Classes with fewer such points in a scene are passed over.
-        min_share: Components of less than this share of the class's points are left out.
-        train_share: Share of a scan's points that a training scene has; sizes at test time are
-            multiplied by it, so that they compare with the table.
+        class_points: Per class, mean points of an object in the training scenes. -1 if unknown: all
+            components of such a class are proposals.
+        radius: Points within this distance (metres) are connected.
+        min_prob: A point takes part in a class if its probability is above this.
+        min_class_points: Classes with fewer such points in a scene are skipped.
+        min_share: Components with less than this share of ``class_points`` are dropped.
+        train_share: Share of a scan's points that a training scene has. Sizes in a test are
+            multiplied by it to make them comparable with ``class_points``.
     """
 
     class_tables = ('class_points',)
@@ -66,7 +66,7 @@ class SoftGrouping:
         """Group points, class by class."""
         points, num_columns = inputs.points, inputs.logits.shape[1]
         probable = (inputs.logits.softmax(1) > self.min_prob) & inputs.is_object
-        # Class by class, and in each the points in their order.
+        # Sorted by class, then by point.
         labels, chosen = probable.T.index_select(1, points.point2row).nonzero(as_tuple=True)
         groups = points.scene[chosen] * num_columns + labels
         counts = torch.bincount(groups, minlength=points.num_scenes * num_columns)
@@ -83,7 +83,7 @@ class SoftGrouping:
 def _clusters(
     coords: Tensor, groups: Tensor, points: Tensor, radius: float
 ) -> tuple[Proposals, Tensor]:
-    """Components of points that may stand in several groups, and the group of each."""
+    """Connect points, which may be in several groups; return components and their groups."""
     entries = torch.arange(len(points), device=points.device)
     parts = radius_clusters(coords, groups, entries, radius=radius)
     group = groups[parts.first_members]
@@ -92,16 +92,16 @@ def _clusters(
 
 @MODELS.register_module()
 class SoftGroupHead(GroupingHead):
-    """Top-down refinement: class, mask for each class, and IoU for each class of every proposal.
+    """Top-down refinement: predict, per proposal, its class, and a mask and an IoU for each class.
 
     Class K is "background".
 
     Args:
-        num_classes: As of :class:`GroupingHead`, as are those not named here.
-        positive_iou: Proposals that overlap an object by this IoU or more learn its class and mask.
-        min_class_prob: At test time a proposal comes out once for every class that is more
-            probable than this.
-        mask_thr: At test time points with a higher mask logit come out.
+        num_classes: See :class:`GroupingHead`, which also documents the remaining arguments.
+        positive_iou: A proposal learns class and mask of an object if their IoU is at least this.
+        min_class_prob: In a test, a proposal comes out once for every class of a higher
+            probability.
+        mask_thr: In a test, points with a higher mask logit belong to the mask.
     """
 
     def __init__(
@@ -129,20 +129,24 @@ class SoftGroupHead(GroupingHead):
         return (*super().class_layers, f'mask.{len(self.mask) - 1}', 'classify', 'iou')
 
     def proposal_loss(
-        self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets, iteration: int
+        self,
+        proposals: Proposals,
+        proposal_voxels: ProposalVoxels,
+        targets: PackedTargets,
+        iteration: int,
     ) -> dict[str, Tensor]:
-        """``loss_class``, mean over proposals; ``loss_mask`` and ``loss_iou`` of positive ones."""
-        class_logits, iou_scores, mask_logits = self._describe(voxels)
+        """Compute ``loss_class``; and of positive proposals ``loss_mask`` and ``loss_iou``."""
+        class_logits, iou_scores, mask_logits = self._describe(proposal_voxels)
         best, owner = best_object(object_iou(proposals, targets))
         owner = torch.where(best >= self.positive_iou, owner, -1)
-        # Owner -1 takes the last of these: background.
+        # Owner -1 indexes the last entry: background.
         labels = F.pad(targets.labels, (0, 1), value=self.num_classes)[owner]
-        own_logits = mask_logits.gather(1, labels[voxels.proposal][:, None])[:, 0]
+        own_logits = mask_logits.gather(1, labels[proposal_voxels.proposal][:, None])[:, 0]
         positive = owner >= 0
-        inside = (own_logits > 0)[voxels.grid.member2voxel]
+        inside = (own_logits > 0)[proposal_voxels.grid.member2voxel]
         wanted = object_iou(proposals, targets, inside)[positive, owner[positive]]
         found = iou_scores.gather(1, labels[:, None])[positive, 0]
-        mask_loss = voxels.mask_cross_entropy(own_logits, proposals, targets, owner)
+        mask_loss = proposal_voxels.mask_cross_entropy(own_logits, proposals, targets, owner)
         return dict(
             loss_class=F.cross_entropy(class_logits, labels, reduction='sum') / max(len(labels), 1),
             loss_mask=mask_loss / (proposals.sizes[positive].sum() + 1),
@@ -150,30 +154,32 @@ class SoftGroupHead(GroupingHead):
         )
 
     def judge(
-        self, proposals: Proposals, voxels: ProposalVoxels, labels: Tensor
+        self, proposals: Proposals, proposal_voxels: ProposalVoxels, labels: Tensor
     ) -> tuple[Proposals, Tensor, Tensor]:
-        """Each proposal for each class that is not too improbable, inside the mask of the class."""
-        class_logits, iou_scores, mask_logits = self._describe(voxels)
+        """Return each proposal once per probable class, inside the mask of that class."""
+        class_logits, iou_scores, mask_logits = self._describe(proposal_voxels)
         probs = class_logits.softmax(1)[:, :-1]
         scores = probs * iou_scores[:, :-1].clamp(0, 1)
         inside = mask_logits[:, :-1] > self.mask_thr
         sizes = segment_sum(
-            inside * voxels.grid.counts[:, None], voxels.proposal, voxels.num_proposals
+            inside * proposal_voxels.grid.counts[:, None],
+            proposal_voxels.proposal,
+            proposal_voxels.num_proposals,
         )
         possible = (probs > self.min_class_prob) & (sizes >= max(self.ranking.min_points, 1))
         which, classes = possible.nonzero(as_tuple=True)
-        # Only as many as can come out, before their members are listed.
+        # Reduce them to as many as can come out before listing their members.
         best = torch.sort(scores[which, classes], descending=True, stable=True).indices
         best = best[: self.ranking.max_instances]
         which, classes = which[best], classes[best]
         found, entry = repeat_proposals(proposals, which)
         found, left = keep_members(
-            found, inside[voxels.grid.member2voxel[entry], classes[found.proposal]]
+            found, inside[proposal_voxels.grid.member2voxel[entry], classes[found.proposal]]
         )
         return found, classes[left], scores[which, classes][left]
 
-    def _describe(self, voxels: ProposalVoxels) -> tuple[Tensor, Tensor, Tensor]:
-        """Class logits and IoU of each proposal, ``(N, K + 1)``, mask logits ``(V, K + 1)``."""
-        with torch.autocast(voxels.features.device.type, enabled=False):
-            mean = voxels.mean(voxels.features)
-            return self.classify(mean), self.iou(mean), self.mask(voxels.features)
+    def _describe(self, proposal_voxels: ProposalVoxels) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute class logits and IoU ``(N, K + 1)``, and mask logits ``(V, K + 1)``."""
+        with torch.autocast(proposal_voxels.features.device.type, enabled=False):
+            mean = proposal_voxels.mean(proposal_voxels.features)
+            return self.classify(mean), self.iou(mean), self.mask(proposal_voxels.features)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Eq. 1 and 2: how logits become activation maps, and how these pool a scene's voxels."""
+"""Eq. 1 and 2: activation maps made of logits, which pool the voxels of a scene."""
 
 import math
 
@@ -12,14 +12,17 @@ from torch import Tensor, nn
 class SumNormalizedMaps(BaseModule):
     """Pool with sigmoid activation maps, each divided by its sum over the scene.
 
-    Source: 3D-QueryIS, Eq. 1 (the sigmoid stands in the sentence before it).
-    Deviation: the division. Without it a representative point grows with the number of voxels;
-    with it, it is a weighted mean, and J x M sums stay near the size of a feature.
+    Source: 3D-QueryIS, Eq. 1 (the text before it names the sigmoid).
+    Deviation: the division. Without it, a representative point grows with the number of voxels;
+    with it, a representative point is a weighted mean, of the magnitude of a feature.
 
     Args:
-        prior: Activation of every voxel at the start. A small one was meant to let each map leave
-            the average of the scene sooner. Measured on made rooms, no map leaves it: all start
-            with the same gradient, and stay alike to the end of the training.
+        prior: Initial activation of every voxel. A small one was meant to let each map leave the
+            average of the scene sooner. In measurements on made rooms no map leaves it: all maps
+            start with the same gradient and stay alike to the end of the training.
+
+    Raises:
+        ValueError: ``prior`` is not in (0, 1).
     """
 
     def __init__(self, *, prior: float = 0.01) -> None:
@@ -29,45 +32,45 @@ class SumNormalizedMaps(BaseModule):
         self.prior = prior
 
     def init_maps(self, linear: nn.Linear) -> None:
-        """Set the layer that makes the maps' logits so that all voxels start at ``prior``."""
+        """Initialise the layer that computes the logits: all voxels start at ``prior``."""
         nn.init.normal_(linear.weight, std=0.01)
         nn.init.constant_(linear.bias, math.log(self.prior / (1 - self.prior)))
 
-    def forward(self, logits: Tensor, voxels: Tensor) -> Tensor:
-        """Pool one scene.
+    def forward(self, logits: Tensor, features: Tensor) -> Tensor:
+        """Pool the voxels of one scene.
 
         Args:
-            logits: ``(M, J)``, from which the maps are made.
-            voxels: ``(M, C)``.
+            logits: ``(M, J)`` logits of the maps.
+            features: ``(M, C)`` of the voxels.
 
         Returns:
-            ``(J, C)``, weighted means of the voxels; 0 for a scene without voxels.
+            ``(J, C)``, weighted means of the features; 0 for a scene without voxels.
         """
-        # The J x M maps are the largest tensor of the head: they are written once, and the sums
-        # divide the pooled points instead.
+        # The J x M maps are the largest tensor of the model. They are written once; the pooled
+        # points are divided by the sums instead.
         maps = logits.sigmoid() if logits.requires_grad else logits.sigmoid_()
-        return (maps.T @ voxels) / maps.sum(0).clamp(min=1e-6)[:, None]
+        return (maps.T @ features) / maps.sum(0).clamp(min=1e-6)[:, None]
 
 
 @MODELS.register_module()
 class LiteralMaps(BaseModule):
-    """Pool with sigmoid activation maps as they are: the paper's formulas to the letter.
+    """Pool with undivided sigmoid activation maps, the paper's literal formulas.
 
-    A representative point is a sum over the scene: at the start about half the number of its
-    voxels times their mean. Followed by a norm layer this length does no harm; without one
-    attention saturates, and training is expected to diverge.
+    A representative point is a sum over the scene, initially about half the number of its voxels
+    times their mean. A norm layer behind it removes this length. Without one, attention saturates
+    and the training is expected to diverge.
 
     Source: 3D-QueryIS, Eq. 1 and 2.
     """
 
     def init_maps(self, linear: nn.Linear) -> None:
-        """Set the layer that makes the maps' logits: PyTorch's weights, no bias."""
+        """Initialise the layer that computes the logits: PyTorch's weights, no bias."""
         _plain_start(linear)
 
-    def forward(self, logits: Tensor, voxels: Tensor) -> Tensor:
-        """Sums ``(J, C)`` of the voxels; arguments as of :class:`SumNormalizedMaps`."""
+    def forward(self, logits: Tensor, features: Tensor) -> Tensor:
+        """Pool one scene into weighted sums; see :meth:`SumNormalizedMaps.forward`."""
         maps = logits.sigmoid() if logits.requires_grad else logits.sigmoid_()
-        return maps.T @ voxels
+        return maps.T @ features
 
 
 @MODELS.register_module()
@@ -78,7 +81,10 @@ class SoftmaxMaps(BaseModule):
     a representative point is a weighted mean, but one voxel can have all the weight.
 
     Args:
-        temperature: Divides the logits; smaller makes maps that are more exclusive.
+        temperature: Divisor of the logits. A smaller one makes maps more exclusive.
+
+    Raises:
+        ValueError: ``temperature`` is not positive.
     """
 
     def __init__(self, *, temperature: float = 1.0) -> None:
@@ -90,12 +96,12 @@ class SoftmaxMaps(BaseModule):
         self.temperature = temperature
 
     def init_maps(self, linear: nn.Linear) -> None:
-        """Set the layer that makes the maps' logits: PyTorch's weights, no bias."""
+        """Initialise the layer that computes the logits: PyTorch's weights, no bias."""
         _plain_start(linear)
 
-    def forward(self, logits: Tensor, voxels: Tensor) -> Tensor:
-        """Weighted means ``(J, C)``; arguments as of :class:`SumNormalizedMaps`."""
-        return (logits / self.temperature).softmax(0).T @ voxels
+    def forward(self, logits: Tensor, features: Tensor) -> Tensor:
+        """Pool one scene into weighted means; see :meth:`SumNormalizedMaps.forward`."""
+        return (logits / self.temperature).softmax(0).T @ features
 
 
 def _plain_start(linear: nn.Linear) -> None:

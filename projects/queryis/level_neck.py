@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What all sources of keys and values share: the embedding of one decoder level."""
+"""Base class of the necks: embed one decoder level as keys and values."""
 
 from abc import abstractmethod
 
@@ -12,15 +12,17 @@ from insseg3d.structures import VoxelLevel
 
 
 class LevelNeck(BaseModule):
-    """Embed the voxels of one decoder level, ``O = MLP(level)``; the base of the necks.
+    """Embed the voxels of one decoder level, ``O = MLP(level)``.
+
+    A subclass defines ``gather``.
 
     Args:
         in_channels: Channels of the level.
         out_channels: C of the keys and values.
-        stride: Which decoder level, by its stride in finest voxels.
-        mlp_norm: Norm layer inside the MLP, None for none.
-        post_norm: Norm layer on the keys and values, None for none.
-        init_cfg: As in mmengine.
+        stride: Decoder level, by its stride in finest voxels.
+        mlp_norm: Config of the norm layer inside the MLP; None for none.
+        post_norm: Config of the norm layer on the keys and values; None for none.
+        init_cfg: See mmengine's ``BaseModule``.
     """
 
     def __init__(
@@ -46,18 +48,17 @@ class LevelNeck(BaseModule):
     def forward(
         self, levels: dict[int, VoxelLevel], batch_size: int
     ) -> tuple[Tensor, Tensor | None]:
-        """Make the keys and values that the queries attend to.
+        """Compute the keys and values to which the queries attend.
 
         Args:
             levels: Decoder levels by stride.
             batch_size: B.
 
         Returns:
-            Keys and values ``(B, J, C)``, and which of them are padding ``(B, J)`` bool, None if
-            none is.
+            Keys and values ``(B, J, C)``, and their padding ``(B, J)`` bool, None if there is none.
 
         Raises:
-            ValueError: If the backbone does not return the level.
+            ValueError: The backbone does not return the level.
         """
         if self.stride not in levels:
             raise ValueError(
@@ -69,10 +70,10 @@ class LevelNeck(BaseModule):
 
     @abstractmethod
     def gather(self, level: VoxelLevel, batch_size: int) -> tuple[Tensor, Tensor | None]:
-        """What ``forward`` gives, before its norm."""
+        """Return keys, values and padding before the norm layer; see ``forward``."""
 
     def embed(self, level: VoxelLevel, batch_size: int) -> list[Tensor]:
-        """O of each scene, ``(M, C)``."""
+        """Compute O of each scene, ``(M, C)``."""
         return split_rows(self.mlp(level.features), level.coors[:, 0], batch_size)
 
 

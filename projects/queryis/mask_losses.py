@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Losses of masks that are matched with an object: registered, mixed in the config.
+"""Losses of masks that are matched with an object: registered parts, mixed in the config.
 
 Each is called with mask logits ``(V, G')``, the points that each voxel shares with the object of
-that column ``(V, G')`` and points per voxel ``(V,)``, and gives one value a mask, ``(G',)``.
+that column ``(V, G')`` and the points per voxel ``(V,)``. It returns one value per mask, ``(G',)``.
 """
 
 from mmdet3d.registry import MODELS
@@ -50,12 +50,12 @@ class MaskDiceLoss(BaseModule):
 
 @MODELS.register_module()
 class DenseMaskLoss(BaseModule):
-    """Lets one of mmdet's mask losses serve here.
+    """Adapt one of mmdet's mask losses, or of your own with the same interface.
 
-    It is called with logits and the share of each voxel that belongs to the object, both
-    ``(G', V)``, and ``reduction_override='none'``. A loss of every element is averaged over the
-    points of the scene, a voxel counting as often as it has points; a loss of a whole mask, such
-    as mmdet's dice, sees voxels, and all of them count alike.
+    Such a loss is called with logits and the share of each voxel's points that belong to the
+    object, both ``(G', V)``, and ``reduction_override='none'``. If it returns a value per element,
+    these are averaged over the points of the scene: a voxel counts as often as it has points. If
+    it returns a value per mask, as mmdet's dice does, all voxels count alike.
 
     Args:
         loss: Config of the loss with its weight, for example

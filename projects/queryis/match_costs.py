@@ -1,36 +1,18 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What it costs to match a query with an object: registered parts, mixed in the config.
+"""Costs of matching a query with an object: registered parts, mixed in the config.
 
-A cost maps one scene's ``SceneMatching`` to a ``(G, Q)`` block. Losses have other names and live
-in ``mask_losses.py``: a pairwise cost needs all pairs and no gradient, a loss the opposite.
+A cost maps one scene's :class:`SceneMatching` to a ``(G, Q)`` block. Losses have other names and
+live in ``mask_losses.py``: a pairwise cost needs all pairs and no gradient, a loss the opposite.
 """
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from mmdet3d.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from insseg3d.ops.masks import MaskSums, pairwise_bce_cost, pairwise_dice_cost
+from insseg3d.ops.masks import pairwise_bce_cost, pairwise_dice_cost
 
-
-class SceneMatching(NamedTuple):
-    """All that a cost may look at, for one scene and one decoder layer, on the host.
-
-    Attributes:
-        class_logits: ``(Q, K + 1)``, the last column is "no object".
-        labels: ``(G,)`` int64 class of each object.
-        sums: Sums of the masks over the objects.
-        dense: Gives mask logits ``(Q, V)`` and ground truth ``(G, V)`` (share of a voxel's points
-            that belong to the object); only costs that cannot work on sums ask for it.
-    """
-
-    class_logits: Tensor
-    labels: Tensor
-    sums: MaskSums
-    dense: Callable[[], tuple[Tensor, Tensor]] | None = None
+from .matching import SceneMatching
 
 
 @TASK_UTILS.register_module()
@@ -88,14 +70,20 @@ class MaskDiceCost:
 
 @TASK_UTILS.register_module()
 class DenseMatchCost:
-    """Lets one of mmdet's match costs serve here.
+    """Adapt one of mmdet's match costs, or of your own with the same interface.
 
-    mmdet's costs read ``scores`` (class logits), ``masks`` and ``labels`` of ``InstanceData``.
-    Masks travel only if the cost asks for them, since the dense block costs a copy per layer.
+    Such a cost is called with two ``InstanceData``: ``scores`` (class logits ``(Q, K + 1)``) of the
+    queries, ``labels`` ``(G,)`` of the objects, and ``masks`` of both if ``needs_masks``. It
+    returns ``(Q, G)``. Dense masks take one copy to the host per layer and scene, so a cost that
+    follows from :class:`MaskSums` is better written without this adapter, as the others here.
 
     Args:
         cost: Config of the cost, for example ``dict(type='mmdet.DiceCost', weight=5.0)``.
-        needs_masks: Whether the cost reads masks. They are per voxel, not weighted with points.
+        needs_masks: Whether the cost reads masks, logits ``(Q, V)`` and shares ``(G, V)`` in
+            [0, 1]. They are per voxel, not weighted by points.
+
+    Raises:
+        ValueError: In the call, if the cost reads masks and ``SceneMatching.dense`` is None.
     """
 
     def __init__(self, *, cost: dict, needs_masks: bool = False) -> None:
@@ -116,9 +104,9 @@ class DenseMatchCost:
 
 
 def total_cost(costs: list, scene: SceneMatching) -> Tensor:
-    """Add up the costs: ``(G, Q)``, finite.
+    """Add up the costs, ``(G, Q)``.
 
-    A diverging model must not stop the solver: what is not finite becomes a large number.
+    A diverging model must not stop the solver, so entries that are not finite become large numbers.
     """
     block = torch.stack([cost(scene) for cost in costs]).sum(0)
     return torch.nan_to_num(block, nan=1e6, posinf=1e6, neginf=1e6)

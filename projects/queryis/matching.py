@@ -1,43 +1,101 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Match queries and objects on the host, with one copy for all layers and scenes."""
+"""Raw outputs of queries, and the inputs of their matching with objects."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from insseg3d.ops.masks import object_points
+from insseg3d.ops.masks import MaskSums, mask_sums, object_points
 from insseg3d.structures import SceneTargets
 
 
-class DenseMasks:
-    """Dense masks of one scene and layer, made on the host only when a cost asks.
+class QueryOutputs(NamedTuple):
+    """Raw outputs of the head for a batch.
+
+    Attributes:
+        class_logits: Per decoder layer ``(B, Q, K + 1)``.
+        mask_embeddings: Per decoder layer ``(B, Q, C)``.
+        mask_features: Per scene ``(R, C)``. The mask logits of a query are their dot product with
+            its embedding; they are computed only where they are needed.
+    """
+
+    class_logits: list[Tensor]
+    mask_embeddings: list[Tensor]
+    mask_features: list[Tensor]
+
+
+class SceneMatching(NamedTuple):
+    """All that a cost may use, for one scene and one decoder layer.
+
+    Attributes:
+        class_logits: ``(Q, K + 1)``, the last column is "no object".
+        labels: ``(G,)`` int64 class of each object.
+        sums: Sums of the masks over the objects.
+        dense: Returns mask logits ``(Q, V)`` and ground truth ``(G, V)``, the share of each
+            voxel's points that belong to the object, on the host. Only costs that cannot work on
+            the sums call it.
+    """
+
+    class_logits: Tensor
+    labels: Tensor
+    sums: MaskSums
+    dense: Callable[[], tuple[Tensor, Tensor]] | None = None
+
+
+def matching_of(outputs: QueryOutputs, layer: int, b: int, targets: SceneTargets) -> SceneMatching:
+    """Collect what the costs may use, still on the device.
+
+    Args:
+        outputs: Raw outputs for a batch.
+        layer: Index of the decoder layer.
+        b: Index of the scene.
+        targets: Ground truth of this scene.
+    """
+    features, embeddings = outputs.mask_features[b], outputs.mask_embeddings[layer][b]
+    return SceneMatching(
+        class_logits=outputs.class_logits[layer][b],
+        labels=targets.labels,
+        sums=mask_sums(features @ embeddings.T, targets),
+        dense=functools.partial(dense_masks, features, embeddings, targets),
+    )
+
+
+def to_host(scenes: Sequence[SceneMatching]) -> list[SceneMatching]:
+    """Copy the tensors of several matchings to the host in one transfer.
+
+    Labels travel as floating-point numbers, in which class indices are exact.
+    """
+    flat = [tensor for s in scenes for tensor in (s.class_logits, s.labels, *s.sums)]
+    dtype = flat[0].dtype
+    host = torch.cat([tensor.detach().reshape(-1).to(dtype) for tensor in flat]).cpu()
+    parts = host.split([tensor.numel() for tensor in flat])
+    parts = iter([part.reshape(tensor.shape) for part, tensor in zip(parts, flat)])
+    return [
+        SceneMatching(
+            class_logits=next(parts),
+            labels=next(parts).long(),
+            sums=MaskSums(*(next(parts) for _ in s.sums)),
+            dense=s.dense,
+        )
+        for s in scenes
+    ]
+
+
+def dense_masks(
+    features: Tensor, embeddings: Tensor, targets: SceneTargets
+) -> tuple[Tensor, Tensor]:
+    """Make the dense masks of a scene on the host; see ``SceneMatching.dense``.
 
     Args:
         features: ``(V, C)`` mask features.
         embeddings: ``(Q, C)`` mask embeddings.
-        scene: Ground truth.
+        targets: Ground truth.
     """
-
-    def __init__(self, features: Tensor, embeddings: Tensor, scene: SceneTargets) -> None:
-        self.features, self.embeddings, self.scene = features, embeddings, scene
-
-    def __call__(self) -> tuple[Tensor, Tensor]:
-        """Mask logits ``(Q, V)`` and the share of each voxel that is each object's, ``(G, V)``."""
-        logits = self.embeddings @ self.features.T
-        everything = torch.arange(len(self.scene.labels), device=logits.device)
-        inside = object_points(self.scene, everything, logits.dtype)
-        share = inside / self.scene.counts.clamp(min=1)[:, None]
-        return logits.cpu(), share.T.cpu()
-
-
-def to_host(blocks: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
-    """Copy many small tensors to the host in one transfer.
-
-    Labels travel as floating point: class indices are exact there.
-    """
-    flat = [tensor for block in blocks for tensor in block]
-    dtype = flat[0].dtype
-    host = torch.cat([tensor.detach().reshape(-1).to(dtype) for tensor in flat]).cpu()
-    parts = iter(host.split([tensor.numel() for tensor in flat]))
-    return [[next(parts).reshape(tensor.shape) for tensor in block] for block in blocks]
+    logits = embeddings @ features.T
+    every = torch.arange(len(targets.labels), device=logits.device)
+    inside = object_points(targets, every, logits.dtype)
+    share = inside / targets.counts.clamp(min=1)[:, None]
+    return logits.cpu(), share.T.cpu()

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Instance query decoder (IQD): K queries read the scene from its representative points."""
+"""Instance query decoder (IQD): queries attend to the representative points of their scene."""
 
 import torch
 from mmdet3d.registry import MODELS
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from insseg3d.ops.farthest import farthest_points
 from insseg3d.ops.segment import split_rows
-from insseg3d.structures import VoxelLevel
+from insseg3d.structures import SceneBatch
 
 
 @MODELS.register_module()
 class LearnedQueries(BaseModule):
-    """The same learned queries for every scene.
+    """Use the same learned queries for every scene.
 
     Source: 3D-QueryIS, Sec. 3.3.
 
@@ -27,21 +27,21 @@ class LearnedQueries(BaseModule):
         self.num_queries = num_queries
         self.embedding = nn.Embedding(num_queries, embed_dims)
 
-    def forward(self, memory: Tensor, finest: VoxelLevel | None = None) -> Tensor:
-        """Give each of the B scenes of ``memory (B, J, C)`` its queries ``(B, Q, C)``."""
-        return self.embedding.weight.expand(len(memory), -1, -1)
+    def forward(self, batch: SceneBatch) -> Tensor:
+        """Return queries ``(B, Q, C)`` for the scenes of a batch."""
+        return self.embedding.weight.expand(batch.num_scenes, -1, -1)
 
 
 @MODELS.register_module()
 class FPSQueries(BaseModule):
-    """Features of voxels that lie far from each other, by farthest point sampling.
+    """Use features of voxels that lie far from each other, by farthest point sampling.
 
-    Source: 3D-QueryIS, Table 4, "Non-Params": points in place of learned queries.
-    Deviation: where ``in_channels`` differs from ``embed_dims`` one linear layer brings the
-    features to the width of the queries. The points are the finest voxels.
+    Source: 3D-QueryIS, Table 4, "Non-Params": points instead of learned queries.
+    Deviation: if ``in_channels`` differs from ``embed_dims``, a linear layer projects the features
+    to the width of the queries. The points are the finest voxels.
 
     Args:
-        num_queries: Q. In a scene of fewer voxels they are taken again from the first.
+        num_queries: Q. If a scene has fewer voxels, they repeat from the first.
         embed_dims: C.
         in_channels: Channels of the finest backbone level.
     """
@@ -53,34 +53,19 @@ class FPSQueries(BaseModule):
             nn.Identity() if in_channels == embed_dims else nn.Linear(in_channels, embed_dims)
         )
 
-    def forward(self, memory: Tensor, finest: VoxelLevel | None = None) -> Tensor:
-        """Choose the queries.
-
-        Args:
-            memory: ``(B, J, C)``, which says how many scenes there are.
-            finest: The finest backbone level of these scenes.
-
-        Returns:
-            ``(B, Q, C)``; zeros for a scene without voxels.
-
-        Raises:
-            ValueError: If ``finest`` is None.
-        """
-        if finest is None:
-            raise ValueError(
-                'FPSQueries: the head was called without the finest level; pass finest=levels[1].'
-            )
-        batch = finest.coors[:, 0]
-        features = split_rows(finest.features, batch, len(memory))
-        chosen = farthest_points(
-            split_rows(finest.coors[:, 1:], batch, len(memory)), self.num_queries
-        )
+    def forward(self, batch: SceneBatch) -> Tensor:
+        """Return queries ``(B, Q, C)`` for the scenes of a batch; zeros for one without voxels."""
+        finest = batch.levels[1]
+        scene = finest.coors[:, 0]
+        features = split_rows(finest.features, scene, batch.num_scenes)
+        coors = split_rows(finest.coors[:, 1:], scene, batch.num_scenes)
+        chosen = farthest_points(coors, self.num_queries)
         return self.projection(
-            torch.stack([self._repeat(scene[rows]) for scene, rows in zip(features, chosen)])
+            torch.stack([self._repeat(rows[pick]) for rows, pick in zip(features, chosen)])
         )
 
     def _repeat(self, rows: Tensor) -> Tensor:
-        """``(Q, C)`` from at most Q rows."""
+        """Extend at most Q rows to ``(Q, C)``."""
         if len(rows) == 0:
             return rows.new_zeros(self.num_queries, rows.shape[1])
         times = -(-self.num_queries // len(rows))
@@ -89,13 +74,15 @@ class FPSQueries(BaseModule):
 
 @MODELS.register_module()
 class QueryDecoderLayer(BaseModule):
-    """Self-attention, attention to the representative points, feed-forward network; post-norm.
+    """Apply self-attention, attention to the representative points, and a feed-forward network.
+
+    A norm layer follows each of the three.
 
     Source: 3D-QueryIS, Eq. 3; the order and the norms are the standard transformer decoder's.
 
     Args:
         embed_dims: C.
-        num_heads: H; C is a multiple of it.
+        num_heads: H, a divisor of C.
         feedforward_channels: Width of the feed-forward network.
         dropout: Share of values dropped after each part.
     """
@@ -126,7 +113,7 @@ class QueryDecoderLayer(BaseModule):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, queries: Tensor, memory: Tensor, padding: Tensor | None) -> Tensor:
-        """Update queries ``(B, Q, C)`` from memory ``(B, J, C)``, ignoring its padding."""
+        """Update queries ``(B, Q, C)`` from memory ``(B, J, C)``; ignore its padding."""
         update, _ = self.self_attn(queries, queries, queries, need_weights=False)
         queries = self.norms[0](queries + self.dropout(update))
         update, _ = self.cross_attn(
@@ -138,15 +125,15 @@ class QueryDecoderLayer(BaseModule):
 
 @MODELS.register_module()
 class QueryDecoder(BaseModule):
-    """A stack of decoder layers over a source of queries.
+    """Stack decoder layers over a source of queries.
 
     Source: 3D-QueryIS, Sec. 3.3.
 
     Args:
         queries: Config of the source of queries.
-        layer: Config of one layer; each of the layers is built from it.
+        layer: Config from which each layer is built.
         num_layers: L.
-        init_cfg: As in mmengine.
+        init_cfg: See mmengine's ``BaseModule``.
     """
 
     def __init__(
@@ -157,28 +144,29 @@ class QueryDecoder(BaseModule):
         self.layers = nn.ModuleList(MODELS.build(layer) for _ in range(num_layers))
 
     def init_weights(self) -> None:
-        """Xavier for every matrix, as in the reference transformer; ``init_cfg`` comes last."""
+        """Initialise matrices as in the reference transformer (Xavier), then apply ``init_cfg``."""
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
         super().init_weights()
 
-    def forward(
-        self, memory: Tensor, padding: Tensor | None = None, finest: VoxelLevel | None = None
-    ) -> list[Tensor]:
-        """Decode.
-
-        Args:
-            memory: ``(B, J, C)`` representative points.
-            padding: ``(B, J)`` bool, which of them to ignore, or None.
-            finest: The finest backbone level, for queries that are made from the scene.
+    def forward(self, batch: SceneBatch) -> list[Tensor]:
+        """Decode the queries of a batch.
 
         Returns:
             The queries ``(B, Q, C)`` after each of the L layers.
+
+        Raises:
+            ValueError: The model has no neck, so there is nothing to attend to.
         """
-        queries = self.queries(memory, finest)
+        if batch.memory is None:
+            raise ValueError(
+                f'{type(self).__name__}: the batch has no memory, to which queries attend; give '
+                'the model a neck, for example one of queryis.'
+            )
+        queries = self.queries(batch)
         outputs = []
         for layer in self.layers:
-            queries = layer(queries, memory, padding)
+            queries = layer(queries, batch.memory, batch.padding)
             outputs.append(queries)
         return outputs

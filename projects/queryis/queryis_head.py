@@ -1,54 +1,38 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Class and mask of each query, their losses and their results."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmdet.models.losses import CrossEntropyLoss
 from mmdet.utils import reduce_mean
 from mmdet3d.registry import MODELS, TASK_UTILS
-from mmdet3d.structures import PointData
 from mmengine.dist import get_world_size
 from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from insseg3d.heads import OTHER_CLASSES, check_class_table
-from insseg3d.ops.masks import BinaryMasks, MaskSums, binary_masks, mask_sums, object_points
+from insseg3d.heads import RowMasks, check_class_table, refuse_other_classes
+from insseg3d.ops.masks import BinaryMasks, binary_masks, object_points
 from insseg3d.ops.precision import without_autocast
-from insseg3d.structures import SceneRows, SceneTargets, VoxelLevel
+from insseg3d.structures import SceneBatch, SceneRows, SceneTargets
 
-from .match_costs import SceneMatching
-from .matching import DenseMasks, to_host
-
-
-class QueryOutputs(NamedTuple):
-    """What the head says of a batch.
-
-    Attributes:
-        class_logits: One ``(B, Q, K + 1)`` a decoder layer.
-        mask_embeddings: One ``(B, Q, C)`` a decoder layer.
-        mask_features: One ``(V, C)`` a scene. The mask logits of a query are the dot product of
-            its embedding with them; they are made only where they are needed.
-    """
-
-    class_logits: list[Tensor]
-    mask_embeddings: list[Tensor]
-    mask_features: list[Tensor]
+from .matching import QueryOutputs, matching_of, to_host
 
 
 @MODELS.register_module()
 class QueryISHead(BaseModule):
     """Decode queries, give each a class and a mask, match them with objects, rank them.
 
-    Under autocast the decoder computes in half precision. All that follows is made in the dtype of
-    the parameters, with autocast off: masks are sums over channels, matching, losses and scores
-    sums over the points of a scene.
+    Under autocast, the decoder computes in half precision. Everything after it is computed in the
+    dtype of the parameters with autocast off: masks are sums over channels; matching, losses and
+    scores are sums over the points of a scene.
 
     Source: 3D-QueryIS, Sec. 3.3 to 3.5.
-    Deviation: where ``in_channels`` differs from ``embed_dims`` one linear layer brings the point
-    features to the width of the queries; the losses also supervise earlier decoder layers.
+    Deviation: if ``in_channels`` differs from ``embed_dims``, a linear layer projects the point
+    features to the width of the queries. The losses also supervise earlier decoder layers.
 
     Args:
         num_classes: K.
@@ -56,15 +40,16 @@ class QueryISHead(BaseModule):
         embed_dims: C of the queries.
         decoder: Config of the query decoder.
         assigner: Config of the assigner.
-        loss_cls: Config of the class loss, called as mmdet's: (logits, labels, avg_factor).
+        loss_cls: Config of the class loss, with mmdet's interface: (logits, labels, avg_factor).
         mask_losses: Config of each loss on a matched mask, by name.
-        ranking: Config of the post-processing.
+        ranking: Config of the ranking, called as ``ranking(RowMasks, class_logits (Q, K + 1))``.
         supervised_layers: Decoder layers with losses, counted from 0; the last must be among
             them. None for all.
-        init_cfg: As in mmengine.
+        init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
-        ValueError: ``class_weight`` of the class loss has another length than K + 1.
+        ValueError: ``class_weight`` of the class loss has another length than K + 1, or
+            ``supervised_layers`` are not layers of the decoder with the last among them.
     """
 
     class_layers = ('classifier',)
@@ -86,6 +71,7 @@ class QueryISHead(BaseModule):
         super().__init__(init_cfg)
         self.num_classes = num_classes
         self.decoder = MODELS.build(decoder)
+        self.last_layer = len(self.decoder.layers) - 1
         self.supervised_layers = _check_layers(supervised_layers, len(self.decoder.layers))
         self.point_projection = (
             nn.Identity() if in_channels == embed_dims else nn.Linear(in_channels, embed_dims)
@@ -100,19 +86,30 @@ class QueryISHead(BaseModule):
             nn.Linear(embed_dims, embed_dims),
         )
         self.assigner = TASK_UTILS.build(assigner)
-        self.loss_cls = MODELS.build(loss_cls)
+        self._build_class_loss(loss_cls)
+        self.mask_losses = nn.ModuleDict(
+            {name: MODELS.build(loss) for name, loss in mask_losses.items()}
+        )
+        self.ranking = TASK_UTILS.build(ranking)
+
+    def _build_class_loss(self, config: dict) -> None:
+        """Build the class loss; keep its weights as a buffer.
+
+        Weights in a list become a tensor in each call of mmdet's loss, which waits for the copy to
+        the device. That loss is given the weight of each query instead.
+        """
+        self.loss_cls = MODELS.build(config)
         weights = getattr(self.loss_cls, 'class_weight', None)
         if weights is None:
-            weights = [1.0] * (num_classes + 1)
+            weights = [1.0] * (self.num_classes + 1)
         check_class_table(
             'decode_head.loss_cls.class_weight',
             weights,
-            num_classes,
-            expected=num_classes + 1,
-            remedy=f'Set class_weight=[1.0] * {num_classes} + [0.1], or other {num_classes + 1}',
+            self.num_classes,
+            expected=self.num_classes + 1,
+            remedy=f'Set class_weight=[1.0] * {self.num_classes} + [0.1], or other '
+            f'{self.num_classes + 1}',
         )
-        # On the device, once: a tensor made of a list in each step would wait for a copy. mmdet's
-        # loss makes one, so it is given the weight of each query instead of its list.
         self.register_buffer(
             'class_weight', torch.tensor(weights, dtype=torch.float32), persistent=False
         )
@@ -121,181 +118,122 @@ class QueryISHead(BaseModule):
         )
         if self.weighs_queries:
             self.loss_cls.class_weight = None
-        self.mask_losses = nn.ModuleDict(
-            {name: MODELS.build(loss) for name, loss in mask_losses.items()}
-        )
-        self.ranking = TASK_UTILS.build(ranking)
 
-    def forward(
-        self,
-        memory: Tensor,
-        padding: Tensor | None,
-        voxels: Sequence[Tensor],
-        finest: VoxelLevel | None = None,
-    ) -> QueryOutputs:
-        """Decode the queries of a batch.
+    def forward(self, batch: SceneBatch) -> QueryOutputs:
+        """Compute the raw outputs of a batch."""
+        class_logits, mask_embeddings = self.decode(batch)
+        with without_autocast(batch.memory):
+            mask_features = [self._mask_features(rows.features) for rows in batch.rows]
+        return QueryOutputs(class_logits, mask_embeddings, mask_features)
 
-        Args:
-            memory: ``(B, J, C)`` representative points.
-            padding: ``(B, J)`` bool or None, which of them to ignore.
-            voxels: Finest features of each scene, ``(V, in_channels)``.
-            finest: The finest level as the backbone gave it, for queries that are made from the
-                scene; learned queries need none.
-
-        Returns:
-            Class logits and mask embeddings of every decoder layer, mask features of every scene.
-        """
-        class_logits, mask_embeddings = self.decode(memory, padding, finest)
-        with without_autocast(memory):
-            return QueryOutputs(
-                class_logits,
-                mask_embeddings,
-                mask_features=[self._mask_features(features) for features in voxels],
-            )
-
-    def decode(
-        self, memory: Tensor, padding: Tensor | None, finest: VoxelLevel | None = None
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Class logits and mask embeddings of every decoder layer; arguments as of ``forward``."""
-        layers = self.decoder(memory, padding, finest)
-        with without_autocast(memory):
+    def decode(self, batch: SceneBatch) -> tuple[list[Tensor], list[Tensor]]:
+        """Compute class logits and mask embeddings of every decoder layer; see QueryOutputs."""
+        layers = self.decoder(batch)
+        with without_autocast(batch.memory):
             layers = [self.query_norm(self._widened(queries)) for queries in layers]
             return (
                 [self.classifier(queries) for queries in layers],
                 [self.mask_embedding(queries) for queries in layers],
             )
 
-    def masks(self, embeddings: Tensor, scene: SceneRows) -> BinaryMasks:
-        """Make one scene's masks.
+    def masks(self, embeddings: Tensor, rows: SceneRows) -> BinaryMasks:
+        """Make the masks of one scene.
 
         Args:
             embeddings: ``(Q, C)`` mask embeddings.
-            scene: What the masks are made over.
+            rows: Rows over which the masks are made.
         """
 
-        def logits_of(rows: slice) -> Tensor:
-            (features,) = _in_full_precision([self._mask_features(scene.features[rows])])
-            return features @ embeddings.T
+        def logits_of(some: slice) -> Tensor:
+            return _full_precision(self._mask_features(rows.features[some])) @ embeddings.T
 
-        return binary_masks(logits_of, scene.counts)  # which switches autocast off
+        return binary_masks(logits_of, rows.counts)  # which switches autocast off
 
     def _mask_features(self, features: Tensor) -> Tensor:
-        """``(V, C)`` from the finest features ``(V, in_channels)``."""
+        """Project features ``(R, in_channels)`` to mask features ``(R, C)``."""
         return self.point_projection(self._widened(features))
 
     def _widened(self, tensor: Tensor) -> Tensor:
-        """In the dtype of the parameters, whatever autocast has made of it."""
+        """Cast to the dtype of the parameters; under autocast a tensor may be narrower."""
         return tensor.to(self.classifier.weight.dtype)
 
-    def loss(
-        self,
-        memory: Tensor,
-        padding: Tensor | None,
-        voxels: Sequence[Tensor],
-        targets: Sequence[SceneTargets],
-        finest: VoxelLevel | None = None,
-    ) -> dict[str, Tensor]:
-        """Compute the losses of every supervised layer by one path.
-
-        Args:
-            memory: As of ``forward``, as are ``padding``, ``voxels`` and ``finest``.
-            targets: Ground truth of each scene.
+    def loss(self, batch: SceneBatch) -> dict[str, Tensor]:
+        """Compute the losses of every supervised layer.
 
         Returns:
-            ``loss_cls`` and one ``loss_<name>`` for each mask loss, those of earlier layers with
-            the prefix ``d<layer>.``.
+            ``loss_cls``, and ``loss_<name>`` of each mask loss. Those of earlier layers have the
+            prefix ``d<layer>.``.
         """
-        outputs = QueryOutputs(*map(_in_full_precision, self(memory, padding, voxels, finest)))
+        targets = batch.voxel_targets()
+        outputs = QueryOutputs(*([_full_precision(x) for x in column] for column in self(batch)))
         losses = {}
-        with without_autocast(memory):
+        with without_autocast(batch.memory):
             matches = self._match(outputs, targets)
-            averages = self._average_factors(matches, memory.device)
-            for layer, num_masks in zip(self.supervised_layers, averages):
-                last = layer == len(self.decoder.layers) - 1
-                terms = self._layer_loss(outputs, layer, targets, matches[layer], num_masks)
-                losses.update({f'{"" if last else f"d{layer}."}{k}': v for k, v in terms.items()})
+            for layer, num_masks in self._average_factors(matches, batch.memory.device).items():
+                prefix = '' if layer == self.last_layer else f'd{layer}.'
+                pairs = [matches[layer, b] for b in range(len(targets))]
+                terms = self._layer_loss(outputs, layer, targets, pairs, num_masks)
+                losses |= {prefix + name: value for name, value in terms.items()}
         return losses
 
-    def predict(
-        self,
-        memory: Tensor,
-        padding: Tensor | None,
-        scenes: Sequence[SceneRows],
-        finest: VoxelLevel | None = None,
-    ) -> list[tuple[InstanceData, PointData]]:
-        """Rank the queries of the last layer, scene by scene, over the scenes' points.
-
-        Args:
-            memory: As of ``forward``, as are ``padding`` and ``finest``.
-            scenes: What the masks of each scene are made over.
-        """
-        layers = self.decode(memory, padding, finest)
-        class_logits, embeddings = _in_full_precision([layer[-1] for layer in layers])
-        with without_autocast(memory):
+    def predict(self, batch: SceneBatch) -> list[InstanceData]:
+        """Rank the queries of the last layer over the points of each scene."""
+        class_logits, embeddings = (_full_precision(layers[-1]) for layers in self.decode(batch))
+        with without_autocast(batch.memory):
             return [
-                self.ranking(class_logits[b], self.masks(embeddings[b], scene), scene.point2row)
-                for b, scene in enumerate(scenes)
+                self.ranking(
+                    RowMasks(self.masks(embeddings[b], rows), rows.point2row), class_logits[b]
+                )
+                for b, rows in enumerate(batch.rows)
             ]
 
     @torch.no_grad()
     def _match(
         self, outputs: QueryOutputs, targets: Sequence[SceneTargets]
-    ) -> dict[int, list[tuple[Tensor, Tensor]]]:
-        """Match every supervised layer of every scene, with one copy to the host."""
+    ) -> dict[tuple[int, int], tuple[Tensor, Tensor]]:
+        """Match queries with objects.
+
+        Returns:
+            Queries and objects of the pairs, by supervised layer and scene.
+        """
+        keys = [(layer, b) for layer in self.supervised_layers for b in range(len(targets))]
+        # One copy to the host for all layers and scenes.
+        scenes = to_host([matching_of(outputs, layer, b, targets[b]) for layer, b in keys])
         device = outputs.mask_features[0].device
-        blocks = []
-        for layer in self.supervised_layers:
-            for b, scene in enumerate(targets):
-                logits = outputs.mask_features[b] @ outputs.mask_embeddings[layer][b].T
-                blocks.append(
-                    [outputs.class_logits[layer][b], scene.labels, *mask_sums(logits, scene)]
-                )
-        rows = iter(to_host(blocks))
-        matches = {}
-        for layer in self.supervised_layers:
-            matches[layer] = []
-            for b in range(len(targets)):
-                class_logits, labels, *sums = next(rows)
-                scene = SceneMatching(
-                    class_logits,
-                    labels.long(),
-                    MaskSums(*sums),
-                    dense=DenseMasks(
-                        outputs.mask_features[b], outputs.mask_embeddings[layer][b], targets[b]
-                    ),
-                )
-                queries, objects = self.assigner.assign(scene)
-                matches[layer].append((queries.to(device), objects.to(device)))
-        return matches
+        return {
+            key: tuple(part.to(device) for part in self.assigner.assign(scene))
+            for key, scene in zip(keys, scenes)
+        }
 
     def _average_factors(
-        self, matches: dict[int, list[tuple[Tensor, Tensor]]], device: torch.device
-    ) -> Tensor:
-        """Pairs of each supervised layer, over all processes, divided by their number.
+        self, matches: Mapping[tuple[int, int], tuple[Tensor, Tensor]], device: torch.device
+    ) -> dict[int, Tensor]:
+        """Count the pairs of each supervised layer, over all processes, divided by their number.
 
         An assigner may give an object several queries, or none. A process without pairs counts 0
         like any other; only the sum is kept from being 0.
         """
-        counts = [
-            float(sum(len(queries) for queries, _ in matches[layer]))
-            for layer in self.supervised_layers
-        ]
-        return reduce_mean(torch.tensor(counts, device=device)).clamp(min=1 / get_world_size())
+        counts = dict.fromkeys(self.supervised_layers, 0.0)
+        for (layer, _), (queries, _) in matches.items():
+            counts[layer] += len(queries)
+        total = reduce_mean(torch.tensor(list(counts.values()), device=device))
+        return dict(zip(counts, total.clamp(min=1 / get_world_size())))
 
     def _layer_loss(
         self,
         outputs: QueryOutputs,
         layer: int,
         targets: Sequence[SceneTargets],
-        matches: Sequence[tuple[Tensor, Tensor]],
+        pairs: Sequence[tuple[Tensor, Tensor]],
         num_masks: Tensor,
     ) -> dict[str, Tensor]:
-        """Losses of one decoder layer over the batch."""
+        """Compute the losses of one decoder layer over the batch."""
         labels = []
         sums = dict.fromkeys(self.mask_losses, 0.0)
-        for b, (scene, (queries, objects)) in enumerate(zip(targets, matches)):
-            class_logits = outputs.class_logits[layer][b]
-            labels.append(self._query_labels(class_logits, scene, queries, objects))
+        for b, (scene, (queries, objects)) in enumerate(zip(targets, pairs)):
+            labels.append(
+                self._query_labels(outputs.class_logits[layer][b], scene, (queries, objects))
+            )
             # Only matched masks are made with gradients. Without an object the matrix is empty:
             # the loss is 0 and still connected to every parameter.
             embeddings = outputs.mask_embeddings[layer][b][queries]
@@ -304,19 +242,18 @@ class QueryISHead(BaseModule):
             for name, loss in self.mask_losses.items():
                 sums[name] = sums[name] + loss(logits, inside, scene.counts).sum()
         losses = {'loss_cls': self._class_loss(outputs.class_logits[layer], torch.stack(labels))}
-        losses.update({f'loss_{name}': total / num_masks for name, total in sums.items()})
+        losses |= {f'loss_{name}': total / num_masks for name, total in sums.items()}
         return losses
 
-    def _query_labels(
-        self, logits: Tensor, scene: SceneTargets, queries: Tensor, objects: Tensor
-    ) -> Tensor:
-        """Class of each query's object ``(Q,)``, K for "no object"."""
+    def _query_labels(self, logits: Tensor, scene: SceneTargets, pairs: Sequence[Tensor]) -> Tensor:
+        """Return the class of each query's object ``(Q,)``, K for "no object"."""
+        queries, objects = pairs
         labels = torch.full((len(logits),), self.num_classes, device=logits.device)
         labels[queries] = scene.labels[objects]
         return labels
 
     def _class_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Weighted mean over all queries of all processes."""
+        """Compute the weighted mean over all queries of all processes."""
         logits, labels = logits.flatten(0, 1), labels.flatten()
         weight = self.class_weight[labels].to(logits.dtype)
         average = reduce_mean(weight.sum())
@@ -325,17 +262,19 @@ class QueryISHead(BaseModule):
         return self.loss_cls(logits, labels, avg_factor=average)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
-        """Refuse a checkpoint of another label set: strict=False would train on in silence."""
-        weight = state_dict.get(f'{prefix}classifier.weight')
-        if weight is not None and len(weight) != self.num_classes + 1:
-            raise RuntimeError(
-                f'{prefix}classifier.weight: the checkpoint has {len(weight) - 1} classes, the '
-                f'config num_classes={self.num_classes}. {OTHER_CLASSES}'
-            )
+        """Reject a checkpoint of another label set."""
+        refuse_other_classes(
+            state_dict,
+            f'{prefix}classifier.weight',
+            expected=self.num_classes + 1,
+            wanted=f'num_classes={self.num_classes}',
+            beside=1,
+        )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def _check_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:
+    """Return the supervised layers, all of them if None."""
     chosen = tuple(range(num_layers)) if layers is None else tuple(layers)
     if num_layers - 1 not in chosen or any(not 0 <= layer < num_layers for layer in chosen):
         raise ValueError(
@@ -345,6 +284,6 @@ def _check_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, .
     return chosen
 
 
-def _in_full_precision(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Float32 at least, also for a model whose parameters are in half precision."""
-    return [t if t.dtype == torch.float64 else t.float() for t in tensors]
+def _full_precision(tensor: Tensor) -> Tensor:
+    """Cast to float32 at least, also for a model whose parameters are in half precision."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()

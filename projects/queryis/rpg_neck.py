@@ -1,10 +1,11 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Representative point generation (RPG): pool a scene's voxels into J learned points."""
+"""Representative point generation (RPG): pool the voxels of a scene into J learned points."""
 
 import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
+from insseg3d.ops.precision import without_autocast
 from insseg3d.structures import VoxelLevel
 
 from .level_neck import LevelNeck
@@ -14,24 +15,24 @@ from .level_neck import LevelNeck
 class RPGNeck(LevelNeck):
     """Pool one decoder level into J representative points with learned activation maps.
 
-    ``O = MLP(level)``, ``Z = maps(E(O))``, ``S = Z O``: each representative point is a weighted
+    ``O = MLP(level)``, ``Z = maps(E(O))``, ``S = Z O``. Each representative point is a weighted
     mean of the voxels that its map selects, so J is the same for every scene.
 
-    Measured in the demo's training (docs/experiments.md): all J points of a scene are nearly one
-    vector after 20 iterations and at the end, of mean cosine 0.91 to 0.98.
+    In the training of the demo (docs/experiments.md), all J points of a scene are nearly one vector
+    after 20 iterations, and at the end their mean cosine is 0.91 to 0.98.
 
     Source: 3D-QueryIS, Sec. 3.2, Eq. 1 and 2.
-    Deviation: maps are normalised and S passes a norm layer; both are parts of the config.
+    Deviation: maps are normalised and S passes a norm layer. The config can replace both.
 
     Args:
         in_channels: Channels of the pooled level.
         out_channels: C of the representative points.
         num_points: J.
-        stride: Which decoder level is pooled, by its stride in finest voxels.
-        maps: Config of the maps: how logits become weights and pool the voxels.
-        mlp_norm: Norm layer inside the MLP, None for none.
-        post_norm: Norm layer on the representative points, None for none.
-        init_cfg: As in mmengine.
+        stride: Decoder level that is pooled, by its stride in finest voxels.
+        maps: Config of the activation maps, which turn logits into weights and pool the voxels.
+        mlp_norm: Config of the norm layer inside the MLP; None for none.
+        post_norm: Config of the norm layer on the representative points; None for none.
+        init_cfg: See mmengine's ``BaseModule``.
     """
 
     def __init__(
@@ -58,16 +59,18 @@ class RPGNeck(LevelNeck):
         self.maps = MODELS.build(maps)
 
     def init_weights(self) -> None:
-        """The activation sets the layer whose range it depends on; ``init_cfg`` comes last."""
+        """Let the maps initialise the layer of their logits, then apply ``init_cfg``."""
         self.maps.init_maps(self.map_logits)
         super().init_weights()
 
     def gather(self, level: VoxelLevel, batch_size: int) -> tuple[Tensor, None]:
-        # J is the same for every scene: never any padding.
-        return torch.stack([self._pool(scene) for scene in self.embed(level, batch_size)]), None
+        # J is the same for every scene, so there is no padding.
+        return torch.stack(
+            [self._pool(features) for features in self.embed(level, batch_size)]
+        ), None
 
-    def _pool(self, voxels: Tensor) -> Tensor:
-        """Eq. 1 and 2 for one scene, ``(M, C)`` to ``(J, C)``; in fp32, for the sums are long."""
-        with torch.autocast(voxels.device.type, enabled=False):
-            voxels = voxels if voxels.dtype == torch.float64 else voxels.float()
-            return self.maps(self.map_logits(voxels), voxels)
+    def _pool(self, features: Tensor) -> Tensor:
+        """Pool one scene by Eq. 1 and 2, ``(M, C)`` to ``(J, C)``; its long sums need float32."""
+        with without_autocast(features):
+            features = features if features.dtype == torch.float64 else features.float()
+            return self.maps(self.map_logits(features), features)

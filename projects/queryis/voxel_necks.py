@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Keys and values without representative points: voxels of a decoder level (Table 4)."""
+"""Necks without representative points: keys and values are voxels of a level (Table 4)."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from .level_neck import LevelNeck
 
 @MODELS.register_module()
 class AllVoxelsNeck(LevelNeck):
-    """All M voxels of the level; J is the M of the largest scene.
+    """Take all M voxels of the level; J is the M of the largest scene.
 
-    Source: 3D-QueryIS, Table 4, "w/o RPG". Arguments as of :class:`LevelNeck`.
+    Source: 3D-QueryIS, Table 4, "w/o RPG". See :class:`LevelNeck` for the arguments.
     """
 
     def gather(self, level: VoxelLevel, batch_size: int) -> tuple[Tensor, Tensor | None]:
@@ -28,11 +28,11 @@ class AllVoxelsNeck(LevelNeck):
 
 
 class ChosenVoxelsNeck(LevelNeck):
-    """J voxels of the level, all of a scene that has fewer; a subclass chooses which.
+    """Take J voxels of the level, all of a scene that has fewer. A subclass chooses them.
 
     Args:
+        in_channels: See :class:`LevelNeck`, which also documents the remaining arguments.
         num_points: J.
-        others: As of :class:`LevelNeck`.
     """
 
     def __init__(
@@ -58,26 +58,26 @@ class ChosenVoxelsNeck(LevelNeck):
 
     @abstractmethod
     def choose(self, coors: Sequence[Tensor]) -> list[Tensor]:
-        """Rows to keep of each scene, at most J of its ``(M, 3)`` voxels, each once."""
+        """Choose the rows of each scene, at most J of its ``(M, 3)`` voxels, each once."""
 
     def gather(self, level: VoxelLevel, batch_size: int) -> tuple[Tensor, Tensor | None]:
         batch = level.coors[:, 0]
         rows = split_rows(torch.arange(len(batch), device=batch.device), batch, batch_size)
         chosen = self.choose([level.coors[scene, 1:] for scene in rows])
-        # Chosen first, embedded then: the MLP sees J rows a scene.
+        # Choose before embedding: the MLP then has J rows per scene.
         kept = [self.mlp(level.features[scene[pick]]) for scene, pick in zip(rows, chosen)]
         return pad_rows(kept)
 
 
 @MODELS.register_module()
 class RandomVoxelsNeck(ChosenVoxelsNeck):
-    """J random voxels of the level.
+    """Take J random voxels of the level.
 
-    In training every step draws anew, by the seed and the iteration alone, so that a resumed
-    training draws the same; at test time the draw depends on M alone, so that a scene has one
-    result. Drawn on the host, so that every device has the same.
+    In training, the draw of a step depends on the seed and the iteration alone, so a resumed
+    training draws the same. In a test it depends on M alone, so a scene has one result. It is made
+    on the host, so it is the same for every device.
 
-    Source: 3D-QueryIS, Table 4, "Random". Arguments as of :class:`ChosenVoxelsNeck`.
+    Source: 3D-QueryIS, Table 4, "Random". See :class:`ChosenVoxelsNeck` for the arguments.
     """
 
     def choose(self, coors: Sequence[Tensor]) -> list[Tensor]:
@@ -93,9 +93,9 @@ class RandomVoxelsNeck(ChosenVoxelsNeck):
 
 @MODELS.register_module()
 class FPSNeck(ChosenVoxelsNeck):
-    """J voxels of the level by farthest point sampling of their grid indices.
+    """Take J voxels of the level by farthest point sampling of their grid indices.
 
-    Source: 3D-QueryIS, Table 4, "FPS". Arguments as of :class:`ChosenVoxelsNeck`.
+    Source: 3D-QueryIS, Table 4, "FPS". See :class:`ChosenVoxelsNeck` for the arguments.
     """
 
     def choose(self, coors: Sequence[Tensor]) -> list[Tensor]:

@@ -4,12 +4,14 @@
 import numpy as np
 import torch
 from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample, PointData
+from mmengine.structures import BaseDataElement, InstanceData
 
 import insseg_baselines  # noqa: F401
 from insseg3d.heads import GroupingInput, PackedPoints, PackedTargets, ProposalVoxels
 from insseg3d.ops.grouping.clusters import Proposals
 from insseg3d.ops.grouping.proposals import ProposalGrid
-from insseg3d.structures import PointTargets, SceneRows
+from insseg3d.structures import PointTargets, SceneBatch, SceneRows
 
 NUM_CLASSES, NUM_STUFF, CHANNELS = 4, 2, 6
 METHODS = ('PointGroupHead', 'HAISHead', 'SoftGroupHead')
@@ -78,6 +80,24 @@ def make_scene(seed=0, num_rows=60, num_points=150, num_objects=3):
     semantic = torch.full((num_points,), NUM_CLASSES + 1)
     semantic[instance >= 0] = labels[instance[instance >= 0]]
     return rows, coords, PointTargets(semantic, instance, labels)
+
+
+def batch_of(scenes, iteration=0):
+    """A batch of scenes, each of rows, coordinates and, if it has them, ground truth."""
+    rows, coords, *targets = zip(*scenes)
+    samples = [sample_of(scene) for scene in targets[0]] if targets else ()
+    return SceneBatch({}, rows, coords, iteration=iteration, samples=samples)
+
+
+def sample_of(targets):
+    """A data sample with this ground truth."""
+    sample = Det3DDataSample()
+    sample.voxels = BaseDataElement(inst_voxel=targets.labels[:0])
+    sample.gt_pts_seg = PointData(
+        pts_semantic_mask=targets.semantic, pts_instance_mask=targets.instance
+    )
+    sample.gt_instances_3d = InstanceData(labels_3d=targets.labels)
+    return sample
 
 
 def grouping_input(coords, logits, *, offsets=None, scene=None, num_scenes=1, is_object=None):

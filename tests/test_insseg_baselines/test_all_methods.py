@@ -7,7 +7,15 @@ import torch
 from insseg3d.structures import PointTargets, SceneRows
 from insseg_lab.speed.measure import forget_peak_memory, peak_memory_mb
 
-from .helpers import CHANNELS, METHODS, NUM_CLASSES, NUM_STUFF, build_head, make_scene
+from .helpers import (
+    CHANNELS,
+    METHODS,
+    NUM_CLASSES,
+    NUM_STUFF,
+    batch_of,
+    build_head,
+    make_scene,
+)
 
 
 @pytest.fixture(params=METHODS)
@@ -16,7 +24,7 @@ def method(request):
 
 
 def loss_of(head, scenes, iteration=0):
-    losses = head.loss(*map(list, zip(*scenes)), iteration)
+    losses = head.loss(batch_of(scenes, iteration))
     assert all(torch.isfinite(loss) for loss in losses.values()), losses
     return losses
 
@@ -72,10 +80,9 @@ def test_no_points_of_objects(method):
         head.zero_grad()
         sum(losses.values()).backward()
         assert not [name for name, p in head.named_parameters() if p.grad is None]
-    ((instances, point_map),) = head.eval().predict([rows], [coords])
+    (instances,) = head.eval().predict(batch_of([(rows, coords)]))
     assert instances.masks.shape == (0, len(coords))
-    assert (point_map.pts_instance_mask == -1).all()
-    assert (point_map.pts_semantic_mask == NUM_CLASSES + 1).all()
+    assert (instances.pts_semantic_mask == NUM_CLASSES + 1).all()
 
 
 def test_objects_predicted_where_none_are_annotated(method):
@@ -99,7 +106,7 @@ def test_a_scene_of_one_point(method):
     coords, zero = torch.zeros(1, 3), torch.zeros(1, dtype=torch.long)
     head = certain(build_head(method).train(), 1)
     loss_of(head, [(rows, coords, PointTargets(zero, zero, zero))])
-    ((instances, _),) = head.eval().predict([rows], [coords])
+    (instances,) = head.eval().predict(batch_of([(rows, coords)]))
     assert instances.masks.shape[1] == 1
 
 
@@ -117,21 +124,20 @@ def test_a_single_huge_component(method):
     zeros = torch.zeros(num, dtype=torch.long)
     head = certain(build_head(method).train(), 0)
     loss_of(head, [(rows, coords, PointTargets(zeros, zeros, zeros[:1]))])
-    ((instances, _),) = head.eval().predict([rows], [coords])
+    (instances,) = head.eval().predict(batch_of([(rows, coords)]))
     assert len(instances.masks) == 0 or instances.masks.sum(1).max() > num / 2
 
 
 def test_two_scenes_equal_each_alone(method):
     head = certain(build_head(method).eval(), 1)
     scenes = [make_scene(0), make_scene(3, num_points=120)]
-    both = head.predict([s[0] for s in scenes], [s[1] for s in scenes])
-    for (rows, coords, _), (instances, point_map) in zip(scenes, both):
-        ((alone, alone_map),) = head.predict([rows], [coords])
+    for scene, instances in zip(scenes, head.predict(batch_of(scenes))):
+        (alone,) = head.predict(batch_of([scene]))
         assert len(alone.masks) > 0
         assert torch.equal(alone.masks, instances.masks)
         assert torch.equal(alone.scores_3d, instances.scores_3d)
-        assert torch.equal(alone_map.pts_instance_mask, point_map.pts_instance_mask)
-        assert torch.equal(alone_map.pts_semantic_mask, point_map.pts_semantic_mask)
+        assert torch.equal(alone.labels_3d, instances.labels_3d)
+        assert torch.equal(alone.pts_semantic_mask, instances.pts_semantic_mask)
 
 
 def test_grouping_two_scenes_at_once_equals_each_alone(method):
@@ -139,7 +145,7 @@ def test_grouping_two_scenes_at_once_equals_each_alone(method):
     scenes = [make_scene(0), make_scene(3, num_points=120)]
 
     def sets(scenes):
-        points, outputs = head([s[0] for s in scenes], [s[1] for s in scenes])
+        points, outputs = head(batch_of(scenes))
         found = head.group(points, outputs)
         return [
             frozenset(found.members[found.proposal == n].tolist())
@@ -182,11 +188,11 @@ def test_losses_depend_on_the_iteration_and_on_nothing_else_that_is_random(metho
 def test_whole_classes_are_one_object_each(method):
     head = certain(build_head(method, whole_classes=(1,)).eval(), 1)
     rows, coords, _ = make_scene(0)
-    ((instances, _),) = head.predict([rows], [coords])
+    (instances,) = head.predict(batch_of([(rows, coords)]))
     assert instances.masks.all() and instances.labels_3d.tolist() == [1]
     assert instances.scores_3d.tolist() == [1]
     other = certain(build_head(method, whole_classes=(0,)).eval(), 1)
-    ((instances, _),) = other.predict([rows], [coords])
+    (instances,) = other.predict(batch_of([(rows, coords)]))
     assert len(instances.labels_3d) > 1 and 0 not in instances.labels_3d.tolist()
 
 
@@ -204,9 +210,9 @@ def test_checkpoint_of_another_label_set_is_refused(method):
 def test_a_gpu_finds_the_same(method):
     head = certain(build_head(method).eval(), 1)
     rows, coords, _ = make_scene(0)
-    ((one, _),) = head.predict([rows], [coords])
+    (one,) = head.predict(batch_of([(rows, coords)]))
     there = SceneRows(*(part.to('cuda') for part in rows))
-    ((two, _),) = head.to('cuda').predict([there], [coords.to('cuda')])
+    (two,) = head.to('cuda').predict(batch_of([(there, coords.to('cuda'))]))
     assert torch.equal(one.masks, two.masks.cpu())
     torch.testing.assert_close(one.scores_3d, two.scores_3d.cpu(), rtol=1e-3, atol=1e-4)
 
@@ -227,10 +233,10 @@ def test_a_million_points_of_one_class(method, extent):
     head.grouping.radius = 0.04
     forget_peak_memory(coords.device)
     with torch.no_grad():
-        ((instances, point_map),) = head.predict([rows], [coords])
+        (instances,) = head.predict(batch_of([(rows, coords)]))
     assert peak_memory_mb(coords.device) < 4000
     assert 1 <= len(instances.masks) <= head.ranking.max_instances
-    assert instances.masks.shape[1] == len(point_map.pts_instance_mask) == 1_000_000
+    assert instances.masks.shape[1] == len(instances.pts_semantic_mask) == 1_000_000
 
 
 def test_a_saved_model_says_the_same(method, tmp_path):
@@ -242,10 +248,7 @@ def test_a_saved_model_says_the_same(method, tmp_path):
     for parameter in again.parameters():
         torch.nn.init.normal_(parameter)
     again.load_state_dict(torch.load(tmp_path / 'head.pth', weights_only=True))
-    results = [
-        certain(h.eval(), 1).predict([s[0] for s in scenes], [s[1] for s in scenes])
-        for h in (head, again)
-    ]
-    for (one, _), (two, _) in zip(*results):
+    results = [certain(h.eval(), 1).predict(batch_of(scenes)) for h in (head, again)]
+    for one, two in zip(*results):
         assert len(one.masks) > 0 and torch.equal(one.masks, two.masks)
         assert torch.equal(one.scores_3d, two.scores_3d)

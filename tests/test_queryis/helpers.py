@@ -3,9 +3,11 @@
 
 import torch
 from mmdet3d.registry import MODELS
+from mmdet3d.structures import Det3DDataSample
+from mmengine.structures import BaseDataElement, InstanceData
 
 import queryis  # noqa: F401
-from insseg3d.structures import SceneTargets
+from insseg3d.structures import SceneBatch, SceneRows, SceneTargets, VoxelLevel
 
 NUM_CLASSES, CHANNELS, WIDTH, QUERIES = 4, 6, 8, 10
 
@@ -61,9 +63,47 @@ def make_targets(num_voxels, num_objects, seed=0):
 
 
 def make_batch(sizes, objects, seed=0):
-    """Memory ``(B, 5, WIDTH)``, features and targets of scenes with these sizes."""
+    """Memory ``(B, 5, WIDTH)``, features and ground truth of scenes with these sizes."""
     generator = torch.Generator().manual_seed(seed)
     memory = torch.randn(len(sizes), 5, WIDTH, generator=generator)
-    voxels = [torch.randn(size, CHANNELS, generator=generator) for size in sizes]
+    features = [torch.randn(size, CHANNELS, generator=generator) for size in sizes]
     targets = [make_targets(*pair, seed=seed + i) for i, pair in enumerate(zip(sizes, objects))]
-    return memory, voxels, targets
+    return batch_of(memory, features, targets)
+
+
+def batch_of(memory, features, targets, **changes):
+    """A batch of scenes whose voxels lie on a line, each with its points one after another."""
+    rows = [
+        SceneRows(some, scene.counts, torch.arange(len(some)).repeat_interleave(scene.counts))
+        for some, scene in zip(features, targets)
+    ]
+    lines = [torch.arange(len(some)) for some in features]
+    coors = [torch.stack([torch.full_like(x, b), x, 0 * x, 0 * x], 1) for b, x in enumerate(lines)]
+    finest = VoxelLevel(torch.cat(list(features)), torch.cat(coors))
+    coords = [torch.zeros(len(scene.point2row), 3) for scene in rows]
+    samples = [sample_of(scene) for scene in targets]
+    return SceneBatch(
+        **{
+            **dict(levels={1: finest}, rows=rows, coords=coords, memory=memory, samples=samples),
+            **changes,
+        }
+    )
+
+
+def sample_of(targets):
+    """A data sample with this ground truth."""
+    sample = Det3DDataSample()
+    sample.voxels = BaseDataElement(
+        counts=targets.counts,
+        inst_voxel=targets.inst_voxel,
+        inst_index=targets.inst_index,
+        inst_points=targets.inst_points,
+    )
+    sample.gt_instances_3d = InstanceData(labels_3d=targets.labels)
+    return sample
+
+
+def scenes_of(batch, which):
+    """Some scenes of a batch, chosen by their numbers, as a batch."""
+    features = [batch.rows[b].features for b in which]
+    return batch_of(batch.memory[which], features, [batch.voxel_targets()[b] for b in which])

@@ -7,7 +7,8 @@ from mmdet3d.registry import TASK_UTILS
 
 import queryis  # noqa: F401
 from insseg3d.ops.masks import mask_sums, object_points
-from queryis.match_costs import SceneMatching, total_cost
+from queryis.match_costs import total_cost
+from queryis.matching import SceneMatching, to_host
 
 from .helpers import make_targets
 
@@ -103,3 +104,18 @@ def test_mmdet_costs_serve_through_the_adapter():
 def test_assigner_without_costs_is_refused():
     with pytest.raises(ValueError, match='match_costs is empty'):
         TASK_UTILS.build(dict(type='HungarianAssigner', match_costs=[]))
+
+
+def test_matchings_arrive_on_the_host_as_they_were_in_one_copy(monkeypatch):
+    scenes = [make_matching(3, 6), make_matching(0, 2, seed=1), make_matching(1, 4, seed=2)]
+    copies, cpu = [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, 'cpu', lambda self: copies.append(self) or cpu(self))
+    found = to_host(scenes)
+    assert len(copies) == 1 and len(found) == 3
+    for ours, theirs in zip(found, scenes):
+        assert torch.equal(ours.class_logits, theirs.class_logits)
+        assert torch.equal(ours.labels, theirs.labels) and ours.labels.dtype == torch.int64
+        assert len(ours.sums) == len(theirs.sums)
+        for one, other in zip(ours.sums, theirs.sums):
+            assert torch.equal(one, other) and one.shape == other.shape
+        assert ours.dense is theirs.dense

@@ -4,9 +4,9 @@
 import pytest
 import torch
 
-from insseg3d.structures import SceneRows, SceneTargets
+from insseg3d.structures import SceneTargets
 
-from .helpers import CHANNELS, NUM_CLASSES, WIDTH, build_head
+from .helpers import CHANNELS, NUM_CLASSES, WIDTH, batch_of, build_head
 
 HALVES = [torch.float16, torch.bfloat16]
 SIZES = [45_000, 9_000, 3_000, 1_500, 700, 300]
@@ -60,7 +60,7 @@ def loss_and_matches(head, memory, features, targets):
         return queries, objects
 
     head.assigner.assign = spy
-    losses = head.loss(memory, None, [features], [targets])
+    losses = head.loss(batch_of(memory, [features], [targets]))
     head.assigner.assign = assign
     return losses, matches
 
@@ -87,7 +87,7 @@ def test_autocast_reaches_no_gradient_of_the_masks(half):
     for enabled in (False, True):
         head = build_head()
         with torch.autocast('cpu', dtype=half, enabled=enabled):
-            losses = head.loss(memory, None, [features], [targets])
+            losses = head.loss(batch_of(memory, [features], [targets]))
         sum(losses.values()).backward()
         grads.append(head.mask_embedding[-1].weight.grad)
     assert (grads[1] - grads[0]).norm() < 0.02 * grads[0].norm()
@@ -101,13 +101,12 @@ def test_scores_of_large_masks_under_autocast(half, features_half):
     head = build_head().eval()
     with torch.no_grad():
         head.mask_embedding[-1].bias[:] = 1  # masks of all sizes, some of most of the scene
-    point2row = torch.arange(NUM_VOXELS).repeat_interleave(2)
     results = []
     for enabled in (False, True):
         rows = features.to(half) if features_half else features
-        scene = SceneRows(rows if enabled else rows.float(), targets.counts, point2row)
+        batch = batch_of(memory, [rows if enabled else rows.float()], [targets])
         with torch.no_grad(), torch.autocast('cpu', dtype=half, enabled=enabled):
-            ((instances, point_map),) = head.predict(memory, None, [scene])
+            (instances,) = head.predict(batch)
         assert instances.scores_3d.dtype == torch.float32
         assert not instances.scores_3d.isnan().any()
         results.append(instances)

@@ -32,9 +32,8 @@ NONE = [[], []]
 def test_mask_losses_are_means_over_pairs(pairs):
     head = build_head()
     head.assigner = Given(*pairs)
-    memory, voxels, targets = make_batch([20, 13], [3, 2])
-    losses = head.loss(memory, None, voxels, targets)
-    outputs = head(memory, None, voxels)
+    batch = make_batch([20, 13], [3, 2])
+    losses, outputs, targets = head.loss(batch), head(batch), batch.voxel_targets()
     for layer, prefix in enumerate(('d0.', 'd1.', '')):
         values, labels = [], torch.full((2, QUERIES), NUM_CLASSES)
         for b, scene in enumerate(targets):
@@ -65,12 +64,12 @@ def test_mask_losses_are_means_over_pairs(pairs):
 
 def test_each_layer_has_its_own_number_of_pairs():
     """The first layers find nothing: their mask losses are 0, the last one's is unchanged."""
-    memory, voxels, targets = make_batch([20], [3])
+    batch = make_batch([20], [3])
     head = build_head()
     head.assigner = Given([], [], ONE_TO_ONE[0])
-    losses = head.loss(memory, None, voxels, targets)
+    losses = head.loss(batch)
     head.assigner = Given(ONE_TO_ONE[0])
-    expected = head.loss(memory, None, voxels, targets)
+    expected = head.loss(batch)
     assert losses['d0.loss_dice'] == losses['d1.loss_bce'] == 0
     torch.testing.assert_close(losses['loss_dice'], expected['loss_dice'])
 
@@ -81,8 +80,7 @@ def test_one_reduction_for_the_pairs_of_all_layers(monkeypatch):
     monkeypatch.setattr(
         'queryis.queryis_head.reduce_mean', lambda value: told.append(value) or value
     )
-    memory, voxels, targets = make_batch([20, 13], [3, 0])
-    build_head().loss(memory, None, voxels, targets)
+    build_head().loss(make_batch([20, 13], [3, 0]))
     pairs, *class_weights = told
     assert pairs.tolist() == [3, 3, 3] and len(class_weights) == 3
 

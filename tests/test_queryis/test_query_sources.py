@@ -1,12 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Queries from points of the scene in place of learned ones."""
+"""Queries from points of the scene instead of learned ones."""
 
 import pytest
 import torch
 from mmdet3d.registry import MODELS
 from torch import nn
 
-from insseg3d.structures import VoxelLevel
+from insseg3d.structures import SceneBatch, VoxelLevel
 
 from ..test_insseg3d.test_segmentors.test_instance_segmentor import (
     batch,
@@ -23,50 +23,33 @@ def build(**changes):
     )
 
 
-def finest(*lines):
-    """A level whose scenes lie on a line at these places; features are the rows' numbers."""
+def on_lines(*lines, order=slice(None)):
+    """A batch whose scenes lie on a line at these places; features are the rows' numbers."""
     coors = torch.tensor([[b, 0, x, 0] for b, line in enumerate(lines) for x in line])
     rows = torch.arange(len(coors)).float()
-    return VoxelLevel(rows[:, None].expand(-1, WIDTH), coors.reshape(-1, 4))
+    level = VoxelLevel(rows[:, None].expand(-1, WIDTH)[order], coors.reshape(-1, 4)[order])
+    return SceneBatch({1: level}, rows=[None] * len(lines), coords=())
 
 
 def test_features_of_the_farthest_voxels_by_hand():
-    queries = build()(torch.zeros(2, 5, WIDTH), finest([0, 1, 5, 9, 10], [0, 7, 9]))
+    queries = build()(on_lines([0, 1, 5, 9, 10], [0, 7, 9]))
     assert queries[:, :, 0].tolist() == [[0, 4, 2], [5, 7, 6]]
 
 
 def test_small_scenes_repeat_their_voxels():
-    queries = build()(torch.zeros(3, 5, WIDTH), finest([], [3, 4], [5]))
+    queries = build()(on_lines([], [3, 4], [5]))
     assert queries[:, :, 0].tolist() == [[0, 0, 0], [0, 1, 0], [2, 2, 2]]
 
 
 def test_rows_of_several_scenes_may_be_mixed():
-    level = finest([0, 1, 5, 9, 10], [0, 7, 9])
-    order = torch.tensor([5, 0, 1, 6, 2, 3, 7, 4])
-    mixed = VoxelLevel(level.features[order], level.coors[order])
-    memory = torch.zeros(2, 5, WIDTH)
-    assert torch.equal(build()(memory, level), build()(memory, mixed))
+    lines = [0, 1, 5, 9, 10], [0, 7, 9]
+    mixed = on_lines(*lines, order=torch.tensor([5, 0, 1, 6, 2, 3, 7, 4]))
+    assert torch.equal(build()(on_lines(*lines)), build()(mixed))
 
 
 def test_head_takes_them_to_their_width_and_trains_the_projection():
     head = with_points()
-    memory, voxels, targets = make_batch([20, 13], [3, 2])
-    coors = torch.cat(
-        [
-            torch.stack(
-                [
-                    torch.full((size,), b),
-                    torch.arange(size),
-                    0 * torch.arange(size),
-                    0 * torch.arange(size),
-                ],
-                1,
-            )
-            for b, size in enumerate([20, 13])
-        ]
-    )
-    level = VoxelLevel(torch.cat(voxels), coors)
-    losses = head.loss(memory, None, voxels, targets, level)
+    losses = head.loss(make_batch([20, 13], [3, 2]))
     sum(losses.values()).backward()
     assert head.decoder.queries.projection.weight.grad.any()
 
@@ -87,12 +70,6 @@ def test_init_cfg_of_the_decoder_comes_last():
     head = with_points(init_cfg=dict(type='Constant', layer='Linear', val=0.5))
     layers = [layer for layer in head.decoder.layers.modules() if isinstance(layer, nn.Linear)]
     assert layers and all((layer.weight == 0.5).all() for layer in layers)
-
-
-def test_without_the_finest_level_the_error_says_what_to_pass():
-    memory, voxels, _ = make_batch([20], [3])
-    with pytest.raises(ValueError, match=r'finest=levels\[1\]'):
-        with_points()(memory, None, voxels)
 
 
 def model_with_points(**changes):
@@ -119,7 +96,7 @@ def test_interleaved_subsets_share_the_queries_of_the_first():
     model = model_with_points(test_strategy=dict(type='SharedQueries', splits=4))
     seen = []
     model.decode_head.decoder.queries.register_forward_pre_hook(
-        lambda module, args: seen.append(args[1])
+        lambda module, args: seen.append(args[0].levels[1])
     )
     points, sample = make_sample(seed=2)
     (result,) = model(**batch((points, sample)), mode='predict')

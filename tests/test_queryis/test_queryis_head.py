@@ -1,4 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+import dataclasses
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,14 +10,13 @@ from mmengine.runner.checkpoint import load_state_dict
 from scipy.optimize import linear_sum_assignment
 
 from insseg3d.ops.masks import object_points
-from insseg3d.structures import SceneRows
 
-from .helpers import NUM_CLASSES, QUERIES, WIDTH, build_head, make_batch
+from .helpers import NUM_CLASSES, QUERIES, WIDTH, build_head, make_batch, scenes_of
 
 
-def naive_loss(head, memory, voxels, targets, layer):
+def naive_loss(head, batch, layer):
     """Losses of one decoder layer from dense per-voxel masks, one pair at a time."""
-    outputs = head(memory, None, voxels)
+    outputs, targets = head(batch), batch.voxel_targets()
     class_total, class_weight, num_masks = 0, 0, 0
     bce_total = dice_total = 0
     for b, scene in enumerate(targets):
@@ -65,19 +66,19 @@ def naive_loss(head, memory, voxels, targets, layer):
 @pytest.mark.parametrize('objects', [(3, 2), (2, 0), (QUERIES + 3, 1)])
 def test_losses_of_each_layer_equal_a_dense_naive_transcription(objects):
     head = build_head()
-    memory, voxels, targets = make_batch([20, 13], objects)
-    losses = head.loss(memory, None, voxels, targets)
+    batch = make_batch([20, 13], objects)
+    losses = head.loss(batch)
     for layer, prefix in enumerate(('d0.', 'd1.', '')):
-        for name, value in naive_loss(head, memory, voxels, targets, layer).items():
+        for name, value in naive_loss(head, batch, layer).items():
             torch.testing.assert_close(losses[prefix + name], value, rtol=1e-5, atol=1e-6)
 
 
 def test_every_layer_has_its_losses_and_the_last_no_prefix():
-    losses = build_head().loss(*insert_padding(make_batch([9], [2])))
+    losses = build_head().loss(make_batch([9], [2]))
     assert set(losses) == {
         f'{prefix}loss_{name}' for prefix in ('d0.', 'd1.', '') for name in ('cls', 'bce', 'dice')
     }
-    losses = build_head(supervised_layers=[2]).loss(*insert_padding(make_batch([9], [2])))
+    losses = build_head(supervised_layers=[2]).loss(make_batch([9], [2]))
     assert set(losses) == {'loss_cls', 'loss_bce', 'loss_dice'}
 
 
@@ -86,23 +87,22 @@ def test_last_and_auxiliary_losses_are_the_same_function():
     head = build_head()
     for layer in head.decoder.layers:
         layer.forward = lambda queries, memory, padding: queries
-    losses = head.loss(*insert_padding(make_batch([15, 8], [3, 0])))
+    losses = head.loss(make_batch([15, 8], [3, 0]))
     for name in ('cls', 'bce', 'dice'):
         assert losses[f'd0.loss_{name}'].item() == losses[f'loss_{name}'].item() != 0
 
 
 def test_loss_of_copies_equals_loss_of_one():
     head = build_head()
-    memory, voxels, targets = make_batch([17], [3])
-    single = head.loss(memory, None, voxels, targets)
-    triple = head.loss(memory.repeat(3, 1, 1), None, voxels * 3, targets * 3)
+    batch = make_batch([17], [3])
+    single, triple = head.loss(batch), head.loss(scenes_of(batch, [0, 0, 0]))
     for name in single:
         torch.testing.assert_close(single[name], triple[name], rtol=1e-5, atol=1e-6)
 
 
 def test_every_parameter_gets_a_gradient():
     head = build_head()
-    sum(head.loss(*insert_padding(make_batch([17, 5], [3, 1]))).values()).backward()
+    sum(head.loss(make_batch([17, 5], [3, 1])).values()).backward()
     missing = [n for n, p in head.named_parameters() if p.grad is None or not p.grad.any()]
     # The key's bias shifts all attention logits of a query alike: softmax cannot see it.
     assert [n for n in missing if 'in_proj_bias' not in n] == []
@@ -110,7 +110,7 @@ def test_every_parameter_gets_a_gradient():
 
 def test_scene_without_objects_trains_the_classifier_only():
     head = build_head()
-    losses = head.loss(*insert_padding(make_batch([12], [0])))
+    losses = head.loss(make_batch([12], [0]))
     assert losses['loss_bce'].item() == losses['loss_dice'].item() == 0
     assert losses['loss_cls'].item() > 0
     sum(losses.values()).backward()
@@ -121,15 +121,15 @@ def test_scene_without_objects_trains_the_classifier_only():
 
 
 def test_more_objects_than_queries():
-    losses = build_head().loss(*insert_padding(make_batch([40], [QUERIES + 3])))
+    losses = build_head().loss(make_batch([40], [QUERIES + 3]))
     assert all(torch.isfinite(value) for value in losses.values())
 
 
 def test_diverged_predictions_still_match():
     head = build_head()
-    memory, voxels, targets = make_batch([12], [3])
-    voxels[0][:] = float('nan')
-    assert set(head.loss(memory, None, voxels, targets))
+    batch = make_batch([12], [3])
+    batch.rows[0].features[:] = float('nan')
+    assert set(head.loss(batch))
 
 
 def test_one_copy_to_the_host_a_step(monkeypatch):
@@ -137,32 +137,37 @@ def test_one_copy_to_the_host_a_step(monkeypatch):
     calls = []
     original = torch.Tensor.cpu
     monkeypatch.setattr(torch.Tensor, 'cpu', lambda self: calls.append(self) or original(self))
-    head.loss(*insert_padding(make_batch([17, 9, 11], [3, 1, 0])))
+    head.loss(make_batch([17, 9, 11], [3, 1, 0]))
     assert len(calls) == 1
 
 
 def test_batch_equals_single_scenes():
     head = build_head().eval()
-    memory, voxels, targets = make_batch([20, 13], [3, 2])
-    counts = [scene.counts for scene in targets]
-    maps = [torch.arange(size).repeat_interleave(n) for size, n in zip([20, 13], counts)]
-    scenes = [SceneRows(*scene) for scene in zip(voxels, counts, maps)]
-    both = head.predict(memory, None, scenes)
+    batch = make_batch([20, 13], [3, 2])
+    both = head.predict(batch)
     for b in range(2):
-        ((alone, point_map),) = head.predict(memory[b : b + 1], None, scenes[b : b + 1])
-        assert torch.equal(alone.masks, both[b][0].masks)
-        assert torch.equal(alone.labels_3d, both[b][0].labels_3d)
-        torch.testing.assert_close(alone.scores_3d, both[b][0].scores_3d)
-        assert torch.equal(point_map.pts_instance_mask, both[b][1].pts_instance_mask)
+        (alone,) = head.predict(scenes_of(batch, [b]))
+        assert torch.equal(alone.masks, both[b].masks)
+        assert torch.equal(alone.labels_3d, both[b].labels_3d)
+        torch.testing.assert_close(alone.scores_3d, both[b].scores_3d)
 
 
 def test_padding_is_ignored():
     head = build_head().eval()
-    memory, voxels, _ = make_batch([20], [3])
-    padded = torch.cat([memory, 100 * torch.randn(1, 4, WIDTH)], 1)
-    padding = torch.arange(9)[None] >= 5
-    plain = head(memory, None, voxels).class_logits[-1]
-    torch.testing.assert_close(plain, head(padded, padding, voxels).class_logits[-1])
+    batch = make_batch([20], [3])
+    padded = dataclasses.replace(
+        batch,
+        memory=torch.cat([batch.memory, 100 * torch.randn(1, 4, WIDTH)], 1),
+        padding=torch.arange(9)[None] >= 5,
+    )
+    plain = head(batch).class_logits[-1]
+    torch.testing.assert_close(plain, head(padded).class_logits[-1])
+
+
+def test_without_memory_the_error_names_the_neck():
+    batch = dataclasses.replace(make_batch([20], [3]), memory=None)
+    with pytest.raises(ValueError, match='no memory, .* a neck'):
+        build_head()(batch)
 
 
 def test_checkpoint_with_other_classes_is_refused():
@@ -196,10 +201,10 @@ def test_class_weight_of_another_length_is_refused_and_the_remedy_builds(by):
 def test_class_weights_stay_on_the_device(monkeypatch):
     """A tensor made of a list waits for its copy, at each call and layer."""
     head = build_head()
-    memory, voxels, targets = make_batch([20, 15], [3, 2])
-    expected = head.loss(memory, None, voxels, targets)['loss_cls']
+    batch = make_batch([20, 15], [3, 2])
+    expected = head.loss(batch)['loss_cls']
     monkeypatch.setattr(torch.Tensor, 'new_tensor', lambda *_, **__: pytest.fail('a copy'))
-    head.loss(memory, None, voxels, targets)
+    head.loss(batch)
     assert 'class_weight' not in head.state_dict()
     assert head.to('meta').class_weight.device.type == 'meta'
     monkeypatch.undo()
@@ -213,7 +218,7 @@ def test_class_weights_stay_on_the_device(monkeypatch):
             type='OtherLossForTest', loss_weight=2.0, class_weight=[1.0] * NUM_CLASSES + [0.1]
         )
     )
-    torch.testing.assert_close(other.loss(memory, None, voxels, targets)['loss_cls'], expected)
+    torch.testing.assert_close(other.loss(batch)['loss_cls'], expected)
 
 
 def test_dense_costs_of_mmdet_match_in_the_head():
@@ -226,7 +231,7 @@ def test_dense_costs_of_mmdet_match_in_the_head():
         ),
     ]
     head = build_head(assigner=dict(type='HungarianAssigner', match_costs=costs))
-    losses = head.loss(*insert_padding(make_batch([17, 9], [3, 0])))
+    losses = head.loss(make_batch([17, 9], [3, 0]))
     assert all(torch.isfinite(value) for value in losses.values()) and losses['loss_dice'] > 0
 
 
@@ -268,7 +273,7 @@ def test_dense_losses_of_mmdet_in_the_head():
         for name, kind in dict(bce='CrossEntropyLoss', dice='DiceLoss', focal='FocalLoss').items()
     }
     head = build_head(mask_losses=losses)
-    values = head.loss(*insert_padding(make_batch([17, 9], [3, 0])))
+    values = head.loss(make_batch([17, 9], [3, 0]))
     assert {name for name in values if '.' not in name} == {
         'loss_cls',
         'loss_bce',
@@ -276,7 +281,7 @@ def test_dense_losses_of_mmdet_in_the_head():
         'loss_focal',
     }
     assert all(torch.isfinite(value) and value > 0 for value in values.values())
-    nothing = head.loss(*insert_padding(make_batch([12], [0])))
+    nothing = head.loss(make_batch([12], [0]))
     assert nothing['loss_bce'].item() == nothing['loss_focal'].item() == 0
 
 
@@ -294,8 +299,3 @@ def test_misspelt_key_is_named():
 def test_literal_width_needs_no_projection():
     head = build_head(in_channels=WIDTH)
     assert sum(p.numel() for p in head.point_projection.parameters()) == 0
-
-
-def insert_padding(batch):
-    memory, voxels, targets = batch
-    return memory, None, voxels, targets

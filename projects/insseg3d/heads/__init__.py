@@ -1,8 +1,14 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Registered parts of heads that several methods share."""
 
-from .class_settings import OTHER_CLASSES, check_class_numbers, check_class_table
+from .class_settings import (
+    OTHER_CLASSES,
+    check_class_numbers,
+    check_class_table,
+    refuse_other_classes,
+)
 from .grouping_head import GroupingHead, GroupingInput
+from .pointwise_branch import PointwiseBranch
 from .pointwise_head import (
     OffsetDirectionLoss,
     OffsetL1Loss,
@@ -11,23 +17,41 @@ from .pointwise_head import (
     PointwiseHead,
 )
 from .proposal_net import ProposalNet, ProposalVoxels, best_object, object_iou
-from .ranking import ProposalRanking, label_map
+from .ranking import ProposalMasks, ProposalRanking, Ranking, RowMasks
+from .ranking_parts import (
+    ArgmaxCandidates,
+    Candidates,
+    FlatTopKCandidates,
+    JudgedCandidates,
+    MaskNMS,
+    MatrixNMS,
+)
 
 __all__ = [
+    'ArgmaxCandidates',
+    'Candidates',
+    'FlatTopKCandidates',
     'GroupingHead',
     'GroupingInput',
+    'JudgedCandidates',
+    'MaskNMS',
+    'MatrixNMS',
     'OTHER_CLASSES',
     'OffsetDirectionLoss',
     'OffsetL1Loss',
     'PackedPoints',
     'PackedTargets',
+    'PointwiseBranch',
     'PointwiseHead',
+    'ProposalMasks',
     'ProposalNet',
     'ProposalRanking',
     'ProposalVoxels',
+    'Ranking',
+    'RowMasks',
     'best_object',
     'check_class_numbers',
     'check_class_table',
-    'label_map',
     'object_iou',
+    'refuse_other_classes',
 ]

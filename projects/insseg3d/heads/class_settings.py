@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Check what depends on the classes: settings with an entry for each, layers of checkpoints."""
+"""Checks of all that depends on the classes: settings with an entry per class, checkpoints."""
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Mapping, Sized
 
 OTHER_CLASSES = (
     'Use the config that the checkpoint was trained with, or, to fine-tune on other classes, add '
@@ -17,14 +17,14 @@ def check_class_table(
     """Compare the length of a setting per class with the number of classes.
 
     Args:
-        key: its name, for the message.
-        table: an entry for each class.
+        key: Its name, for the message.
+        table: An entry for each class.
         num_classes: K, for the message.
-        expected: entries that there should be: K, or K + 1 where "no object" has one.
-        remedy: what to do.
+        expected: Required number of entries: K, or K + 1 if "no object" has one.
+        remedy: Advice for the message.
 
     Raises:
-        ValueError: too few or too many.
+        ValueError: The table has too few entries or too many.
     """
     if len(table) != expected:
         beside = '' if expected == num_classes else ' and one for "no object"'
@@ -35,14 +35,47 @@ def check_class_table(
 
 
 def check_class_numbers(key: str, numbers: Iterable[int], num_classes: int) -> None:
-    """Refuse numbers of classes that are none.
+    """Reject numbers that are not those of classes.
 
     Raises:
-        ValueError: naming them.
+        ValueError: Some are not; the message lists them.
     """
     strange = [number for number in numbers if not 0 <= number < num_classes]
     if strange:
         raise ValueError(
             f'{key} has {strange}, num_classes={num_classes}; expected numbers of classes, '
             f'0..{num_classes - 1}. Correct {key}, or set it to () if there are none'
+        )
+
+
+def refuse_other_classes(
+    state_dict: Mapping[str, Sized],
+    name: str,
+    *,
+    expected: int,
+    wanted: str,
+    kind: str = 'classes',
+    beside: int = 0,
+) -> None:
+    """Reject a checkpoint of another label set.
+
+    Call it in ``_load_from_state_dict``: mmengine loads with ``strict=False``, which would only
+    log that a layer does not fit, and train it from the start.
+
+    Args:
+        state_dict: Weights that are being loaded.
+        name: Key of a weight with a row for each class. If it is not there, nothing is compared.
+        expected: Rows that the config asks for.
+        wanted: The config's setting, for the message.
+        kind: Name of the classes, for the message.
+        beside: Rows that belong to no class, such as that of "no object".
+
+    Raises:
+        RuntimeError: The checkpoint has another number of rows.
+    """
+    found = state_dict.get(name)
+    if found is not None and len(found) != expected:
+        raise RuntimeError(
+            f'{name}: the checkpoint has {len(found) - beside} {kind}, the config {wanted}. '
+            f'{OTHER_CLASSES}'
         )

@@ -1,31 +1,31 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What the heads share that group points into proposals and judge these."""
+"""Base class of the heads that group points into proposals and judge these."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from mmdet3d.registry import MODELS, TASK_UTILS
-from mmdet3d.structures import PointData
 from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..ops.grouping.clusters import Proposals, choose_at_random, join_proposals, no_proposals
-from ..structures import PointTargets, SceneRows
-from .class_settings import OTHER_CLASSES, check_class_numbers, check_class_table
+from ..structures import SceneBatch
+from .class_settings import check_class_numbers, check_class_table, refuse_other_classes
 from .pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs
 from .proposal_net import ProposalVoxels
+from .ranking import ProposalMasks
 
 
 class GroupingInput(NamedTuple):
-    """What a grouping strategy is given.
+    """Input of a grouping strategy.
 
     Attributes:
-        points: Of one scene or several, which are never mixed.
-        logits: ``(R, K + S)`` semantic, a row for several points.
-        shifted: ``(P, 3)`` coordinates with the predicted offsets, metres.
-        is_object: ``(K + S,)`` bool, which classes are grouped.
+        points: Points of one scene or several. Scenes are never mixed.
+        logits: ``(R, K + S)`` semantic logits; one row can represent several points.
+        shifted: ``(P, 3)`` metres, coordinates plus the predicted offsets.
+        is_object: ``(K + S,)`` bool, the classes that are grouped.
     """
 
     points: PackedPoints
@@ -34,11 +34,11 @@ class GroupingInput(NamedTuple):
     is_object: Tensor
 
     def object_points(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The points whose likeliest class is grouped.
+        """Select the points whose most probable class is grouped.
 
         Returns:
-            ``(E,)`` their numbers, ``(E,)`` their classes, and ``(E,)`` numbers of groups, one for
-            each class of each scene.
+            Three ``(E,)``: their numbers, their classes, and the numbers of their groups, of which
+            each class of each scene is one.
         """
         labels = self.logits.argmax(1)[self.points.point2row]
         chosen = self.is_object[labels].nonzero()[:, 0]
@@ -47,30 +47,29 @@ class GroupingInput(NamedTuple):
 
 
 class GroupingHead(BaseModule):
-    """Class and offset of each point; points grouped into proposals; proposals judged.
+    """Predict class and offset per point, group points into proposals, judge the proposals.
 
-    A subclass has ``proposal_loss(proposals, voxels, targets, iteration)``, a dict of losses that
-    are 0 and still connected to their parameters where there is no proposal, and
-    ``judge(proposals, voxels, labels)``, which gives the proposals that come out, ``(N',)``
-    their classes and ``(N',)`` scores.
+    A subclass defines ``proposal_loss`` and ``judge``.
 
     Args:
         num_classes: K.
         in_channels: C of the finest backbone level.
-        pointwise: Config of the point-wise head, but for the two above.
-        grouping: Config of the strategy: ``grouping(inputs, training=…)`` gives proposals. One with
-            an entry for each class in some of its settings names these in ``class_tables``.
+        pointwise: Config of the point-wise head, without the two above.
+        grouping: Config of the strategy, called as ``grouping(inputs, training=…)``; it returns
+            proposals. If some of its settings have an entry for each class, it names these in
+            ``class_tables``.
         proposal_net: Config of the network over proposals.
         ranking: Config of the ranking.
-        prepare_iters: First iterations of a training, without proposals: their parts have losses
-            of 0 until then.
-        max_proposals: Most proposals in training, times scenes; of more, so many at random.
-        whole_classes: Classes of which a scene has one object, all points of the class, with
-            score 1; they are not grouped. Source: SoftGroup, ceiling and floor of S3DIS.
-        init_cfg: As in mmengine.
+        prepare_iters: Number of initial training iterations without proposals; until then the
+            losses of their parts are 0.
+        max_proposals: Maximum number of proposals in training, times scenes. If there are more, so
+            many are drawn at random.
+        whole_classes: Classes of which a scene has one object with score 1, all points of the
+            class. They are not grouped. Source: SoftGroup, ceiling and floor of S3DIS.
+        init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
-        ValueError: a setting per class has another length than ``num_classes``.
+        ValueError: A setting per class has another length than ``num_classes``.
     """
 
     def __init__(
@@ -119,74 +118,59 @@ class GroupingHead(BaseModule):
         """Layers whose size depends on the classes."""
         return (f'pointwise.semantic.{len(self.pointwise.semantic) - 1}',)
 
-    def forward(
-        self, scenes: Sequence[SceneRows], coords: Sequence[Tensor]
-    ) -> tuple[PackedPoints, PointwiseOutputs]:
-        """Pack scenes and say class and offset of their points.
-
-        Args:
-            scenes: Rows of features of each scene, and the points that they stand for.
-            coords: ``(P, 3)`` metres, as the network saw them, of each.
-        """
-        points = PackedPoints.pack(scenes, coords)
+    def forward(self, batch: SceneBatch) -> tuple[PackedPoints, PointwiseOutputs]:
+        """Pack the scenes of a batch and compute class and offset of their points."""
+        points = PackedPoints.pack(batch.rows, batch.coords)
         return points, self.pointwise(points.features)
 
-    def loss(
-        self,
-        scenes: Sequence[SceneRows],
-        coords: Sequence[Tensor],
-        targets: Sequence[PointTargets],
-        iteration: int,
-    ) -> dict[str, Tensor]:
+    def loss(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Compute the losses of a batch.
 
-        Args:
-            scenes: As of ``forward``, as is ``coords``.
-            targets: Ground truth of each scene.
-            iteration: How many the training has behind it. What is drawn at random depends on it
-                alone, so that a resumed training draws the same.
+        Random numbers depend on ``batch.iteration`` alone, so a resumed training draws the same.
         """
-        points, outputs = self(scenes, coords)
-        truth = PackedTargets.pack(targets)
+        points, outputs = self(batch)
+        truth = PackedTargets.pack(batch.point_targets())
         losses = self.pointwise.loss(outputs, points, truth)
-        generator = torch.Generator().manual_seed(iteration)
-        if iteration < self.prepare_iters:
+        generator = torch.Generator().manual_seed(batch.iteration)
+        if batch.iteration < self.prepare_iters:
             proposals = no_proposals(points.point2row.device)
         else:
             proposals = choose_at_random(
                 self.group(points, outputs), self.max_proposals * points.num_scenes, generator
             )
         place = torch.rand(3, generator=generator).to(points.coords)
-        voxels = self.proposal_net(points, proposals, place)
-        losses.update(self.proposal_loss(proposals, voxels, truth, iteration))
+        proposal_voxels = self.proposal_net(points, proposals, place)
+        losses.update(self.proposal_loss(proposals, proposal_voxels, truth, batch.iteration))
         return losses
 
-    def predict(
-        self, scenes: Sequence[SceneRows], coords: Sequence[Tensor]
-    ) -> list[tuple[InstanceData, PointData]]:
-        """Find the objects of each scene; arguments as of ``forward``.
+    def predict(self, batch: SceneBatch) -> list[InstanceData]:
+        """Find the objects of each scene.
 
         Returns:
-            What the ranking gives; the map also holds ``pts_semantic_mask (P,)``, numbered as in
-            ``PointTargets``.
+            The instances of the ranking. Their metainfo has ``pts_semantic_mask (P,)``, the class
+            of each point, numbered as in ``PointTargets``.
         """
         results = []
-        for rows, place in zip(scenes, coords):
-            points, outputs = self([rows], [place])
+        for rows, coords in zip(batch.rows, batch.coords):
+            points = PackedPoints.pack([rows], [coords])
+            outputs = self.pointwise(points.features)
             labels = outputs.logits.argmax(1)[points.point2row]
             found = [self.masks(points, self.group(points, outputs), labels)]
             found += [_whole(labels, number) for number in self.whole_classes]
             proposals, classes, scores = zip(*found)
-            instances, point_map = self.ranking(
-                join_proposals(proposals), torch.cat(classes), torch.cat(scores), len(labels)
+            instances = self.ranking(
+                ProposalMasks(join_proposals(proposals), len(labels)),
+                torch.cat(classes),
+                torch.cat(scores),
             )
-            point_map.pts_semantic_mask = labels + (labels >= self.num_classes)
-            results.append((instances, point_map))
+            semantic = labels + (labels >= self.num_classes)
+            instances.set_metainfo(dict(pts_semantic_mask=semantic))
+            results.append(instances)
         return results
 
     @torch.no_grad()
     def group(self, points: PackedPoints, outputs: PointwiseOutputs) -> Proposals:
-        """Group points by what is said of them."""
+        """Group points by their classes and offsets."""
         coords = points.coords.to(outputs.offsets.dtype)
         shifted = coords + outputs.offsets.index_select(0, points.point2row)
         return self.grouping(
@@ -196,46 +180,58 @@ class GroupingHead(BaseModule):
     def masks(
         self, points: PackedPoints, proposals: Proposals, labels: Tensor
     ) -> tuple[Proposals, Tensor, Tensor]:
-        """Describe and judge the proposals of a scene.
+        """Judge the proposals of a scene.
 
         Args:
-            points: Of one scene.
-            proposals: Sets of them.
-            labels: ``(P,)`` likeliest semantic class of each point.
+            points: Points of one scene.
+            proposals: Sets of these points.
+            labels: ``(P,)`` most probable semantic class of each point.
 
         Returns:
             The proposals that come out, their classes and their scores.
         """
-        voxels = self.proposal_net(points, proposals)
-        return self.judge(proposals, voxels, labels)
+        return self.judge(proposals, self.proposal_net(points, proposals), labels)
 
     def proposal_loss(
-        self, proposals: Proposals, voxels: ProposalVoxels, targets: PackedTargets, iteration: int
+        self,
+        proposals: Proposals,
+        proposal_voxels: ProposalVoxels,
+        targets: PackedTargets,
+        iteration: int,
     ) -> dict[str, Tensor]:
-        """Losses of the parts that judge proposals."""
+        """Compute the losses of the parts that judge proposals.
+
+        Without proposals they are 0, and still connected to the parameters of these parts.
+        """
         raise NotImplementedError
 
     def judge(
-        self, proposals: Proposals, voxels: ProposalVoxels, labels: Tensor
+        self, proposals: Proposals, proposal_voxels: ProposalVoxels, labels: Tensor
     ) -> tuple[Proposals, Tensor, Tensor]:
-        """The proposals that come out, their classes and their scores."""
+        """Return the proposals that come out, ``(N',)`` their classes and ``(N',)`` their scores.
+
+        Args:
+            proposals: N sets of points.
+            proposal_voxels: Their voxels and features.
+            labels: ``(P,)`` most probable semantic class of each point.
+        """
         raise NotImplementedError
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
-        """Refuse a checkpoint of another label set: strict=False would train on in silence."""
-        name = f'{prefix}{self.class_layers[0]}.bias'
-        found = state_dict.get(name)
-        if found is not None and len(found) != len(self.is_object):
-            raise RuntimeError(
-                f'{name}: the checkpoint has {len(found)} semantic classes, the config '
-                f'{len(self.is_object)} (num_classes={self.num_classes} and '
-                f'num_stuff={self.pointwise.num_stuff}). {OTHER_CLASSES}'
-            )
+        """Reject a checkpoint of another label set."""
+        refuse_other_classes(
+            state_dict,
+            f'{prefix}{self.class_layers[0]}.bias',
+            expected=len(self.is_object),
+            wanted=f'{len(self.is_object)} (num_classes={self.num_classes} and '
+            f'num_stuff={self.pointwise.num_stuff})',
+            kind='semantic classes',
+        )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def _whole(labels: Tensor, number: int) -> tuple[Proposals, Tensor, Tensor]:
-    """All points of a class as one object, or none without points."""
+    """Make one object of all points of a class, none if there are no points."""
     members = (labels == number).nonzero()[:, 0]
     some = members.new_full((min(len(members), 1),), len(members))
     return (

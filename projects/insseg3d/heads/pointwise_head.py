@@ -1,5 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Semantic class and offset to the object's centre, point by point, and their losses."""
+"""Semantic class of each point, its offset to the centre of its object, and their losses."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,9 +25,9 @@ class PackedPoints(NamedTuple):
     """The points of a batch of scenes, one scene after the other.
 
     Attributes:
-        features: ``(R, C)`` of the rows that stand for the points.
+        features: ``(R, C)`` of the rows that represent the points.
         point2row: ``(P,)`` in ``[0, R)``.
-        coords: ``(P, 3)`` metres, as the network saw them.
+        coords: ``(P, 3)`` metres, as the network sees them.
         scene: ``(P,)`` int64.
         num_scenes: B.
     """
@@ -37,8 +39,8 @@ class PackedPoints(NamedTuple):
     num_scenes: int
 
     @classmethod
-    def pack(cls, scenes: Sequence[SceneRows], coords: Sequence[Tensor]) -> 'PackedPoints':
-        """Put scenes, ``SceneRows`` and ``(P, 3)`` each, one after the other."""
+    def pack(cls, scenes: Sequence[SceneRows], coords: Sequence[Tensor]) -> PackedPoints:
+        """Concatenate scenes, given the rows and the coordinates ``(P, 3)`` of each."""
         start, point2row, scene = 0, [], []
         for b, rows in enumerate(scenes):
             point2row.append(rows.point2row + start)
@@ -54,10 +56,10 @@ class PackedPoints(NamedTuple):
 
 
 class PackedTargets(NamedTuple):
-    """Ground truth of such a batch.
+    """Ground truth of a batch of packed scenes.
 
     Attributes:
-        semantic: ``(P,)`` as of ``PointTargets``.
+        semantic: ``(P,)``, numbered as in ``PointTargets``.
         instance: ``(P,)`` in ``[0, G)``, numbered over the batch, -1 for none.
         labels: ``(G,)`` class of each instance, in ``[0, K)``.
     """
@@ -67,8 +69,8 @@ class PackedTargets(NamedTuple):
     labels: Tensor
 
     @classmethod
-    def pack(cls, targets: Sequence[PointTargets]) -> 'PackedTargets':
-        """Put the scenes' targets one after the other."""
+    def pack(cls, targets: Sequence[PointTargets]) -> PackedTargets:
+        """Concatenate the ground truth of scenes."""
         start, instance = 0, []
         for scene in targets:
             instance.append(torch.where(scene.instance >= 0, scene.instance + start, -1))
@@ -81,11 +83,11 @@ class PackedTargets(NamedTuple):
 
 
 class PointwiseOutputs(NamedTuple):
-    """What is said of the points of each row.
+    """Raw outputs, per row; they hold for all its points.
 
     Attributes:
         logits: ``(R, K + S)``, the K classes before the S surfaces of the room.
-        offsets: ``(R, 3)`` metres, to the centre of the point's object.
+        offsets: ``(R, 3)`` metres, from the point to the centre of its object.
     """
 
     logits: Tensor
@@ -94,12 +96,12 @@ class PointwiseOutputs(NamedTuple):
 
 @MODELS.register_module()
 class OffsetL1Loss(nn.Module):
-    """Distance of the offsets from the true ones, as of :func:`offset_l1_loss`.
+    """Distance of the offsets from the true ones; see :func:`offset_l1_loss`.
 
     Args:
-        loss_weight: Of the loss.
-        most_weight: If given, a point weighs the length of its true offset, at most this, metres.
-            Source: HAIS's paper, with 1; its code does not.
+        loss_weight: Factor of the loss.
+        most_weight: If given, the weight of a point is the length of its true offset in metres, but
+            at most this. Source: HAIS's paper, with 1; its code has no such weight.
     """
 
     def __init__(self, *, loss_weight: float = 1.0, most_weight: float | None = None) -> None:
@@ -107,7 +109,7 @@ class OffsetL1Loss(nn.Module):
         self.loss_weight, self.most_weight = loss_weight, most_weight
 
     def forward(self, offsets: Tensor, targets: Tensor) -> Tensor:
-        """A scalar; arguments ``(P, 3)``."""
+        """Compare offsets and targets, both ``(P, 3)``; return a scalar."""
         weights = None
         if self.most_weight is not None:
             weights = torch.linalg.vector_norm(targets, dim=1).clamp(max=self.most_weight)
@@ -116,10 +118,10 @@ class OffsetL1Loss(nn.Module):
 
 @MODELS.register_module()
 class OffsetDirectionLoss(nn.Module):
-    """Direction of the offsets, as of :func:`offset_direction_loss`.
+    """Direction of the offsets; see :func:`offset_direction_loss`.
 
     Args:
-        loss_weight: Of the loss.
+        loss_weight: Factor of the loss.
     """
 
     def __init__(self, *, loss_weight: float = 1.0) -> None:
@@ -127,7 +129,7 @@ class OffsetDirectionLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, offsets: Tensor, targets: Tensor) -> Tensor:
-        """A scalar; arguments ``(P, 3)``."""
+        """Compare offsets and targets, both ``(P, 3)``; return a scalar."""
         return self.loss_weight * offset_direction_loss(offsets, targets)
 
 
@@ -135,17 +137,17 @@ class OffsetDirectionLoss(nn.Module):
 class PointwiseHead(BaseModule):
     """Semantic class and offset of each point.
 
-    All points of a voxel have the same features, so that both are computed voxel by voxel.
-    Deviation: from the PointGroup family, whose hidden layers normalise over points; here a voxel
-    counts once there, in the losses as often as it has points.
+    All points of a voxel have the same features, so both are computed per voxel.
+    Deviation: from the PointGroup family, whose hidden layers normalise over points. Here a voxel
+    counts once in the normalisation; in the losses it counts as often as it has points.
 
     Args:
         in_channels: C.
         num_classes: K.
-        num_stuff: S, surfaces of the room that the data set tells apart beside the classes.
+        num_stuff: S, surfaces of the room that the dataset labels besides the classes.
         semantic_layers: Linear layers of the semantic branch, with norm and ReLU between.
         offset_losses: Config of each loss on the offsets, by name.
-        init_cfg: As in mmengine.
+        init_cfg: See mmengine's ``BaseModule``.
     """
 
     def __init__(
@@ -167,7 +169,7 @@ class PointwiseHead(BaseModule):
         )
 
     def forward(self, features: Tensor) -> PointwiseOutputs:
-        """Say class and offset of ``(R, C)`` rows, in full precision."""
+        """Compute class and offset from features ``(R, C)``, in full precision."""
         return PointwiseOutputs(
             *(
                 out if out.dtype == torch.float64 else out.float()
@@ -178,10 +180,10 @@ class PointwiseHead(BaseModule):
     def loss(
         self, outputs: PointwiseOutputs, points: PackedPoints, targets: PackedTargets
     ) -> dict[str, Tensor]:
-        """Losses of a batch.
+        """Compute the losses of a batch.
 
         Returns:
-            ``loss_semantic`` and one ``loss_offset_<name>`` for each loss on the offsets.
+            ``loss_semantic``, and ``loss_offset_<name>`` of each loss on the offsets.
         """
         losses = dict(
             loss_semantic=point_cross_entropy(
@@ -197,7 +199,7 @@ class PointwiseHead(BaseModule):
         return losses
 
     def _labels(self, semantic: Tensor) -> Tensor:
-        """Column of the logits for each label, -1 for none."""
+        """Return the column of the logits for each label, -1 for none."""
         beyond = semantic - 1
         labels = torch.where(semantic < self.num_classes, semantic, beyond)
         unknown = (semantic == self.num_classes) | (labels >= self.num_classes + self.num_stuff)

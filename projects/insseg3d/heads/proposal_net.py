@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A small sparse network over proposals, each in a voxel grid of its own."""
+"""A small sparse network over proposals, each in its own voxel grid."""
 
 from typing import NamedTuple
 
@@ -17,14 +17,14 @@ from .pointwise_head import PackedPoints, PackedTargets
 
 
 class ProposalVoxels(NamedTuple):
-    """What the network says of proposals.
+    """Voxels of proposals, with the features that the network computed for them.
 
-    A head that works voxel by voxel says the same of all members of a voxel, so that what it sums
-    over members is a sum over voxels, each as often as it has members.
+    A head that works per voxel has the same output for all members of a voxel. Its sums over
+    members are sums over voxels, weighted by the number of their members.
 
     Attributes:
         features: ``(V, C)``.
-        grid: Where the voxels are, and who is in them.
+        grid: Position and members of the voxels.
         num_proposals: N.
     """
 
@@ -38,24 +38,24 @@ class ProposalVoxels(NamedTuple):
         return self.grid.coors[:, 0]
 
     def largest(self, values: Tensor) -> Tensor:
-        """``(V, C)`` to ``(N, C)``, the largest in each proposal."""
+        """Reduce ``(V, C)`` to ``(N, C)``, the largest value in each proposal."""
         return segment_max(values, self.proposal, self.num_proposals)
 
     def mean(self, values: Tensor) -> Tensor:
-        """``(V, C)`` to ``(N, C)``, the mean over the voxels of each proposal."""
+        """Reduce ``(V, C)`` to ``(N, C)``, the mean over the voxels of each proposal."""
         counts = torch.bincount(self.proposal, minlength=self.num_proposals)
         return segment_mean(values, self.proposal, counts)
 
     def mask_cross_entropy(
         self, logits: Tensor, proposals: Proposals, targets: PackedTargets, owner: Tensor
     ) -> Tensor:
-        """Binary cross entropy with "is a point of the proposal's object", summed over members.
+        """Sum, over members, the cross entropy with "is a point of the proposal's object".
 
         Args:
             logits: ``(V,)``.
-            proposals: Those that were described.
+            proposals: Those that the voxels describe.
             targets: Ground truth of their points.
-            owner: ``(N,)`` object of each proposal; those with -1 have none and add nothing.
+            owner: ``(N,)`` object of each proposal, -1 for none; such proposals add nothing.
         """
         refuse_half(logits, 'mask_cross_entropy: logits')
         wanted = owner[proposals.proposal]
@@ -69,13 +69,14 @@ class ProposalVoxels(NamedTuple):
 class ProposalNet(BaseModule):
     """Voxelise proposals and run a network over them.
 
-    Source: PointGroup's ScoreNet and what its followers made of it.
+    Source: PointGroup's ScoreNet and its descendants.
 
     Args:
-        unet: Config of the network, called as a backbone; gives the finest features alone.
-        full_scale: As of :func:`voxelize_proposals`, as is ``score_scale``.
-        score_scale: Most voxels a metre.
-        init_cfg: As in mmengine.
+        unet: Config of the network, which is called as a backbone and returns the finest features
+            alone.
+        full_scale: Voxels along an axis; see :func:`voxelize_proposals`.
+        score_scale: Maximum number of voxels per metre.
+        init_cfg: See mmengine's ``BaseModule``.
     """
 
     def __init__(
@@ -93,12 +94,12 @@ class ProposalNet(BaseModule):
     def forward(
         self, points: PackedPoints, proposals: Proposals, place: Tensor | None = None
     ) -> ProposalVoxels:
-        """Describe proposals.
+        """Compute the features of proposals.
 
         Args:
-            points: Whose features the network is given.
-            proposals: N sets of these points, perhaps none.
-            place: As of :func:`voxelize_proposals`.
+            points: Points with the features that are the input.
+            proposals: N sets of these points; N may be 0.
+            place: See :func:`voxelize_proposals`.
         """
         coords = points.coords.index_select(0, proposals.members)
         grid = voxelize_proposals(
@@ -119,7 +120,7 @@ class ProposalNet(BaseModule):
 def object_iou(
     proposals: Proposals, targets: PackedTargets, inside: Tensor | None = None
 ) -> Tensor:
-    """IoU ``(N, G)`` of proposals with objects; of their members ``inside (E,)`` if given."""
+    """Return the IoU ``(N, G)`` of proposals, or of their members ``inside (E,)``, with objects."""
     members, proposal = proposals.members, proposals.proposal
     if inside is not None:
         members, proposal = members[inside], proposal[inside]
@@ -133,10 +134,10 @@ def object_iou(
 
 
 def best_object(iou: Tensor) -> tuple[Tensor, Tensor]:
-    """The highest IoU of each proposal, ``(N,)``, and with which object; 0 and -1 if with none.
+    """Return the highest IoU of each proposal and the object, both ``(N,)``; 0 and -1 if none.
 
     Args:
-        iou: ``(N, G)``, G perhaps 0.
+        iou: ``(N, G)``; G may be 0.
     """
     best, owner = F.pad(iou, (1, 0)).max(1)
     return best, owner - 1

@@ -1,61 +1,150 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""From scored proposals, or masks, to results over the points of a scene."""
+"""From scored masks to ranked instances over the points of a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from mmdet3d.registry import TASK_UTILS
-from mmdet3d.structures import PointData
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..ops.grouping.clusters import Proposals, proposal_masks, repeat_proposals
-from ..ops.grouping.proposals import mask_nms, pairwise_iou
-from ..ops.masks import resolve_overlaps
-
-_MOST_FOR_NMS = 2000  # a table of so many by as many is made
+from ..ops.grouping.proposals import pairwise_iou
+from ..ops.masks import BinaryMasks, mask_iou
 
 
-def label_map(
-    instances: InstanceData, *, score_thr: float, min_points: int, min_share: float
-) -> PointData:
-    """One instance a point, of ranked masks that may overlap.
+class RowMasks(NamedTuple):
+    """Masks over the rows of a scene, each row for several points.
 
-    Args:
-        instances: ``masks (Q, P)`` bool, ``labels_3d`` and ``scores_3d (Q,)``, best first.
-        score_thr: Masks with a lower score do not enter the map.
-        min_points: As of :func:`resolve_overlaps`, as is ``min_share``.
-        min_share: Of its points, that better masks must leave to a mask.
-
-    Returns:
-        ``PointData(pts_instance_mask (P,), instance_labels, instance_scores)``, where a point
-        holds the index of its instance among the labels, -1 for none.
+    Attributes:
+        masks: Over the rows.
+        point2row: ``(P,)`` row of each point.
     """
-    # Best first, so those are the first; their slice is a view, no copy of the masks.
-    confident = slice(int((instances.scores_3d >= score_thr).sum()))
-    labels, scores = instances.labels_3d[confident], instances.scores_3d[confident]
-    owner = resolve_overlaps(instances.masks[confident], min_points=min_points, min_share=min_share)
-    kept = torch.unique(owner[owner >= 0])
-    renumber = owner.new_full((len(labels) + 1,), -1)
-    renumber[kept] = torch.arange(len(kept), device=owner.device)
-    return PointData(
-        pts_instance_mask=renumber[owner],
-        instance_labels=labels[kept],
-        instance_scores=scores[kept],
-    )
+
+    masks: BinaryMasks
+    point2row: Tensor
+
+    @property
+    def sizes(self) -> Tensor:
+        """``(Q,)`` points of each mask."""
+        return self.masks.points
+
+    @property
+    def scores(self) -> Tensor:
+        """``(Q,)`` score of each mask."""
+        return self.masks.scores
+
+    def iou(self, which: Tensor) -> Tensor:
+        """Return the IoU in points ``(M, M)`` of some masks, given their numbers ``(M,)``."""
+        counts = torch.bincount(self.point2row, minlength=self.masks.inside.shape[1])
+        return mask_iou(self.masks.inside[which], counts)
+
+    def over_points(self, which: Tensor) -> Tensor:
+        """Return some masks as ``(M, P)`` bool."""
+        return self.masks.inside[which].index_select(1, self.point2row)
+
+
+class ProposalMasks(NamedTuple):
+    """Proposals, which are packed sets of points, as masks.
+
+    Attributes:
+        proposals: N sets of points.
+        num_points: P.
+    """
+
+    proposals: Proposals
+    num_points: int
+
+    @property
+    def sizes(self) -> Tensor:
+        """``(N,)`` points of each proposal."""
+        return self.proposals.sizes
+
+    def iou(self, which: Tensor) -> Tensor:
+        """Return the IoU in points ``(M, M)`` of some proposals, given their numbers ``(M,)``."""
+        chosen, _ = repeat_proposals(self.proposals, which)
+        return pairwise_iou(chosen.members, chosen.proposal, num_proposals=chosen.num_proposals)
+
+    def over_points(self, which: Tensor) -> Tensor:
+        """Return different proposals as ``(M, P)`` bool."""
+        return proposal_masks(self.proposals, which, self.num_points)
 
 
 @TASK_UTILS.register_module()
-class ProposalRanking:
-    """Rank proposals by their scores; drop weak, small and, if asked to, overlapping ones.
+class Ranking:
+    """Rank candidates by their scores; drop small and weak ones; suppress overlaps if asked to.
 
     Args:
-        min_points: Proposals with fewer points are dropped.
-        score_thr: Only proposals with a higher score are kept.
-        nms_thr: Of two proposals that overlap by a higher IoU, whatever their classes, the worse
-            is dropped. None: they live side by side.
-        max_instances: At most so many come out, the best.
-        map_score_thr: Of the map without overlaps, as of :func:`label_map`.
-        map_min_share: Likewise.
+        candidates: Config of the part that makes candidates of what the head gives.
+        suppression: Config of the part that lowers scores or drops candidates; None for none.
+        min_points: Masks with fewer points are dropped before they suppress others. Empty masks
+            always are.
+        score_thr: Masks with a lower score are dropped, before the suppression and after it.
+        max_instances: Number of the best that come out; None for all.
     """
+
+    keeps: Callable[[Tensor, float], Tensor] = staticmethod(torch.ge)
+    """Which scores pass ``score_thr``: those that reach it."""
+
+    def __init__(
+        self,
+        *,
+        candidates: dict,
+        suppression: dict | None = None,
+        min_points: int = 100,
+        score_thr: float = 0.0,
+        max_instances: int | None = None,
+    ) -> None:
+        self.candidates = TASK_UTILS.build(candidates)
+        self.suppression = None if suppression is None else TASK_UTILS.build(suppression)
+        self.min_points = min_points
+        self.score_thr = score_thr
+        self.max_instances = max_instances
+
+    def __call__(self, masks: RowMasks | ProposalMasks, *judgement: Tensor) -> InstanceData:
+        """Turn the masks of one scene into instances over its points.
+
+        Args:
+            masks: Over rows, or proposals.
+            judgement: Arguments of the part that makes candidates: class logits ``(Q, K + 1)``,
+                or labels and scores ``(N,)``.
+
+        Returns:
+            ``masks (Q', P)`` bool, ``labels_3d (Q',)`` and ``scores_3d (Q',)``, best first.
+        """
+        found = self.candidates(masks, *judgement)
+        large = masks.sizes[found.mask] >= max(self.min_points, 1)
+        found = found.take((large & self.keeps(found.scores, self.score_thr)).nonzero()[:, 0])
+        if self.suppression is not None:
+            kept, scores = self.suppression(
+                lambda which: masks.iou(found.mask[which]), found.labels, found.scores
+            )
+            found = found.take(kept)._replace(scores=scores)
+            found = found.take(self.keeps(scores, self.score_thr).nonzero()[:, 0])
+        # A stable order, so that equal scores rank alike in every run.
+        order = torch.sort(found.scores, descending=True, stable=True).indices
+        found = found.take(order[: self.max_instances])
+        # Only now masks are expanded to points: those that come out, as booleans.
+        return InstanceData(
+            masks=masks.over_points(found.mask), labels_3d=found.labels, scores_3d=found.scores
+        )
+
+
+@TASK_UTILS.register_module()
+class ProposalRanking(Ranking):
+    """Rank proposals with the class and the score that the head gave them.
+
+    Args:
+        min_points: See :class:`Ranking`.
+        score_thr: Only proposals with a higher score are kept.
+        nms_thr: IoU of :class:`MaskNMS`; None for no suppression.
+        max_instances: See :class:`Ranking`.
+    """
+
+    keeps = staticmethod(torch.gt)
 
     def __init__(
         self,
@@ -64,52 +153,11 @@ class ProposalRanking:
         score_thr: float = 0.0,
         nms_thr: float | None = None,
         max_instances: int = 500,
-        map_score_thr: float = 0.3,
-        map_min_share: float = 0.5,
     ) -> None:
-        self.min_points = min_points
-        self.score_thr = score_thr
-        self.nms_thr = nms_thr
-        self.max_instances = max_instances
-        self.map_score_thr = map_score_thr
-        self.map_min_share = map_min_share
-
-    def __call__(
-        self, proposals: Proposals, labels: Tensor, scores: Tensor, num_points: int
-    ) -> tuple[InstanceData, PointData]:
-        """Turn one scene's proposals into results over its points.
-
-        Args:
-            proposals: N sets of points.
-            labels: ``(N,)`` class of each.
-            scores: ``(N,)``.
-            num_points: P.
-
-        Returns:
-            ``InstanceData(masks (Q, P) bool, labels_3d (Q,), scores_3d (Q,))``, best first, and
-            the map of :func:`label_map`.
-        """
-        kept = (proposals.sizes >= max(self.min_points, 1)) & (scores > self.score_thr)
-        kept = kept.nonzero()[:, 0]
-        # A stable order, so that equal scores rank alike in every run.
-        order = kept[torch.sort(scores[kept], descending=True, stable=True).indices]
-        if self.nms_thr is not None:
-            order = self._without_overlaps(proposals, scores, order[:_MOST_FOR_NMS])
-        order = order[: self.max_instances]
-        instances = InstanceData(
-            masks=proposal_masks(proposals, order, num_points),
-            labels_3d=labels[order],
-            scores_3d=scores[order],
+        super().__init__(
+            candidates=dict(type='JudgedCandidates'),
+            suppression=None if nms_thr is None else dict(type='MaskNMS', threshold=nms_thr),
+            min_points=min_points,
+            score_thr=score_thr,
+            max_instances=max_instances,
         )
-        return instances, label_map(
-            instances,
-            score_thr=self.map_score_thr,
-            min_points=self.min_points,
-            min_share=self.map_min_share,
-        )
-
-    def _without_overlaps(self, proposals: Proposals, scores: Tensor, order: Tensor) -> Tensor:
-        """Those of ``order`` that no better one overlaps, best first."""
-        ranked, _ = repeat_proposals(proposals, order)
-        iou = pairwise_iou(ranked.members, ranked.proposal, num_proposals=ranked.num_proposals)
-        return order[mask_nms(iou, scores[order], threshold=self.nms_thr)]

@@ -1,10 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""How a scene's points reach the backbone at test time: all at once, or in interleaved subsets.
+"""Ways for a scene's points to pass the backbone in a test: all at once, or in subsets.
 
 A strategy is built by ``InstanceSegmentor3D(test_strategy=dict(type=…))``. It splits a scene into
 parts, which pass the backbone one after the other, and joins their features again. Queries are
-made from the first part alone; masks are made over all parts, with these same queries.
+made from the first part alone; with these same queries, masks are made over all parts.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -32,50 +34,65 @@ class ScenePart(NamedTuple):
     point2voxel: Tensor
     counts: Tensor
 
-
-@TASK_UTILS.register_module()
-class VoxelFull:
-    """The whole scene at once. Where voxels are coarser than the scan, density matters little."""
-
-    def split(self, points: Tensor, voxels: BaseDataElement) -> list[ScenePart]:
-        """Take a scene as its only part.
+    @classmethod
+    def whole(cls, points: Tensor, tables: BaseDataElement) -> ScenePart:
+        """Take a whole scene as one part.
 
         Args:
             points: ``(P, C)``.
-            voxels: Its tables, as of ``AddVoxelTables``.
+            tables: Its voxel tables; see ``AddVoxelTables``.
         """
-        return [ScenePart(points, voxels.coors, voxels.point2voxel, voxels.counts)]
+        return cls(points, tables.coors, tables.point2voxel, tables.counts)
+
+    def rows(self, features: Tensor) -> SceneRows:
+        """Attach the finest features ``(V_i, C)`` to the points of the part."""
+        return SceneRows(features, self.counts, self.point2voxel)
+
+
+@TASK_UTILS.register_module()
+class VoxelFull:
+    """Pass the whole scene at once.
+
+    The features of a voxel are means over its points. If voxels are coarser than the scan, they
+    depend little on the density of the points.
+    """
+
+    def split(self, points: Tensor, tables: BaseDataElement) -> list[ScenePart]:
+        """Take a scene as its only part; see :meth:`ScenePart.whole` for the arguments."""
+        return [ScenePart.whole(points, tables)]
 
     def join(self, parts: Sequence[ScenePart], features: Sequence[Tensor]) -> SceneRows:
-        """Say which row of features stands for which point of the scene.
+        """Relate the points of a scene to the rows of its features.
 
         Args:
-            parts: As of ``split``.
-            features: ``(V_i, C)`` of each part.
+            parts: The result of ``split``.
+            features: Per part ``(V_i, C)``.
         """
         (part,), (rows,) = parts, features
-        return SceneRows(rows, part.counts, part.point2voxel)
+        return part.rows(rows)
 
 
 @TASK_UTILS.register_module()
 class SharedQueries:
-    """Interleaved subsets of the points, point i in subset i mod ``splits``, with shared queries.
+    """Pass interleaved subsets of the points that share their queries.
 
-    For scans much denser than the training samples, of which a random share of the points was
-    kept: each subset is as dense as they were.
+    Point i belongs to subset i mod ``splits``. Use it for scans that are much denser than the
+    training samples, of which a random share of the points was kept: each subset has the density
+    of a training sample.
 
-    A subset's voxels are those of the scene's grid that hold one of its points; their features are
-    the means of the subset's points. The result is over all points, in their order.
+    The voxels of a subset are those voxels of the scene's grid that hold one of its points, and
+    their features are the means of the subset's points. The result covers all points, in their
+    order.
 
     Source: SoftGroup's four subsets of a room of S3DIS. Deviation: queries attend to a whole
-    scene, so they are made once, from the first subset; each subset by itself would give
-    instances of its own, with nothing to say which belong together.
+    scene, so they are made once, from the first subset. Subsets with queries of their own would
+    give instances of their own, and nothing would relate them.
 
     Args:
         splits: Number of subsets. A scene with fewer points has as many as points.
 
     Raises:
-        ValueError: If ``splits`` is not a positive integer.
+        ValueError: ``splits`` is not a positive integer.
     """
 
     def __init__(self, *, splits: int = 4) -> None:
@@ -83,22 +100,22 @@ class SharedQueries:
             raise ValueError(f'SharedQueries: splits={splits}, expected an integer >= 1.')
         self.splits = splits
 
-    def split(self, points: Tensor, voxels: BaseDataElement) -> list[ScenePart]:
-        """Split a scene; arguments as of :meth:`VoxelFull.split`.
+    def split(self, points: Tensor, tables: BaseDataElement) -> list[ScenePart]:
+        """Split a scene; see :meth:`ScenePart.whole` for the arguments.
 
         Returns:
-            ``splits`` parts; those of a scene with fewer points have no points and voxels.
+            ``splits`` parts. If the scene has fewer points, some parts have no points and voxels.
         """
         parts = []
         for first in range(self.splits):
-            point2voxel = voxels.point2voxel[first :: self.splits]
-            counts = torch.bincount(point2voxel, minlength=len(voxels.coors))
+            point2voxel = tables.point2voxel[first :: self.splits]
+            counts = torch.bincount(point2voxel, minlength=len(tables.coors))
             occupied = counts > 0
             renumber = occupied.cumsum(0) - 1
             parts.append(
                 ScenePart(
                     points[first :: self.splits],
-                    voxels.coors[occupied],
+                    tables.coors[occupied],
                     renumber[point2voxel],
                     counts[occupied],
                 )
@@ -106,7 +123,7 @@ class SharedQueries:
         return parts
 
     def join(self, parts: Sequence[ScenePart], features: Sequence[Tensor]) -> SceneRows:
-        """Put the parts' rows one after another; arguments as of :meth:`VoxelFull.join`."""
+        """Concatenate the rows of the parts; see :meth:`VoxelFull.join` for the arguments."""
         point2row = parts[0].point2voxel.new_empty(sum(len(p.point2voxel) for p in parts))
         start = 0
         for first, part in enumerate(parts):

@@ -14,16 +14,16 @@ from ..ops.segment import segment_mean
 
 @MODELS.register_module()
 class VoxelTablePreprocessor(Det3DDataPreprocessor):
-    """Hand the tables of ``AddVoxelTables`` on as mmdetection3d's ``MinkUNet`` reads them.
+    """Pass the tables of ``AddVoxelTables`` on in the form that mmdetection3d's ``MinkUNet`` reads.
 
     The stock preprocessor with ``voxel_type='minkunet'`` voxelises in the main process and calls
-    ``.cuda()``; here the voxels come from the pipeline, on whichever device the model is.
+    ``.cuda()``. Here the voxels come from the pipeline, and the model may be on any device.
 
-    Deviation: from the stock one, a voxel has the mean of its points, not one of them; the label
-    of most of its points, not of one; and the columns of ``coors`` are (batch, x, y, z).
+    Deviation: from the stock preprocessor. A voxel has the mean of its points, not one of them, and
+    the label of most of its points, not of one. The columns of ``coors`` are (batch, x, y, z).
 
     Args:
-        non_blocking: Whether copies to the device may overlap with other work.
+        non_blocking: Let copies to the device overlap with other work.
     """
 
     def __init__(self, *, non_blocking: bool = False) -> None:
@@ -34,19 +34,19 @@ class VoxelTablePreprocessor(Det3DDataPreprocessor):
     def voxelize(
         self, points: Sequence[Tensor], data_samples: Sequence[Det3DDataSample]
     ) -> dict[str, Tensor]:
-        """Average points into voxels, and lay into each data sample what the stock head reads.
+        """Average points into voxels and add to each data sample what the stock head reads.
 
         Args:
-            points: ``(P, C)`` of each scene.
-            data_samples: One a scene, with ``voxels``; gets ``batch_idx (V,)`` and
-                ``point2voxel_map (P,)``, and ``gt_pts_seg.voxel_semantic_mask (V,)`` if it has a
-                ``pts_semantic_mask``.
+            points: Per scene ``(P, C)``.
+            data_samples: One per scene, with voxel tables. Adds ``batch_idx (V,)`` and
+                ``point2voxel_map (P,)``, and ``gt_pts_seg.voxel_semantic_mask (V,)`` if there is
+                a ``pts_semantic_mask``.
 
         Returns:
             ``voxels (ΣV, C)`` and ``coors (ΣV, 4)`` int32 (batch, x, y, z), scene after scene.
 
         Raises:
-            ValueError: If a sample has no voxels.
+            ValueError: A sample has no voxel tables.
         """
         features, coors = [], []
         for b, (scene, sample) in enumerate(zip(points, data_samples)):
@@ -56,21 +56,21 @@ class VoxelTablePreprocessor(Det3DDataPreprocessor):
                     f'(found {sorted(sample.keys())}); put AddVoxelTables after Pack3DDetInputs '
                     'in the pipeline.'
                 )
-            voxels = sample.voxels
-            batch = voxels.coors.new_full((len(voxels.coors), 1), b)
-            features.append(segment_mean(scene, voxels.point2voxel, voxels.counts))
-            coors.append(torch.cat([batch, voxels.coors], 1))
+            tables = sample.voxels
+            batch = tables.coors.new_full((len(tables.coors), 1), b)
+            features.append(segment_mean(scene, tables.point2voxel, tables.counts))
+            coors.append(torch.cat([batch, tables.coors], 1))
             sample.batch_idx = batch[:, 0]
-            sample.point2voxel_map = voxels.point2voxel
+            sample.point2voxel_map = tables.point2voxel
             if 'pts_semantic_mask' in sample.gt_pts_seg:
                 sample.gt_pts_seg.voxel_semantic_mask = _majority(
-                    sample.gt_pts_seg.pts_semantic_mask, voxels.point2voxel, len(batch)
+                    sample.gt_pts_seg.pts_semantic_mask, tables.point2voxel, len(batch)
                 )
         return dict(voxels=torch.cat(features), coors=torch.cat(coors))
 
 
 def _majority(labels: Tensor, point2voxel: Tensor, num_voxels: int) -> Tensor:
-    """The label ``(V,)`` of most points of each voxel, the lowest of several."""
+    """Return the most frequent label of each voxel ``(V,)``, in a tie the lowest."""
     kinds = int(labels.max()) + 1
     votes = torch.bincount(point2voxel * kinds + labels, minlength=num_voxels * kinds)
     return votes.reshape(num_voxels, kinds).argmax(1)

@@ -3,9 +3,9 @@
 
 import torch
 
-from insseg3d.heads import ProposalRanking
-from insseg3d.heads import ranking as module
+from insseg3d.heads import ProposalMasks, ProposalRanking, Ranking
 from insseg3d.ops.grouping.clusters import Proposals
+from insseg3d.structures import InstanceMap
 
 
 def packed(*sets):
@@ -21,36 +21,61 @@ LABELS, SCORES = torch.tensor([0, 1, 2, 3]), torch.tensor([0.5, 0.9, 0.7, 0.8])
 
 
 def rank(**options):
-    return ProposalRanking(**options)(PROPOSALS, LABELS, SCORES, 40)
+    return ProposalRanking(**options)(ProposalMasks(PROPOSALS, 40), LABELS, SCORES)
 
 
 def test_best_first_with_masks_of_their_points():
-    instances, point_map = rank(min_points=1)
+    instances = rank(min_points=1)
     assert instances.labels_3d.tolist() == [1, 3, 2, 0]
     assert instances.masks.shape == (4, 40) and instances.masks.sum(1).tolist() == [10, 3, 5, 10]
     assert instances.masks[0].nonzero()[:, 0].tolist() == list(range(2, 12))
     # The worst keeps only two of its ten points beside the best: it is not in the map.
-    assert point_map.instance_labels.tolist() == [1, 3, 2]
-    assert point_map.pts_instance_mask[[0, 2, 20, 30, 39]].tolist() == [-1, 0, 2, 1, -1]
+    found = InstanceMap.of_masks(
+        instances.masks, instances.labels_3d, instances.scores_3d, score_thr=0.3, min_share=0.5
+    )
+    assert found.labels.tolist() == [1, 3, 2]
+    assert found.instance[[0, 2, 20, 30, 39]].tolist() == [-1, 0, 2, 1, -1]
 
 
 def test_small_weak_and_overlapping_ones_are_dropped():
-    assert rank(min_points=5)[0].labels_3d.tolist() == [1, 2, 0]
-    assert rank(min_points=1, score_thr=0.7)[0].labels_3d.tolist() == [1, 3]  # above, not at
-    assert rank(min_points=1, nms_thr=0.6)[0].labels_3d.tolist() == [1, 3, 2]  # IoU 8 / 12
-    assert rank(min_points=1, nms_thr=0.7)[0].labels_3d.tolist() == [1, 3, 2, 0]
-    assert rank(min_points=1, max_instances=2)[0].labels_3d.tolist() == [1, 3]
+    assert rank(min_points=5).labels_3d.tolist() == [1, 2, 0]
+    assert rank(min_points=1, score_thr=0.7).labels_3d.tolist() == [1, 3]  # above, not at
+    assert rank(min_points=1, nms_thr=0.6).labels_3d.tolist() == [1, 3, 2]  # IoU 8 / 12
+    assert rank(min_points=1, nms_thr=0.7).labels_3d.tolist() == [1, 3, 2, 0]
+    assert rank(min_points=1, max_instances=2).labels_3d.tolist() == [1, 3]
 
 
-def test_only_the_best_are_compared_with_each_other(monkeypatch):
-    monkeypatch.setattr(module, '_MOST_FOR_NMS', 2)
-    assert rank(min_points=1, nms_thr=0.6)[0].labels_3d.tolist() == [1, 3]
+def test_only_the_best_are_compared_with_each_other():
+    ranking = ProposalRanking(min_points=1, nms_thr=0.6)
+    assert ranking.suppression.most == 2000
+    ranking.suppression.most = 2
+    found = ranking(ProposalMasks(PROPOSALS, 40), LABELS, SCORES)
+    assert found.labels_3d.tolist() == [1, 3]
 
 
 def test_no_proposals():
     none = torch.zeros(0, dtype=torch.int64)
     for nms_thr in (None, 0.3):
-        instances, point_map = ProposalRanking(nms_thr=nms_thr)(
-            Proposals(none, none, none), none, none.float(), 7
+        instances = ProposalRanking(nms_thr=nms_thr)(
+            ProposalMasks(Proposals(none, none, none), 7), none, none.float()
         )
-        assert instances.masks.shape == (0, 7) and (point_map.pts_instance_mask == -1).all()
+        assert instances.masks.shape == (0, 7)
+        found = InstanceMap.of_masks(instances.masks, instances.labels_3d, instances.scores_3d)
+        assert (found.instance == -1).all()
+
+
+def test_proposals_may_be_suppressed_by_the_matrix():
+    """The third from above shares 8 of 12 points with the best, which has another class."""
+    cfg = dict(candidates=dict(type='JudgedCandidates'), min_points=1)
+    ranking = Ranking(**cfg, suppression=dict(type='MatrixNMS'))
+    masks = ProposalMasks(PROPOSALS, 40)
+    assert ranking(masks, LABELS, SCORES).scores_3d.tolist() == sorted(SCORES, reverse=True)
+    lowered = ranking(masks, torch.zeros(4, dtype=torch.int64), SCORES)
+    torch.testing.assert_close(lowered.scores_3d, torch.tensor([0.9, 0.8, 0.7, 0.5 * (1 - 8 / 12)]))
+
+
+def test_scores_at_the_threshold_stay_unless_they_are_of_proposals():
+    masks = ProposalMasks(PROPOSALS, 40)
+    ranking = Ranking(candidates=dict(type='JudgedCandidates'), min_points=1, score_thr=0.7)
+    assert ranking(masks, LABELS, SCORES).labels_3d.tolist() == [1, 3, 2]
+    assert rank(min_points=1, score_thr=0.7).labels_3d.tolist() == [1, 3]

@@ -1,12 +1,15 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The whole model, small, on random voxel scenes."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmdet3d.registry import MODELS
 from mmdet3d.structures import Det3DDataSample
 from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement, InstanceData
+from torch import nn
 
 import queryis  # noqa: F401
 from insseg3d.layers import spconv_tensor
@@ -14,7 +17,7 @@ from insseg3d.layers import spconv_tensor
 NUM_CLASSES = 3
 
 
-def build_model(decoder_queries=None, test_strategy=None, backbone=None, level=(2, 16)):
+def build_model(decoder_queries=None, test_strategy=None, backbone=None, level=(2, 16), **changes):
     torch.manual_seed(0)
     init_default_scope('mmdet3d')
     model = MODELS.build(
@@ -71,6 +74,7 @@ def build_model(decoder_queries=None, test_strategy=None, backbone=None, level=(
                 ),
                 ranking=dict(type='ArgmaxRanking', min_points=1),
             ),
+            **changes,
         )
     )
     model.init_weights()
@@ -223,6 +227,57 @@ def test_sample_without_voxels_says_which_transform_is_missing():
 def test_modes_return_the_model():
     model = build_model()
     assert model.eval() is model and model.train() is model
+
+
+def test_backbone_without_the_finest_level_is_refused():
+    backbone = dict(
+        type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3, out_strides=(2, 4)
+    )
+    with pytest.raises(ValueError, match=r'returns strides \[2, 4\], expected 1 .*out_strides'):
+        build_model(backbone=backbone)(**scenes(0), mode='predict')
+
+
+class Finds(nn.Module):
+    """A head that finds the same masks in every scene."""
+
+    def __init__(self, **ranking):
+        super().__init__()
+        if ranking:
+            self.ranking = SimpleNamespace(**ranking)
+
+    def predict(self, batch):
+        masks = torch.zeros(4, len(batch.coords[0]), dtype=torch.bool)
+        masks[0, 0:6] = masks[1, 4:8] = masks[2, 3:10] = masks[3, 20:30] = True
+        found = InstanceData(
+            masks=masks,
+            labels_3d=torch.tensor([2, 1, 0, 1]),
+            scores_3d=torch.tensor([0.9, 0.8, 0.7, 0.29]),
+        )
+        found.set_metainfo(dict(pts_semantic_mask=torch.arange(len(batch.coords[0]))))
+        return [found]
+
+
+@pytest.mark.parametrize(
+    'ranking, owners, labels',
+    [
+        # The second mask keeps two of its four points, the third two of seven.
+        (dict(), [0, 0, 0, 0, 0, 0, 1, 1, -1, -1], [2, 1]),
+        # Two points are too few for the second; then the third keeps four of seven.
+        (dict(min_points=3), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1], [2, 0]),
+    ],
+)
+def test_map_without_overlaps_by_hand(ranking, owners, labels):
+    """The last mask is not sure enough for the map."""
+    model = build_model()
+    model.decode_head = Finds(**ranking)
+    (result,) = model(**scenes(0), mode='predict')
+    found = result.pred_pts_seg
+    assert found.pts_instance_mask.tolist() == owners + [-1] * 70
+    assert found.instance_labels.tolist() == labels
+    assert len(found.instance_scores) == 2
+    assert found.pts_semantic_mask.tolist() == list(range(80))
+    assert result.pred_instances_3d.labels_3d.tolist() == [2, 1, 0, 1]
+    assert not result.pred_instances_3d.metainfo_keys()
 
 
 def test_two_identical_calls_agree_to_the_bit():

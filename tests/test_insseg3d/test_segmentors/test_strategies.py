@@ -7,7 +7,7 @@ from mmdet3d.registry import TASK_UTILS
 from mmengine.structures import BaseDataElement
 
 from insseg3d.segmentors import SharedQueries, VoxelFull
-from insseg3d.structures import VoxelLevel
+from insseg3d.structures import SceneBatch, VoxelLevel
 
 from .test_instance_segmentor import batch, build_model, make_sample, pack
 
@@ -103,7 +103,9 @@ def naive_masks(model, points, splits):
         coors = torch.tensor([[0, *cell] for cell in cells], dtype=torch.int32)
         levels = model.backbone(means, coors)
         if first == 0:
-            class_logits, embeddings = head.decode(*model.neck(levels, 1))
+            memory, padding = model.neck(levels, 1)
+            source = SceneBatch(levels, [None], (), memory, padding)
+            class_logits, embeddings = head.decode(source)
         rows = head.point_projection(levels[1].features) @ embeddings[-1][0].T
         for row, cell in zip(rows, cells):
             logits.update(dict.fromkeys(inside[cell], row))
@@ -168,9 +170,11 @@ def test_backbone_with_one_level_serves_too():
     model = build_model().eval()
     points, sample = dense_scene(40)
     model.backbone.forward = lambda features, coors: features[:, :3]
-    levels, (rows,) = model.extract_rows(*batch((points, sample)).values())
-    assert isinstance(levels[1], VoxelLevel)
-    assert torch.equal(rows.point2row, sample.voxels.point2voxel)
+    model.neck = None
+    for make in (model.split_scenes, model.whole_scenes):
+        scenes = make(*batch((points, sample)).values())
+        assert isinstance(scenes.levels[1], VoxelLevel)
+        assert torch.equal(scenes.rows[0].point2row, sample.voxels.point2voxel)
 
 
 @pytest.mark.parametrize('splits', [0, -1, 2.0])

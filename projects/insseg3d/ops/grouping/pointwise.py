@@ -1,9 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Losses over points whose predictions are made row by row, for all points of a voxel at once.
+"""Losses over points whose predictions are made per row, for all points of a voxel at once.
 
-Legend: P points, R rows of predictions, S semantic classes. Each is the mean over points of the
-PointGroup family, to the letter: rows weigh as many points as they stand for. Half precision is
-refused by a TypeError, for the sums are long.
+Legend: P points, R rows of predictions, S semantic classes. Each loss equals the mean over points
+of the PointGroup family: a row counts as often as it has points. The sums are long, so half
+precision raises a TypeError.
 """
 
 import torch
@@ -13,11 +13,11 @@ from ..precision import refuse_half
 from ..segment import segment_mean
 
 NEARLY_NONE = 1e-6
-"""Beside the number of points in a mean, so that there may be none."""
+"""Added to the number of points in a mean, which may be 0."""
 
 
 def point_cross_entropy(logits: Tensor, point2row: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross entropy over the labelled points.
+    """Compute the mean cross entropy over the labelled points.
 
     Args:
         logits: ``(R, S)``.
@@ -26,11 +26,14 @@ def point_cross_entropy(logits: Tensor, point2row: Tensor, labels: Tensor) -> Te
 
     Returns:
         A scalar, 0 if no point has a label.
+
+    Raises:
+        TypeError: ``logits`` are float16 or bfloat16.
     """
     refuse_half(logits, 'point_cross_entropy: logits')
     num_rows, num_classes = logits.shape
     known = labels >= 0
-    # How many points of each label a row has: work in proportion to the rows.
+    # Count the points of each label per row: the cost then grows with the rows, not the points.
     votes = torch.bincount(
         point2row[known] * num_classes + labels[known], minlength=num_rows * num_classes
     )
@@ -39,7 +42,7 @@ def point_cross_entropy(logits: Tensor, point2row: Tensor, labels: Tensor) -> Te
 
 
 def instance_centers(coords: Tensor, instance: Tensor, num_instances: int) -> Tensor:
-    """The mean of each instance's points, ``(G, 3)``.
+    """Compute the mean of each instance's points, ``(G, 3)``.
 
     Args:
         coords: ``(P, 3)``.
@@ -53,7 +56,7 @@ def instance_centers(coords: Tensor, instance: Tensor, num_instances: int) -> Te
 
 
 def offset_l1_loss(offsets: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Sum of absolute differences, mean over points.
+    """Compute the sum of absolute differences, mean over points.
 
     Source: PointGroup, ``sum |o - t| / (n + 1e-6)``.
 
@@ -61,6 +64,9 @@ def offset_l1_loss(offsets: Tensor, targets: Tensor, weights: Tensor | None = No
         offsets: ``(P, 3)``.
         targets: ``(P, 3)``.
         weights: ``(P,)``, 1 if None.
+
+    Raises:
+        TypeError: ``offsets`` are float16 or bfloat16.
     """
     refuse_half(offsets, 'offset_l1_loss: offsets')
     distance = (offsets - targets).abs().sum(1)
@@ -70,9 +76,16 @@ def offset_l1_loss(offsets: Tensor, targets: Tensor, weights: Tensor | None = No
 
 
 def offset_direction_loss(offsets: Tensor, targets: Tensor) -> Tensor:
-    """Minus the cosine between offset and target, mean over points; arguments ``(P, 3)``.
+    """Compute minus the cosine between offset and target, mean over points.
 
-    Source: PointGroup; lengths are lifted by 1e-8.
+    Source: PointGroup, which adds 1e-8 to the lengths.
+
+    Args:
+        offsets: ``(P, 3)``.
+        targets: ``(P, 3)``.
+
+    Raises:
+        TypeError: ``offsets`` are float16 or bfloat16.
     """
     refuse_half(offsets, 'offset_direction_loss: offsets')
     lengths = [torch.linalg.vector_norm(v, dim=1) + 1e-8 for v in (offsets, targets)]

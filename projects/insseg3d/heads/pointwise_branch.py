@@ -1,0 +1,57 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Supervision of every point, as an auxiliary branch of any model."""
+
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from ..structures import SceneBatch
+from .class_settings import refuse_other_classes
+from .pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs
+
+
+@MODELS.register_module()
+class PointwiseBranch(BaseModule):
+    """Learn class and offset of each point beside the losses of the head.
+
+    Use it in ``InstanceSegmentor3D(auxiliary=[…])``. A test does not call it.
+
+    Args:
+        pointwise: Config of the point-wise head.
+        init_cfg: See mmengine's ``BaseModule``.
+    """
+
+    def __init__(self, *, pointwise: dict, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.pointwise = MODELS.build(pointwise)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.pointwise.num_classes
+
+    @property
+    def class_layers(self) -> tuple[str, ...]:
+        """Layers whose size depends on the classes."""
+        return (f'pointwise.semantic.{len(self.pointwise.semantic) - 1}',)
+
+    def outputs(self, batch: SceneBatch) -> tuple[PackedPoints, PointwiseOutputs]:
+        """Pack the scenes of a batch and compute class and offset of their points."""
+        points = PackedPoints.pack(batch.rows, batch.coords)
+        return points, self.pointwise(points.features)
+
+    def loss(self, batch: SceneBatch) -> dict[str, Tensor]:
+        """Compute the losses of a batch; see :meth:`PointwiseHead.loss`."""
+        points, outputs = self.outputs(batch)
+        return self.pointwise.loss(outputs, points, PackedTargets.pack(batch.point_targets()))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
+        """Reject a checkpoint of another label set."""
+        refuse_other_classes(
+            state_dict,
+            f'{prefix}{self.class_layers[0]}.bias',
+            expected=self.num_classes + self.pointwise.num_stuff,
+            wanted=f'num_classes={self.num_classes} and num_stuff={self.pointwise.num_stuff}',
+            kind='semantic classes',
+        )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
