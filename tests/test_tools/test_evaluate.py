@@ -59,7 +59,7 @@ def test_written_validated_and_scored_a_run_keeps_its_scores(
         'intersections',
     ):
         np.testing.assert_array_equal(
-            getattr(one.scenes[0].masks, name), getattr(two.scenes[0].masks, name)
+            getattr(one.scenes[0].overlap, name), getattr(two.scenes[0].overlap, name)
         )
     metrics = json.loads((tmp_path / 'b/s.json').read_text())
     assert {'AP', 'AP50', 'AP25', 'classes'} <= metrics.keys() and len(metrics['classes']) == 18

@@ -64,8 +64,8 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         device: Device of the model; None selects a GPU if there is one.
         assumptions: Known properties of all scans; a call may override them.
         score_thr: Least score of an object.
-        min_voxels: Least number of voxels of an object. (Benchmarks drop objects of fewer than 100
-            points, which is a large object in a sparse scan.)
+        min_voxels: Least number of voxels of an object. Benchmarks drop objects of fewer than 100
+            points instead, which is a large object in a sparse scan.
         min_points: Least number of points of an object.
         min_share: Least share of an object's points that better objects must leave to it.
         columns: Meaning of the columns of tables without a header.

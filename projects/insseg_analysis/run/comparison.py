@@ -98,7 +98,7 @@ def compare_runs(
 def _resampled(
     run: RunResults, scenes: Sequence[str], weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    by_name = {scene.scene: scene.masks for scene in run.scenes}
+    by_name = {scene.scene: scene.overlap for scene in run.scenes}
     outcomes = class_scores(
         [by_name[name] for name in scenes], num_classes=len(run.classes), min_points=run.min_points
     )

@@ -111,7 +111,7 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
             run.classes,
             f'IoU {threshold}: {name} of each class',
         )
-    if run.scenes and all(scene.parts is not None for scene in run.scenes):
+    if run.scenes and all(scene.partition is not None for scene in run.scenes):
         figures['coverage'] = draw_coverage(
             {
                 mode: coverage_curve(

@@ -117,7 +117,7 @@ def test_keeps_tables_not_masks(metric):
     metric.dataset_meta = {'classes': CLASSES}
     sample = sample_of(*labelled_room(0, num_points=60_000))
     metric.process({}, [sample.to_dict()])
-    num_pred, num_gt = metric.results[0].masks.intersections.shape
+    num_pred, num_gt = metric.results[0].overlap.intersections.shape
     num_counts = num_pred * num_gt + 10 * (num_pred + num_gt)
     assert len(pickle.dumps(metric.results)) < 2000 + 4 * num_counts
 

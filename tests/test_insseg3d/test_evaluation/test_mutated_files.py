@@ -163,7 +163,7 @@ def change_results(tmp_path, drawn, seed, *, inside):
         return
     assert len(run.scenes) <= 2 and all(isinstance(name, str) for name in run.classes)
     assert run.min_points >= 0
-    for table in (*run.tables(), *(scene.parts for scene in run.scenes if scene.parts)):
+    for table in (*run.tables(), *(scene.partition for scene in run.scenes if scene.partition)):
         rows, columns = table.intersections.shape
         assert table.intersections.dtype == np.int32 and (table.intersections >= 0).all()
         for name, length in (
@@ -185,7 +185,7 @@ def change_results(tmp_path, drawn, seed, *, inside):
         name='',
     )
     assert figures is not None
-    if all(scene.parts for scene in run.scenes):
+    if all(scene.partition for scene in run.scenes):
         coverage(run.parts(), num_classes=len(run.classes), score_threshold=0.5)
 
 

@@ -2,6 +2,7 @@
 """Tables in a file, runs put together, and the metric that also gives coverage."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from insseg3d.evaluation.metrics import group_means
 
 from .rooms import CLASSES, made_room, sample_of
 
+ROOT = Path(__file__).parents[3]
+
 
 def made_run(seeds, with_parts=True):
     scenes = []
@@ -35,8 +38,8 @@ def made_run(seeds, with_parts=True):
 def assert_same(one, two):
     assert (one.classes, one.min_points) == (two.classes, two.min_points)
     for a, b in zip(one.scenes, two.scenes, strict=True):
-        assert a.scene == b.scene and (a.parts is None) == (b.parts is None)
-        for x, y in ((a.masks, b.masks), (a.parts, b.parts)):
+        assert a.scene == b.scene and (a.partition is None) == (b.partition is None)
+        for x, y in ((a.overlap, b.overlap), (a.partition, b.partition)):
             for field in fields(x or ()) if x else ():
                 one_array, two_array = getattr(x, field.name), getattr(y, field.name)
                 np.testing.assert_array_equal(one_array, two_array)
@@ -51,6 +54,16 @@ def assert_same(one, two):
 def test_a_run_comes_back_from_its_file(tmp_path, run):
     save_results(tmp_path / 'new' / 'run.npz', run)
     assert_same(load_results(tmp_path / 'new' / 'run.npz'), run)
+
+
+def test_files_keep_the_keys_of_stored_runs(tmp_path):
+    save_results(tmp_path / 'run.npz', made_run(range(2)))
+    stored = ROOT / 'results' / 'cpu' / 'table4_fps_seed0.npz'
+    with np.load(tmp_path / 'run.npz') as new, np.load(stored) as old:
+        assert set(new) == set(old)
+        assert {'has_parts', 'masks.pred_labels', 'parts.pred_labels'} <= set(old)
+    scenes = load_results(stored).scenes
+    assert scenes and all(len(scene.overlap.pred_labels) for scene in scenes)
 
 
 def test_two_halves_merged_score_as_the_whole():
@@ -126,7 +139,7 @@ def test_groups_of_classes_have_their_means(tmp_path, monkeypatch):
         pair = [metrics[f'{name}/chair'], metrics[f'{name}/sofa']]
         assert metrics[f'{name}_head'] == pytest.approx(np.nanmean(pair))
     assert not any(key.startswith(('partition', 'overlap')) for key in metrics)
-    assert all(scene.parts is None for scene in load_results(tmp_path / 'run.npz').scenes)
+    assert all(scene.partition is None for scene in load_results(tmp_path / 'run.npz').scenes)
 
 
 def test_classes_without_objects_leave_their_group_mean_alone():

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Predictions and ground truth as files that other programs read and write."""
+"""Predictions and ground truth in files for other programs."""
 
 from .files import ExchangeError, LabelSet, Source, open_source
 from .predictions import (

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Where exchanged files lie, a folder or an archive, and which label has which id."""
+"""Folders and archives of exchanged files, and the ids of labels in them."""
 
 import posixpath
 import zipfile
@@ -9,29 +9,29 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-_LONGEST_INTEGER = 100  # characters of a line, blanks too
+_LONGEST_INTEGER = 100  # characters of a line, including blanks
 
 
 class ExchangeError(ValueError):
-    """A file of somebody's that cannot be used.
+    """A file that cannot be used.
 
     Args:
-        where: file, and line where there is one.
-        found: what is wrong.
-        expected: what was expected.
+        where: Name of the file, with the line if known.
+        found: What was found.
+        expected: What was expected.
     """
 
     def __init__(self, where: str, found: str, expected: str) -> None:
-        # One line, whatever names and words of others are quoted in it.
+        # Quoted names and words may contain line breaks; the message is one line.
         super().__init__(' '.join(f'{where}: {found}; expected {expected}'.splitlines()))
 
 
 class LabelSet(NamedTuple):
-    """Classes and the ids that files give them.
+    """Classes and their ids in files.
 
     Attributes:
-        names: of the K classes.
-        ids: of the K classes, positive and different.
+        names: Names of the K classes.
+        ids: Ids of the K classes, positive and different.
     """
 
     names: tuple[str, ...]
@@ -60,11 +60,11 @@ class LabelSet(NamedTuple):
         return cls(tuple(names), tuple(ids))
 
     def labels(self, ids: np.ndarray) -> np.ndarray:
-        """Class index of each id, K where it is of no class; int64."""
+        """Look up the class index of each id, as int64; K if the id belongs to no class."""
         order = np.argsort(self.ids)
         known = np.asarray(self.ids)[order]
-        places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-        return np.where(known[places] == ids, order[places], len(known)).astype(np.int64)
+        rows = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+        return np.where(known[rows] == ids, order[rows], len(known)).astype(np.int64)
 
 
 class Source(Protocol):
@@ -73,13 +73,13 @@ class Source(Protocol):
     path: Path
 
     def names(self) -> Sequence[str]:
-        """All files, relative to its top."""
+        """Return the names of all files, relative to the top of the source."""
 
     def read(self, name: str) -> bytes:
-        """Read a file; KeyError if there is none of this name, ExchangeError if it is damaged."""
+        """Read a file; KeyError if there is no such file, ExchangeError if it is damaged."""
 
     def size(self, name: str) -> int:
-        """Bytes of a file."""
+        """Return the size of a file in bytes."""
 
 
 class _Folder:
@@ -108,10 +108,10 @@ class _Archive:
         try:
             self._zip = zipfile.ZipFile(path.open('rb'))
         except OSError as error:
-            if error.filename is not None:  # of opening the file, such as one that may not be read
+            if error.filename is not None:  # the file cannot be opened, e.g. for lack of permission
                 raise
             raise ExchangeError(str(path), f'no zip archive ({error})', 'one') from None
-        except Exception as error:  # a damaged archive raises whatever it likes
+        except Exception as error:  # a damaged archive raises errors of many classes
             raise ExchangeError(str(path), f'no zip archive ({str(error)[:100]})', 'one') from None
         self._names = sorted(info.filename for info in self._zip.infolist() if not info.is_dir())
 
@@ -124,7 +124,7 @@ class _Archive:
         except KeyError:
             raise
         except Exception as error:
-            # Damaged, encrypted, or packed in a way that Python cannot unpack.
+            # The member is damaged, encrypted, or compressed by an unsupported method.
             raise ExchangeError(
                 f'{self.path}/{name}',
                 f'cannot be read ({str(error)[:100]})',
@@ -139,8 +139,8 @@ def open_source(path: Path) -> Source:
     """Open a folder or a ``.zip`` archive.
 
     Raises:
-        FileNotFoundError: there is none.
-        ExchangeError: it is neither.
+        FileNotFoundError: There is no such folder or archive.
+        ExchangeError: The path is neither a folder nor an archive.
     """
     if not path.exists():
         raise FileNotFoundError(f'{path}: no such folder or archive')
@@ -148,10 +148,10 @@ def open_source(path: Path) -> Source:
 
 
 def inner_path(where: str, name: str) -> str:
-    """A relative path that stays below the top.
+    """Normalise a relative path that stays below the top.
 
     Raises:
-        ExchangeError: it is absolute, leads out, or has backslashes.
+        ExchangeError: The path is absolute, leads out of the top, or has backslashes.
     """
     normal = posixpath.normpath(name)
     if name.startswith('/') or '\\' in name or ':' in name or normal.split('/')[0] == '..':
@@ -160,13 +160,13 @@ def inner_path(where: str, name: str) -> str:
 
 
 def integer_lines(content: bytes, where: str) -> np.ndarray:
-    """Read one integer a line, ``(lines,)`` int64.
+    """Read one integer per line, as ``(lines,)`` int64.
 
     Raises:
-        ExchangeError: naming the first line that is none.
+        ExchangeError: A line is not an integer. The message names the first such line.
     """
     data = np.frombuffer(content, np.uint8)
-    # The usual mask, a digit and a newline each, in no time.
+    # Fast path for the usual mask, one digit per line.
     if len(data) and len(data) % 2 == 0 and (data[1::2] == 10).all():
         digits = data[::2].astype(np.int64) - 48
         if ((digits >= 0) & (digits <= 9)).all():
@@ -175,7 +175,7 @@ def integer_lines(content: bytes, where: str) -> np.ndarray:
     if lines and not lines[-1].strip():
         lines.pop()
     try:
-        # A line of any length would make numpy's table as wide; NUL bytes it would pass over.
+        # numpy's table is as wide as the longest line, and numpy ignores NUL bytes.
         if (data == 0).any() or max(map(len, lines), default=0) > _LONGEST_INTEGER:
             raise ValueError
         return np.array(lines, dtype=np.bytes_).astype(np.int64) if lines else np.zeros(0, np.int64)

@@ -2,8 +2,9 @@
 """Predicted masks in the benchmark's text format, or in ``.npz`` files.
 
 Text: ``<scene>.txt`` with lines ``path/of/mask.txt label_id confidence``; a mask file holds one
-integer a line and point, not 0 = inside. ``.npz``: ``<scene>.npz`` with ``masks`` (Q, P) bool, or
-``packed_masks`` (Q, ⌈P/8⌉) uint8 and ``num_points``; ``label_ids`` (Q,); ``scores`` (Q,).
+integer per line and point, where any value but 0 is inside. ``.npz``: ``<scene>.npz`` with
+``masks`` (Q, P) bool, or ``packed_masks`` (Q, ⌈P/8⌉) uint8 and ``num_points``; ``label_ids`` (Q,);
+``scores`` (Q,).
 
 Source: ScanNet's benchmark documentation of 3D semantic instance submissions.
 """
@@ -20,7 +21,7 @@ MASK_FOLDER = 'predicted_masks'
 
 
 class Predictions(NamedTuple):
-    """A scene's predictions.
+    """The predictions of a scene.
 
     Attributes:
         masks: ``(Q, P)`` bool; may overlap.
@@ -34,10 +35,10 @@ class Predictions(NamedTuple):
 
 
 def scene_names(source: Source) -> list[str]:
-    """The scenes that a folder or archive has predictions (or ground truth) of.
+    """List the scenes with predictions (or ground truth) in a folder or archive.
 
     Raises:
-        ExchangeError: a scene occurs twice, as text and as ``.npz``.
+        ExchangeError: A scene occurs twice, as text and as ``.npz``.
     """
     tops = [name for name in source.names() if '/' not in name and name[-4:] in ('.txt', '.npz')]
     names = [name[:-4] for name in tops]
@@ -53,10 +54,10 @@ def write_predictions(
     """Write a scene in the text format.
 
     Args:
-        write: takes a relative path and the content.
-        scene: its name.
-        predictions: what was predicted.
-        label_set: ids of the classes.
+        write: Function that writes a file, given its relative path and its content.
+        scene: Name of the scene.
+        predictions: Predictions of the scene.
+        label_set: Ids of the classes.
     """
     lines = []
     digits = len(str(max(len(predictions.masks) - 1, 0)))
@@ -65,7 +66,7 @@ def write_predictions(
         content = np.full((len(mask), 2), 10, dtype=np.uint8)
         content[:, 0] = 48 + mask.astype(bool)
         write(path, content.tobytes())
-        # repr gives the shortest decimal that reads back as the same number.
+        # repr returns the shortest decimal that reads back as the same number.
         score = repr(float(predictions.scores[k]))
         lines.append(f'{path} {label_set.ids[predictions.labels[k]]} {score}\n')
     write(f'{scene}.txt', ''.join(lines).encode('ascii'))
@@ -74,16 +75,16 @@ def write_predictions(
 def read_predictions(
     source: Source, scene: str, label_set: LabelSet, num_points: int | None = None
 ) -> Predictions:
-    """Read a scene.
+    """Read the predictions of a scene.
 
     Args:
-        source: holds ``<scene>.txt`` or ``<scene>.npz``.
-        scene: its name.
-        label_set: ids of the classes.
-        num_points: P; None: that of the first mask.
+        source: Folder or archive with ``<scene>.txt`` or ``<scene>.npz``.
+        scene: Name of the scene.
+        label_set: Ids of the classes.
+        num_points: P; None takes that of the first mask.
 
     Raises:
-        ExchangeError: naming file and line of what cannot be used.
+        ExchangeError: A file cannot be used. The message names the file and the line.
     """
     names = source.names()
     if f'{scene}.npz' in names:
@@ -115,7 +116,7 @@ def read_predictions(
 def _read_list(
     source: Source, scene: str, label_set: LabelSet
 ) -> Iterator[tuple[str, str, int, float]]:
-    """Where, path, class index and score of each line."""
+    """Yield file and line for messages, path, class index and score of each line."""
     known = {label_id: label for label, label_id in enumerate(label_set.ids)}
     try:
         text = source.read(f'{scene}.txt').decode('utf-8', errors='replace')
@@ -157,14 +158,14 @@ def _read_npz(
     where = f'{source.path}/{name}'
     try:
         with np.load(io.BytesIO(source.read(name)), allow_pickle=False) as file:
-            # What is no array inside comes as bytes.
+            # numpy returns members that are not arrays as bytes.
             arrays = {key: value for key, value in file.items() if isinstance(value, np.ndarray)}
         ids = _integers('label_ids', arrays['label_ids'])
         scores = _numbers('scores', arrays['scores'])
         given = arrays['packed_masks' if 'packed_masks' in arrays else 'masks']
         packed = 'packed_masks' in arrays
         count = int(_integers('num_points', arrays['num_points'])) if packed else None
-    except Exception as error:  # a damaged archive raises whatever it likes
+    except Exception as error:  # a damaged archive raises errors of many classes
         raise ExchangeError(
             where,
             f'not readable ({str(error)[:160]})',
@@ -188,27 +189,27 @@ def _read_npz(
 
 
 def _numbers(name: str, given: np.ndarray) -> np.ndarray:
-    """Real numbers, also written as text, as float64."""
+    """Convert real numbers, which may be written as text, to float64."""
     if given.dtype.kind not in 'biufSU':
         raise ValueError(f'{name} of {given.dtype}')
     return given.astype(np.float64)
 
 
 def _integers(name: str, given: np.ndarray) -> np.ndarray:
-    """Whole numbers of any type, as int64; other numbers would be cut to whole ones."""
+    """Convert whole numbers of any type to int64; reject fractions, which would be truncated."""
     if given.dtype.kind in 'bSU' or given.dtype.kind in 'iu' and given.dtype != np.uint64:
         return given.astype(np.int64)
     numbers = _numbers(name, given)
-    strange = numbers[~(np.abs(numbers) < 2**63) | (numbers != np.round(numbers))]  # also NaN
+    strange = numbers[~(np.abs(numbers) < 2**63) | (numbers != np.round(numbers))]  # and NaN
     if strange.size:
         raise ValueError(f'{name} such as {strange[0]:g}')
     return given.astype(np.int64)
 
 
 def _check_list(source: Source, scene: str) -> None:
-    """Refuse what the benchmark's own reader does not read as it is meant.
+    """Reject lines that the benchmark's own reader would misread.
 
-    It splits lines at every single blank, and keeps the last line that names a mask file.
+    That reader splits lines at every single blank, and keeps only the last line for a mask file.
 
     Source: ScanNet, BenchmarkScripts/util_3d.py, ``read_instance_prediction_file``.
     """
@@ -233,7 +234,7 @@ def _check_list(source: Source, scene: str) -> None:
 
 
 def _whole_masks(given: np.ndarray, where: str) -> np.ndarray:
-    """Masks as bool; refuses probabilities, almost all of which would be inside."""
+    """Convert masks to bool; reject probabilities, almost all of which would count as inside."""
     if given.dtype.kind not in 'biuf':
         raise ExchangeError(where, f'masks of {given.dtype}', 'bool')
     if given.dtype.kind == 'f' and not np.isin(given, (0, 1)).all():
@@ -243,7 +244,7 @@ def _whole_masks(given: np.ndarray, where: str) -> np.ndarray:
 
 
 def _unpacked(given: np.ndarray, count: int, where: str) -> np.ndarray:
-    """Masks of packed bits; refuses missing bytes, which numpy would make up, as zeros."""
+    """Unpack masks of bits; reject missing bytes, which numpy would fill with zeros."""
     width = -(-count // 8)
     if count < 0 or given.dtype != np.uint8 or given.ndim != 2 or given.shape[1] != width:
         raise ExchangeError(
@@ -261,16 +262,16 @@ def check_predictions(
     *,
     most_bytes: int | None = None,
 ) -> list[str]:
-    """Look for everything that a benchmark would refuse.
+    """Find everything in a submission that a benchmark would reject.
 
     Args:
-        source: the submission.
-        num_points: scene → its points; all of them and no others must be there.
-        label_set: ids of the classes.
-        most_bytes: size of the archive at most; None for no limit.
+        source: The submission.
+        num_points: Number of points of each scene; exactly these scenes must be in the submission.
+        label_set: Ids of the classes.
+        most_bytes: Largest size of the archive; None for no limit.
 
     Returns:
-        What is wrong, one sentence each; empty if nothing is.
+        The faults, one sentence each; empty if there are none.
     """
     faults = []
     try:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Ground truth in the benchmark's text format: one ``id · 1000 + instance`` a line and point.
+"""Ground truth in the benchmark's text format: ``id · 1000 + instance``, one line per point.
 
 Source: ScanNet, BenchmarkScripts/3d_helpers/export_train_mesh_for_evaluation.py
 """
@@ -15,11 +15,11 @@ MOST_INSTANCES = 999
 
 
 class Truth(NamedTuple):
-    """A scene's ground truth.
+    """The ground truth of a scene.
 
     Attributes:
-        instance: ``(P,)`` int64, different for different objects; −1 = none.
-        semantic: ``(P,)`` int64 class index, K = none of the label set.
+        instance: ``(P,)`` int64, a different number for each object; −1 = none.
+        semantic: ``(P,)`` int64 class index, K = no class of the label set.
     """
 
     instance: np.ndarray
@@ -27,19 +27,19 @@ class Truth(NamedTuple):
 
 
 def truth_ids(instance: np.ndarray, semantic: np.ndarray, label_set: LabelSet) -> np.ndarray:
-    """Write a scene's ground truth as numbers.
+    """Encode the ground truth of a scene as numbers.
 
     Args:
         instance: ``(P,)``, negative = none.
         semantic: ``(P,)`` class index, K = none.
-        label_set: ids of the classes.
+        label_set: Ids of the classes.
 
     Returns:
-        ``(P,)`` int64: the class's id times 1000, plus the number of the object, which counts
-        from 1 over all classes; 0 where there is no object of a class.
+        ``(P,)`` int64: the id of the class times 1000, plus the number of the object, counted
+        from 1 over all classes; 0 for points without an object of a class.
 
     Raises:
-        ValueError: more than 999 objects, which the format cannot hold.
+        ValueError: There are more than 999 objects, the limit of the format.
     """
     inside = (instance >= 0) & (semantic < len(label_set.ids))
     numbers = np.unique(instance[inside], return_inverse=True)[1]
@@ -54,21 +54,21 @@ def truth_ids(instance: np.ndarray, semantic: np.ndarray, label_set: LabelSet) -
 
 
 def write_truth(path: Path, ids: np.ndarray) -> None:
-    """Write the numbers of :func:`truth_ids`, one a line."""
+    """Write the numbers of :func:`truth_ids`, one per line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b'\n'.join(ids.astype(np.bytes_).tolist()) + b'\n' if len(ids) else b'')
 
 
 def read_truth(source: Source, scene: str, label_set: LabelSet) -> Truth:
-    """Read a scene's ground truth.
+    """Read the ground truth of a scene.
 
     Args:
-        source: holds ``<scene>.txt``.
-        scene: its name.
-        label_set: ids of the classes.
+        source: Folder or archive with ``<scene>.txt``.
+        scene: Name of the scene.
+        label_set: Ids of the classes.
 
     Raises:
-        ExchangeError: no such file, or a line that is no number ≥ 0.
+        ExchangeError: There is no such file, or a line is not a number ≥ 0.
     """
     name = f'{scene}.txt'
     try:

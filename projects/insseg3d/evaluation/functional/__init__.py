@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Metric mathematics: numpy and torch only."""
+"""The mathematics of the metrics, on numpy arrays."""
 
 from .coverage import Coverage, coverage, coverage_curve
 from .instance_ap import (

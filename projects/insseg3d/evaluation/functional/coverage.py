@@ -1,22 +1,22 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Coverage, precision and recall of instances, as reported on S3DIS.
 
-Two readings of the same predictions, under two names:
-  * ``partition``: masks are painted in descending order of score, so that a point has one mask at
-    most (:func:`paint_masks`). The definition behind mCov, mWCov, mPrec and mRec supposes this.
-  * ``overlap``: the masks as they are.
+The same predictions are scored in two modes:
+  * ``partition``: masks are painted in descending order of score; each point has at most one mask
+    (:func:`paint_masks`). The definition of mCov, mWCov, mPrec and mRec assumes this.
+  * ``overlap``: the masks are scored as predicted.
 
-Per room and class with an object: coverage of an object is the highest IoU of a prediction of its
-class (0 if none), weighted coverage weighs objects by their points; both are averaged over the
-rooms that have the class. A prediction is right if its IoU with an object of its class reaches 0.5
-(not strictly); precision and recall are counted over all rooms together, then averaged over the
+Per room and class with an object, the coverage of an object is the highest IoU of a prediction of
+its class (0 if none); weighted coverage weights objects by their points. Both are averaged over
+the rooms that contain the class. A prediction is right if its IoU with an object of its class is
+at least 0.5; precision and recall are computed over all rooms together, then averaged over the
 classes.
 
 Source: ASIS, eval_iou_accuracy.py, and gorilla-3d's evaluator for overlapping masks.
-Deviation: the class of a prediction is the one that the model gave it, where ASIS takes the most
-frequent semantic label of its points; an object that two predictions find (both with IoU 0.5)
-counts once in the recall, which therefore cannot exceed 1; a class with objects but without a
-prediction has precision 0, where ASIS divides 0 by 0.
+Deviation: the class of a prediction is the one that the model predicted; ASIS takes the most
+frequent semantic label of its points. An object that is found by two predictions (both with IoU
+0.5) counts once in the recall, which therefore cannot exceed 1. A class with objects but without
+a prediction has precision 0; ASIS divides 0 by 0.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ from .tables import SceneTable
 
 @dataclass(frozen=True)
 class Coverage:
-    """Scores per class, ``(K,)`` float64 each; NaN: the class has no object.
+    """Scores per class, ``(K,)`` float64 each; NaN if the class has no object.
 
     Attributes:
-        coverage: Mean over the rooms of the mean over the objects of their highest IoU.
-        weighted_coverage: The same, objects weighted by their points.
+        coverage: Highest IoU of each object, averaged over objects, then over rooms.
+        weighted_coverage: The same with objects weighted by their points.
         precision: Share of the predictions that are right.
         recall: Share of the objects that are found.
     """
@@ -45,7 +45,7 @@ class Coverage:
     recall: np.ndarray
 
     def means(self) -> dict[str, float]:
-        """``mCov``, ``mWCov``, ``mPrec50``, ``mRec50``: means over the classes with objects."""
+        """Return ``mCov``, ``mWCov``, ``mPrec50``, ``mRec50``: means over classes with objects."""
         values = (self.coverage, self.weighted_coverage, self.precision, self.recall)
         names = ('mCov', 'mWCov', 'mPrec50', 'mRec50')
         return {name: mean_of_scored(value) for name, value in zip(names, values)}
@@ -58,14 +58,14 @@ def coverage(
     score_threshold: float,
     min_iou: float = 0.5,
 ) -> Coverage:
-    """Scores a set of rooms.
+    """Compute coverage, precision and recall over a set of rooms.
 
     Args:
-        tables: One per room, of painted masks or of the masks as they are.
+        tables: One table per room, of painted masks or of the masks as predicted.
         num_classes: K.
-        score_threshold: Predictions with a lower score are left out. Every prediction counts in
-            the precision, so it needs one, where AP does not.
-        min_iou: Reached by a prediction that is right.
+        score_threshold: Predictions with a lower score are dropped. Unlike AP, the precision
+            needs a threshold, because every prediction counts in it.
+        min_iou: Least IoU of a prediction that is right.
     """
     rooms: list[list[tuple[float, float]]] = [[] for _ in range(num_classes)]
     num_right = np.zeros(num_classes)
@@ -104,10 +104,10 @@ def coverage(
 def coverage_curve(
     tables: Sequence[SceneTable], *, num_classes: int, thresholds: Sequence[float]
 ) -> list[dict[str, float]]:
-    """The four means against the score threshold.
+    """Compute the four means at several score thresholds.
 
     Returns:
-        One entry a threshold: ``score_threshold`` and the means of :class:`Coverage`.
+        One entry per threshold: ``score_threshold`` and the means of :class:`Coverage`.
     """
     return [
         dict(

@@ -4,13 +4,13 @@
 T thresholds, K classes, Q predicted masks, G objects.
 
 The rules, for each threshold t and each class:
-  * objects below ``min_points`` are not scored, predictions below it are dropped;
-  * objects, in ascending order, look through the predictions in input order: the first free one
-    with IoU > t (strictly) is taken; each further one counts as one false positive, with the lower
-    of the two scores, but stays free;
-  * a prediction with IoU > t for no object of its class is a false positive, unless more than the
-    share t of its points lies on void or on objects too small to be scored;
-  * the precision-recall curve has one point per distinct score and the artificial end
+  * objects of fewer than ``min_points`` points are not scored, and such predictions are dropped;
+  * objects are processed in ascending order, and for each object the predictions in input order:
+    the first free prediction with IoU > t (strictly) is matched; each further one counts as one
+    false positive, with the lower of the two scores, and stays free;
+  * a prediction whose IoU exceeds t for no object of its class is a false positive, unless more
+    than the share t of its points is void or belongs to objects too small to be scored;
+  * the precision-recall curve has one point per distinct score and an artificial end point
     (precision 1, recall 0); it is summed with central differences of the recall.
 
 Source: ScanNet, BenchmarkScripts/3d_evaluation/evaluate_semantic_instance.py
@@ -24,23 +24,23 @@ import numpy as np
 
 from .tables import SceneTable
 
-# Nine thresholds 0.50, 0.55, ..., 0.90, with the rounding of the benchmark's own `arange`, as IoUs
-# that are exactly 0.6 fall on one side or the other of it; then 0.25, which is not part of "AP".
+# Nine thresholds 0.50, 0.55, ..., 0.90, rounded as in the benchmark's own `arange`, which decides
+# whether an IoU of exactly 0.6 counts; then 0.25, which is not part of "AP".
 AP_THRESHOLDS: tuple[float, ...] = (*np.arange(0.5, 0.95, 0.05).tolist(), 0.25)
 COLUMNS: dict[str, float | None] = {'AP': None, 'AP50': 0.5, 'AP25': 0.25}
-"""The scores that are reported, and the threshold of each; None for the mean over the nine."""
+"""The reported scores and their thresholds; None for the mean over the nine thresholds."""
 
 
 @dataclass(frozen=True)
 class InstanceAP:
-    """Average precision per class and threshold. NaN: the class has no object to be scored.
+    """Average precision per class and threshold; NaN if the class has no scored object.
 
     Attributes:
         thresholds: ``(T,)`` float64 IoU thresholds.
         ap: ``(K, T)`` float64.
-        num_gt: ``(K,)`` int64 ground-truth objects.
-        num_gt_scored: ``(K,)`` int64 those of at least ``min_points`` points.
-        num_pred: ``(K,)`` int64 predictions of at least ``min_points`` points.
+        num_gt: ``(K,)`` int64 number of ground-truth objects.
+        num_gt_scored: ``(K,)`` int64 number of objects of at least ``min_points`` points.
+        num_pred: ``(K,)`` int64 number of predictions of at least ``min_points`` points.
     """
 
     thresholds: np.ndarray
@@ -50,7 +50,7 @@ class InstanceAP:
     num_pred: np.ndarray
 
     def per_class(self, threshold: float | None = None) -> np.ndarray:
-        """``(K,)`` AP at one threshold, or the mean over all of them but 0.25 (the "AP")."""
+        """Return ``(K,)`` AP at a threshold, or the mean over all thresholds but 0.25 ("AP")."""
         quarter = np.isclose(self.thresholds, 0.25)
         if threshold is None:
             columns = ~quarter
@@ -64,16 +64,16 @@ class InstanceAP:
         return self.ap[:, columns].mean(axis=1)
 
     def overall(self, threshold: float | None = None) -> float:
-        """Mean of ``per_class`` over the classes that have objects; NaN if none has."""
+        """Average ``per_class`` over the classes that have objects; NaN if there are none."""
         return mean_of_scored(self.per_class(threshold))
 
     def summary(self) -> dict[str, float]:
-        """``overall`` of each of :data:`COLUMNS`."""
+        """Return ``overall`` for each of :data:`COLUMNS`."""
         return {name: self.overall(threshold) for name, threshold in COLUMNS.items()}
 
 
 def mean_of_scored(values: np.ndarray) -> float:
-    """Mean over the classes that have objects, the others being NaN; NaN if none has."""
+    """Average over the classes that have objects (values that are not NaN); NaN if none has."""
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float('nan')
 
@@ -99,12 +99,12 @@ def instance_ap(
     min_points: int = 100,
     thresholds: Sequence[float] = AP_THRESHOLDS,
 ) -> InstanceAP:
-    """Scores a set of scenes.
+    """Compute the average precision over a set of scenes.
 
     Args:
-        tables: One per scene; their order does not matter.
+        tables: One table per scene; their order does not matter.
         num_classes: K. Predictions of other classes are ignored.
-        min_points: Objects and predictions below this size are not scored.
+        min_points: Objects and predictions of fewer points are not scored.
         thresholds: IoU thresholds, exceeded strictly.
     """
     thresholds = np.asarray(thresholds, dtype=np.float64)
@@ -139,7 +139,7 @@ def instance_ap(
 def match_class(
     table: SceneTable, label: int, thresholds: np.ndarray, min_points: int
 ) -> ClassMatches:
-    """Matches the predictions and objects of one class in one scene, for every threshold."""
+    """Match the predictions and objects of one class in one scene, for every threshold."""
     pred = np.flatnonzero((table.pred_labels == label) & (table.pred_sizes >= min_points))
     gt = np.flatnonzero(table.gt_labels == label)
     inter = table.intersections[np.ix_(pred, gt)].astype(np.int64)
@@ -148,14 +148,14 @@ def match_class(
     scored = gt_sizes >= min_points
     scores = table.pred_scores[pred]
 
-    # Predictions that found no object at all, scored or small.
+    # Predictions that match no object, neither a scored nor a small one.
     best_iou = iou.max(axis=1, initial=0.0)
     ignorable = (table.pred_void[pred] + inter[:, ~scored].sum(axis=1)) / pred_sizes
     background = (best_iou[None, :] <= thresholds[:, None]) & (
         ignorable[None, :] <= thresholds[:, None]
     )
 
-    # Object by object, and for each the predictions in input order.
+    # Pairs are ordered by object, then by prediction in input order.
     scored_iou = iou[:, scored].T
     candidates = np.nonzero(scored_iou > thresholds.min())
     pairs = list(zip(*(index.tolist() for index in candidates), scored_iou[candidates].tolist()))
@@ -171,7 +171,7 @@ def match_class(
 def _match_greedily(
     pairs: list[tuple[int, int, float]], scores: list[float], threshold: float
 ) -> tuple[list[float], list[float]]:
-    """Gives the scores of the objects found and of the surplus predictions on them."""
+    """Return the scores of the objects found and of surplus predictions on them."""
     found: dict[int, float] = {}
     surplus: list[float] = []
     used: set[int] = set()
@@ -191,21 +191,21 @@ def _match_greedily(
 def average_precision(
     true_scores: np.ndarray, false_scores: np.ndarray, *, num_missed: int
 ) -> float:
-    """Area under the precision-recall curve, with the benchmark's own rule of summation.
+    """Compute the area under the precision-recall curve with the benchmark's summation rule.
 
     Args:
         true_scores: Scores of the objects found.
         false_scores: Scores of the false positives.
-        num_missed: Objects not found at any score.
+        num_missed: Number of objects not found at any score.
 
     Returns:
-        The area; 0 where nothing was predicted, NaN where there is no object.
+        The area; 0 if nothing was predicted, NaN if there is no object.
     """
     num_true = len(true_scores)
     if num_true + num_missed == 0:
         return float('nan')
     precision, recall = precision_recall_curve(true_scores, false_scores, num_missed=num_missed)
-    # Central differences; the curve is continued by its first recall and, at its end, by 0.
+    # Central differences; the curve is padded with its first recall, and with 0 at its end.
     padded = np.concatenate([recall[:1], recall, [0.0]])
     return float(precision @ ((padded[:-2] - padded[2:]) / 2))
 
@@ -213,7 +213,7 @@ def average_precision(
 def precision_recall_curve(
     true_scores: np.ndarray, false_scores: np.ndarray, *, num_missed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and recall at every distinct score, ascending, then the artificial (1, 0)."""
+    """Return precision and recall at every distinct score, ascending, then the final (1, 0)."""
     true_sorted = np.sort(true_scores)
     all_sorted = np.sort(np.concatenate([true_scores, false_scores]))
     distinct = np.unique(all_sorted)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a run leaves behind to be scored again: tables of counts, in one small file."""
+"""The results of a run: tables of counts in one small file, from which it can be scored again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,27 +16,27 @@ _PER_GT = ('gt_labels', 'gt_sizes')
 
 @dataclass(frozen=True)
 class SceneResult:
-    """A scene's tables.
+    """The tables of a scene.
 
     Attributes:
-        scene: Its name.
-        masks: Of the masks as they are.
-        parts: Of the masks painted into a partition, or None.
+        scene: Name of the scene.
+        overlap: Table of the masks as predicted; they may overlap.
+        partition: Table of the masks painted into a partition, or None.
     """
 
     scene: str
-    masks: SceneTable
-    parts: SceneTable | None = None
+    overlap: SceneTable
+    partition: SceneTable | None = None
 
 
 @dataclass(frozen=True)
 class RunResults:
-    """A run.
+    """The results of a run.
 
     Attributes:
         classes: Names of the K classes.
         min_points: Objects and predictions of fewer points are not scored.
-        scenes: One entry a scene, with different names.
+        scenes: One entry per scene, with different names.
     """
 
     classes: tuple[str, ...]
@@ -44,34 +44,36 @@ class RunResults:
     scenes: list[SceneResult]
 
     def tables(self) -> list[SceneTable]:
-        """The tables of the masks as they are."""
-        return [scene.masks for scene in self.scenes]
+        """Return the tables of the masks as predicted."""
+        return [scene.overlap for scene in self.scenes]
 
     def parts(self) -> list[SceneTable]:
-        """The tables of the painted masks.
+        """Return the tables of the painted masks.
 
         Raises:
-            ValueError: The run has none.
+            ValueError: The run has no such tables.
         """
-        if any(scene.parts is None for scene in self.scenes):
+        if any(scene.partition is None for scene in self.scenes):
             raise ValueError(
                 'these results hold no painted masks; expected those of a run with '
                 'CoverageInsSegMetric. Test again with it as test_evaluator'
             )
-        return [scene.parts for scene in self.scenes]
+        return [scene.partition for scene in self.scenes]
 
 
 def save_results(path: str | Path, run: RunResults) -> None:
-    """Write a run to an ``.npz`` file; its folder is made."""
+    """Write a run to an ``.npz`` file; its folder is created if necessary."""
+    partitions = [scene.partition for scene in run.scenes]
     arrays = {
         'format': np.array(_FORMAT),
         'classes': np.array(run.classes, dtype=np.str_),
         'min_points': np.array(run.min_points),
         'scenes': np.array([scene.scene for scene in run.scenes], dtype=np.str_),
-        'has_parts': np.array([scene.parts is not None for scene in run.scenes], dtype=bool),
+        'has_parts': np.array([table is not None for table in partitions], dtype=bool),
     }
+    # The keys of the file are older than the names of the fields; old files must stay readable.
     arrays.update(_packed('masks', run.tables()))
-    arrays.update(_packed('parts', [scene.parts for scene in run.scenes if scene.parts]))
+    arrays.update(_packed('parts', [table for table in partitions if table is not None]))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open('wb') as file:
@@ -79,7 +81,7 @@ def save_results(path: str | Path, run: RunResults) -> None:
 
 
 def _packed(name: str, tables: Sequence[SceneTable]) -> dict[str, np.ndarray]:
-    """All tables, field by field in one array each, with the numbers of rows and columns."""
+    """Pack tables into one array per field, and one array of the numbers of rows and columns."""
     arrays = {
         f'{name}.{field.name}': np.concatenate(
             [np.zeros(0), *(getattr(table, field.name).ravel() for table in tables)]
@@ -92,14 +94,14 @@ def _packed(name: str, tables: Sequence[SceneTable]) -> dict[str, np.ndarray]:
 
 
 def load_results(path: str | Path) -> RunResults:
-    """Read what :func:`save_results` has written.
+    """Read a file of :func:`save_results`.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The file is something else.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            # What is no array inside comes as bytes.
+            # numpy returns members that are not arrays as bytes.
             arrays = {key: value for key, value in file.items() if isinstance(value, np.ndarray)}
         if int(arrays['format']) != _FORMAT:
             raise ValueError(f'format {int(arrays["format"])}')
@@ -132,10 +134,10 @@ def _in_short(error: Exception) -> str:
 
 
 def _of_type(arrays: dict[str, np.ndarray], key: str, kind: str) -> np.ndarray:
-    """A row of values of a kind of numpy's.
+    """Return a one-dimensional array of a numpy kind.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The array has another kind or more dimensions.
     """
     if arrays[key].dtype.kind != kind or arrays[key].ndim != 1:
         raise ValueError(f'{key}: {arrays[key].dtype} of shape {arrays[key].shape}')
@@ -146,7 +148,7 @@ def _unpacked(name: str, arrays: dict[str, np.ndarray], num_classes: int) -> lis
     shapes = arrays[f'{name}.shapes']
     if shapes.dtype.kind != 'i' or shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes < 0).any():
         raise ValueError(f'{name}.shapes: {shapes.dtype} of shape {shapes.shape}')
-    rows, columns = shapes.astype(object).T  # no product is too large
+    rows, columns = shapes.astype(object).T  # Python integers, whose products never overflow
     parts = {}
     for field in fields(SceneTable):
         key = f'{name}.{field.name}'
@@ -171,7 +173,7 @@ def _unpacked(name: str, arrays: dict[str, np.ndarray], num_classes: int) -> lis
 
 
 def _can_be(table: dict[str, np.ndarray], num_classes: int) -> bool:
-    """Tell whether there are masks and objects of which these are the counts."""
+    """Tell whether these counts can belong to any masks and objects."""
     sizes, shared = table['pred_sizes'], table['intersections']
     counts = (sizes, table['pred_void'], table['gt_sizes'], shared)
     return bool(
@@ -185,10 +187,11 @@ def _can_be(table: dict[str, np.ndarray], num_classes: int) -> bool:
 
 
 def merge_results(runs: Sequence[RunResults]) -> RunResults:
-    """Put the scenes of several runs together, say of six folds or of two processes.
+    """Merge the scenes of several runs, for example of six folds or two processes.
 
     Raises:
-        ValueError: The runs have different classes or sizes, or a scene in common.
+        ValueError: There are no runs, their classes or ``min_points`` differ, or a scene occurs
+            twice.
     """
     if not runs:
         raise ValueError('no runs to merge')

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a metric keeps of one scene: counts, not masks."""
+"""The table of counts that a metric keeps per scene; masks are not kept."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +14,10 @@ from ...structures import InstanceMap, to_array
 
 @dataclass(frozen=True)
 class SceneTable:
-    """Everything that mask metrics need to know about one scene (a few kilobytes).
+    """The counts from which mask metrics are computed for one scene (a few kilobytes).
 
-    A dataclass, as mmengine turns named tuples into plain ones before it computes metrics.
+    This is a dataclass because mmengine turns named tuples into plain ones before it computes
+    metrics.
 
     Attributes:
         pred_labels: ``(Q,)`` int64 class of each predicted mask, in input order.
@@ -46,22 +47,21 @@ def scene_table(
     gt_semantic: Any,
     num_classes: int,
 ) -> SceneTable:
-    """Reduces the masks of one scene to a table of counts.
+    """Reduce the masks of one scene to a table of counts.
 
-    Arrays and tensors (of any device) are accepted alike. A ground-truth object is a distinct
-    pair of class and instance number; points with a negative instance number or a class outside
-    [0, K) are void.
+    Accepts arrays and tensors on any device. A ground-truth object is a distinct pair of class
+    and instance number; points with a negative instance number or a class outside [0, K) are void.
 
     Args:
         pred_masks: ``(Q, P)`` bool (or numbers, non-zero = inside); masks may overlap.
-        pred_labels: ``(Q,)`` classes. Masks of a class outside [0, K) never take part in a score.
+        pred_labels: ``(Q,)`` classes. Masks of a class outside [0, K) never count in a score.
         pred_scores: ``(Q,)`` confidences.
         gt_instance: ``(P,)`` instance number per point, negative for none.
         gt_semantic: ``(P,)`` class per point in [0, K); anything else is ignored.
         num_classes: K.
 
     Raises:
-        ValueError: Lengths that do not fit, or a confidence that is not finite.
+        ValueError: The lengths do not match, or a confidence is not finite.
     """
     masks, labels, scores, instance, semantic = _on_host(
         pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic
@@ -92,15 +92,11 @@ def painted_table(
     min_points: int = 100,
     min_share: float = 0.5,
 ) -> SceneTable:
-    """Reduces the masks of one scene, painted into a partition, to a table of counts.
+    """Paint the masks of one scene into a partition, and reduce it to a table of counts.
+
+    See :func:`scene_table` for the arguments not listed here.
 
     Args:
-        pred_masks: As of :func:`scene_table`, as are all that follow but the last two.
-        pred_labels: See there.
-        pred_scores: See there.
-        gt_instance: See there.
-        gt_semantic: See there.
-        num_classes: K.
         min_points: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
         min_share: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
 
@@ -108,7 +104,7 @@ def painted_table(
         A table whose rows are the parts, in descending order of score.
 
     Raises:
-        ValueError: As of :func:`scene_table`.
+        ValueError: See :func:`scene_table`.
     """
     masks, labels, scores, instance, semantic = _on_host(
         pred_masks, pred_labels, pred_scores, gt_instance, gt_semantic
@@ -140,12 +136,12 @@ def paint_masks(
     min_points: int = 100,
     min_share: float = 0.5,
 ) -> InstanceMap:
-    """Give each point to the best mask that holds it; arguments of any order of scores.
+    """Assign each point to the best mask that contains it. Masks may come in any order.
 
     Args:
         masks: ``(Q, P)`` bool or numbers (non-zero = inside).
         labels: ``(Q,)`` class of each mask.
-        scores: ``(Q,)``. Of equal scores, the first mask comes first.
+        scores: ``(Q,)`` score of each mask. Masks with equal scores keep their order.
         min_points: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
         min_share: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
     """
@@ -157,7 +153,7 @@ def paint_masks(
 
 
 def _host_masks(masks: Any) -> np.ndarray:
-    """Masks as a numpy array; those of another device come packed."""
+    """Convert masks to a numpy array; masks on another device are packed for the transfer."""
     if isinstance(masks, Tensor) and masks.dtype == torch.bool and masks.device.type != 'cpu':
         packed = pack_masks(masks.detach()).cpu().numpy()
         return np.unpackbits(packed, axis=1, count=masks.shape[1]).view(bool)
@@ -165,7 +161,7 @@ def _host_masks(masks: Any) -> np.ndarray:
 
 
 def _on_host(masks, labels, scores, instance, semantic) -> tuple[np.ndarray, ...]:
-    """What a table is made of, as arrays whose lengths fit."""
+    """Convert predictions and ground truth to arrays, and check their lengths."""
     arrays = (
         _host_masks(masks),
         to_array(labels).astype(np.int64),

@@ -1,34 +1,33 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Coverage, precision and recall beside AP, for mmengine's evaluator."""
+"""AP with coverage, precision and recall, for mmengine's evaluator."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from mmdet3d.registry import METRICS
 from mmengine.logging import MMLogger, print_log
-from terminaltables import AsciiTable
 
 from ..functional import RunResults, SceneResult, coverage, coverage_curve, painted_table
-from .insseg_metric import InsSegMetric, format_value, table_of
+from .insseg_metric import InsSegMetric, format_value, right_aligned, table_of
 
 
 @METRICS.register_module()
 class CoverageInsSegMetric(InsSegMetric):
-    """AP and also mCov, mWCov, mPrec50 and mRec50, as reported on S3DIS.
+    """AP, and mCov, mWCov, mPrec50 and mRec50 as reported on S3DIS.
 
-    The latter are defined in ``functional/coverage.py``, for the masks painted into a partition
-    (``partition/mCov`` and so on) and for the masks as they are (``overlap/mCov``). Every
-    prediction above ``score_threshold`` counts in them, so it is printed with them, and the log
-    also shows them against it.
+    The latter four are defined in ``functional/coverage.py``. They are computed for the masks
+    painted into a partition (``partition/mCov`` and so on) and for the masks as predicted
+    (``overlap/mCov``). They depend on ``score_threshold``: it is part of the results, and the log
+    contains a table of the four scores at several thresholds.
+
+    See :class:`InsSegMetric` for the arguments not listed here.
 
     Args:
-        score_threshold: predictions with a lower score count neither in coverage nor in precision
+        score_threshold: Predictions with a lower score count neither in coverage nor in precision
             and recall. Choose it on training data.
-        min_points: see :class:`InsSegMetric`; also the smallest part of a painted mask.
-        min_share: smallest share of its mask that a painted part may have.
-        results_file: see :class:`InsSegMetric`, as are the others.
-        collect_device: see there.
-        prefix: see there.
+        min_points: See :class:`InsSegMetric`; also the least number of points of a painted mask.
+        min_share: Least share of its points that a painted mask must keep.
     """
 
     def __init__(
@@ -52,17 +51,17 @@ class CoverageInsSegMetric(InsSegMetric):
 
     def _scene_result(self, data_sample: dict, num_classes: int) -> SceneResult:
         result = super()._scene_result(data_sample, num_classes)
-        parts = table_of(
+        partition = table_of(
             painted_table,
             data_sample,
             num_classes,
             min_points=self.min_points,
             min_share=self.min_share,
         )
-        return SceneResult(result.scene, result.masks, parts)
+        return replace(result, partition=partition)
 
     def compute_metrics(self, results: list[SceneResult]) -> dict[str, float]:
-        """Scores all scenes and prints the tables."""
+        """Score all scenes and print the tables."""
         metrics = super().compute_metrics(results)
         run = RunResults(tuple(self._classes()), self.min_points, results)
         text, means = coverage_report(run, self.score_threshold)
@@ -71,27 +70,29 @@ class CoverageInsSegMetric(InsSegMetric):
 
 
 def coverage_report(run: RunResults, score_threshold: float) -> tuple[str, dict[str, float]]:
-    """The table of mCov, mWCov, mPrec50 and mRec50 against the score threshold, and the means.
+    """Compute mCov, mWCov, mPrec50 and mRec50 at several score thresholds.
 
     Args:
-        run: with painted masks.
-        score_threshold: where the means are taken; its row is marked.
+        run: Run with painted masks.
+        score_threshold: Threshold of the returned means; its row in the table is marked.
+
+    Returns:
+        The table, and the means ``partition/mCov``, ``overlap/mCov`` and so on.
+
+    Raises:
+        ValueError: The run has no painted masks.
     """
     thresholds = sorted({*np.arange(0, 1, 0.1).round(1).tolist(), score_threshold})
-    rows, means = [['score ≥']], {}
+    columns, means, num_classes = {}, {}, len(run.classes)
     for mode, tables in (('partition', run.parts()), ('overlap', run.tables())):
-        num_classes = len(run.classes)
-        chosen = coverage(tables, num_classes=num_classes, score_threshold=score_threshold)
-        means.update({f'{mode}/{name}': value for name, value in chosen.means().items()})
-        rows[0] += [f'{mode} {name}' for name in chosen.means()]
+        chosen = coverage(tables, num_classes=num_classes, score_threshold=score_threshold).means()
         curve = coverage_curve(tables, num_classes=num_classes, thresholds=thresholds)
-        for k, entry in enumerate(curve, start=1):
-            threshold = entry.pop('score_threshold')
-            if len(rows) <= k:
-                mark = '→ ' if threshold == score_threshold else ''
-                rows.append([f'{mark}{threshold:g}'])
-            rows[k] += [format_value(value) for value in entry.values()]
+        means.update({f'{mode}/{name}': value for name, value in chosen.items()})
+        columns.update({f'{mode} {name}': [point[name] for point in curve] for name in chosen})
     means['score_threshold'] = float(score_threshold)
-    table = AsciiTable(rows)
-    table.justify_columns = dict.fromkeys(range(len(rows[0])), 'right')
-    return table.table, means
+    marked = [f'→ {value:g}' if value == score_threshold else f'{value:g}' for value in thresholds]
+    rows = [
+        [mark, *(format_value(column[row]) for column in columns.values())]
+        for row, mark in enumerate(marked)
+    ]
+    return right_aligned([['score ≥', *columns], *rows]).table, means

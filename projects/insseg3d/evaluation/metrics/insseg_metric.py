@@ -28,25 +28,26 @@ class InsSegMetric(BaseMetric):
     """AP, AP50 and AP25 of predicted instance masks, which may overlap.
 
     The definition is the ScanNet benchmark's (see ``functional/instance_ap.py``); classes are the
-    data set's ``classes``, by index. Each scene is reduced to a small table of counts as its
-    result arrives; masks are never kept, and processes exchange tables only.
+    data set's ``classes``, by index. Each scene is reduced to a small table of counts as soon as
+    its result arrives. Masks are not kept; processes exchange tables only.
 
-    Reads from every data sample ``pred_instances_3d`` (``masks (Q, P)`` bool, ``labels_3d (Q,)``
-    in [0, K), ``scores_3d (Q,)``) and ``eval_ann_info`` (``pts_instance_mask (P,)``, negative = no
-    instance, and ``pts_semantic_mask (P,)`` in [0, K), K = ignored), arrays or tensors.
+    Each data sample must have ``pred_instances_3d`` (``masks (Q, P)`` bool, ``labels_3d (Q,)`` in
+    [0, K), ``scores_3d (Q,)``) and ``eval_ann_info`` (``pts_instance_mask (P,)``, negative = no
+    instance, and ``pts_semantic_mask (P,)`` in [0, K), K = ignored), as arrays or tensors.
 
-    The results hold ``AP``, ``AP50`` and ``AP25``, each also per class (``AP/chair``; NaN for a
-    class without a scored object), and ``num_objects``, ``num_objects_scored`` and
-    ``share_objects_scored``: how many ground-truth objects there are and how many of them are
-    large enough to count. Where the data set's ``METAINFO`` has a ``frequency`` (class name →
-    group), they also hold the means over each group (``AP_head`` and so on).
+    The results contain ``AP``, ``AP50`` and ``AP25``, overall and per class (``AP/chair``; NaN for
+    a class without a scored object). They also contain the number of ground-truth objects
+    (``num_objects``), and the number and share of objects that are large enough to be scored
+    (``num_objects_scored``, ``share_objects_scored``). If the data set's ``METAINFO`` has a
+    ``frequency`` (class name → group), the results also contain the means over each group
+    (``AP_head`` and so on).
 
     Args:
-        min_points: objects and predictions of fewer points are not scored. 100 in the benchmark.
-        results_file: where to write the tables (``.npz``), to score, compare and explain the run
-            later, without the model; None: nowhere.
-        collect_device: 'cpu' or 'gpu', where processes exchange their tables.
-        prefix: put before the names of the results.
+        min_points: Objects and predictions of fewer points are not scored. The benchmark uses 100.
+        results_file: File for the tables (``.npz``), from which the run can be scored, compared
+            and explained later without the model; None writes no file.
+        collect_device: Device on which processes exchange their tables, 'cpu' or 'gpu'.
+        prefix: Prefix of the names of the results.
     """
 
     def __init__(
@@ -64,18 +65,18 @@ class InsSegMetric(BaseMetric):
         self.results_file = results_file
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Adds the tables of each data sample to ``self.results``."""
+        """Add the tables of each data sample to ``self.results``."""
         del data_batch
         num_classes = len(self._classes())
         self.results += [self._scene_result(sample, num_classes) for sample in data_samples]
 
     def _scene_result(self, data_sample: dict, num_classes: int) -> SceneResult:
-        """What is kept of a scene."""
-        masks = table_of(scene_table, data_sample, num_classes)
-        return SceneResult(Path(scene_name(data_sample)).stem, masks)
+        """Make the tables of a scene."""
+        overlap = table_of(scene_table, data_sample, num_classes)
+        return SceneResult(Path(scene_name(data_sample)).stem, overlap)
 
     def compute_metrics(self, results: list[SceneResult]) -> dict[str, float]:
-        """Scores all scenes and prints the table per class."""
+        """Score all scenes and print the table of classes."""
         classes = self._classes()
         run = RunResults(tuple(classes), self.min_points, results)
         if self.results_file is not None:
@@ -92,7 +93,7 @@ class InsSegMetric(BaseMetric):
             for class_name, value in zip(classes, scored.per_class(threshold)):
                 metrics[f'{name}/{class_name}'] = float(value)
         num_gt, num_scored = int(scored.num_gt.sum()), int(scored.num_gt_scored.sum())
-        # Not int: mmengine's logger writes null for what is not a float.
+        # Floats, because mmengine's logger writes null for integers.
         metrics['num_objects'] = float(num_gt)
         metrics['num_objects_scored'] = float(num_scored)
         metrics['share_objects_scored'] = num_scored / num_gt if num_gt else float('nan')
@@ -112,11 +113,11 @@ class InsSegMetric(BaseMetric):
 def class_metrics(
     metrics: dict[str, float], classes: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:
-    """Regroups what ``InsSegMetric`` returned (without a prefix) by class.
+    """Regroup the results of ``InsSegMetric`` (without a prefix) by class.
 
     Returns:
-        ``{class: {'AP': …, 'AP50': …, 'AP25': …}}``; None where the class has no scored object
-        (NaN is not valid JSON).
+        ``{class: {'AP': …, 'AP50': …, 'AP25': …}}``. The value of a class without a scored object
+        is None, because NaN is not valid JSON.
     """
     grouped = {}
     for class_name in classes:
@@ -130,16 +131,16 @@ def class_metrics(
 def group_means(
     name: str, classes: Sequence[str], values: np.ndarray, groups: dict[str, str]
 ) -> dict[str, float]:
-    """Means over the classes of each group that have a scored object.
+    """Average a score over the classes of each group that have a scored object.
 
     Args:
-        name: of the score.
-        classes: names.
+        name: Name of the score.
+        classes: Names of the K classes.
         values: ``(K,)`` score of each class, NaN without objects.
-        groups: class name → group.
+        groups: Group of each class, by name.
 
     Returns:
-        ``<name>_<group>`` → mean, NaN for a group without objects.
+        The mean of each group under ``<name>_<group>``; NaN for a group without objects.
     """
     means = {}
     for group in dict.fromkeys(groups.values()):
@@ -151,17 +152,17 @@ def group_means(
 def table_of(
     make: Callable[..., SceneTable], data_sample: dict, num_classes: int, **settings
 ) -> SceneTable:
-    """Reduces the predictions of a data sample to a table.
+    """Reduce the predictions of a data sample to a table.
 
     Args:
-        make: :func:`scene_table` or one with the same arguments.
-        data_sample: as a dict, as mmengine's evaluator gives it.
+        make: :func:`scene_table` or a function with the same arguments.
+        data_sample: Data sample as a dict, the format of mmengine's evaluator.
         num_classes: K.
-        settings: further arguments of ``make``.
+        settings: Further arguments of ``make``.
 
     Raises:
-        KeyError: predictions or ground truth are missing.
-        ValueError: they do not fit together.
+        KeyError: Predictions or ground truth are missing.
+        ValueError: Predictions and ground truth do not match.
     """
     scene = scene_name(data_sample)
     pred = data_sample.get('pred_instances_3d')
@@ -170,9 +171,9 @@ def table_of(
             f'{scene}: InsSegMetric reads pred_instances_3d with masks, labels_3d and scores_3d; '
             f'found {"no pred_instances_3d" if pred is None else sorted(pred)}.'
         )
-    truth = data_sample.get('eval_ann_info') or {}
+    gt = data_sample.get('eval_ann_info') or {}
     for key in ('pts_instance_mask', 'pts_semantic_mask'):
-        if truth.get(key) is None:
+        if gt.get(key) is None:
             raise KeyError(
                 f'{scene}: eval_ann_info has no {key}, so this scan has no ground truth to be '
                 'scored with. Run unlabelled scans without an evaluator, or point the data set to '
@@ -183,8 +184,8 @@ def table_of(
             pred_masks=pred['masks'],
             pred_labels=pred['labels_3d'],
             pred_scores=pred['scores_3d'],
-            gt_instance=truth['pts_instance_mask'],
-            gt_semantic=truth['pts_semantic_mask'],
+            gt_instance=gt['pts_instance_mask'],
+            gt_semantic=gt['pts_semantic_mask'],
             num_classes=num_classes,
             **settings,
         )
@@ -200,7 +201,7 @@ def table_of(
 
 
 def scene_name(data_sample: dict) -> str:
-    """The file or number that a data sample came from."""
+    """Return the file or the number of a data sample."""
     for key in ('lidar_path', 'lidar_idx', 'sample_idx'):
         if data_sample.get(key) is not None:
             return str(data_sample[key])
@@ -208,7 +209,7 @@ def scene_name(data_sample: dict) -> str:
 
 
 def format_table(scored: InstanceAP, classes: Sequence[str]) -> str:
-    """AP, AP50, AP25 and numbers of objects and predictions, one row a class, and all together."""
+    """Format AP, AP50, AP25 and the numbers of objects and predictions per class and overall."""
     columns = [scored.per_class(threshold) for threshold in COLUMNS.values()]
     counts = (scored.num_gt, scored.num_gt_scored, scored.num_pred)
     rows = [['class', *COLUMNS, 'objects', 'scored', 'predictions']]
@@ -223,13 +224,18 @@ def format_table(scored: InstanceAP, classes: Sequence[str]) -> str:
         + [format_value(scored.overall(threshold)) for threshold in COLUMNS.values()]
         + [str(count.sum()) for count in counts]
     )
-    table = AsciiTable(rows)
+    table = right_aligned(rows, first=1)
     table.inner_footing_row_border = True
-    for column in range(1, len(rows[0])):
-        table.justify_columns[column] = 'right'
     return table.table
 
 
+def right_aligned(rows: Sequence[Sequence[str]], *, first: int = 0) -> AsciiTable:
+    """Make a table whose columns are aligned to the right, from column ``first`` on."""
+    table = AsciiTable(rows)
+    table.justify_columns = dict.fromkeys(range(first, len(rows[0])), 'right')
+    return table
+
+
 def format_value(value: float) -> str:
-    """Four decimals, a dash for NaN."""
+    """Format a score with four decimals, NaN as a dash."""
     return '–' if np.isnan(value) else f'{value:.4f}'

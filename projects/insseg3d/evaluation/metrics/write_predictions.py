@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Writing predictions while a test runs."""
+"""An evaluator that writes predictions while a test runs."""
 
 import zipfile
 from collections.abc import Sequence
@@ -15,15 +15,16 @@ from .insseg_metric import scene_name
 
 @METRICS.register_module()
 class WritePredictions(BaseMetric):
-    """An evaluator that scores nothing and writes all predictions to one zip archive.
+    """Evaluator that scores nothing and writes all predictions to one zip archive.
 
-    In the text format of the ScanNet benchmark, as its submissions are. One process only.
+    The archive has the text format of submissions to the ScanNet benchmark. Works with a single
+    process only.
 
     Args:
-        out_file: the archive; it is complete when the test is.
-        label_ids: id of each class in the files; more than 0.
-        collect_device: as in mmengine.
-        prefix: as in mmengine.
+        out_file: The archive; it is complete at the end of the test.
+        label_ids: Id of each class in the files; greater than 0.
+        collect_device: See mmengine's ``BaseMetric``.
+        prefix: See mmengine's ``BaseMetric``.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class WritePredictions(BaseMetric):
         self._archive: zipfile.ZipFile | None = None
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Writes each sample's predictions."""
+        """Write the predictions of each sample."""
         del data_batch
         if self._archive is None:
             self.out_file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ class WritePredictions(BaseMetric):
             self.results.append(scene)
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:
-        """Completes the archive."""
+        """Complete the archive."""
         self._archive.close()
         self._archive = None
         return {'scenes_written': float(len(results))}
