@@ -8,15 +8,11 @@ import pytest
 import torch
 
 from insseg3d.apis import load_model
+from insseg_lab.memory import peak_memory_mb
 from insseg_lab.provenance import machine
-from insseg_lab.speed.measure import (
-    find_scans,
-    fitted_exponent,
-    peak_memory_mb,
-    scene_of_rooms,
-    summarize,
-)
+from insseg_lab.speed.measure import fitted_exponent, summarize
 from insseg_lab.speed.report import component_table, components
+from insseg_lab.speed.scenes import find_scans, scene_of_rooms
 from insseg_lab.speed.stages import STAGES, SUMS, StageTimer
 
 ROOT = Path(__file__).parents[2]

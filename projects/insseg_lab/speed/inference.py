@@ -1,7 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Where the time goes from a scan's file to the files of its objects."""
+"""Time the way from a scan's file to the files of its objects: ``benchmark.py infer``."""
 
+import argparse
 import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,8 +16,13 @@ from plyfile import PlyData, PlyElement
 from insseg3d.apis import files
 from insseg3d.apis import inferencer as calls
 from insseg3d.apis.inferencer import InstanceSeg3DInferencer
+from made_rooms.large import make_large_points
 
 from ..memory import forget_peak_memory, peak_memory_mb
+from ..provenance import commit, machine, shown, versions
+from .scenes import add_json_argument
+
+HELP = 'from a scan to the files of its objects'
 
 # Stage → module and name of the function that does it.
 _FUNCTIONS = {
@@ -131,3 +138,49 @@ def _timed(
             seconds[stage] += time.perf_counter() - start
 
     return timed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument('--model', help='name or config (default: that inside the checkpoint)')
+    parser.add_argument('--weights', help='checkpoint (default: the last one of that name)')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--scan', help='any file that tools/infer.py reads; default: a made room')
+    parser.add_argument('--points', type=int, default=150_000, help='of the made room')
+    parser.add_argument('--seed', type=int, default=0, help='which made room')
+    parser.add_argument('--repeat', type=int, default=5, help='timed runs, after a first one')
+    parser.add_argument('--threads', type=int, help="torch's threads (default: all cores)")
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Time the way from a file to the files of its objects, print and return the figures."""
+    start = time.perf_counter()
+    inferencer = InstanceSeg3DInferencer(args.model, args.weights, args.device)
+    loading = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        scan = Path(args.scan or Path(folder) / 'room.ply')
+        if not args.scan:
+            write_ply(scan, make_large_points(seed=args.seed, num_points=args.points))
+        report = time_inference(inferencer, scan, Path(folder) / 'found', repeat=args.repeat)
+    print(
+        f'{report["points"]} points, {report["objects"]} objects; median of {args.repeat} runs, '
+        f'{torch.get_num_threads()} threads'
+    )
+    for name, seconds in report['seconds'].items():
+        print(f'{name:20s}{seconds:8.2f} s')
+    print(
+        f'the first time {report["first_seconds"]:.2f} s, loading the model before {loading:.2f} '
+        f's; peak memory {report["peak_memory_mb"]:.0f} MB'
+    )
+    return dict(
+        report,
+        weights=shown(Path(inferencer.weights).resolve()),
+        loading_seconds=loading,
+        device=args.device,
+        threads=torch.get_num_threads(),
+        machine=machine(args.device),
+        command=args.command_line,
+        commit=commit(),
+        versions=versions(),
+    )

@@ -1,7 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Seconds, memory and operations of a model's predictions, over scans and over their size."""
 
-import functools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,61 +9,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from made_rooms import KINDS, make_points
+from made_rooms import KINDS
 
 from ..memory import forget_peak_memory, peak_memory_mb
 from .operations import count_operations
+from .scenes import scene_of_rooms
 from .stages import StageTimer
-
-ROOM = 150_000
-"""Points of the made room that the scenes of a scaling curve are cut from."""
-
-
-def find_scans(folder: str | Path) -> list[Path]:
-    """The scans of a folder: its ``.bin`` files, or those in its folder ``points``.
-
-    Raises:
-        FileNotFoundError: If there are none.
-    """
-    folder = Path(folder)
-    for place in (folder, folder / 'points'):
-        scans = sorted(place.glob('*.bin'))
-        if scans:
-            return scans
-    raise FileNotFoundError(
-        f'{folder}: no scans; expected .bin files (float32 x y z r g b) in it or in its folder '
-        'points, as the prepare tools write them.'
-    )
-
-
-def scene_of_rooms(
-    num_points: int, *, seed: int = 0, kinds: frozenset[str] = frozenset(KINDS)
-) -> np.ndarray:
-    """Points of a scene of any size at the density of a single scan.
-
-    Copies of a made room stand in a row; the scene is what a plane across the row cuts off. So
-    size is all that differs between the scenes of a scaling curve.
-
-    Args:
-        num_points: how many.
-        seed: which made room.
-        kinds: kinds of objects in it.
-
-    Returns:
-        ``(num_points, 6)`` float32: x, y, z in metres, r, g, b from 0 to 255.
-    """
-    room = _room(seed, kinds)
-    extent = np.ptp(room[:, 0]) + 0.1
-    copies = -(-num_points // ROOM)
-    points = np.tile(room, (copies, 1))
-    points[:, 0] += np.arange(copies).repeat(ROOM) * extent
-    return points[:num_points]
-
-
-@functools.lru_cache(1)
-def _room(seed: int, kinds: frozenset[str]) -> np.ndarray:
-    room = make_points(seed=seed, num_points=ROOM, kinds=kinds)
-    return room[np.argsort(room[:, 0], kind='stable')]
 
 
 def time_scans(

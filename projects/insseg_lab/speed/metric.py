@@ -1,15 +1,20 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Seconds and memory of scoring, here and in mmdetection3d, on the same made predictions."""
+"""Time scoring here and in mmdetection3d, on the same made predictions: ``benchmark.py eval``."""
 
-import resource
+import argparse
 import time
 from collections.abc import Iterator
 
 import numpy as np
-from mmdet3d.evaluation.functional.scannet_utils.evaluate_semantic_instance import scannet_eval
+import torch
+from mmengine.logging import MMLogger
 
 from insseg3d.evaluation import InsSegMetric
 
+from ..memory import peak_memory_mb
+from .scenes import add_json_argument
+
+HELP = "the metric, beside mmdetection3d's"
 NUM_CLASSES = 18
 _NAMES = tuple(f'class {label}' for label in range(NUM_CLASSES))
 
@@ -45,8 +50,8 @@ def made_predictions(
 
 
 def memory_gb() -> float:
-    """Most memory that the process has had, gigabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    """Return the most memory that the process has had, in gigabytes."""
+    return peak_memory_mb(torch.device('cpu')) / 1000
 
 
 def time_here(num_scenes: int, num_masks: int, num_points: int) -> dict[str, float]:
@@ -80,6 +85,9 @@ def time_mmdet3d(num_scenes: int, num_masks: int, num_points: int) -> dict[str, 
     Returns:
         As of :func:`time_here`.
     """
+    # Seconds to import: not before the other commands.
+    from mmdet3d.evaluation.functional.scannet_utils.evaluate_semantic_instance import scannet_eval
+
     next(made_predictions(1, num_masks, num_points))
     before = memory_gb()
     preds, truth = [], []
@@ -113,3 +121,44 @@ def time_mmdet3d(num_scenes: int, num_masks: int, num_points: int) -> dict[str, 
         memory_gb=memory_gb() - before,
         AP25=float(scores['all_ap_25%']),
     )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument('--scenes', type=int, default=312)
+    parser.add_argument('--masks', type=int, default=100, help='predictions a scene')
+    parser.add_argument('--points', type=int, default=150_000)
+    parser.add_argument(
+        '--stock-scenes',
+        type=int,
+        default=20,
+        help='for mmdetection3d, which holds all masks of all scenes',
+    )
+    parser.add_argument('--threads', type=int, default=1)
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Time both metrics on the same scenes, print and return the figures."""
+    MMLogger.get_instance('benchmark', log_level='ERROR')  # the table of made classes
+    size = args.masks, args.points
+    ours = time_here(args.scenes, *size)
+    ours['memory_gb_of_process'] = memory_gb()
+    same, stock = time_here(args.stock_scenes, *size), time_mmdet3d(args.stock_scenes, *size)
+    ours['AP25_of_the_same'] = same['AP25']
+    stock['memory_gb_of_all_masks'] = args.scenes * args.masks * args.points / 1e9
+    print(f'{args.masks} masks of {args.points} points a scene, one process')
+    print(
+        f'InsSegMetric, {args.scenes} scenes: {1000 * ours["seconds_a_scene"]:.1f} ms a scene, '
+        f'{1000 * ours["memory_gb"]:.0f} MB beside the masks of one scene, '
+        f'{1000 * ours["memory_gb_of_process"]:.0f} MB in all, torch included'
+    )
+    print(
+        f'scannet_eval, {args.stock_scenes} scenes: {1000 * stock["seconds_a_scene"]:.1f} ms a '
+        f"scene; the masks of {args.scenes} scenes, which mmdetection3d's metric keeps, are "
+        f'{stock["memory_gb_of_all_masks"]:.1f} GB'
+    )
+    print(
+        f'AP25 on the same {args.stock_scenes} scenes: {same["AP25"]:.6f} and {stock["AP25"]:.6f}'
+    )
+    return {'InsSegMetric': ours, 'scannet_eval': stock}

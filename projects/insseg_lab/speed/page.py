@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""How fluid a scene page is in a browser that draws in software."""
+"""Count the frames of a scene page in a browser that draws in software: ``benchmark.py view``."""
 
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +13,9 @@ from insseg3d.visualization import InstanceMap, Scene, write_scene_page
 from made_rooms.large import make_large_points
 
 from ..browser import load_page, open_browser, orbit
+from .scenes import add_json_argument
+
+HELP = 'a scene page in a browser'
 
 _CLASSES = tuple(f'class {number}' for number in range(18))
 _CELL, _FLOOR = 0.8, 0.1  # metres
@@ -83,3 +87,29 @@ def time_view(
             renderer=renderer,
             browser=browser,
         )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument('--points', type=int, default=300_000)
+    parser.add_argument('--seconds', type=float, default=10.0, help='of each turn')
+    parser.add_argument('--seed', type=int, default=0, help='which made room')
+    add_json_argument(parser)
+    parser.set_defaults(threads=None)
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Time a page of a made scene in a browser, print and return the figures."""
+    report = time_view(args.points, seconds=args.seconds, seed=args.seed)
+    print(
+        f'{args.points} points, {" × ".join(map(str, report["size"]))} pixels, {report["renderer"]}'
+    )
+    for key, name in (('orbit', 'turning'), ('orbit_all_points', 'turning, all points')):
+        print(
+            f'{name:34s}{report[key]["fps"]:.1f} frames a second, '
+            f'{report[key]["points"]} points each'
+        )
+    print(f'{"page":34s}{report["page_mb"]:.1f} MB')
+    print(f'{"written in":34s}{report["write_seconds"]:.1f} s')
+    print(f'{"loaded in":34s}{report["load_seconds"]:.1f} s')
+    return report

@@ -1,18 +1,28 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Where the time of a data pipeline goes, transform by transform, and what loaders make of it."""
+"""Time data pipelines transform by transform, and data loaders: ``benchmark.py data``."""
 
+import argparse
 import copy
+import statistics
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Dataset
+
+from insseg3d.engine.command import load_config
+
+from .scenes import add_scan_arguments, read_points
+
+HELP = 'transforms of the data pipelines'
 
 CELL, SUPERPOINT = 1.2, 0.25
 """Edges in metres of the cells that stand for instances and for superpoints in a timing."""
@@ -138,3 +148,59 @@ def loader_throughput(
     for _ in loader:
         pass
     return len(visits) / (time.perf_counter() - start)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        '--workers',
+        type=int,
+        nargs='*',
+        default=[0, 2],
+        help='also load with so many processes (default: 0 and 2; none: do not)',
+    )
+    parser.add_argument('--batches', type=int, default=6, help='batches that are loaded so')
+    parser.add_argument('config')
+    add_scan_arguments(parser, warm_up=1, threads=1)
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Time both pipelines and the training loader, print and return the figures."""
+    config, points = load_config(args.config), read_points(args)
+    threads = torch.get_num_threads()
+    report = dict(points=len(points), threads=threads, seconds={}, scenes_per_second={})
+    with tempfile.TemporaryDirectory() as folder:
+        info = write_scan(Path(folder), points, config)
+        for name in ('train', 'test'):
+            transforms = config[f'{name}_dataloader'].dataset.pipeline
+            seconds = _median_seconds(transforms, info, repeat=args.repeat, warm_up=args.warm_up)
+            report['seconds'][name] = seconds
+            print(
+                f'{name} pipeline, {len(points)} points, {threads} threads, '
+                f'median of {args.repeat} runs'
+            )
+            for key, value in seconds.items():
+                print(f'{key:30s} {value * 1000:10.1f} ms')
+        pipeline = build_pipeline(config.train_dataloader.dataset.pipeline)
+        batch_size = config.train_dataloader.batch_size
+        for workers in args.workers:
+            rate = loader_throughput(
+                pipeline, info, workers=workers, batch_size=batch_size, batches=args.batches
+            )
+            report['scenes_per_second'][workers] = rate
+            print(
+                f'training loader, {workers} processes, batches of {batch_size}: '
+                f'{rate:.1f} scenes a second'
+            )
+    return report
+
+
+def _median_seconds(
+    transforms: Sequence[dict], info: dict, *, repeat: int, warm_up: int
+) -> dict[str, float]:
+    """Return the median seconds of each transform, and of all together as ``in all``."""
+    pipeline = build_pipeline(transforms)
+    rows = [run_pipeline(pipeline, info, draw)[1] for draw in range(warm_up + repeat)][warm_up:]
+    seconds = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+    seconds['in all'] = statistics.median(sum(row.values()) for row in rows)
+    return seconds
