@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Pictures of scans and their objects: PLY files, PNG views and a page for the browser."""
+"""Pictures of scans and their objects: PLY files, PNG views and pages for the browser."""
 
 from ..structures import InstanceMap
 from .image_hook import SceneImageHook

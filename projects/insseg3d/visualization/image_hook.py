@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Pictures of validation scenes for TensorBoard and its like."""
+"""Pictures of validation scenes for TensorBoard and similar tools."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,15 @@ from .scene import Scene
 
 @HOOKS.register_module()
 class SceneImageHook(Hook):
-    """Send views of the first validation scenes to the visualiser's backends.
+    """Hook that sends views of the first validation scenes to the visualiser's backends.
 
-    Input, prediction and ground truth side by side, named ``val_SCENE``, at the iteration of the
-    training. Only where a backend is configured that shows images, as ``TensorboardVisBackend``
-    and ``WandbVisBackend`` do: ``LocalVisBackend`` alone, mmengine's default, gets none.
+    A view shows input, prediction and ground truth side by side. It is named ``val_SCENE`` and
+    logged at the iteration of the training. Views are made only if a backend is configured that
+    shows images, such as ``TensorboardVisBackend`` or ``WandbVisBackend``; mmengine's default, a
+    single ``LocalVisBackend``, does not.
 
     Args:
-        num_scenes: Scenes of each validation; of several processes, those of the first.
+        num_scenes: Number of scenes per validation, taken from the first process.
     """
 
     def __init__(self, *, num_scenes: int = 3) -> None:
@@ -31,7 +32,7 @@ class SceneImageHook(Hook):
         self._sent = 0
 
     def before_val(self, runner: Runner) -> None:
-        """Begin again with the first scene."""
+        """Start again with the first scene."""
         self._sent = 0
 
     @master_only
@@ -42,8 +43,8 @@ class SceneImageHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[Det3DDataSample] | None = None,
     ) -> None:
-        """Draw and send scenes until there are enough."""
-        # mmengine has no public list of them.
+        """Draw and send scenes until ``num_scenes`` are sent."""
+        # mmengine has no public list of backends.
         backends = runner.visualizer._vis_backends.values()
         if all(isinstance(backend, LocalVisBackend) for backend in backends):
             return

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scenes as numbers and strings for a page."""
+"""Conversion of scenes to numbers and strings for a page."""
 
 import base64
 import io
@@ -21,15 +21,15 @@ _UP = np.array([0.0, 0.0, 1.0])
 
 
 def pack_scene(scene: Scene, *, num_classes: int, max_points: int) -> dict:
-    """A scene as the page's scripts unpack it.
+    """Pack a scene for the page's scripts.
 
     Args:
-        scene: what is to be shown.
+        scene: Scene to show.
         num_classes: K.
-        max_points: points that are kept for display.
+        max_points: Largest number of points to show.
 
     Raises:
-        ValueError: an object whose class has no name.
+        ValueError: The class of an object has no name.
     """
     _check_labels(scene, num_classes)
     comparison = None
@@ -74,7 +74,7 @@ def pack_scene(scene: Scene, *, num_classes: int, max_points: int) -> dict:
 
 
 def quantise(xyz: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """Rounds coordinates to 16 bits, with one step for all axes.
+    """Round coordinates to 16 bits, with one step for all axes.
 
     Args:
         xyz: ``(P, 3)``.
@@ -91,7 +91,7 @@ def quantise(xyz: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
 
 
 def _shuffled(scene: Scene, max_points: int) -> Scene:
-    """The scene in random order: any of its first points are a sample of all of them."""
+    """Shuffle and thin a scene; its first n points are then a random sample for any n."""
     return scene.take(np.random.default_rng(0).permutation(len(scene.xyz))[:max_points])
 
 
@@ -138,7 +138,7 @@ def _pack_objects(
 
 
 def _boxes(xyz: np.ndarray, objects: InstanceMap) -> list[dict | None]:
-    """The smallest upright box of each object; None for one without points."""
+    """Return the smallest upright box of each object; None for an object without points."""
     order = np.argsort(objects.instance, kind='stable')
     starts = np.searchsorted(objects.instance[order], np.arange(len(objects.labels) + 1))
     boxes = []
@@ -156,7 +156,7 @@ def _boxes(xyz: np.ndarray, objects: InstanceMap) -> list[dict | None]:
 
 
 def _figure(scene: Scene, comparison: Comparison | None) -> tuple[str, float | None]:
-    """A scene in four words, and the share of its objects that were found."""
+    """Summarise a scene in four words, and return the share of its objects that were found."""
     if comparison is not None:
         found, total = int(comparison.found.sum()), len(comparison.found)
         return f'{found} of {total} found', found / total if total else None

@@ -19,35 +19,36 @@ from .scene import Scene
 from .scene_page import write_scene_page
 
 TASK = 'lidar_seg'
-"""What mmdetection3d calls the labelling of points (``--task`` of its test.py)."""
-_MOST_POINTS_OF_MANY = 40_000  # of each scene on a page of many, for pages of some megabytes
+"""mmdetection3d's name for the labelling of points (``--task`` of its test.py)."""
+_MOST_POINTS_OF_MANY = 40_000  # per scene of a page with many, to keep pages at a few megabytes
 
 
 @HOOKS.register_module()
 class ScenePageHook(Hook):
-    """Write pages (see ``write_scene_page``) with input, prediction and truth of a test run.
+    """Hook that writes pages with input, prediction and truth of a test run.
 
-    ``tools/test.py --show-dir DIR`` writes a page of each scene, and an ``index.html`` over the
-    first of them, into ``DIR`` below the run's folder in the work dir, where mmdetection3d puts it;
-    ``--show`` opens that index in the web browser. Without these flags,
-    ``--cfg-options default_hooks.visualization.out_file=work_dirs/page.html`` writes one page.
+    See ``write_scene_page`` for the pages. ``tools/test.py --show-dir DIR`` writes one page per
+    scene, and an ``index.html`` with the first scenes. As in mmdetection3d, ``DIR`` is relative to
+    the run's folder in the work dir. ``--show`` opens that index in the web browser. Without these
+    flags, ``--cfg-options default_hooks.visualization.out_file=work_dirs/page.html`` writes a
+    single page.
 
     Args:
-        draw: Answer ``show`` and ``test_out_dir``. This and the next five are what test.py of
-            mmdetection3d sets.
+        draw: Whether ``show`` and ``test_out_dir`` have an effect. mmdetection3d's test.py sets
+            this argument and the next five.
         show: Open the pages in the web browser.
-        wait_time: Seconds to wait afterwards, so that a browser that was started has come up.
-        test_out_dir: Folder of the pages, below ``work_dir/timestamp`` unless absolute.
+        wait_time: Time to wait for the browser to start, seconds.
+        test_out_dir: Folder of the pages, relative to ``work_dir/timestamp`` unless absolute.
         vis_task: Must be ``'lidar_seg'``.
-        score_thr: Where the sliders of the pages stand at first; nothing is left out.
-        out_file: A page with the first scenes; None for none.
-        picture_file: A PNG with the first scenes, for a README; None for none.
-        num_scenes: Scenes on the page, the first of the run.
-        num_pictured: Scenes on the PNG.
-        title: Head line of the page.
+        score_thr: Initial position of the pages' sliders; all objects are on the pages.
+        out_file: Page with the first scenes; None writes no page.
+        picture_file: PNG with the first scenes, for a README; None writes no picture.
+        num_scenes: Number of scenes on the page, the first ones of the run.
+        num_pictured: Number of scenes on the PNG.
+        title: Headline of the page.
 
     Raises:
-        ValueError: Another task.
+        ValueError: The task is not ``'lidar_seg'``.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class ScenePageHook(Hook):
         self._scenes: list[Scene] = []
 
     def before_test(self, runner: Runner) -> None:
-        """Forget the scenes of an earlier run."""
+        """Discard the scenes of an earlier run."""
         self._scenes = []
 
     def after_test_iter(
@@ -92,7 +93,7 @@ class ScenePageHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[Det3DDataSample] | None = None,
     ) -> None:
-        """Write the scenes' own pages, each process its own, and keep what later files show."""
+        """Write the page of each scene in every process, and keep the scenes for later files."""
         if self.pages_dir is None and self.out_file is None and self.picture_file is None:
             return
         classes = _classes(runner)
@@ -115,7 +116,7 @@ class ScenePageHook(Hook):
 
     @master_only
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Write the files of all scenes."""
+        """Write the files that show several scenes."""
         if not self._scenes:
             return
         if self.out_file is not None:

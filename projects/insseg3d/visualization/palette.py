@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Colours for objects: far apart for every eye, the same in every run."""
+"""Colours of objects: distinct for every kind of colour vision, identical in every run."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,17 +14,17 @@ _NEAR_METRES = 1.2
 
 
 def instance_palette(count: int) -> np.ndarray:
-    """``(count, 3)`` uint8 colours; the first ones are farthest apart.
+    """Return ``(count, 3)`` uint8 colours, the most distinct ones first.
 
-    Two colours are as far apart as they look to whoever tells them apart least: to eyes without
-    red, green or blue cones, or to the others. A longer palette begins with the shorter one; after
-    28 colours it repeats. Greys are left out: they are for points without an object.
+    The distance of two colours is the smallest one over normal vision and vision without red,
+    green or blue cones. A longer palette begins with the shorter one; after 28 colours it repeats.
+    There are no greys, which are reserved for points without an object.
     """
     return _palette()[np.arange(count) % PALETTE_SIZE].copy()
 
 
 def neutral_colors(rgb: np.ndarray) -> np.ndarray:
-    """Colours for points without an object: the scan's own brightness, pale and grey.
+    """Compute pale greys of the scan's own brightness, for points without an object.
 
     Args:
         rgb: ``(P, 3)`` uint8.
@@ -38,7 +38,7 @@ def neutral_colors(rgb: np.ndarray) -> np.ndarray:
 
 
 def shaded_colors(objects: InstanceMap, colors: np.ndarray, rgb: np.ndarray) -> np.ndarray:
-    """Colours of all points by object, with some of the scan's light and shade.
+    """Colour all points by object, with some of the scan's light and shade.
 
     Args:
         objects: Q objects of P points.
@@ -60,13 +60,13 @@ def shaded_colors(objects: InstanceMap, colors: np.ndarray, rgb: np.ndarray) -> 
 def object_colors(
     scene: Scene, comparison: Comparison | None = None
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Chooses colours of the scene's objects so that neighbours differ.
+    """Choose colours for the scene's objects that differ between neighbours.
 
-    A predicted object that covers a true one (IoU > 1/2, of whatever class) has its colour, so
-    that the eye sees what belongs together.
+    A predicted object that covers a true one (IoU > 1/2, of any class) gets its colour, which
+    makes the match visible.
 
     Returns:
-        ``(Q, 3)`` and ``(G, 3)`` uint8 of predicted and true objects; None where there are none.
+        ``(Q, 3)`` and ``(G, 3)`` uint8 of predicted and true objects; None if the scene has none.
     """
     palette, chooser = instance_palette(PALETTE_SIZE), _Chooser()
     truth_index = pred_index = None
@@ -87,20 +87,20 @@ def object_colors(
 
 
 def matched_colors(xyz: np.ndarray, maps: Sequence[InstanceMap]) -> list[np.ndarray]:
-    """Colours of several cuts of one scan, in which what belongs together has one colour.
+    """Choose colours for several maps of one scan; matching objects share a colour.
 
-    An object takes the colour of the one that covers it (IoU > 1/2, of whatever class) in the
-    earliest map, if no other object of its own map has taken it; else a new one.
+    An object takes the colour of the object that covers it (IoU > 1/2, of any class) in the
+    earliest map, unless another object of its own map already has it; otherwise a new colour.
 
     Args:
         xyz: ``(P, 3)`` metres.
-        maps: each of the P points; ground truth first, where there is one.
+        maps: Maps of the same P points; ground truth first, if there is one.
 
     Returns:
         ``(Q, 3)`` uint8 for each map.
     """
     chooser, taken = _Chooser(), []
-    colors = []  # of everything seen so far: index into the palette
+    colors = []  # index into the palette, for every distinct object so far
     for number, objects in enumerate(maps):
         own = np.full(len(objects.labels), -1, dtype=np.int64)
         for before, other in zip(maps[:number], taken):
@@ -118,7 +118,7 @@ def matched_colors(xyz: np.ndarray, maps: Sequence[InstanceMap]) -> list[np.ndar
 
 
 class _Chooser:
-    """Chooses a colour for one object after the other, unlike those of its neighbours."""
+    """Chooser of colours, object by object, that differ from those of their neighbours."""
 
     def __init__(self) -> None:
         self._centres: list[np.ndarray] = []
@@ -147,7 +147,7 @@ def _centres(xyz: np.ndarray, objects: InstanceMap) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _palette() -> np.ndarray:
-    """Picks colours one by one, each farthest from those before (in OKLab)."""
+    """Pick colours one by one, each farthest from the earlier ones (in OKLab)."""
     light, chroma, hue = (
         values.ravel()
         for values in np.meshgrid(
@@ -171,7 +171,7 @@ def _palette() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _closeness() -> np.ndarray:
-    """``(28, 28)`` how easily two palette colours are confused."""
+    """Compute how easily two palette colours are confused, ``(28, 28)``."""
     seen = seen_by_all(_palette() / 255)
     distance = np.linalg.norm(seen[:, :, None] - seen[:, None], axis=3).min(axis=0)
     return 1 / (distance**2 + 1e-3)
@@ -218,7 +218,7 @@ _DEFICIENT = np.array(
 
 
 def seen_by_all(rgb: np.ndarray) -> np.ndarray:
-    """Colours as four kinds of eyes see them: all cones, without red, green or blue ones.
+    """Simulate four kinds of vision: with all cones, and without red, green or blue ones.
 
     Args:
         rgb: ``(C, 3)`` sRGB in 0..1.

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scans coloured by object, for MeshLab, CloudCompare and programs."""
+"""PLY files of scans coloured by object, for MeshLab, CloudCompare and other programs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,21 +28,20 @@ def write_instance_ply(
     objects: InstanceMap | None = None,
     classes: Sequence[str] = (),
 ) -> Path:
-    """Writes a scan as a binary PLY cloud, coloured by object.
+    """Write a scan as a binary PLY cloud, coloured by object.
 
-    Every point keeps its place in the file. Vertex properties: x y z (float; double where the
-    places have more digits), red green blue (uchar), instance and class (int, -1 for none), score
-    (float, 0 for none). The class names
-    stand in comments, ``class 3 chair``.
+    Points keep their order. Vertex properties: x y z (float; double if the coordinates have more
+    digits), red green blue (uchar), instance and class (int, -1 for none), score (float, 0 for
+    none). Comments such as ``class 3 chair`` name the classes.
 
     Args:
-        path: of the file; its folder is made if need be.
-        scene: the scan.
-        objects: what to write; by default the scene's prediction.
+        path: Path of the file; its folder is created if necessary.
+        scene: The scan.
+        objects: Objects to write; by default the scene's prediction.
         classes: K names for the comments.
 
     Raises:
-        ValueError: neither objects nor a prediction.
+        ValueError: There are neither objects nor a prediction.
     """
     objects = scene.pred if objects is None else objects
     if objects is None:
@@ -51,8 +50,8 @@ def write_instance_ply(
         )
     colors, _ = object_colors(Scene(scene.name, scene.xyz, scene.rgb, pred=objects))
     exact = np.array_equal(scene.xyz.astype(np.float32), scene.xyz, equal_nan=True)
-    places = [(axis, 'f4' if exact else 'f8') for axis in 'xyz']
-    vertex = np.empty(len(scene.xyz), dtype=[*places, *_PROPERTIES])
+    coords = [(axis, 'f4' if exact else 'f8') for axis in 'xyz']
+    vertex = np.empty(len(scene.xyz), dtype=[*coords, *_PROPERTIES])
     for axis, name in enumerate('xyz'):
         vertex[name] = scene.xyz[:, axis]
     painted = shaded_colors(objects, colors, scene.rgb)

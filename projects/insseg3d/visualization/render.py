@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Pictures of point clouds without a display: splats with depth, on the CPU."""
+"""Rendering of point clouds without a display: splats with depth, on the CPU."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,21 +25,21 @@ def render_views(
     captions: bool = True,
     background: tuple[int, int, int] = BACKGROUND,
 ) -> np.ndarray:
-    """Shows input colours, prediction and ground truth, as far as there are, side by side.
+    """Render input colours, prediction and ground truth (where available) side by side.
 
-    Ceiling and the walls towards the viewer are left out.
+    The ceiling and the walls towards the viewer are omitted.
 
     Args:
-        scene: what to show.
-        width: of one view, pixels.
-        height: of one view, pixels.
-        azimuth: where the viewer stands, degrees from the room's own first direction.
-        elevation: degrees above the horizon.
-        captions: write what each view is below it.
-        background: colour behind the points.
+        scene: Scene to show.
+        width: Width of one view, pixels.
+        height: Height of one view, pixels.
+        azimuth: Direction of the viewer, degrees from the room's own first direction.
+        elevation: Elevation of the viewer, degrees above the horizon.
+        captions: Write a caption below each view.
+        background: Colour behind the points.
 
     Returns:
-        ``(height, n · width, 3)`` uint8; with captions somewhat higher.
+        ``(height, n · width, 3)`` uint8; captions add to the height.
     """
     panels = [('input', scene.rgb)]
     comparison = None
@@ -73,12 +73,13 @@ def render_panels(
     captions: bool = True,
     background: tuple[int, int, int] = BACKGROUND,
 ) -> np.ndarray:
-    """Shows one scan several times side by side, in other colours.
+    """Render one scan several times side by side, in different colours.
+
+    See :func:`render_views` for the arguments not listed here.
 
     Args:
         xyz: ``(P, 3)`` metres.
-        panels: a caption and ``(P, 3)`` uint8 colours for each view; the rest as of
-            :func:`render_views`.
+        panels: A caption and ``(P, 3)`` uint8 colours for each view.
     """
     frame = room_frame(xyz)
     visible, angle = visible_points(xyz, frame, azimuth=azimuth)
@@ -101,12 +102,12 @@ def render_panels(
 def visible_points(
     xyz: np.ndarray, frame: RoomFrame, *, azimuth: float
 ) -> tuple[np.ndarray, float]:
-    """Leaves out the ceiling and the walls between the viewer and the room.
+    """Omit the ceiling and the walls between the viewer and the room.
 
     Args:
-        xyz: ``(P, 3)``.
-        frame: of the same scan.
-        azimuth: degrees from the room's own first direction.
+        xyz: ``(P, 3)`` metres.
+        frame: Frame of the same scan.
+        azimuth: Direction of the viewer, degrees from the room's own first direction.
 
     Returns:
         ``(P,)`` bool, and the azimuth in radians from the x axis.
@@ -129,22 +130,22 @@ def render_points(
     elevation: float,
     background: tuple[int, int, int] = BACKGROUND,
 ) -> np.ndarray:
-    """Draws coloured points in perspective, edges darkened by depth.
+    """Draw coloured points in perspective, with edges darkened by depth.
 
     Args:
         xyz: ``(P, 3)`` metres.
         rgb: ``(P, 3)`` uint8.
-        frame: the room that shall fill the picture.
-        width: pixels.
-        height: pixels.
-        azimuth: of the viewer, radians from the x axis.
-        elevation: of the viewer, degrees above the horizon.
-        background: colour where there is no point.
+        frame: The room that fills the picture.
+        width: Width, pixels.
+        height: Height, pixels.
+        azimuth: Direction of the viewer, radians from the x axis.
+        elevation: Elevation of the viewer, degrees above the horizon.
+        background: Colour behind the points.
 
     Returns:
         ``(height, width, 3)`` uint8.
     """
-    scale = 2  # drawn larger, then averaged
+    scale = 2  # supersampling
     size = (height * scale, width * scale)
     screen, depth, focal = _project(xyz, frame, size, azimuth, np.deg2rad(elevation))
     radius = np.clip(1.15 * frame.spacing * focal / np.maximum(depth, 1e-6), 0.8, 9.0)
@@ -161,13 +162,13 @@ def render_points(
 
 
 def save_png(path: str | Path, image: np.ndarray) -> None:
-    """Writes an image (H, W, 3) uint8; makes its folder."""
+    """Write an image (H, W, 3) uint8; its folder is created if necessary."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path, format='PNG', optimize=True)
 
 
 def _project(xyz, frame, size, azimuth, elevation):
-    """Screen positions (P, 2) as row, column; depths (P,); the focal length in pixels."""
+    """Return screen positions (P, 2) as row, column; depths (P,); the focal length in pixels."""
     toward = np.array(
         [
             np.cos(azimuth) * np.cos(elevation),
@@ -180,7 +181,7 @@ def _project(xyz, frame, size, azimuth, elevation):
     base = np.append(frame.centre, frame.floor)
     corners = _corners(frame) - base
     focal = 0.5 * size[0] / np.tan(_FIELD_OF_VIEW / 2)
-    # The nearest distance and the shift with which all corners of the room fill the picture.
+    # Find the nearest distance, and the target, for which all corners fit into the picture.
     target = base.copy()
     for _ in range(12):
         relative = corners + base - target
@@ -209,7 +210,7 @@ def _corners(frame: RoomFrame) -> np.ndarray:
 
 
 def _splat(screen, depth, radius, size) -> np.ndarray:
-    """``(H, W)`` index of the nearest point at each pixel, -1 for none."""
+    """Find the nearest point at each pixel, ``(H, W)`` indices, -1 for none."""
     height, width = size
     order = np.argsort(depth, kind='stable')
     rank = np.empty(len(depth), dtype=np.int64)
@@ -227,7 +228,7 @@ def _splat(screen, depth, radius, size) -> np.ndarray:
 
 
 def _edge_shade(depths: np.ndarray) -> np.ndarray:
-    """Darkens pixels that lie behind their neighbours, so that shapes stand out."""
+    """Compute shades that darken pixels behind their neighbours, to emphasise shapes."""
     log_depth = np.log2(np.where(np.isfinite(depths), depths, 1e4))
     behind = np.zeros_like(log_depth)
     for down, across in ((0, 2), (0, -2), (2, 0), (-2, 0), (2, 2), (-2, -2), (2, -2), (-2, 2)):

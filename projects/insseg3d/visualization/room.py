@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""How to look into a scanned room: where its walls and its ceiling are, how dense it is."""
+"""Geometry of a scanned room for views into it: walls, ceiling and density of points."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,21 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 _SAMPLE = 6000
-_LEAST_EXTENT = 0.2  # metres, of a scan that is a point or a line
+_LEAST_EXTENT = 0.2  # metres, for a scan that is a point or a line
 
 
 @dataclass(frozen=True)
 class RoomFrame:
-    """The upright box around a room, turned with it.
+    """The upright box around a room, aligned with its walls.
 
     Attributes:
         centre: ``(2,)`` x y metres.
         axes: ``(2, 2)`` unit vectors of the two walls' directions, one per row.
         half: ``(2,)`` half extents along them, metres.
-        floor: z of the floor, metres.
-        top: z of the highest points below the ceiling, metres.
-        ceiling: z above which the ceiling lies, or None where there is none.
-        spacing: typical distance of neighbouring points, metres.
+        floor: Height z of the floor, metres.
+        top: Height z of the highest points below the ceiling, metres.
+        ceiling: Height z above which the ceiling lies, or None if there is no ceiling.
+        spacing: Typical distance of neighbouring points, metres.
     """
 
     centre: np.ndarray
@@ -34,7 +34,7 @@ class RoomFrame:
 
 
 def room_frame(xyz: np.ndarray) -> RoomFrame:
-    """Measures a room from its points (P, 3), z up. Stray points have little influence."""
+    """Measure a room from its points (P, 3), z up. Stray points have little influence."""
     if len(xyz) == 0:
         return RoomFrame(np.zeros(2), np.eye(2), np.ones(2), 0.0, 1.0, None, 0.02)
     sample = xyz[:: max(1, len(xyz) // _SAMPLE)]
@@ -61,16 +61,16 @@ def room_frame(xyz: np.ndarray) -> RoomFrame:
 
 
 def wall_sides(xyz: np.ndarray, frame: RoomFrame, *, margin: float = 0.2) -> np.ndarray:
-    """Which sides of the room each point lies on.
+    """Find the sides of the room on which each point lies.
 
     Args:
-        xyz: ``(P, 3)``.
-        frame: of the same scan.
-        margin: thickness of a wall, metres. The lowest 4 cm, the floor, belong to no wall.
+        xyz: ``(P, 3)`` metres.
+        frame: Frame of the same scan.
+        margin: Thickness of a wall, metres. The lowest 4 cm, the floor, belong to no wall.
 
     Returns:
-        ``(P,)`` uint8 bit set: 1 and 2 for the far ends along +axes[0] and +axes[1], 4 and 8 along
-        the opposite directions.
+        ``(P,)`` uint8 bit set: 1 and 2 for the far ends along +axes[0] and +axes[1], 4 and 8 for
+        those along the opposite directions.
     """
     local = (xyz[:, :2] - frame.centre) @ frame.axes.T
     above = xyz[:, 2] > frame.floor + 0.04
@@ -82,7 +82,7 @@ def wall_sides(xyz: np.ndarray, frame: RoomFrame, *, margin: float = 0.2) -> np.
 
 
 def facing_sides(frame: RoomFrame, azimuth: float) -> int:
-    """Bit set of the sides between the room and a viewer who stands at this azimuth (radians)."""
+    """Return the bit set of the sides between the room and a viewer at an azimuth (radians)."""
     towards = np.array([np.cos(azimuth), np.sin(azimuth)])
     cosines = frame.axes @ towards
     bits = [cosines[0] > 0.25, cosines[1] > 0.25, cosines[0] < -0.25, cosines[1] < -0.25]
@@ -90,7 +90,7 @@ def facing_sides(frame: RoomFrame, azimuth: float) -> int:
 
 
 def _ceiling(sample: np.ndarray, floor: float, top: float) -> float | None:
-    """Finds a ceiling: a thin top layer that covers much of the ground plan."""
+    """Find a ceiling: a thin top layer that covers much of the ground plan."""
     if top - floor < 1.8:
         return None
     cell = np.floor(sample[:, :2] / 0.4).astype(np.int64)

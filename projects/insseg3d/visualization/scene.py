@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What is to be shown of one scene, and how prediction and truth compare in it."""
+"""A scene to show, and the comparison of its predicted and true objects."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FOUND, WRONG_CLASS, POOR, UNMATCHED = 'found', 'wrong class', 'poor', 'unmatched
 
 @dataclass(frozen=True)
 class Scene:
-    """A scan with, where there are, its predicted and its true objects.
+    """A scan with its predicted and its true objects, where available.
 
     Attributes:
-        name: shown to people.
+        name: Name to show.
         xyz: ``(P, 3)`` float metres, z up.
         rgb: ``(P, 3)`` uint8.
-        pred: predicted objects, or None.
-        truth: ground truth, or None.
+        pred: Predicted objects, or None.
+        truth: Ground truth, or None.
     """
 
     name: str
@@ -42,18 +42,18 @@ class Scene:
         pred: InstanceMap | None = None,
         truth: InstanceMap | None = None,
     ) -> Scene:
-        """Makes a scene of a scan's points as they are stored.
+        """Make a scene from a scan's points as they are stored.
 
         Args:
-            name: shown to people.
+            name: Name to show.
             points: ``(P, 3)`` x y z or ``(P, 6)`` x y z r g b with colours in 0..255; array or
                 tensor.
-            pred: predicted objects of the same points.
-            truth: ground truth of the same points.
+            pred: Predicted objects of the same points.
+            truth: Ground truth of the same points.
 
         Raises:
-            ValueError: another shape, coordinates that are not finite, colours out of range, or a
-                map of another number of points.
+            ValueError: The points have another shape, coordinates are not finite, colours are out
+                of range, or a map has another number of points.
         """
         points = to_array(points)
         if points.ndim != 2 or points.shape[1] not in (3, 6):
@@ -79,10 +79,13 @@ class Scene:
 
     @classmethod
     def of_sample(cls, sample: Det3DDataSample, *, num_classes: int) -> Scene:
-        """A scene as its file holds it: the pipeline has centred points and scaled colours.
+        """Make a scene from a data sample.
+
+        The points are read from the scene's file again, because the pipeline has centred the
+        coordinates and scaled the colours.
 
         Args:
-            sample: what a model predicted for a scan, with ``eval_ann_info`` where there is truth.
+            sample: A model's prediction, with ``eval_ann_info`` if there is ground truth.
             num_classes: K.
         """
         path = Path(sample.metainfo['lidar_path'])
@@ -102,22 +105,23 @@ class Scene:
         )
 
     def take(self, rows: np.ndarray) -> Scene:
-        """The same scene with some of its points; objects keep their numbers."""
+        """Select some of the scene's points; objects keep their indices."""
         maps = (whole if whole is None else whole.take(rows) for whole in (self.pred, self.truth))
         return Scene(self.name, self.xyz[rows], self.rgb[rows], *maps)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Predicted objects beside true ones, at an IoU of one half.
+    """Predicted objects compared with true ones, at an IoU of one half.
 
     Attributes:
         iou: ``(Q,)`` best IoU of each predicted object, with an object of its class if one
             exceeds 1/4, else with any object.
         match: ``(Q,)`` the true object of that IoU, -1 for none.
-        status: per predicted object 'found' (IoU > 1/2, right class), 'wrong class' (IoU > 1/2
-            with an object of another class), 'poor' (IoU > 1/4, right class) or 'unmatched'.
-        found: ``(G,)`` bool, true objects that a predicted one matches.
+        status: Status of each predicted object: 'found' (IoU > 1/2, right class), 'wrong class'
+            (IoU > 1/2 with an object of another class), 'poor' (IoU > 1/4, right class) or
+            'unmatched'.
+        found: ``(G,)`` bool; whether a predicted object matches each true one.
     """
 
     iou: np.ndarray
@@ -127,7 +131,7 @@ class Comparison:
 
 
 def overlaps(first: InstanceMap, second: InstanceMap) -> np.ndarray:
-    """IoU of each object of one map with each of another of the same points, ``(Q, G)``."""
+    """Compute the IoU of each object of one map with each of another map, ``(Q, G)``."""
     shape = len(first.labels) + 1, len(second.labels) + 1
     table = np.bincount(
         (first.instance + 1) * shape[1] + second.instance + 1, minlength=shape[0] * shape[1]
@@ -138,12 +142,12 @@ def overlaps(first: InstanceMap, second: InstanceMap) -> np.ndarray:
 
 
 def compare(pred: InstanceMap, truth: InstanceMap) -> Comparison:
-    """Compares two maps of the same points."""
-    num_pred, num_gt = len(pred.labels), len(truth.labels)
+    """Compare two maps of the same points."""
+    num_pred, num_truth = len(pred.labels), len(truth.labels)
     iou_any = overlaps(pred, truth)
     iou_same = np.where(pred.labels[:, None] == truth.labels[None, :], iou_any, 0.0)
     best, match, status = np.zeros(num_pred), np.full(num_pred, -1), []
-    found = np.zeros(num_gt, dtype=bool)
+    found = np.zeros(num_truth, dtype=bool)
     for row in range(num_pred):
         same, other = iou_same[row].max(initial=0.0), iou_any[row].max(initial=0.0)
         chosen = iou_same[row] if same > 0.25 and other <= 0.5 or same > 0.5 else iou_any[row]

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One HTML file that shows scenes, predictions and ground truth, and needs nothing else."""
+"""A self-contained HTML page that shows scenes, predictions and ground truth."""
 
 import base64
 import gzip
@@ -39,31 +39,32 @@ def write_scene_page(
     score_thr: float = 0.0,
     max_points: int = 300_000,
 ) -> Path:
-    """Writes a page that shows each scene, to turn, to zoom and to click.
+    """Write a page on which scenes can be rotated, zoomed and clicked.
 
-    The page opens from disk, without a network: the scan's colours, its objects by class, by
-    instance, by score, ground truth and errors as far as there are, one view or three side by
-    side, lists of objects, a legend, and the table of average precision. It carries three.js,
-    which draws with WebGL; where that is missing the page shows a picture.
+    The page opens from disk, without a network. It shows the scan's colours; its objects by class,
+    instance or score; ground truth and errors where available; one view or three side by side;
+    lists of objects, a legend, and the table of average precision. The page includes three.js,
+    which draws with WebGL; without WebGL the page shows a picture.
 
     Args:
-        path: of the page; its folder is made if need be.
-        scenes: at least one; predictions and ground truth are shown where a scene has them.
+        path: Path of the page; its folder is created if necessary.
+        scenes: At least one scene; predictions and ground truth are shown where a scene has them.
         classes: K names.
-        title: head line.
-        subtitle: a line below it.
-        metrics: what ``InsSegMetric`` returned (without a prefix), for the table; NaN is shown
-            as a dash.
-        notes: sentences for the foot of the page.
-        score_thr: where the page's slider stands at first.
-        max_points: scans with more points are thinned at random (the same in every run); the page
-            says so. About 11 bytes a point, before base64, beside 0.6 MB for three.js.
+        title: Headline.
+        subtitle: A line below the title.
+        metrics: Results of ``InsSegMetric`` (without a prefix) for the table; NaN is shown as a
+            dash.
+        notes: Sentences for the foot of the page.
+        score_thr: Initial position of the page's slider.
+        max_points: Scans with more points are thinned at random, identically in every run, and
+            the page mentions it. A point takes about 11 bytes before base64; three.js takes
+            0.6 MB.
 
     Returns:
-        The path written.
+        The path of the page.
 
     Raises:
-        ValueError: no scene, or an object whose class has no name.
+        ValueError: There is no scene, or the class of an object has no name.
     """
     if not scenes:
         raise ValueError('write_scene_page needs at least one scene, found none.')
@@ -81,7 +82,7 @@ def write_scene_page(
             pack_scene(scene, num_classes=len(classes), max_points=max_points) for scene in scenes
         ],
     }
-    # "<" never appears in the data, so that no name can end the script element.
+    # "<" is escaped in the data; otherwise a name could end the script element.
     text = json.dumps(data, separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')
     parts = {
         'title': html.escape(title),
@@ -104,13 +105,13 @@ def _asset(name: str) -> str:
 
 @lru_cache
 def _compressed(name: str) -> str:
-    """A script as base64 of gzip, the same bytes in every run."""
+    """Compress a script to base64 of gzip, with the same bytes in every run."""
     packed = gzip.compress(_asset(name).encode('utf-8'), compresslevel=9, mtime=0)
     return base64.b64encode(packed).decode('ascii')
 
 
 def _score_ramp() -> list[list[int]]:
-    """Colours of scores from 0 to 1: from dark to light, so for all eyes."""
+    """Return colours of scores from 0 to 1, from dark to light, readable with any colour vision."""
     stops = colormaps['viridis'](np.linspace(0, 1, 9))[:, :3]
     return np.round(255 * stops).astype(int).tolist()
 

@@ -1,10 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""three.js 0.185.0 (MIT, LICENSE.txt), which is carried in pages (package data).
+"""three.js 0.185.0 (MIT, LICENSE.txt), package data that is copied into the pages.
 
-The files are, byte for byte, ``build/three.core.min.js``, ``build/three.module.min.js``,
-``examples/jsm/controls/OrbitControls.js`` and ``LICENSE`` of the npm package ``three``. Nothing
-here was edited. 0.185.0 is the last release that publishes minified builds; 0.186.0 and 0.187.0
-have none. For another version, take the same four files of it and enter their sums in ``SHA256``.
+The files are unedited copies of ``build/three.core.min.js``, ``build/three.module.min.js``,
+``examples/jsm/controls/OrbitControls.js`` and ``LICENSE`` from the npm package ``three``. Release
+0.185.0 is the last one with minified builds; 0.186.0 and 0.187.0 have none. To change the version,
+copy the same four files and enter their checksums in ``SHA256``.
 """
 
 SHA256 = {
