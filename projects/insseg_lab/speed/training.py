@@ -1,18 +1,34 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Time updates of the weights, and compare trainings in half precision and in float32."""
+"""Time updates of the weights, and compare trainings in half precision and in float32.
 
+Both are commands of ``benchmark_training.py``.
+"""
+
+import argparse
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 
+from insseg3d.apis import load_model
+from insseg3d.engine.command import load_config
+
+from ..provenance import commit, machine, shown, versions
+
+TRAININGS = {
+    'float32': {},
+    'bfloat16': dict(half=torch.bfloat16),
+    'float32, moved': dict(moved=1e-3),
+}
 STOCK = 'DefaultOptimWrapperConstructor'
 
 
@@ -149,4 +165,52 @@ def compare_losses(exact: np.ndarray, other: np.ndarray, *, window: int) -> dict
         last=float(apart[-1]),
         window=window,
         last_means=[float(mean[-1]) for mean in means],
+    )
+
+
+def run_update(args: argparse.Namespace) -> dict:
+    """Time updates of the weights, print and return the figures."""
+    MMLogger.get_instance('benchmark', log_level='ERROR')  # a line for each parameter
+    model, config = load_model(args.config, None, args.device)
+    kinds = time_updates(model.train(), config, repeat=args.repeat, warm_up=args.warm_up)
+    print(
+        f'{shown(Path(args.config).resolve())}, {args.device}, {torch.get_num_threads()} '
+        f'threads, median of {args.repeat} updates'
+    )
+    for name, row in kinds.items():
+        print(f'{name:30s}{row["groups"]:5d} groups{1000 * row["seconds"]:10.2f} ms an update')
+    return dict(
+        kinds=kinds,
+        device=args.device,
+        threads=torch.get_num_threads(),
+        machine=machine(args.device),
+        command=args.command_line,
+        commit=commit(),
+        versions=versions(),
+    )
+
+
+def run_amp(args: argparse.Namespace) -> dict:
+    """Train in float32 and in bfloat16, print and return the distances of the losses."""
+    config, curves, seconds = load_config(args.config), {}, {}
+    for name, options in TRAININGS.items():
+        start = time.perf_counter()
+        curves[name] = training_losses(config, iterations=args.iterations, **options)
+        seconds[name] = time.perf_counter() - start
+    exact, apart = curves['float32'], {}
+    for name, curve in curves.items():
+        found = apart[name] = compare_losses(exact, curve, window=args.window)
+        print(
+            f'{name:16s}mean loss of the last {found["window"]} of {args.iterations} iterations '
+            f'{found["last_means"][1]:.4f}, {seconds[name]:.0f} s; running means apart by '
+            f'{100 * found["largest"]:.2f} % at most, {100 * found["last"]:.2f} % at the end'
+        )
+    return dict(
+        apart=apart,
+        seconds=seconds,
+        threads=torch.get_num_threads(),
+        losses={name: curve.tolist() for name, curve in curves.items()},
+        command=args.command_line,
+        commit=commit(),
+        versions=versions(),
     )
