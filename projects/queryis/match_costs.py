@@ -55,7 +55,7 @@ class MaskDiceCost:
     """Dice distance between the query's mask and the object.
 
     Source: 3D-QueryIS, Eq. 6.
-    Deviation: as of ``insseg3d.ops.masks.pairwise_dice_cost``.
+    Deviation: see ``insseg3d.ops.masks.pairwise_dice_cost``.
 
     Args:
         weight: Factor of the cost.

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.models.losses import CrossEntropyLoss
-from mmdet3d.registry import MODELS
+from mmdet3d.registry import MODELS, TASK_UTILS
 from mmengine.runner.checkpoint import load_state_dict
 from scipy.optimize import linear_sum_assignment
 
@@ -283,6 +283,48 @@ def test_dense_losses_of_mmdet_in_the_head():
     assert all(torch.isfinite(value) and value > 0 for value in values.values())
     nothing = head.loss(make_batch([12], [0]))
     assert nothing['loss_bce'].item() == nothing['loss_focal'].item() == 0
+
+
+class VoxelDistance:
+    """A cost of one's own with mmdet's interface: voxels on which mask and object differ."""
+
+    def __call__(self, pred, gt):
+        return torch.cdist((pred.masks > 0).float(), (gt.masks > 0.5).float(), p=1)
+
+
+class SquaredError(torch.nn.Module):
+    """A loss of one's own with mmdet's interface, per element."""
+
+    def forward(self, logits, share, reduction_override):
+        assert reduction_override == 'none'
+        return (logits.sigmoid() - share).square()
+
+
+def test_costs_and_losses_of_ones_own_serve_through_the_adapters():
+    TASK_UTILS.register_module(name='VoxelDistanceForTest', module=VoxelDistance, force=True)
+    MODELS.register_module(name='SquaredErrorForTest', module=SquaredError, force=True)
+    cost = dict(type='DenseMatchCost', needs_masks=True, cost=dict(type='VoxelDistanceForTest'))
+    head = build_head(
+        assigner=dict(type='HungarianAssigner', match_costs=[cost]),
+        mask_losses=dict(error=dict(type='DenseMaskLoss', loss=dict(type='SquaredErrorForTest'))),
+    )
+    batch = make_batch([17, 9], [3, 1])
+    losses, outputs = head.loss(batch), head(batch)
+    total, number = 0.0, 0
+    for features, embeddings, scene in zip(
+        outputs.mask_features, outputs.mask_embeddings[-1], batch.voxel_targets()
+    ):
+        logits = embeddings @ features.T
+        inside = object_points(scene, torch.arange(len(scene.labels)), logits.dtype).T
+        share = inside / scene.counts
+        differing = (share[:, None] > 0.5) != (logits[None] > 0)
+        for g, q in zip(*linear_sum_assignment(differing.sum(2))):
+            error = (logits[q].sigmoid() - share[g]).square()
+            total = total + (error * scene.counts).sum() / scene.counts.sum()
+            number += 1
+    torch.testing.assert_close(losses['loss_error'], total / number)
+    losses['loss_error'].backward()
+    assert head.mask_embedding[-1].weight.grad.any()
 
 
 @pytest.mark.parametrize('layers', [[0, 1], [0, 3], [-1, 2]])

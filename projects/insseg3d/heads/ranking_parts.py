@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Parts of a ranking: candidates, which say what is ranked, and suppression of overlaps.
+"""Parts of a ranking: candidates, which are ranked, and suppression of overlaps.
 
 Candidates are called as ``candidates(masks, …)``, with all that the ranking is called with, and
 return :class:`Candidates`. A suppression is called as ``suppression(iou, labels, scores)``, see

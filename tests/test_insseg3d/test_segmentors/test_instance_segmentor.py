@@ -202,6 +202,33 @@ def test_voxels_hold_the_mean_of_their_points_scene_after_scene():
     assert start == len(seen['f'])
 
 
+def test_heads_get_the_same_in_training_and_in_a_test():
+    model = build_model()
+    data = batch(make_sample(seed=0), make_sample(50, seed=1))
+    batches = [
+        make(*data.values()) for make in (model.train().whole_scenes, model.eval().split_scenes)
+    ]
+    for number, (points, sample) in enumerate(data_of(data)):
+        for scenes in batches:
+            rows = scenes.rows[number]
+            assert torch.equal(rows.point2row, sample.voxels.point2voxel)
+            assert torch.equal(rows.counts, sample.voxels.counts)
+            assert len(rows.features) == len(sample.voxels.coors)
+            assert torch.equal(scenes.coords[number], points[:, :3])
+            targets = scenes.voxel_targets()[number]
+            assert torch.equal(targets.inst_voxel, sample.voxels.inst_voxel)
+            assert torch.equal(targets.labels, sample.gt_instances_3d.labels_3d)
+    for scenes in batches:
+        assert scenes.num_scenes == len(scenes.memory) == 2 and scenes.iteration == 0
+        assert torch.equal(
+            torch.cat([rows.features for rows in scenes.rows]), scenes.levels[1].features
+        )
+
+
+def data_of(data):
+    return zip(data['inputs']['points'], data['data_samples'])
+
+
 def test_scene_without_ground_truth_needs_no_table():
     model = build_model().eval()
     points, sample = make_sample(seed=1)
