@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What all instance segmentation data sets share."""
+"""Base class of the instance segmentation data sets."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -17,34 +17,36 @@ DATA_PREFIX = {
     'pts_semantic_mask': 'semantic_mask',
     'sp_pts_mask': 'super_points',
 }
-"""Folders of mmdetection3d's own prepared data, under ``data_root``."""
+"""Folders of data in mmdetection3d's format, relative to ``data_root``."""
 
 
 class InsSegDataset(Seg3DDataset):
-    """Scenes with instance annotations, in mmdetection3d's prepared format; a base class.
+    """Base class of data sets: scenes with instance annotations in mmdetection3d's format.
 
-    A subclass gives ``METAINFO``: ``classes`` (K names), ``palette`` (K colours),
+    A subclass defines ``METAINFO``: ``classes`` (K names), ``palette`` (K colours),
     ``seg_valid_class_ids`` (the K stored semantic ids, in the order of the classes) and
-    ``seg_all_class_ids`` (every id that may occur, and at least one that is no class); where the
-    data set tells surfaces of the room apart that are no objects, also ``stuff_classes`` and
-    ``seg_stuff_class_ids``, their names and stored ids, for ``LabelStuff``.
+    ``seg_all_class_ids`` (every id that may occur, and at least one that is not a class). If the
+    data set labels surfaces of the room that are not objects, it also defines ``stuff_classes``
+    and ``seg_stuff_class_ids``, their names and stored ids, for ``LabelStuff``.
 
-    Differs from mmdetection3d's data sets in this: no ``metainfo`` and no ``scene_idxs`` is
-    needed, a ``metainfo`` with fewer classes also holds for the labels that are loaded, sizes
-    of files are compared before they are read, and ``results['draw']`` says which draw a training
-    sample is when the index comes from ``DrawSampler``.
+    Differences to mmdetection3d's data sets:
+
+    * neither ``metainfo`` nor ``scene_idxs`` is required;
+    * a ``metainfo`` with fewer classes also applies to the loaded labels;
+    * the sizes of files are compared before they are read;
+    * if the index comes from ``DrawSampler``, ``results['draw']`` is the draw of the sample.
 
     Args:
-        data_root: folder of the prepared data.
-        ann_file: info file, relative to ``data_root``.
-        metainfo: ``dict(classes=…)`` with some of the class's own classes, to use these only.
-        data_prefix: folders of points, masks and superpoints, relative to ``data_root``;
-            ``points``, ``instance_mask``, ``semantic_mask``, ``super_points`` where not given.
-        pipeline: transforms.
-        test_mode: whether annotations go to ``eval_ann_info`` rather than to a loss.
-        indices: use the first so many scenes, or those of these numbers.
-        serialize_data: keep the infos as one block of bytes, which workers share.
-        backend_args: where files are read from, see mmengine.
+        data_root: Folder of the prepared data.
+        ann_file: Info file, relative to ``data_root``.
+        metainfo: ``dict(classes=…)`` to use only these of the data set's classes.
+        data_prefix: Folders of points, masks and superpoints, relative to ``data_root``. Defaults:
+            ``points``, ``instance_mask``, ``semantic_mask``, ``super_points``.
+        pipeline: Transforms.
+        test_mode: Whether annotations are used for evaluation (``eval_ann_info``), not for a loss.
+        indices: Number of scenes to use, from the first on; or the indices of the scenes.
+        serialize_data: Keep the infos as one block of bytes that workers share.
+        backend_args: Storage backend of the files, see mmengine.
     """
 
     def __init__(
@@ -75,21 +77,21 @@ class InsSegDataset(Seg3DDataset):
         )
 
     def get_seg_label_mapping(self, metainfo: dict | None = None) -> np.ndarray:
-        """Table from stored semantic ids to [0, K), K for ids that are no class of this set.
+        """Make the table from stored semantic ids to [0, K]; K marks ids that are not a class.
 
         Args:
-            metainfo: with ``seg_valid_class_ids``; the class's ``METAINFO`` if None.
+            metainfo: Dict with ``seg_valid_class_ids``; None selects ``METAINFO``.
 
         Returns:
             ``(highest id + 1,)`` int64.
 
         Raises:
-            ValueError: every id is a class, so that none stands for "ignored".
+            ValueError: Every id is a class, which leaves none for ignored points.
         """
         class_ids = (metainfo or self.METAINFO)['seg_valid_class_ids']
         table = np.full(max(self.METAINFO['seg_all_class_ids']) + 1, len(class_ids), dtype=np.int64)
         table[list(class_ids)] = np.arange(len(class_ids))
-        if table.max() < len(class_ids):  # transforms read off it which label is ignored
+        if table.max() < len(class_ids):  # transforms take the ignored label from the maximum
             raise ValueError(
                 f'{type(self).__name__}.METAINFO: all seg_all_class_ids are classes; expected '
                 'one more that is none, such as the number of the classes. Add it'
@@ -97,11 +99,11 @@ class InsSegDataset(Seg3DDataset):
         return table
 
     def load_data_list(self) -> list[dict]:
-        """Load the info file, after a look that it is data and nothing that runs.
+        """Load the info file after checking that it holds data only and cannot run code.
 
         Raises:
-            FileNotFoundError: there is none; says how to come by it.
-            ValueError: it is damaged, of another layout, or holds more than data.
+            FileNotFoundError: There is no such file. The message explains how to prepare it.
+            ValueError: The file is damaged, has another layout, or holds more than data.
         """
         if self.backend_args is None and not os.path.isfile(self.ann_file):
             raise FileNotFoundError(
@@ -113,7 +115,7 @@ class InsSegDataset(Seg3DDataset):
         return super().load_data_list()
 
     def parse_data_info(self, info: dict) -> dict:
-        """Make the paths of a scene's info absolute, also that of the superpoints if it has any."""
+        """Make the paths in a scene's info absolute, including the optional superpoint file."""
         info = super().parse_data_info(info)
         if 'super_pts_path' in info:
             info['super_pts_path'] = os.path.join(
@@ -125,10 +127,10 @@ class InsSegDataset(Seg3DDataset):
         """Run the pipeline on one scene.
 
         Args:
-            idx: number of the scene; a ``DrawIndex`` also says which draw this is.
+            idx: Index of the scene; a ``DrawIndex`` also carries the draw.
 
         Raises:
-            ValueError: a points or mask file is cut off, or they do not belong together.
+            ValueError: A points or mask file is cut off, or the files do not belong together.
         """
         info = self.get_data_info(int(idx))
         check_file_sizes(info)
@@ -140,15 +142,15 @@ class InsSegDataset(Seg3DDataset):
 
 
 def check_file_sizes(info: dict) -> None:
-    """Compare the sizes of a scene's files: float32 points, one int64 a point in the others.
+    """Compare the sizes of a scene's files: points are float32, the others one int64 per point.
 
-    Files that are not on this machine are passed over, as are missing ones: reading them tells.
+    Missing files and files on other machines are skipped; reading them raises the error.
 
     Args:
-        info: a scene's info with absolute paths.
+        info: Info of a scene, with absolute paths.
 
     Raises:
-        ValueError: naming the file, the size found, and the one expected.
+        ValueError: The sizes do not match. The message names the file and both sizes.
     """
     points_path, num_feats = info['lidar_path'], info.get('num_pts_feats', 6)
     if not os.path.isfile(points_path):

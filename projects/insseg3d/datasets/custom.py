@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Own scans, whose classes stand in the config."""
+"""Custom scans, whose classes are set in the config."""
 
 from collections.abc import Sequence
 
@@ -11,19 +11,21 @@ from .palette import make_palette
 
 @DATASETS.register_module()
 class CustomInsSegDataset(InsSegDataset):
-    """Own scans, instance segmentation with classes of one's own.
+    """Custom scans for instance segmentation with custom classes.
 
-    Reads what ``tools/prepare_custom.py`` writes: class k is stored as k + 1, 0 is unlabelled;
-    instance 0 is none. ``METAINFO`` of an object of this class follows from ``classes``.
+    The files are those of ``tools/prepare_custom.py``: class k is stored as k + 1, and 0 is
+    unlabelled; instance 0 means no instance. Each object of this class has its own ``METAINFO``,
+    made from ``classes``.
 
     Args:
-        classes: names, in the order in which the data were prepared.
-        metainfo: ``dict(classes=…)`` with some of ``classes``, to use these only;
-            ``palette`` with their colours, if others are wanted.
-        options: the other arguments of :class:`InsSegDataset`.
+        classes: Names of the classes, in the order in which the data were prepared.
+        metainfo: ``dict(classes=…)`` to use only some of ``classes``; an optional ``palette``
+            replaces the default colours.
+        options: The other arguments of :class:`InsSegDataset`.
 
     Raises:
-        ValueError: no classes, one twice, or others than those of the info file.
+        ValueError: There are no classes, a class occurs twice, or the classes differ from those
+            of the info file.
     """
 
     METAINFO = {
@@ -47,7 +49,7 @@ class CustomInsSegDataset(InsSegDataset):
                 'as given to tools/prepare_custom.py'
             )
         all_ids = tuple(range(len(names) + 1))
-        # Of this object, in place of the class's: what the base classes read.
+        # The base classes read METAINFO of the object, which hides that of the class.
         self.METAINFO = {
             'classes': names,
             'palette': make_palette(len(names)),

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Info files, read as data: a pickle may name any function of any module, and have it called."""
+"""Safe reading of info files: an ordinary unpickler can call any function of any module."""
 
 import io
 import pickle
@@ -20,18 +20,18 @@ _PICKLES = ('.pkl', '.pickle')
 
 
 def read_info(content: bytes, where: str) -> dict[str, Any]:
-    """Read a pickled info file of which nothing is run.
+    """Read a pickled info file without running code from it.
 
     Args:
-        content: of the file.
-        where: the file, for messages.
+        content: Content of the file.
+        where: Name of the file, for messages.
 
     Returns:
-        ``metainfo``, a dict, and ``data_list``, a list with a dict for each scene.
+        ``metainfo``, a dict, and ``data_list``, a list with one dict per scene.
 
     Raises:
-        ValueError: it names more than numbers, text, arrays and their containers, is cut off or
-            damaged, or has another layout.
+        ValueError: The file holds more than numbers, text, arrays and their containers, is cut
+            off or damaged, or has another layout.
     """
     try:
         info = _Unpickler(io.BytesIO(content)).load()
@@ -40,7 +40,7 @@ def read_info(content: bytes, where: str) -> dict[str, Any]:
             f'{where}: holds {error}, which may run code; expected numbers, text and arrays. '
             'Nothing of it was run. Prepare the data again'
         ) from None
-    except Exception as error:  # a damaged pickle raises whatever it likes
+    except Exception as error:  # a damaged pickle raises errors of many classes
         reason = ' '.join(str(error).split())[:160] or type(error).__name__
         raise ValueError(
             f'{where}: cannot be read ({reason}); expected an info file as tools/prepare_*.py '
@@ -51,14 +51,14 @@ def read_info(content: bytes, where: str) -> dict[str, Any]:
 
 
 def check_info(content: bytes, where: str) -> None:
-    """Refuse an info file that mmengine must not load; it would run what a pickle names.
+    """Reject an info file that is not safe to load with mmengine, which calls pickled functions.
 
     Args:
-        content: of the file.
-        where: the file; its ending tells pickles from JSON.
+        content: Content of the file.
+        where: Name of the file; its ending distinguishes pickles from JSON.
 
     Raises:
-        ValueError: as :func:`read_info`, or it is neither a pickle nor JSON.
+        ValueError: The file is neither a pickle nor JSON, or see :func:`read_info`.
     """
     ending = where[where.rfind('.') :]
     if ending in _PICKLES:
@@ -70,10 +70,10 @@ def check_info(content: bytes, where: str) -> None:
 
 
 def check_layout(info: Any, where: str) -> None:
-    """Refuse what is no info file of the second layout of mmdetection3d.
+    """Reject content that does not have mmdetection3d's second layout of info files.
 
     Raises:
-        ValueError: says what is missing.
+        ValueError: A part is missing. The message names it.
     """
     if isinstance(info, list):
         raise ValueError(
@@ -101,12 +101,12 @@ def check_layout(info: Any, where: str) -> None:
 
 
 class _MoreThanData(pickle.UnpicklingError):
-    """A pickle names something that is no plain data."""
+    """A pickle names something other than plain data."""
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ('_codecs', 'encode'):  # bytes, as protocols 0 to 2 write them
+        if (module, name) == ('_codecs', 'encode'):  # bytes in protocols 0 to 2
             return _latin1
         if name in _PLAIN.get(module, ()):
             return super().find_class(module, name)

@@ -1,13 +1,13 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Colours for data sets that bring none."""
+"""Colours for data sets without a palette of their own."""
 
 import colorsys
 
 
 def make_palette(num_colors: int) -> list[list[int]]:
-    """Colours that lie far apart in hue for neighbouring classes, ``num_colors`` of them.
+    """Make ``num_colors`` colours whose hues differ strongly between neighbouring classes.
 
-    The hue goes on by the golden section, saturation and value alternate.
+    The hue advances by the golden section; saturation and value alternate.
     """
     palette = []
     for k in range(num_colors):

@@ -11,7 +11,7 @@ from .base import InsSegDataset
 AREAS = (1, 2, 3, 4, 5, 6)
 INFO_FILE = 's3dis_infos_Area_{area}.pkl'
 
-_CLASSES = (  # name, colour; the place in the list is the id
+_CLASSES = (  # name, colour; the index is the id
     ('ceiling', (0, 255, 0)),
     ('floor', (0, 0, 255)),
     ('wall', (0, 255, 255)),
@@ -30,19 +30,19 @@ _CLASSES = (  # name, colour; the place in the list is the id
 
 @DATASETS.register_module()
 class S3DISInstanceSegDataset(InsSegDataset):
-    """S3DIS, instance segmentation with 13 classes, all of which are counted: walls too.
+    """S3DIS for instance segmentation with 13 classes; walls, floors and ceilings are included.
 
-    Reads what ``tools/prepare_s3dis.py`` or mmdetection3d's own converter writes. The six folds
-    of the data set are six choices of ``areas``.
+    The files are those of ``tools/prepare_s3dis.py`` or of mmdetection3d's own converter. The six
+    folds of the data set are six choices of ``areas``.
 
     Args:
-        areas: numbers of the areas, 1 to 6; their rooms follow each other in this order.
-        ann_file: info file of an area, relative to ``data_root``; ``{area}`` is its number.
-        options: the other arguments of :class:`InsSegDataset`.
+        areas: Numbers of the areas, 1 to 6; rooms are listed area by area in this order.
+        ann_file: Info file of an area, relative to ``data_root``; ``{area}`` is its number.
+        options: The other arguments of :class:`InsSegDataset`.
 
     Raises:
-        ValueError: no area, an unknown one, or one twice.
-        FileNotFoundError: an area has no info file.
+        ValueError: There is no area, an area is unknown, or it occurs twice.
+        FileNotFoundError: An area has no info file.
 
     Source: names, order, ids and colours as in mmdetection3d's ``S3DISSegDataset``.
     """
@@ -61,7 +61,7 @@ class S3DISInstanceSegDataset(InsSegDataset):
         ann_file: str = INFO_FILE,
         **options,
     ) -> None:
-        # `--cfg-options test_dataloader.dataset.areas=5` gives a number.
+        # `--cfg-options test_dataloader.dataset.areas=5` passes a number.
         self.areas = (areas,) if isinstance(areas, int) else tuple(areas)
         strange = [area for area in self.areas if area not in AREAS]
         if strange or not self.areas or len(set(self.areas)) < len(self.areas):
@@ -71,7 +71,7 @@ class S3DISInstanceSegDataset(InsSegDataset):
         super().__init__(ann_file=ann_file, **options)
 
     def load_data_list(self) -> list[dict]:
-        """Load the info files of the areas, one after the other."""
+        """Load the info files of all areas in order."""
         template, rooms = self.ann_file, []
         try:
             for area in self.areas:

@@ -29,13 +29,13 @@ _CLASSES = (  # name, nyu40 id, colour
 
 @DATASETS.register_module()
 class ScanNetInsSegDataset(InsSegDataset):
-    """ScanNet v2, instance segmentation with 18 classes.
+    """ScanNet v2 for instance segmentation with 18 classes.
 
-    Reads what ``tools/prepare_scannet.py`` or mmdetection3d's own converter writes. See
+    The files are those of ``tools/prepare_scannet.py`` or of mmdetection3d's own converter. See
     :class:`InsSegDataset` for the arguments.
 
     Source: names, ids and colours of the ScanNet benchmark; ``seg_valid_class_ids`` are nyu40
-    ids, which its submission files carry. (mmdetection3d spells two of the names otherwise:
+    ids, which submission files also use. (mmdetection3d spells two of the names differently:
     "showercurtrain" and, for other furniture, "garbagebin".)
     """
 

@@ -23,7 +23,7 @@ class Category(NamedTuple):
 
 
 def read_categories() -> tuple[Category, ...]:
-    """The 200 categories in the benchmark's order, wall and floor included."""
+    """Read the 200 categories in the benchmark's order, including wall and floor."""
     with _TABLE.open(newline='', encoding='utf-8') as file:
         rows = csv.DictReader(file, delimiter='\t')
         return tuple(Category(int(row['id']), row['name'], row['group']) for row in rows)
@@ -36,14 +36,15 @@ _CLASSES = [category for category in CATEGORIES if category.name not in _WITHOUT
 
 @DATASETS.register_module()
 class ScanNet200InsSegDataset(InsSegDataset):
-    """ScanNet200, instance segmentation with 198 classes.
+    """ScanNet200 for instance segmentation with 198 classes.
 
-    Reads what ``tools/prepare_scannet.py --label-set scannet200`` writes: stored semantic ids are
-    the column ``id`` of ScanNet's label table, 0 for ids that are not among the 200, as for points
-    without annotation. See :class:`InsSegDataset` for the arguments.
-    ``METAINFO['frequency']`` gives the group of each class by name: 'head', 'common' or 'tail'
-    (64, 68 and 66 classes; of the benchmark's 66 head categories wall and floor are no instance
-    classes).
+    The files are those of ``tools/prepare_scannet.py --label-set scannet200``. Stored semantic ids
+    are those in the column ``id`` of ScanNet's label table; 0 marks points without annotation and
+    points with an id that is not among the 200. See :class:`InsSegDataset` for the arguments.
+
+    ``METAINFO['frequency']`` maps the name of each class to its group: 'head', 'common' or 'tail'
+    (64, 68 and 66 classes). The benchmark has 66 head categories; two of them, wall and floor, are
+    not instance classes.
 
     Source: ids, names and groups of the ScanNet200 benchmark. Deviation: the colours are our own.
     """
