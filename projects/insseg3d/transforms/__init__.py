@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Transforms: one registered class per idea."""
+"""Transforms, one registered class per idea."""
 
 from .color import DropColor, NormalizeColor, RandomColorShift
 from .crop import CropToMaxPoints

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Colours: normalisation and augmentation."""
+"""Transforms of colours: normalisation and augmentation."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -14,11 +14,12 @@ class NormalizeColor(BaseTransform):
     """Scale colours from 0..255 to about −1..1: ``(c − mean) / std``.
 
     Args:
-        mean: subtracted, the same for the three channels.
-        std: divided by. Source of both: c / 127.5 − 1 in the PointGroup family.
+        mean: Subtrahend of all three channels.
+        std: Divisor. Source of both: c / 127.5 − 1 in the PointGroup family.
 
     Raises:
-        ValueError: colours not finite, outside 0..255, or fractions of 1; names the file.
+        ValueError: Colours are not finite, outside 0..255, or fractions of 1. The message names
+            the file.
     """
 
     def __init__(self, *, mean: float = 127.5, std: float = 127.5) -> None:
@@ -43,7 +44,7 @@ class RandomColorShift(BaseTransform):
     """Shift all colours of a scene by one random vector; apply after :class:`NormalizeColor`.
 
     Args:
-        std: standard deviation of each of the three components, in units of normalised colours.
+        std: Standard deviation of each of the three components, in units of normalised colours.
             Source: 0.1 in the PointGroup family.
     """
 
@@ -64,14 +65,14 @@ class RandomColorShift(BaseTransform):
 
 @TRANSFORMS.register_module()
 class DropColor(BaseTransform):
-    """Take a scene's colours away, at random or always: every normalised colour becomes 0.
+    """Remove a scene's colours, at random or always: every normalised colour becomes 0.
 
-    0 is mid-grey, the mean of :class:`NormalizeColor`'s range. Apply after it and after
-    :class:`RandomColorShift`, which would tint the grey. With ``prob=1`` scans without colours
-    (zeros in their files) train and test as grey ones.
+    0 is mid-grey, the centre of :class:`NormalizeColor`'s range. Apply after it and after
+    :class:`RandomColorShift`, which would tint the grey. With ``prob=1``, scans without colours
+    (zeros in their files) are grey in training and test.
 
     Args:
-        prob: probability that a scene loses its colours, 0..1; all its points or none.
+        prob: Probability that a scene loses the colours of all its points, 0..1.
 
     Raises:
         ValueError: ``prob`` is not within 0..1.
@@ -83,7 +84,7 @@ class DropColor(BaseTransform):
         self.prob = prob
 
     def transform(self, results: dict) -> dict:
-        """Set the colours of all points to 0, or leave them all."""
+        """Set the colours of all points to 0, or keep all of them."""
         if draw_generator(results, type(self).__name__).random() < self.prob:
             columns(results['points'], 'color')[:] = 0
         return results

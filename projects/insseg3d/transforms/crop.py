@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Cropping of scenes that are too large."""
+"""Cropping of scenes with too many points."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -11,24 +11,24 @@ from .seeding import draw_generator
 
 @TRANSFORMS.register_module()
 class CropToMaxPoints(BaseTransform):
-    """Cut a random window out of a scene with too many points.
+    """Crop a scene with too many points to a random window.
 
-    A cube-like window, at a random place in the scene, is made narrower in x and y by a step
-    until at most ``max_points`` points lie inside. It works in the frame of the voxel grid (the
-    distorted coordinates if there are any), and leaves the window's corner as the grid's origin.
-    Put ``RelabelInstances`` behind it.
+    A box at a random position in the scene shrinks step by step in x and y until it contains at
+    most ``max_points`` points. The crop works in the frame of the voxel grid (on the distorted
+    coordinates if there are any) and makes the corner of the window the origin of the grid. Apply
+    ``RelabelInstances`` after it.
 
     Source: the PointGroup family: window 512, step 32 voxels of 2 cm, 250 000 points; SoftGroup:
-    up to 5 tries to keep at least 5000 points. Deviation: where all tries leave fewer, SoftGroup
-    drops the scene from the batch; here a random subset of the last window that held too many
-    points is taken, so that a sample is never lost and never empty.
+    up to 5 tries to keep at least 5000 points. Deviation: if all tries keep fewer, SoftGroup drops
+    the scene from the batch. Here, the result is a random subset of the last window that had too
+    many points; no sample is lost or empty.
 
     Args:
-        max_points: the most points to keep.
-        window: edge of the first window, metres.
-        step: by how much the window narrows in x and y, metres.
-        min_points: try again when fewer remain.
-        max_tries: how often to try at most.
+        max_points: Largest number of points to keep.
+        window: Edge of the first window, metres.
+        step: Decrease of the window in x and y per step, metres.
+        min_points: Try again if fewer points remain.
+        max_tries: Largest number of tries.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class CropToMaxPoints(BaseTransform):
         self.max_tries = max_tries
 
     def transform(self, results: dict) -> dict:
-        """Drop what lies outside the window, if the scene is too large."""
+        """Drop the points outside the window if the scene has too many."""
         if len(results['points']) <= self.max_points:
             return results
         rng = draw_generator(results, type(self).__name__)
@@ -65,12 +65,12 @@ class CropToMaxPoints(BaseTransform):
     def _crop(
         self, coords: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One try.
+        """Try one crop.
 
         Returns:
-            The numbers, ascending, of the points in the first window with at most ``max_points``,
-            and of those in the window before it, which held more; the shift of the coordinates
-            that belongs to the former, or to the latter if the former has too few points.
+            The ascending indices of the points in the first window with at most ``max_points``
+            points; those in the window before it, which had more; and the shift of the coordinates
+            of the former, or of the latter if the former has too few points.
         """
         extent = coords.max(axis=0)
         window = np.full(3, self.window, dtype=np.float32)

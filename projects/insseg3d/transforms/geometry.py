@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Coordinates: centring, the random matrix, elastic distortion."""
+"""Transforms of coordinates: centring, random matrix, elastic distortion."""
 
 import math
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from .seeding import draw_generator
 class CenterCoordinates(BaseTransform):
     """Subtract the mean of the points' coordinates.
 
-    Source: the PointGroup family stores coordinates so.
+    Source: the PointGroup family stores centred coordinates.
 
     Raises:
-        ValueError: no points, or coordinates that are not finite; names the file.
+        ValueError: There are no points, or coordinates are not finite. The message names the file.
     """
 
     def transform(self, results: dict) -> dict:
@@ -39,17 +39,16 @@ class RandomMatrix(BaseTransform):
     """Multiply coordinates by a random 3×3 matrix: jitter, flip, rotation about z, scale.
 
     ``xyz ← xyz · M`` with rows as vectors and ``M = (I + jitter) · R(θ) · scale``; the flip
-    multiplies the first entry of ``I + jitter`` by −1 and leaves its other entries alone.
-    Apply to centred coordinates.
+    multiplies only the first entry of ``I + jitter`` by −1. Apply to centred coordinates.
 
-    Source: the PointGroup family, nine independent jitters of standard deviation 0.1, flip
+    Source: the PointGroup family: nine independent jitters of standard deviation 0.1, flip
     with probability 0.5, θ uniform over the circle; SoftGroup's scale is uniform in (0.95, 1.05).
 
     Args:
-        jitter_std: standard deviation of the nine jitters.
-        flip_prob: probability of the flip, 0..1.
-        rotation: range of θ in radians, (low, high).
-        scale: range of the factor, (low, high); (1, 1) = none, as in PointGroup.
+        jitter_std: Standard deviation of the nine jitters.
+        flip_prob: Probability of the flip, 0..1.
+        rotation: Range of θ in radians, (low, high).
+        scale: Range of the factor, (low, high); (1, 1) disables it, as in PointGroup.
     """
 
     def __init__(
@@ -93,18 +92,17 @@ class RandomMatrix(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ElasticDistortion(BaseTransform):
-    """Distort, smoothly and at random, where points fall in the voxel grid.
+    """Distort smoothly and at random the coordinates that determine the voxels.
 
-    The coordinates that the network sees stay as they are; the distorted ones travel in extra
-    point columns, metres with their minimum at 0, to ``AddVoxelTables``. Apply after
+    The coordinates in the network's input do not change. The distorted coordinates are appended
+    as extra point columns for ``AddVoxelTables``, in metres with their minimum at 0. Apply after
     :class:`RandomMatrix`, to coordinates centred about 0.
 
-    Source: the PointGroup family, two passes, in voxels of 2 cm: granularity and magnitude
-    (6, 40), then (20, 160). They are metres here, so that another voxel size does not change
-    the distortion.
+    Source: the PointGroup family: two passes with granularity and magnitude (6, 40), then
+    (20, 160), in voxels of 2 cm. Here, they are in metres and independent of the voxel size.
 
     Args:
-        passes: (granularity, magnitude) of each pass, metres; see
+        passes: Granularity and magnitude of each pass, metres; see
             :func:`insseg3d.ops.distortion.elastic_distortion`.
     """
 
@@ -112,7 +110,7 @@ class ElasticDistortion(BaseTransform):
         self.passes = tuple((float(g), float(a)) for g, a in passes)
 
     def transform(self, results: dict) -> dict:
-        """Add (or renew) the extra columns."""
+        """Add or replace the extra columns."""
         rng = draw_generator(results, type(self).__name__)
         coords = columns(results['points'], 'coord')
         for granularity, magnitude in self.passes:

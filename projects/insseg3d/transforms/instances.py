@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Which points belong to which instance, and what the instances are."""
+"""Instance ids of points, and classes of instances."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -18,7 +18,7 @@ def consecutive_ids(instance_ids: np.ndarray) -> np.ndarray:
     is_inside = instance_ids >= 0
     inside = instance_ids[is_inside]
     renumbered = np.full(len(instance_ids), -1, dtype=np.int64)
-    if inside.max(initial=-1) < 10 * len(instance_ids):  # as always, and faster than sorting
+    if inside.max(initial=-1) < 10 * len(instance_ids):  # the usual case; faster than sorting
         occurs = np.bincount(inside) > 0
         renumbered[is_inside] = (np.cumsum(occurs) - 1)[inside]
     else:
@@ -27,12 +27,12 @@ def consecutive_ids(instance_ids: np.ndarray) -> np.ndarray:
 
 
 def majority_labels(instance_ids: np.ndarray, semantic: np.ndarray, num_classes: int) -> np.ndarray:
-    """The class that most points of each instance have; the lower class on a tie.
+    """Find the majority class of the points of each instance; the lower class on a tie.
 
     Args:
         instance_ids: ``(P,)`` in [−1, G), consecutive.
         semantic: ``(P,)`` in [0, num_classes).
-        num_classes: K, at least.
+        num_classes: K or more.
 
     Returns:
         ``(G,)`` int64.
@@ -51,21 +51,22 @@ class SelectInstances(BaseTransform):
     Rules, in this order:
 
     1. A point of instance 0 (unannotated) or below has no instance: −1.
-    2. Neither has a point of an ignored class (mapped to K), such as wall and floor on ScanNet.
-    3. An instance has one class, that of most of its points; the lower class on a tie. Points
-       with another class get this one. (Only scenes in which two objects share an over-segment
-       hold such points, and only if a converter gave the segment's label and its instance to
-       different objects; ``tools/prepare_scannet.py`` does not.)
+    2. A point of an ignored class (mapped to K), such as wall and floor on ScanNet, has none
+       either.
+    3. An instance has one class, that of most of its points; the lower class on a tie. Its other
+       points get this class too. (Such points occur only where two objects share an over-segment,
+       and only if a converter takes the segment's label from one object and its instance from the
+       other; ``tools/prepare_scannet.py`` does not.)
     4. Ids become consecutive, 0..G−1, in ascending order.
 
-    Needs ``pts_instance_mask`` as stored and ``pts_semantic_mask`` as ``PointSegClassMapping``
-    leaves it; renews both, also in ``eval_ann_info``.
+    Requires the stored ``pts_instance_mask`` and ``pts_semantic_mask`` after
+    ``PointSegClassMapping``; replaces both, also in ``eval_ann_info``.
 
-    Source: ScanNet's benchmark counts an object as (class, instance), and ignores what has no
-    class. Deviation: rule 3; the benchmark's own script would split such an instance in two.
+    Source: ScanNet's benchmark defines an object by class and instance, and ignores points without
+    a class. Deviation: rule 3; the benchmark's own script would split such an instance in two.
 
     Args:
-        unannotated_id: the highest stored id that means "no instance". Source: 0 in
+        unannotated_id: The highest stored id that means "no instance". Source: 0 in
             mmdetection3d's files of ScanNet, which count instances from 1.
     """
 
@@ -73,8 +74,8 @@ class SelectInstances(BaseTransform):
         self.unannotated_id = unannotated_id
 
     def transform(self, results: dict) -> dict:
-        """Renew the masks of a scene."""
-        # K: what PointSegClassMapping gives to ids that are no class.
+        """Replace the masks of a scene."""
+        # PointSegClassMapping maps ids that are not a class to K.
         num_classes = int(results['seg_label_mapping'].max())
         semantic = results['pts_semantic_mask'].astype(np.int64)
         stored = results['pts_instance_mask']
@@ -93,10 +94,10 @@ class SelectInstances(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RelabelInstances(BaseTransform):
-    """Make instance ids consecutive again, after points were dropped.
+    """Make instance ids consecutive again after points were dropped.
 
-    Source: the PointGroup family, which moves the largest id into each gap; here the order is
-    kept. Ids are arbitrary, so this makes no difference to a model.
+    Source: the PointGroup family, which moves the largest id into each gap. Here, the order is
+    kept; models do not depend on the order, because ids are arbitrary.
     """
 
     def transform(self, results: dict) -> dict:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Loading annotations where there are any, checking that they fit the points; superpoints."""
+"""Loading of optional annotations and of superpoints, with checks that they fit the points."""
 
 from collections.abc import Sequence
 
@@ -16,17 +16,17 @@ MAX_SUPERPOINTS = 2**24
 
 @TRANSFORMS.register_module()
 class IfAnnotated(BaseTransform):
-    """Run some transforms on annotated scenes only, so that one test pipeline serves all.
+    """Run some transforms on annotated scenes only; one test pipeline then serves all scenes.
 
-    A scene counts as annotated if its info names mask files. For others (the benchmark's test
-    split, a bare points file) nothing runs, and ``eval_ann_info`` is taken away, so that the
-    packed sample's is None: there is nothing to evaluate against.
+    A scene is annotated if its info names mask files. For other scenes (the benchmark's test
+    split, a bare points file), no transform runs and ``eval_ann_info`` is removed. It is then None
+    in the packed sample, which cannot be evaluated.
 
     Args:
-        transforms: what to run, in order.
+        transforms: Transforms to run, in order.
 
     Raises:
-        ValueError: the info names one of the two mask files but not the other.
+        ValueError: The info names one of the two mask files but not the other.
     """
 
     def __init__(self, transforms: Sequence[dict | BaseTransform]) -> None:
@@ -35,7 +35,7 @@ class IfAnnotated(BaseTransform):
         )
 
     def transform(self, results: dict) -> dict:
-        """Run the transforms, or pass the scene on."""
+        """Run the transforms if the scene is annotated."""
         keys = ('pts_instance_mask_path', 'pts_semantic_mask_path')
         named = [key for key in keys if results.get(key) is not None]
         if len(named) == 1:
@@ -55,17 +55,17 @@ class IfAnnotated(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CheckAnnotations(BaseTransform):
-    """Stop where masks do not belong to the points, or hold ids that the data set does not know.
+    """Reject masks that do not fit the points or contain ids outside the data set's range.
 
-    To be put between ``LoadAnnotations3D`` and ``PointSegClassMapping``: the latter would fail
-    with an index error, or take a negative id for the last class.
+    Apply between ``LoadAnnotations3D`` and ``PointSegClassMapping``. The latter would fail with an
+    index error, or map a negative id to the last class.
 
     Raises:
-        ValueError: naming file, what was found, what was expected.
+        ValueError: A mask does not fit. The message names the file and what was found and expected.
     """
 
     def transform(self, results: dict) -> dict:
-        """Check, and return the scene unchanged."""
+        """Check the masks, and return the scene unchanged."""
         num_points = len(results['points'])
         for key in ('pts_instance_mask', 'pts_semantic_mask'):
             if len(results[key]) != num_points:
@@ -89,20 +89,20 @@ class CheckAnnotations(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadSuperpoints(BaseTransform):
-    """Load each point's superpoint; put it right behind ``LoadPointsFromFile``.
+    """Load each point's superpoint; apply right after ``LoadPointsFromFile``.
 
-    The ids travel with the points as one further column, so that whatever drops points keeps
-    them aligned; ``AddVoxelTables`` takes the column off again and adds
-    ``voxels.point2superpoint``, consecutive ids for pooling.
+    The ids are one more column of the points and stay aligned when points are dropped.
+    ``AddVoxelTables`` replaces the column by ``voxels.point2superpoint``, consecutive ids for
+    pooling.
 
-    The scene's info names the file, ``super_pts_path``: one int64 in [0, 2**24) a point.
+    The scene's info names the file (``super_pts_path``), with one int64 in [0, 2**24) per point.
 
     Args:
-        backend_args: where files are read from, see mmengine.
+        backend_args: Storage backend of the files, see mmengine.
 
     Raises:
-        ValueError: the info names no file; the file does not belong to the points, or holds ids
-            out of range; or columns for the voxel grid were added before.
+        ValueError: The info names no file, the file does not fit the points, ids are out of range,
+            or the points already have columns for the voxel grid.
     """
 
     def __init__(self, *, backend_args: dict | None = None) -> None:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Data samples that a data loader pins as a whole."""
+"""Data samples whose tensors a data loader can pin."""
 
 from typing import Any
 
@@ -9,21 +9,21 @@ from torch import Tensor
 
 
 class PinnableDataSample(Det3DDataSample):
-    """A data sample all of whose tensors ``DataLoader(pin_memory=True)`` pins.
+    """A data sample whose tensors are pinned by ``DataLoader(pin_memory=True)``.
 
-    Of mmdetection3d's own samples it pins none, as it looks into lists, tuples and dicts only: each
-    table would go to a GPU in a copy that waits.
+    torch pins tensors in lists, tuples and dicts only, and therefore none in mmdetection3d's own
+    samples: each table would be copied to the GPU synchronously.
     """
 
     @classmethod
     def of(cls, sample: Det3DDataSample) -> 'PinnableDataSample':
-        """The same fields in a sample of this class; tensors are shared."""
+        """Make a sample of this class with the same fields; tensors are shared."""
         made = cls(metainfo=dict(sample.metainfo_items()))
         made.set_data(dict(sample.items()))
         return made
 
     def pin_memory(self) -> 'PinnableDataSample':
-        """A copy in pinned memory, as torch's data loader asks for it."""
+        """Copy the sample to pinned memory; torch's data loader calls this."""
         return _pinned(self)
 
 

@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What the transforms share: a scene's file name, its columns as arrays, its checks.
+"""Helpers of the transforms: file name, columns and checks of a scene.
 
-Transforms compute in numpy, element by element: torch splits sums and products over its threads,
-which would make a sample's last bits depend on whether a worker or the main process made it.
+Transforms compute with numpy, element by element. torch splits sums and products over its threads;
+the last bits of a sample would then depend on whether a worker or the main process made it.
 """
 
 import numpy as np
@@ -14,20 +14,20 @@ from ..ops.color_range import find_color_range
 GRID = 'grid'
 """Key in ``points.attribute_dims`` of the three columns that :func:`set_grid_coords` adds."""
 SUPERPOINT = 'superpoint'
-"""Key of the column of superpoint ids that ``LoadSuperpoints`` adds, in front of the grid's."""
+"""Key of the column of superpoint ids that ``LoadSuperpoints`` adds before the grid's columns."""
 
 
 def scene_name(results: dict) -> str:
-    """The file that the scene came from, for messages."""
+    """Return the file of the scene, for messages."""
     lidar_points = results.get('lidar_points') or {}
     return str(results.get('lidar_path') or lidar_points.get('lidar_path') or '<points in memory>')
 
 
 def columns(points: BasePoints, name: str) -> np.ndarray:
-    """A view of three of the points' columns: ``'coord'``, ``'color'`` or ``'grid'``.
+    """Return a view of three columns of the points: ``'coord'``, ``'color'`` or ``'grid'``.
 
     Raises:
-        KeyError: the points do not have these columns.
+        KeyError: The points do not have these columns.
     """
     if name == 'coord':
         return points.tensor.numpy()[:, :3]
@@ -41,10 +41,11 @@ def columns(points: BasePoints, name: str) -> np.ndarray:
 
 
 def check_coords(coords: np.ndarray, scene: str) -> None:
-    """Refuse an empty scene and coordinates that are not finite.
+    """Reject an empty scene and coordinates that are not finite.
 
     Raises:
-        ValueError: naming the scene's file, and how many points are at fault and the first.
+        ValueError: The scene is empty or has such points. The message names the file, the number
+            of these points and the first one.
     """
     if len(coords) == 0:
         raise ValueError(
@@ -64,10 +65,11 @@ def check_coords(coords: np.ndarray, scene: str) -> None:
 
 
 def check_colors(colors: np.ndarray, scene: str) -> None:
-    """Refuse colours that are not numbers in 0..255.
+    """Reject colours that are not numbers in 0..255.
 
     Raises:
-        ValueError: naming the scene's file, the range found, and the likely cause.
+        ValueError: There are such colours. The message names the file, the range found, and the
+            likely cause.
     """
     low, high = float(colors.min()), float(colors.max())
     if not (low >= 0 and high <= 255):  # also true for NaN
@@ -83,10 +85,10 @@ def check_colors(colors: np.ndarray, scene: str) -> None:
 
 
 def grid_coords(points: BasePoints) -> np.ndarray:
-    """Coordinates in the frame of the voxel grid, metres ≥ 0, as ``(P, 3)`` float32.
+    """Return coordinates in the frame of the voxel grid, metres ≥ 0, as ``(P, 3)`` float32.
 
-    Those of the extra columns if a transform has added them, otherwise the points' own, with the
-    scene minimum moved to 0.
+    These are the extra columns if a transform has added them, otherwise the points' own
+    coordinates with the minimum of the scene moved to 0.
     """
     if GRID in (points.attribute_dims or {}):
         return columns(points, GRID)
@@ -95,22 +97,23 @@ def grid_coords(points: BasePoints) -> np.ndarray:
 
 
 def from_corner(coords: np.ndarray) -> np.ndarray:
-    """Coordinates ``(P, 3)`` counted from the scene's lowest corner, a new array.
+    """Subtract the lowest corner of the scene from coordinates ``(P, 3)``; returns a new array.
 
-    Column by column: numpy reduces a matrix of three columns row by row, ten times as slowly.
+    The minimum is computed column by column: numpy reduces a matrix of three columns row by row,
+    ten times as slowly.
     """
     return coords - np.array([column.min(initial=np.inf) for column in coords.T], coords.dtype)
 
 
 def set_grid_coords(points: BasePoints, coords: np.ndarray) -> BasePoints:
-    """Let coordinates for voxelisation travel with the points, as three extra columns.
+    """Attach coordinates for voxelisation to the points, as three extra columns.
 
     Args:
-        points: the points, with or without such columns.
+        points: The points, with or without such columns.
         coords: ``(P, 3)`` metres ≥ 0 in the frame of the voxel grid.
 
     Returns:
-        Points with these columns; ``AddVoxelTables`` uses them and takes them off again.
+        Points with these columns; ``AddVoxelTables`` uses and removes them.
     """
     if GRID in (points.attribute_dims or {}):
         columns(points, GRID)[:] = coords
@@ -119,15 +122,15 @@ def set_grid_coords(points: BasePoints, coords: np.ndarray) -> BasePoints:
 
 
 def add_columns(points: BasePoints, name: str, values: np.ndarray) -> BasePoints:
-    """Let further values travel with the points, through cropping, formatting and packing.
+    """Attach further values to the points; they are kept by cropping, formatting and packing.
 
     Args:
-        points: the points, without columns of this name.
-        name: key for ``attribute_dims``.
-        values: ``(P, C)`` that float32 can hold.
+        points: The points, without columns of this name.
+        name: Key for ``attribute_dims``.
+        values: ``(P, C)`` values that float32 can represent.
 
     Returns:
-        Points with C more columns, the last.
+        Points with C more columns at the end.
     """
     width, more = points.tensor.shape[1], values.shape[1]
     tensor = torch.empty(len(points.tensor), width + more)
@@ -138,12 +141,12 @@ def add_columns(points: BasePoints, name: str, values: np.ndarray) -> BasePoints
 
 
 def keep_points(results: dict, kept: np.ndarray) -> None:
-    """Drop points, and with them their labels, in place.
+    """Drop points together with their labels, in place.
 
     Args:
-        results: the pipeline's dict; ``points``, ``pts_semantic_mask`` and ``pts_instance_mask``
-            are cut where they exist.
-        kept: ``(P,)`` bool, or sorted point numbers.
+        results: The pipeline's dict; ``points`` and, if present, ``pts_semantic_mask`` and
+            ``pts_instance_mask`` are replaced.
+        kept: ``(P,)`` bool, or sorted indices of points.
     """
     points = results['points']
     tensor = torch.from_numpy(points.tensor.numpy()[kept])

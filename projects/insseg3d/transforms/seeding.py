@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Where augmentations get their randomness from."""
+"""Random generators of augmentations."""
 
 import zlib
 
@@ -9,18 +9,19 @@ import numpy as np
 def draw_generator(results: dict, transform: str) -> np.random.Generator:
     """Make the random generator of one transform for one draw of one scene.
 
-    It depends on (seed, draw, transform, how often that transform ran on the scene before) only,
-    not on the worker or process that runs it, nor on what ran earlier. A resumed training
-    therefore sees the samples that an uninterrupted one sees, bit by bit.
+    The generator depends only on the seed, the draw, the transform, and the number of times that
+    this transform ran on the scene before. It depends neither on the worker or process nor on
+    earlier samples. A resumed training therefore sees bit by bit the samples of an uninterrupted
+    one.
 
     Args:
-        results: the pipeline's dict. The data set puts ``results['draw'] = (seed, draw)`` there
-            when the index came from ``DrawSampler``. With any other sampler numpy's global
-            generator, which mmengine seeds in every worker, supplies the entropy.
-        transform: name of the transform that draws.
+        results: The pipeline's dict. The data set adds ``results['draw'] = (seed, draw)`` if the
+            index comes from ``DrawSampler``. With any other sampler, the entropy comes from
+            numpy's global generator, which mmengine seeds in every worker.
+        transform: Name of the transform.
 
     Returns:
-        A generator of its own.
+        A new generator.
     """
     if results.get('draw') is None:
         return np.random.default_rng(np.random.randint(2**31, size=4))  # noqa: NPY002

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Labels of the surfaces of a room, which are no objects."""
+"""Labels of surfaces of a room that are not objects."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,17 +10,19 @@ from mmdet3d.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LabelStuff(BaseTransform):
-    """Map labels by some transforms, and keep surfaces apart that these take for no class.
+    """Map labels with some transforms, but keep separate labels for surfaces such as walls.
 
-    Methods that group points by their predicted class want to know wall and floor from what is
-    not annotated. The data set names such surfaces in ``METAINFO['seg_stuff_class_ids']``, stored
-    semantic ids; where it names none, nothing changes. A point of the s-th that the transforms
-    gave label K, no class, gets K + 1 + s. Its instance stays −1, and ``eval_ann_info`` as it is.
+    Methods that group points by their predicted class need to distinguish wall and floor from
+    unannotated points. The data set lists the stored semantic ids of such surfaces in
+    ``METAINFO['seg_stuff_class_ids']``; if it lists none, nothing changes. A point of the s-th
+    surface that the transforms map to K (no class) gets the label K + 1 + s. Its instance stays
+    −1, and ``eval_ann_info`` does not change.
 
-    Put in place of ``PointSegClassMapping`` and ``SelectInstances``, which go inside.
+    Use this transform instead of ``PointSegClassMapping`` and ``SelectInstances``, and pass these
+    two to it.
 
     Args:
-        transforms: what maps ``pts_semantic_mask`` from stored ids to [0, K].
+        transforms: Transforms that map ``pts_semantic_mask`` from stored ids to [0, K].
     """
 
     def __init__(self, transforms: Sequence[dict | Callable]) -> None:

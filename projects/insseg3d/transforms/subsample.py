@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Training on a share of the points."""
+"""Random subsets of points, for training."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -11,15 +11,15 @@ from .seeding import draw_generator
 
 @TRANSFORMS.register_module()
 class RandomSubsample(BaseTransform):
-    """Keep a random share of a scene's points, another one at every visit; the order stays.
+    """Keep a random share of a scene's points, different in every draw; the order is kept.
 
-    Labels and further columns of the points stay aligned. Apply right after the annotations are
-    loaded, and put ``RelabelInstances`` behind it: small instances may vanish.
+    Labels and further columns of the points stay aligned. Apply this transform right after the
+    annotations are loaded, and ``RelabelInstances`` after it, because small instances may vanish.
 
     Source: SoftGroup trains on a random quarter of the points of S3DIS.
 
     Args:
-        ratio: share of the points to keep, in (0, 1]; at least one point is kept.
+        ratio: Share of the points to keep, in (0, 1]; at least one point is kept.
 
     Raises:
         ValueError: ``ratio`` is not within (0, 1].

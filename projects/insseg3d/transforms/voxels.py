@@ -16,11 +16,12 @@ from .scene import from_corner
 
 @TRANSFORMS.register_module()
 class AddVoxelTables(BaseTransform):
-    """Voxelise a packed scene and lay the tables into its data sample; the last transform.
+    """Voxelise a packed scene and add the tables to its data sample; the last transform.
 
-    The stock formatting refuses what is not per point, hence a transform behind it. Needs
-    ``inputs['points']``: x, y, z in metres, r, g, b; then, where transforms added them, a column
-    of superpoint ids and three of coordinates ≥ 0 in the frame of the grid, which it takes off.
+    The stock formatting rejects data that is not per point, so this transform follows it. It
+    requires ``inputs['points']`` with the columns x, y, z in metres and r, g, b. Other transforms
+    may have appended a column of superpoint ids and three columns of coordinates ≥ 0 in the frame
+    of the grid; these are removed.
 
     Adds to the data sample:
 
@@ -33,14 +34,14 @@ class AddVoxelTables(BaseTransform):
     * with ground truth, ``gt_instances_3d``: ``labels_3d`` (G,) int64 in [0, K), ``num_points``
       (G,) int64. G = 0 is a scene without objects.
 
-    The sample becomes a ``PinnableDataSample``, so that ``pin_memory=True`` reaches the tables.
+    The sample becomes a ``PinnableDataSample``, whose tables ``pin_memory=True`` pins.
 
     Args:
-        voxel_size: edge of a voxel, metres. Source: 0.02 in the PointGroup family. Give the same
+        voxel_size: Edge of a voxel, metres. Source: 0.02 in the PointGroup family. Use the same
             value in the training and the test pipeline.
 
     Raises:
-        ValueError: instance ids are not consecutive.
+        ValueError: Instance ids are not consecutive.
     """
 
     def __init__(self, *, voxel_size: float = 0.02) -> None:
@@ -73,7 +74,7 @@ class AddVoxelTables(BaseTransform):
         return results
 
     def _superpoints(self, sample: Det3DDataSample, column: np.ndarray) -> np.ndarray:
-        """Ids for pooling: those that occur, without gaps."""
+        """Renumber superpoint ids without gaps, for pooling."""
         ids = column.astype(np.int64)
         if not ((ids == column) & (ids >= 0)).all():
             raise ValueError(
@@ -84,7 +85,7 @@ class AddVoxelTables(BaseTransform):
         return consecutive_ids(ids)
 
     def _annotate(self, sample: Det3DDataSample, point2voxel: np.ndarray, num_voxels: int) -> dict:
-        """Fill in ``gt_instances_3d``; return the voxel–instance table."""
+        """Set ``gt_instances_3d``, and return the voxel–instance table."""
         instance = sample.gt_pts_seg.pts_instance_mask.numpy()
         semantic = sample.gt_pts_seg.pts_semantic_mask.numpy()
         num_points = np.bincount(instance[instance >= 0])
@@ -107,5 +108,5 @@ class AddVoxelTables(BaseTransform):
 
 
 def _name(sample: Det3DDataSample) -> str:
-    """The file that the scene came from, for messages."""
+    """Return the file of the scene, for messages."""
     return str(sample.metainfo.get('lidar_path'))
