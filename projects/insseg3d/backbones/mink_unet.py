@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""mmdetection3d's MinkUNet with the levels of its decoder."""
+"""mmdetection3d's MinkUNet, with the levels of its decoder as output."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ from ..structures import VoxelLevel
 
 @MODELS.register_module()
 class MultiLevelMinkUNet(MinkUNetBackbone):
-    """mmdetection3d's ``MinkUNetBackbone`` on spconv, returning its decoder levels by stride.
+    """mmdetection3d's ``MinkUNetBackbone`` on spconv, which returns decoder levels by stride.
 
-    The stock class returns the finest features alone. Its lists of channels belong to the config
-    that it was built from and grow with each build; here they are copies. The extents of the grid
-    are rounded up, since a stride drops the last voxel of an odd axis. Parameters and their names
-    are the stock class's, so that its checkpoints load.
+    The stock class returns the finest features only. It also appends to the lists of channels in
+    its config at each build; this class passes copies. The extents of the grid are rounded up,
+    because a stride drops the last voxel of an odd axis. Parameters have the names of the stock
+    class, whose checkpoints can be loaded.
 
     Args:
         in_channels: Features per voxel.
@@ -29,10 +29,10 @@ class MultiLevelMinkUNet(MinkUNetBackbone):
         encoder_blocks: Residual blocks of each encoder level.
         decoder_blocks: Residual blocks of each decoder level.
         block_type: 'basic' or 'bottleneck'.
-        init_cfg: As in mmengine.
+        init_cfg: mmengine's initialisation config.
 
     Raises:
-        ImportError: If spconv 2 is not installed.
+        ImportError: spconv 2 is not installed.
     """
 
     def __init__(
@@ -67,16 +67,17 @@ class MultiLevelMinkUNet(MinkUNetBackbone):
         )
 
     def forward(self, voxel_features: Tensor, coors: Tensor) -> dict[int, VoxelLevel]:
-        """
+        """Compute the features of all decoder levels.
+
         Args:
             voxel_features: ``(V, C_in)``.
             coors: ``(V, 4)`` integers (batch, x, y, z), unique, not negative.
 
         Returns:
             Decoder features keyed by stride, 1, 2, … 2 ** (number of stages - 1). Rows of stride
-            1 are in input order, coarser ones as spconv finds them.
+            1 are in input order, coarser rows in the order of spconv.
         """
-        # spconv launches on the current device, which need not be the features'.
+        # spconv launches on the current device, which may differ from that of the features.
         with torch.cuda.device_of(voxel_features):
             return self._levels(spconv_tensor(voxel_features, coors, multiple=2**self.num_stages))
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The sparse residual U-Net of the clustering and the query methods for indoor scans."""
+"""The sparse residual U-Net of clustering and query methods for indoor scans."""
 
 from collections.abc import Sequence
 
@@ -22,22 +22,22 @@ from ..structures import VoxelLevel
 
 @MODELS.register_module()
 class SparseResUNet(BaseModule):
-    """U-Net of submanifold residual blocks, widths m, 2m, 3m … per level.
+    """U-Net of submanifold residual blocks, with widths m, 2m, 3m … per level.
 
-    Stem, then per level residual blocks; down: norm, ReLU, convolution of kernel 2 and stride 2;
-    up: norm, ReLU, its inverse; the encoder's features before the upsampled ones; residual
-    blocks. A last norm and ReLU follow on the finest level. With 7 levels and 2 blocks a level
-    it has 7,532,096 parameters at m = 16 (S) and 30,106,240 at m = 32 (L) for 6 input channels,
-    the last norm (2 m) not counted.
+    A stem is followed by residual blocks at each level. Down: norm, ReLU, and a convolution with
+    kernel 2 and stride 2. Up: norm, ReLU, and the inverse convolution; its output is concatenated
+    after the encoder's features and passes residual blocks. A last norm and ReLU follow on the
+    finest level. With 7 levels, 2 blocks per level and 6 input channels it has 7,532,096
+    parameters at m = 16 (S) and 30,106,240 at m = 32 (L), not counting the last norm (2 m).
 
     Args:
-        in_channels: features per voxel; None: they have ``base_channels`` already, and the levels
-            begin without a stem, as in the small networks over proposals.
-        base_channels: m, the width of the finest level.
-        num_levels: number of resolutions; strides are 1, 2, … 2 ** (num_levels - 1).
-        blocks_per_level: residual blocks before the stride and again after the way up.
-        out_strides: strides to return; None returns all. An int returns that level's feature
-            tensor alone, as mmdetection3d's own segmentors expect.
+        in_channels: Features per voxel. None omits the stem; the features must then have
+            ``base_channels`` channels, as in the small networks over proposals.
+        base_channels: Width m of the finest level.
+        num_levels: Number of resolutions; strides are 1, 2, … 2 ** (num_levels - 1).
+        blocks_per_level: Number of residual blocks per level of the encoder and of the decoder.
+        out_strides: Strides to return; None returns all. An int returns only the feature tensor
+            of that level, which mmdetection3d's own segmentors expect.
         backend: 'auto' (spconv on CUDA where installed, else torch), 'torch' or 'spconv'.
         init_cfg: mmengine's initialisation config.
 
@@ -85,7 +85,8 @@ class SparseResUNet(BaseModule):
         self.out_norm = BatchNorm(base_channels)
 
     def forward(self, voxel_features: Tensor, coors: Tensor) -> dict[int, VoxelLevel] | Tensor:
-        """
+        """Compute the features of the selected decoder levels.
+
         Args:
             voxel_features: ``(V, C_in)``.
             coors: ``(V, 4)`` integers (batch, x, y, z), unique, not negative, in any order.
@@ -96,7 +97,7 @@ class SparseResUNet(BaseModule):
             If ``out_strides`` is an int, that level's ``(V_s, C_s)`` features.
 
         Raises:
-            ValueError: coordinates are negative or not unique.
+            ValueError: Coordinates are negative or not unique.
         """
         x = SparseTensor.from_voxels(voxel_features, coors, multiple=2 ** (self.num_levels - 1))
         x = self.encoder[0](self.stem(x))
