@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Neural network layers without a registry. The only place that imports spconv."""
+"""Neural network layers without a registry; the only package that imports spconv."""
 
 from .checkpoint import load_backbone
 from .norm import BatchNorm, norm_relu

@@ -1,26 +1,26 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Loading the weights of a sparse network without losing any in silence."""
+"""Strict loading of the weights of a sparse network."""
 
 from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-# What the weight of a 1x1x1 convolution means depends on the program that wrote it, and cannot be
-# told from its shape.
+# The layout of the weight of a 1x1x1 convolution depends on the program that wrote it, and cannot
+# be inferred from its shape.
 ORIGINS = ('spconv1', 'spconv2', 'spconv2_permuted', 'linear1x1')
 
 
 def shortcut_weight(weight: Tensor, origin: str) -> Tensor:
-    """The ``(out, in)`` matrix of a 1x1x1 sparse convolution.
+    """Convert the weight of a 1x1x1 sparse convolution to an ``(out, in)`` matrix.
 
     Args:
-        weight: 5-d weight of the file, or a 2-d one, returned as it is.
-        origin: who wrote it.
-            'spconv1': (1, 1, 1, in, out), as spconv 1 (PointGroup, HAIS, SSTNet).
-            'spconv2': (out, 1, 1, 1, in) as spconv 2 declares it; it computes with the same
+        weight: 5-d weight from the file; a 2-d weight is returned unchanged.
+        origin: Program that wrote the weight.
+            'spconv1': (1, 1, 1, in, out), the layout of spconv 1 (PointGroup, HAIS, SSTNet).
+            'spconv2': declared as (out, 1, 1, 1, in) by spconv 2, which computes with the same
             memory read as (in, out).
-            'spconv2_permuted': the former, moved to (1, 1, 1, in, out) before release.
-            'linear1x1': (out, 1, 1, 1, in) and meant so (SoftGroup, ISBNet).
+            'spconv2_permuted': as 'spconv2', permuted to (1, 1, 1, in, out) before release.
+            'linear1x1': declared and used as (out, 1, 1, 1, in) (SoftGroup, ISBNet).
     """
     if origin not in ORIGINS:
         raise ValueError(f'origin is {origin!r}, expected one of {ORIGINS}')
@@ -49,23 +49,24 @@ def load_backbone(
     origin: str | None = None,
     strict: bool = True,
 ) -> dict[str, int]:
-    """Load weights and say what was loaded.
+    """Load weights, and report the number of loaded keys.
 
-    mmengine's loader only logs what does not fit, so that a network may start untrained unseen.
+    mmengine's loader only logs mismatches; a network could start untrained without notice.
 
     Args:
-        module: the network.
-        state_dict: its weights, convolutions as (out, k, k, k, in) or (k, k, k, in, out).
-        prefix: keys begin with this; others are left alone.
-        origin: program that wrote the 1x1x1 weights, see :func:`shortcut_weight`; needed only if
-            there are 5-d weights for the linear shortcuts.
-        strict: raise if a parameter or buffer of the module was not loaded.
+        module: The network.
+        state_dict: Weights, with convolutions as (out, k, k, k, in) or (k, k, k, in, out).
+        prefix: Only keys with this prefix are loaded.
+        origin: Program that wrote the 1x1x1 weights, see :func:`shortcut_weight`; required only if
+            the linear shortcuts have 5-d weights.
+        strict: Raise if a parameter or buffer of the module was not loaded.
 
     Returns:
         Numbers of 'loaded', 'missing' and 'unexpected' keys.
 
     Raises:
-        RuntimeError: keys are missing (if strict) or shapes do not fit.
+        ValueError: There are 5-d weights for linear shortcuts, but no origin.
+        RuntimeError: Keys are missing (if strict) or shapes do not match.
     """
     state = {
         key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)

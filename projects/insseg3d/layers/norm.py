@@ -6,15 +6,15 @@ from torch import Tensor, nn
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation over voxels that copes with a level of one voxel or none.
+    """Batch normalisation over voxels that also works for levels of one voxel or none.
 
-    With fewer than two rows there is no variance to measure: the running statistics are used and
-    left as they are. Defaults are those of the PointGroup family.
+    Fewer than two rows have no variance; they are normalised with the running statistics, which do
+    not change. Defaults are those of the PointGroup family.
 
-    With several processes each has running statistics of its own, which ``SyncSavedBuffersHook`` in
-    configs/_base_/default_runtime.py averages before a validation and before a checkpoint is
-    saved. mmengine's ``sync_bn`` would put another class in this one's place, and with it the rule
-    for few rows would be gone.
+    In a training with several processes, each process has its own running statistics.
+    ``SyncSavedBuffersHook`` in configs/_base_/default_runtime.py averages them before validations
+    and before checkpoints are saved. mmengine's ``sync_bn`` would replace this class, and lose its
+    rule for few rows.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-4, momentum: float = 0.1):
@@ -36,5 +36,5 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 def norm_relu(norm: nn.Module, features: Tensor) -> Tensor:
-    """``relu(norm(features))``."""
+    """Compute ``relu(norm(features))``."""
     return F.relu(norm(features), inplace=True)

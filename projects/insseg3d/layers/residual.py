@@ -9,9 +9,9 @@ from .sparse_tensor import SparseTensor
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(norm(conv(relu(norm(x)))))), both convolutions 3x3x3 submanifold.
+    """x + conv(relu(norm(conv(relu(norm(x)))))), with two 3x3x3 submanifold convolutions.
 
-    Where the widths differ, a bias-free linear map takes x to the new width.
+    If the widths differ, a linear map without bias projects x to the new width.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, backend: str = 'auto'):

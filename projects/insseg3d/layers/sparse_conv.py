@@ -16,34 +16,34 @@ BACKENDS = ('auto', 'torch', 'spconv')
 
 @functools.lru_cache(None)
 def spconv_available() -> bool:
-    """Whether spconv 2 is installed and imports."""
+    """Tell whether spconv 2 is installed and can be imported."""
     if importlib.util.find_spec('spconv') is None:
         return False
     try:
         import spconv.pytorch  # noqa: F401
-    except Exception:  # a broken build may fail with anything
+    except Exception:  # a broken build may raise errors of any class
         return False
     return True
 
 
 def choose_backend(backend: str, features: Tensor) -> str:
-    """'torch' or 'spconv' for these features: spconv only on CUDA, unless asked for by name."""
+    """Choose 'torch' or 'spconv'; 'auto' selects spconv for features on CUDA, if installed."""
     if backend != 'auto':
         return backend
     return 'spconv' if features.is_cuda and spconv_available() else 'torch'
 
 
 def spconv_tensor(features: Tensor, coors: Tensor, *, multiple: int = 1):
-    """Voxels as a ``spconv.pytorch.SparseConvTensor``, for modules that are made of spconv's.
+    """Make a ``spconv.pytorch.SparseConvTensor``, for networks of spconv's own modules.
 
     Args:
         features: ``(V, C)``, V at least 1.
         coors: ``(V, 4)`` integers (batch, x, y, z), not negative, no row twice.
-        multiple: Round the extents up to a multiple of this, as of ``SparseTensor.from_voxels``.
+        multiple: Round the extents up to a multiple of this; see ``SparseTensor.from_voxels``.
 
     Raises:
         ImportError: spconv 2 is not installed.
-        RuntimeError: on a CPU with more than one thread, where spconv computes wrong values.
+        RuntimeError: torch uses several CPU threads, with which spconv computes wrong values.
     """
     from . import spconv_backend
 
@@ -51,7 +51,7 @@ def spconv_tensor(features: Tensor, coors: Tensor, *, multiple: int = 1):
 
 
 class _SparseConv(nn.Module):
-    """Weight (out, k, k, k, in), the layout of spconv 2; no bias."""
+    """Convolution with a weight (out, k, k, k, in), the layout of spconv 2, and without bias."""
 
     kernel_size: int
 
@@ -73,16 +73,16 @@ class _SparseConv(nn.Module):
         return f'{self.in_channels}, {self.out_channels}, backend={self.backend!r}'
 
     def _spconv(self, features: Tensor) -> bool:
-        # spconv refuses empty tensors; the torch path gives an empty result with a graph.
+        # spconv rejects empty tensors; the torch path returns an empty result with a graph.
         return choose_backend(self.backend, features) == 'spconv' and features.shape[0] > 0
 
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ):
-        """Accept (out, k, k, k, in), or (k, k, k, in, out) of spconv 1; never ask the metadata.
+        """Accept (out, k, k, k, in), or (k, k, k, in, out) of spconv 1, by shape.
 
-        spconv 2 and mmdetection3d decide by the version in the metadata, which key renaming and
-        plain dicts lose; the shape cannot be lost.
+        spconv 2 and mmdetection3d decide by the version in the metadata, which is lost when keys
+        are renamed and in plain dicts.
         """
         key = prefix + 'weight'
         if key in state_dict:
@@ -132,15 +132,19 @@ class SparseConv3d(_SparseConv):
 
 
 class SparseInverseConv3d(_SparseConv):
-    """The way back from a stride: out[q] = weight[:, q % 2] @ y[q // 2] on the finer grid."""
+    """Inverse of a stride: out[q] = weight[:, q % 2] @ y[q // 2] on the finer grid."""
 
     kernel_size = 2
 
     def forward(self, y: SparseTensor, fine: SparseTensor) -> SparseTensor:
-        """
+        """Compute features on the finer grid.
+
         Args:
-            y: features on ``fine.grid.coarse``.
-            fine: gives the finer grid; its features are not read.
+            y: Features on ``fine.grid.coarse``.
+            fine: Tensor on the finer grid; its features are not used.
+
+        Raises:
+            ValueError: ``y`` does not lie on ``fine.grid.coarse``.
         """
         if y.grid is not fine.grid.coarse:
             raise ValueError(

@@ -13,15 +13,15 @@ from ..ops.sparse.neighbors import PairTable, sort_voxels, strided_pairs, subman
 class VoxelGrid:
     """The occupied cells of a batch of scenes at one resolution, and their pair tables.
 
-    Tables are made when first asked for and then shared by all layers of the level.
+    Tables are made on first use and shared by all layers of the level.
 
     Attributes:
         coors: ``(V, 4)`` int32 (batch, x, y, z), ascending.
         keys: ``(V,)`` int64, one per voxel, ascending.
-        spatial_shape: exclusive upper bounds of x, y and z.
-        batch_size: number of scenes, empty ones included.
-        order: ``(V,)`` int64, row that each voxel had when it was given; None if unchanged.
-        spconv_cache: what the spconv backend keeps with this grid.
+        spatial_shape: Exclusive upper bounds of x, y and z.
+        batch_size: Number of scenes, including empty ones.
+        order: ``(V,)`` int64 input row of each voxel; None if the input was sorted.
+        spconv_cache: Tables of the spconv backend for this grid.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class VoxelGrid:
 
     @property
     def coarse(self) -> 'VoxelGrid':
-        """The grid of half the resolution, voxel floor(x / 2)."""
+        """Grid of half the resolution, with voxels floor(x / 2)."""
         return self._coarsen()[1]
 
     def _coarsen(self):
@@ -71,7 +71,7 @@ class SparseTensor(NamedTuple):
 
     Attributes:
         features: ``(V, C)`` floating point, rows in the order of ``grid.coors``.
-        grid: where the voxels are.
+        grid: Grid of the voxels.
     """
 
     features: Tensor
@@ -81,17 +81,18 @@ class SparseTensor(NamedTuple):
     def from_voxels(
         cls, features: Tensor, coors: Tensor, *, multiple: int = 1, batch_size: int | None = None
     ) -> 'SparseTensor':
-        """Put voxels in any order into a grid.
+        """Make a sparse tensor from voxels in any order.
 
         Args:
             features: ``(V, C)``.
             coors: ``(V, 4)`` integers (batch, x, y, z), not negative, no row twice.
-            multiple: round the extents up to a multiple of this. A network of L levels needs
-                2 ** (L - 1): a stride drops the last voxel of an odd axis.
-            batch_size: number of scenes; None takes the largest batch index plus one.
+            multiple: Round the extents up to a multiple of this. A network of L levels needs
+                2 ** (L - 1), because a stride drops the last voxel of an odd axis.
+            batch_size: Number of scenes; None takes the largest batch index plus one.
 
         Raises:
-            ValueError: coordinates are negative, too large or not unique; the text says which.
+            ValueError: Coordinates are negative, too large or not unique. The message names the
+                cause.
         """
         if features.ndim != 2 or features.shape[0] != coors.shape[0]:
             raise ValueError(
@@ -108,11 +109,11 @@ class SparseTensor(NamedTuple):
         return cls(features, VoxelGrid(coors, keys, shape, batch_size, order))
 
     def replace(self, features: Tensor) -> 'SparseTensor':
-        """Other features on the same voxels."""
+        """Make a tensor of other features on the same voxels."""
         return SparseTensor(features, self.grid)
 
     def input_order(self) -> Tensor:
-        """The features in the row order that :meth:`from_voxels` was given."""
+        """Return the features in the row order of the input of :meth:`from_voxels`."""
         order = self.grid.order
         if order is None:
             return self.features
@@ -120,14 +121,14 @@ class SparseTensor(NamedTuple):
 
 
 def inverse_order(order: Tensor) -> Tensor:
-    """The permutation that undoes one."""
+    """Invert a permutation."""
     inverse = torch.empty_like(order)
     inverse[order] = torch.arange(order.numel(), device=order.device)
     return inverse
 
 
 class Reorder(torch.autograd.Function):
-    """Permute rows; the gradient is a permutation too, not a scatter-add."""
+    """Permutation of rows, whose gradient is a permutation too, not a scatter-add."""
 
     @staticmethod
     def forward(ctx, features: Tensor, order: Tensor, inverse: Tensor) -> Tensor:

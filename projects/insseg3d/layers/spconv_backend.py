@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""spconv 2 behind this project's layers: rows stay in this project's order."""
+"""The spconv 2 backend of this project's layers; rows stay in this project's order."""
 
 import threading
 from contextlib import nullcontext
@@ -18,7 +18,7 @@ HALF_DEVICES = ('cuda',)
 
 
 class _Shells(threading.local):
-    """A thread's spconv modules by kind and shape: no other thread puts its weights into them."""
+    """The spconv modules of a thread by kind and shape; threads never share a module's weight."""
 
     def __init__(self):
         self.modules = {}
@@ -28,7 +28,7 @@ _shells = _Shells()
 
 
 def tensor(features: Tensor, coors: Tensor, *, multiple: int) -> spconv.SparseConvTensor:
-    """Voxels as :func:`insseg3d.layers.spconv_tensor` gives them."""
+    """Make a tensor of spconv; see :func:`insseg3d.layers.spconv_tensor`."""
     _check_cpu(features)
     most = coors.amax(0).tolist()
     shape = [-(-(extent + 1) // multiple) * multiple for extent in most[1:]]
@@ -38,27 +38,27 @@ def tensor(features: Tensor, coors: Tensor, *, multiple: int) -> spconv.SparseCo
 
 
 def submanifold(x: SparseTensor, weight: Tensor) -> Tensor:
-    """``(V, C_out)`` features of a 3x3x3 submanifold convolution."""
+    """Compute ``(V, C_out)`` features of a 3x3x3 submanifold convolution."""
     return _run(_shell(spconv.SubMConv3d, weight, 3, 'subm'), weight, x, x.features).features
 
 
 def strided(x: SparseTensor, weight: Tensor) -> Tensor:
-    """``(V', C_out)`` features on ``x.grid.coarse``, in its order."""
+    """Compute ``(V', C_out)`` features on ``x.grid.coarse``, in its order."""
     cache, grads = x.grid.spconv_cache, _needs_grad(x.features, weight)
-    # spconv refuses a table that is there already, as for a second network on these voxels.
+    # spconv rejects an existing table, which a second network on these voxels would find.
     cache.get(('tables', grads), {}).pop('down', None)
     out = _run(_shell(spconv.SparseConv3d, weight, 2, 'down', stride=2), weight, x, x.features)
-    # spconv numbers the coarse voxels as it meets them, in each table; ours are sorted.
+    # spconv numbers coarse voxels in order of discovery; the rows of ``x.grid.coarse`` are sorted.
     order = torch.argsort(voxel_keys(out.indices, x.grid.coarse.spatial_shape))
     cache['to_sorted', grads] = order, inverse_order(order)
     return Reorder.apply(out.features, *cache['to_sorted', grads])
 
 
 def inverse(y: SparseTensor, fine: SparseTensor, weight: Tensor) -> Tensor:
-    """``(V, C_out)`` features on the finer grid."""
+    """Compute ``(V, C_out)`` features on the finer grid."""
     grads = _needs_grad(y.features, weight)
     if ('to_sorted', grads) not in fine.grid.spconv_cache:
-        # Nothing came down through spconv: let a throw-away convolution make the table.
+        # No strided convolution of spconv has run on this grid: a dummy one makes the table.
         with torch.set_grad_enabled(grads):
             dummy = y.features.new_zeros(fine.grid.coors.shape[0], 1)
             filler = y.features.new_zeros(1, 2, 2, 2, 1)
@@ -70,24 +70,24 @@ def inverse(y: SparseTensor, fine: SparseTensor, weight: Tensor) -> Tensor:
 
 
 def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=None, order=None):
-    """Call one spconv module with our weight on features of ``x.grid``, reordered by ``order``."""
+    """Run a spconv module with a given weight on features of ``x.grid`` reordered by ``order``."""
     _check_cpu(features)
     kind = features.device.type
     lent, wanted = weight, autocast_dtype(kind) or features.dtype
     grads = _needs_grad(features, weight)
     has_kernels, exact = _has_half_kernels(kind, weight), nullcontext()
     if wanted == torch.float16 and has_kernels and not grads:
-        # By itself spconv minds autocast only where it makes a graph.
+        # spconv itself follows autocast only if it records a graph.
         features, lent = features.half(), weight.half()
     elif torch.bfloat16 in (wanted, features.dtype) or (
         wanted == torch.float16 and not (has_kernels or grads and kind in HALF_DEVICES)
     ):
-        # No kernels. Under any autocast spconv computes with float16, and bfloat16 reaches beyond
-        # its range.
+        # spconv has no kernels for these types. Under any autocast it computes with float16, whose
+        # range is smaller than that of bfloat16.
         features, lent = features.float(), weight.float()
         exact = torch.autocast(kind, enabled=False)
-    # In eval mode spconv calls its kernels without autograd and makes tables without the backward
-    # half: what counts is whether gradients are wanted, not the mode of the network.
+    # In eval mode, spconv runs without autograd and makes tables without the backward half. Its
+    # mode therefore follows the need for gradients, not the mode of the network.
     module.train(grads)
     grid = x.grid
     coors = grid.coors
@@ -100,17 +100,17 @@ def _run(module, weight: Tensor, x: SparseTensor, features: Tensor, table_grid=N
     tensor.indice_dict = tables.setdefault(('tables', grads), {})
     module.weight = lent
     try:
-        # spconv launches on the current device, which need not be the features'.
+        # spconv launches on the current device, which may differ from that of the features.
         with torch.cuda.device_of(features), exact:
             out = module(tensor)
     finally:
-        del module.weight  # or the shell would keep a model's memory
+        del module.weight  # otherwise the shell would keep the weight in memory
     tables['tables', grads] = out.indice_dict
     return out if out.features.dtype == wanted else out.replace_feature(out.features.to(wanted))
 
 
 def _has_half_kernels(kind: str, weight: Tensor) -> bool:
-    """Those of tensor cores take channels by eights: the stem, of few, computes in float32."""
+    """Tell whether spconv has float16 kernels: its tensor cores need multiples of 8 channels."""
     return kind in HALF_DEVICES and weight.shape[0] % 8 == 0 and weight.shape[-1] % 8 == 0
 
 
@@ -119,7 +119,7 @@ def _needs_grad(features: Tensor, weight: Tensor) -> bool:
 
 
 def _shell(kind, weight: Tensor, size: int, key: str, stride: int = 1):
-    """This thread's spconv module of the right shape, without a weight."""
+    """Return this thread's spconv module of the right shape, without a weight."""
     called = kind, weight.shape, key
     if called not in _shells.modules:
         extra = {'stride': stride} if stride > 1 else {}
@@ -139,5 +139,5 @@ def _check_cpu(features: Tensor) -> None:
             'torch.set_num_threads(1) and set OMP_NUM_THREADS=1 first'
         )
     if not torch.cuda.is_available():
-        # Its CPU backward asks for the CUDA stream before it looks at the device.
+        # spconv's CPU backward requests the CUDA stream before it checks the device.
         spconv_ops.get_current_stream = lambda: 0
