@@ -66,7 +66,7 @@ class SceneTargets(NamedTuple):
 
 
 class SceneRows(NamedTuple):
-    """Rows of features over which the masks of one scene are made; each represents some points.
+    """Rows of features over which the masks of one scene are made; a row represents some points.
 
     A row is a voxel. If the test strategy splits a scene, it is a voxel of one of the parts.
 
@@ -116,7 +116,7 @@ class SceneBatch:
     Attributes:
         levels: Levels of the backbone by stride, the finest at 1. If a test strategy splits the
             scenes, those of the first part.
-        rows: Per scene, the rows of features that masks are made over.
+        rows: Per scene, the rows of features over which masks are made.
         coords: Per scene ``(P, 3)`` metres, the points as the network sees them: augmented, not
             distorted.
         memory: ``(B, J, C)`` from the neck; None for a model without a neck.

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The paper's way from queries to results, and two alternatives: presets of ``Ranking``."""
+"""Presets of ``Ranking``: the ranking of the paper, and two alternatives."""
 
 from mmdet3d.registry import TASK_UTILS
 
@@ -8,7 +8,7 @@ from insseg3d.heads import Ranking
 
 @TASK_UTILS.register_module()
 class ArgmaxRanking(Ranking):
-    """Give each query its most probable class, "no object" excluded; suppress nothing.
+    """Rank each query once, with its most probable class, "no object" excluded; suppress none.
 
     The score is the class probability times the mean mask probability inside the mask.
 
@@ -28,7 +28,7 @@ class ArgmaxRanking(Ranking):
 
 @TASK_UTILS.register_module()
 class FlatTopKRanking(Ranking):
-    """Take the most probable pairs of a query and a class: a query may come out several times.
+    """Rank the most probable pairs of a query and a class: a query may occur several times.
 
     Deviation: from 3D-QueryIS, Sec. 3.5, where a query has the label of its most probable class.
     Source: Mask2Former's instance inference.
@@ -52,7 +52,9 @@ class FlatTopKRanking(Ranking):
 
 @TASK_UTILS.register_module()
 class MatrixNMSRanking(Ranking):
-    """As :class:`ArgmaxRanking`; lower the scores of masks that better ones of their class overlap.
+    """Rank as :class:`ArgmaxRanking`, but lower the score of duplicates.
+
+    The score of a mask falls with its overlap with better masks of its class.
 
     Deviation: from 3D-QueryIS, Sec. 3.5, which has no suppression.
     Source: SOLOv2, matrix NMS.

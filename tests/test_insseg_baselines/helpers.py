@@ -124,7 +124,7 @@ def sets_of(proposals):
 
 
 def make_proposals(seed=0, num_points=40, num_proposals=5, num_objects=3, objects=True):
-    """Proposals, what the network says of them, and the truth; float64.
+    """Make proposals, the output of the network for them, and ground truth; float64.
 
     The first two proposals are the first two objects, but for a point.
     """

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What holds for each of them: gradients, empty scenes, batches, limits, checkpoints."""
+"""Properties of all three: gradients, empty scenes, batches, limits, checkpoints."""
 
 import pytest
 import torch

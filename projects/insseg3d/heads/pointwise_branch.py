@@ -12,7 +12,7 @@ from .pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs
 
 @MODELS.register_module()
 class PointwiseBranch(BaseModule):
-    """Learn class and offset of each point beside the losses of the head.
+    """Supervise class and offset of each point, in addition to the losses of the head.
 
     Use it in ``InstanceSegmentor3D(auxiliary=[…])``. A test does not call it.
 

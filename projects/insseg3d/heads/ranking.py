@@ -17,7 +17,7 @@ from ..ops.masks import BinaryMasks, mask_iou
 
 
 class RowMasks(NamedTuple):
-    """Masks over the rows of a scene, each row for several points.
+    """Masks over the rows of a scene; each row represents several points.
 
     Attributes:
         masks: Over the rows.
@@ -75,19 +75,19 @@ class ProposalMasks(NamedTuple):
 
 @TASK_UTILS.register_module()
 class Ranking:
-    """Rank candidates by their scores; drop small and weak ones; suppress overlaps if asked to.
+    """Rank candidates by their scores; drop small and weak ones; suppress overlaps if configured.
 
     Args:
-        candidates: Config of the part that makes candidates of what the head gives.
-        suppression: Config of the part that lowers scores or drops candidates; None for none.
-        min_points: Masks with fewer points are dropped before they suppress others. Empty masks
-            always are.
-        score_thr: Masks with a lower score are dropped, before the suppression and after it.
-        max_instances: Number of the best that come out; None for all.
+        candidates: Config of the part that makes candidates from the arguments of a call.
+        suppression: Config of the part that drops candidates or lowers their scores; None for none.
+        min_points: Masks with fewer points are dropped before they can suppress others. Empty masks
+            are always dropped.
+        score_thr: Candidates with a lower score are dropped, before and after the suppression.
+        max_instances: Maximum number of instances, the best ones; None for no limit.
     """
 
     keeps: Callable[[Tensor, float], Tensor] = staticmethod(torch.ge)
-    """Which scores pass ``score_thr``: those that reach it."""
+    """Comparison of scores with ``score_thr``; a score equal to it passes."""
 
     def __init__(
         self,
@@ -109,8 +109,8 @@ class Ranking:
 
         Args:
             masks: Over rows, or proposals.
-            judgement: Arguments of the part that makes candidates: class logits ``(Q, K + 1)``,
-                or labels and scores ``(N,)``.
+            judgement: Further arguments of ``candidates``: class logits ``(Q, K + 1)``, or labels
+                and scores ``(N,)``.
 
         Returns:
             ``masks (Q', P)`` bool, ``labels_3d (Q',)`` and ``scores_3d (Q',)``, best first.
@@ -127,7 +127,7 @@ class Ranking:
         # A stable order, so that equal scores rank alike in every run.
         order = torch.sort(found.scores, descending=True, stable=True).indices
         found = found.take(order[: self.max_instances])
-        # Only now masks are expanded to points: those that come out, as booleans.
+        # Masks are expanded to points last: only those that are left, as booleans.
         return InstanceData(
             masks=masks.over_points(found.mask), labels_3d=found.labels, scores_3d=found.scores
         )
@@ -135,7 +135,7 @@ class Ranking:
 
 @TASK_UTILS.register_module()
 class ProposalRanking(Ranking):
-    """Rank proposals with the class and the score that the head gave them.
+    """Rank proposals by the class and the score that the head assigned to them.
 
     Args:
         min_points: See :class:`Ranking`.

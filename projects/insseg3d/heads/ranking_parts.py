@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Parts of a ranking: candidates, which are ranked, and suppression of overlaps.
 
-Candidates are called as ``candidates(masks, …)``, with all that the ranking is called with, and
-return :class:`Candidates`. A suppression is called as ``suppression(iou, labels, scores)``, see
+The first are called as ``candidates(masks, …)``, with the arguments of the ranking, and return
+:class:`Candidates`. A suppression is called as ``suppression(iou, labels, scores)``; see
 :class:`MaskNMS`.
 """
 
@@ -19,7 +19,7 @@ from ..ops.grouping.proposals import mask_nms, matrix_nms
 
 
 class Candidates(NamedTuple):
-    """R masks with a class and a score; several may be the same mask with other classes.
+    """R pairs of a mask and a class, with their scores. A mask may occur with several classes.
 
     Attributes:
         mask: ``(R,)`` number of the mask.
@@ -38,7 +38,7 @@ class Candidates(NamedTuple):
 
 @TASK_UTILS.register_module()
 class JudgedCandidates:
-    """Each mask once, with the class and the score that the head gave it."""
+    """Take each mask once, with the class and the score that the head assigned to it."""
 
     def __call__(self, masks, labels: Tensor, scores: Tensor) -> Candidates:
         """Take labels and scores ``(N,)`` of N masks."""
@@ -47,7 +47,7 @@ class JudgedCandidates:
 
 @TASK_UTILS.register_module()
 class ArgmaxCandidates:
-    """Each mask once, with its most probable class, "no object" excluded.
+    """Take each mask once, with its most probable class, "no object" excluded.
 
     The score is the class probability times the score of the mask.
     """
@@ -62,7 +62,7 @@ class ArgmaxCandidates:
 
 @TASK_UTILS.register_module()
 class FlatTopKCandidates:
-    """The most probable of all pairs of a mask and a class: a mask may come out several times.
+    """Take the most probable pairs of a mask and a class: a mask may occur several times.
 
     The score is the class probability times the score of the mask.
 
@@ -99,8 +99,8 @@ class MaskNMS:
 
     Args:
         threshold: IoU in points up to which both stay.
-        most: The best candidates that are compared; the others are dropped. A table of so many by
-            so many is made.
+        most: Maximum number of candidates that are compared, the best ones; the others are dropped.
+            The table of their overlaps has ``most`` rows and columns.
     """
 
     def __init__(self, *, threshold: float, most: int = 2000) -> None:
@@ -117,7 +117,7 @@ class MaskNMS:
             scores: ``(R,)``.
 
         Returns:
-            Numbers of the candidates that stay, and their scores, lowered or not.
+            Numbers of the remaining candidates, and their scores, perhaps lowered.
         """
         best = torch.sort(scores, descending=True, stable=True).indices[: self.most]
         kept = best[mask_nms(iou(best), scores[best], threshold=self.threshold)]
@@ -128,7 +128,7 @@ class MaskNMS:
 class MatrixNMS:
     """Lower the score of candidates that better ones of their class overlap; drop none.
 
-    Several masks of one object leave it the best score, and come out far behind.
+    If several masks cover one object, the best keeps its score and the others rank far behind.
 
     Source: SOLOv2, matrix NMS.
 

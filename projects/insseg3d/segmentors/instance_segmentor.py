@@ -19,7 +19,8 @@ from ..structures import InstanceMap, SceneBatch, SceneRows, VoxelLevel, voxel_t
 from .strategies import ScenePart
 
 MAP_SCORE_THR, MAP_MIN_SHARE = 0.3, 0.5
-"""Of the map without overlaps: masks that are worse, or left with less of their points, are out."""
+"""Masks with a lower score, or with a smaller share of points that better ones leave, get no points
+in the map without overlaps."""
 
 
 @MODELS.register_module()
@@ -37,8 +38,8 @@ class InstanceSegmentor3D(Base3DSegmentor):
             ``predict(batch)``.
         neck: Config. The neck is called with the levels and B and returns memory ``(B, J, C)`` and
             its padding. None for a head that needs no memory.
-        auxiliary: Config of each branch that only adds losses to the training. The losses of a
-            branch have its ``name`` as prefix, ``aux<index>`` if its config has no name.
+        auxiliary: Config of each branch that adds losses to the training and has no other effect.
+            Its ``name`` is the prefix of its losses; ``aux<index>`` if the config has no name.
         data_preprocessor: Config, mmdetection3d's unchanged ``Det3DDataPreprocessor``.
         test_strategy: Config of the way in which scenes pass the backbone in a test; None for
             ``VoxelFull``.
@@ -168,7 +169,7 @@ class InstanceSegmentor3D(Base3DSegmentor):
         inputs: dict,
         data_samples: Sequence[Det3DDataSample],
     ) -> SceneBatch:
-        """Call the neck, if there is one, and put together what heads get."""
+        """Call the neck, if there is one, and collect the fields of the batch."""
         memory, padding = (None, None) if self.neck is None else self.neck(levels, len(rows))
         return SceneBatch(
             levels=levels,
@@ -181,7 +182,7 @@ class InstanceSegmentor3D(Base3DSegmentor):
         )
 
     def _point_map(self, instances: InstanceData) -> dict[str, Tensor]:
-        """Give each point to one instance at most, small ones left out as by the ranking."""
+        """Give each point to one instance at most, with the size limit of the ranking."""
         ranking = getattr(self.decode_head, 'ranking', None)
         found = InstanceMap.of_masks(
             instances.masks,

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Which proposals come out, in which order."""
+"""Selection and order of the instances that a ranking returns."""
 
 import torch
 

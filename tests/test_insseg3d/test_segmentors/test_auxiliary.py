@@ -20,6 +20,7 @@ POINTWISE = dict(
         offset_losses=dict(l1=dict(type='OffsetL1Loss')),
     ),
 )
+OWN = ('semantic', 'offset_l1')
 
 
 def labelled(seed, num_points=80):
@@ -43,16 +44,13 @@ def test_losses_of_a_branch_are_added_under_its_name():
     assert {name for name, _ in model.auxiliary.named_children()} == {'points', 'aux1'}
 
 
-OWN = ('semantic', 'offset_l1')
-
-
 def test_gradients_of_a_branch_reach_the_backbone():
     model = build_model(auxiliary=[POINTWISE]).train()
     losses = model(**batch(labelled(0), labelled(1)), mode='loss')
     sum(losses[f'aux0.loss_{name}'] for name in OWN).backward()
     assert all(p.grad is not None for p in model.auxiliary.parameters())
     assert all(p.grad is None for p in model.decode_head.parameters())
-    # The finest level sees every layer of the backbone.
+    # Every layer of the backbone contributes to the finest level.
     silent = [n for n, p in model.backbone.named_parameters() if p.grad is None]
     assert not silent and any(p.grad.any() for p in model.backbone.parameters())
 
