@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Voxel indices of points, and the sparse table that relates voxels to instances.
+"""Voxel indices of points, and the sparse table of the points per voxel and instance.
 
 Legend: P points, V voxels, E table entries (pairs of a voxel and an instance with a common point).
 """
@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 
-class VoxelGrid(NamedTuple):
+class OccupiedVoxels(NamedTuple):
     """The occupied voxels of one scene.
 
     Attributes:
         coors: ``(V, 3)`` int32, distinct grid indices, rows sorted by (x, y, z).
         point2voxel: ``(P,)`` int64 in [0, V), the voxel of every point.
-        counts: ``(V,)`` int64 ≥ 1, points per voxel.
+        counts: ``(V,)`` int64 ≥ 1, number of points per voxel.
     """
 
     coors: np.ndarray
@@ -24,12 +24,12 @@ class VoxelGrid(NamedTuple):
 
 
 class VoxelInstanceTable(NamedTuple):
-    """Which instance has how many points in which voxel; rows sorted by (instance, voxel).
+    """Number of points per instance and voxel; rows sorted by (instance, voxel).
 
     Attributes:
         inst_voxel: ``(E,)`` int64, voxel.
         inst_index: ``(E,)`` int64, instance.
-        inst_points: ``(E,)`` int64 ≥ 1, points of that instance in that voxel.
+        inst_points: ``(E,)`` int64 ≥ 1, number of points of that instance in that voxel.
     """
 
     inst_voxel: np.ndarray
@@ -38,10 +38,10 @@ class VoxelInstanceTable(NamedTuple):
 
 
 def _unique_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Like ``np.unique`` with inverse and counts, in about half its time.
+    """Compute ``np.unique`` with inverse and counts in about half its time.
 
-    One argsort does it; which of several equal keys comes first does not matter here, so the
-    faster, unstable sort serves.
+    A single argsort is enough. The order of equal keys does not matter, so the sort may be
+    unstable, which is faster.
     """
     order = np.argsort(keys)
     ordered = keys[order]
@@ -55,20 +55,20 @@ def _unique_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return ordered[starts], inverse, counts.astype(np.int64)
 
 
-def voxelize(coords: np.ndarray, *, voxel_size: float) -> VoxelGrid:
+def voxelize(coords: np.ndarray, *, voxel_size: float) -> OccupiedVoxels:
     """Assign points to the cubic voxels that contain them.
 
     Args:
         coords: ``(P, 3)`` floating point, metres ≥ 0: the grid's corner is the origin.
-        voxel_size: edge length in metres. Source: 0.02 for ScanNet and S3DIS throughout the
-            PointGroup family, whose backbone the paper takes over.
+        voxel_size: Edge length in metres. Source: 0.02 for ScanNet and S3DIS throughout the
+            PointGroup family, whose backbone the paper adopts.
 
     Returns:
         The occupied voxels; index = floor(coords / voxel_size).
 
     Raises:
-        ValueError: no points, a shape other than (P, 3), coordinates that are negative or not
-            finite, an extent of more than 2**20 voxels along an axis, or voxel_size ≤ 0.
+        ValueError: There are no points, the shape is not (P, 3), coordinates are negative or not
+            finite, the extent exceeds 2**20 voxels along an axis, or voxel_size ≤ 0.
     """
     coords = np.asarray(coords)
     if not voxel_size > 0:
@@ -87,21 +87,22 @@ def voxelize(coords: np.ndarray, *, voxel_size: float) -> VoxelGrid:
             f'the scene spans {high / voxel_size:.3g} voxels of {voxel_size} m along an axis, more '
             'than 2**20: are the coordinates in millimetres? This project works in metres'
         )
-    # 21 bits an axis: comparing keys compares (x, y, z). floor is truncation, as nothing is < 0.
+    # 21 bits per axis: keys are ordered like (x, y, z). Truncation equals floor for values ≥ 0.
     grid = (coords / coords.dtype.type(voxel_size)).astype(np.int64)
     keys = (grid[:, 0] << 42) | (grid[:, 1] << 21) | grid[:, 2]
     keys, point2voxel, counts = _unique_keys(keys)
     mask = (1 << 21) - 1
     coors = np.stack([keys >> 42, (keys >> 21) & mask, keys & mask], axis=1).astype(np.int32)
-    return VoxelGrid(coors, point2voxel, counts)
+    return OccupiedVoxels(coors, point2voxel, counts)
 
 
 def voxel_instance_table(
     point2voxel: np.ndarray, instance_ids: np.ndarray, *, num_voxels: int
 ) -> VoxelInstanceTable:
-    """Count, for each voxel and instance, the points that they share.
+    """Count the points that each voxel shares with each instance.
 
-    A point-wise sum over an instance then becomes a sum over table rows at voxel cost, exactly.
+    A sum over the points of an instance is then exactly a sum over rows of the table, at the cost
+    of voxels.
 
     Args:
         point2voxel: ``(P,)`` integers in [0, num_voxels).
@@ -109,10 +110,10 @@ def voxel_instance_table(
         num_voxels: V.
 
     Returns:
-        The table; empty arrays where no point has an instance.
+        The table; its arrays are empty if no point has an instance.
 
     Raises:
-        ValueError: the two arrays differ in length.
+        ValueError: The two arrays differ in length.
     """
     if point2voxel.shape != instance_ids.shape:
         raise ValueError(
