@@ -1,5 +1,5 @@
-# What PointGroup, HAIS and SoftGroup have in common, with channel unit 16 (S), on the backbone of
-# 3D-QueryIS. 18 classes, and wall and floor beside them.
+# Common parts of PointGroup, HAIS and SoftGroup with channel unit 16 (S), on the backbone of
+# 3D-QueryIS. 18 classes, plus wall and floor.
 _base_ = 'sparse-res-unet-s.py'
 custom_imports = dict(imports=['insseg3d', 'insseg_baselines'])
 model = dict(
@@ -28,7 +28,7 @@ model = dict(
         ranking=dict(type='ProposalRanking'),
     ),
 )
-# Settings that a budget brings to the size of made rooms; see docs/experiments.md.
+# Settings that a budget adapts to the size of made rooms; see docs/experiments.md.
 made_rooms = dict(
     lengths=['decode_head.grouping.radius'],
     per_metre=['decode_head.proposal_net.score_scale'],

@@ -1,5 +1,5 @@
-# HAIS-S for voxels of 8 cm: lengths grow with them, four times those for 2 cm.
-# Tables: what tools/check_dataset.py finds in the 400 training rooms of the demo.
+# HAIS-S for voxels of 8 cm: all lengths are four times those for voxels of 2 cm.
+# Tables: from tools/check_dataset.py on the 400 training rooms of the demo.
 _base_ = 'hais-s.py'
 model = dict(
     backbone=dict(num_levels=5),

@@ -1,4 +1,4 @@
-# The backbone that all methods share, with channel unit 16 (S), and how batches reach it.
+# The backbone of all methods with channel unit 16 (S), and the preprocessor of batches.
 model = dict(
     data_preprocessor=dict(type='Det3DDataPreprocessor', non_blocking=True),
     backbone=dict(
