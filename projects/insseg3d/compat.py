@@ -1,9 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Every work-around for versions of mmcv, mmengine, torch and setuptools, one function per symptom.
+"""All work-arounds for versions of mmcv, mmengine, torch and setuptools, one function per symptom.
 
-``import insseg3d`` imports this module first, and importing it applies the cures. Each looks
-whether it is needed and otherwise changes nothing; each may be called again without effect.
-Nothing of mm* is imported before the stand-in for ``mmcv._ext`` is in place.
+``import insseg3d`` imports this module first, and importing it applies the cures. Each cure checks
+whether it is needed and otherwise changes nothing; calling it again has no effect. No package of
+mm* is imported before the stand-in for ``mmcv._ext`` is in place.
 """
 
 import atexit
@@ -24,7 +24,7 @@ CURED = '_insseg3d_cure'
 
 
 def apply() -> None:
-    """Applies every cure that this environment needs."""
+    """Apply every cure that this environment needs."""
     stand_in_for_mmcv_operators()
     find_packages_without_pkg_resources()
     keep_functions_out_of_checkpoints()
@@ -37,7 +37,7 @@ def apply() -> None:
 
 
 class MissingOperators(types.ModuleType):
-    """Stands in for ``mmcv._ext``: every operator is there, and fails when it is called."""
+    """Stand-in for ``mmcv._ext``: every operator exists, and raises when it is called."""
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
         if name.startswith('__'):
@@ -57,7 +57,7 @@ class MissingOperators(types.ModuleType):
 
 
 def stand_in_for_mmcv_operators() -> None:
-    """Lets mmdet3d import with mmcv-lite.
+    """Make mmdet3d importable with mmcv-lite.
 
     Symptom: ``ModuleNotFoundError: No module named 'mmcv._ext'`` on ``import mmdet3d``. With full
     mmcv, whose compiled module is found beside its Python files, nothing is installed.
@@ -77,7 +77,7 @@ def stand_in_for_mmcv_operators() -> None:
 
 
 def find_packages_without_pkg_resources() -> None:
-    """Lets mmengine find packages with setuptools >= 82, which no longer has ``pkg_resources``.
+    """Make mmengine find packages with setuptools >= 82, which no longer has ``pkg_resources``.
 
     Symptom: ``ModuleNotFoundError: No module named 'pkg_resources'`` from a config that inherits
     from ``mmdet3d::...``.
@@ -94,7 +94,7 @@ def find_packages_without_pkg_resources() -> None:
 
 
 def is_installed(package: str) -> bool:
-    """Whether a distribution or an importable module of this name is there."""
+    """Tell whether there is a distribution or an importable module of this name."""
     try:
         importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
@@ -104,10 +104,10 @@ def is_installed(package: str) -> bool:
 
 
 def get_installed_path(package: str) -> str:
-    """Folder of an installed package, given the name of its distribution or of its module.
+    """Find the folder of an installed package by the name of its distribution or its module.
 
     Raises:
-        importlib.metadata.PackageNotFoundError: if there is neither.
+        importlib.metadata.PackageNotFoundError: There is neither.
     """
     spec = importlib.util.find_spec(package)
     if spec is None:
@@ -122,7 +122,7 @@ def get_installed_path(package: str) -> str:
 
 
 def keep_functions_out_of_checkpoints() -> None:
-    """Leaves the table of statistics methods out of a pickled ``HistoryBuffer``.
+    """Omit the table of statistics methods from a pickled ``HistoryBuffer``.
 
     Symptom: with torch >= 2.6, ``--resume`` fails with ``Unsupported global: GLOBAL
     builtins.getattr``. The table belongs to the class; mmengine's ``__setstate__`` rebuilds it.
@@ -139,7 +139,7 @@ def keep_functions_out_of_checkpoints() -> None:
 
 
 def allow_plain_data_in_checkpoints() -> None:
-    """Registers the harmless classes of mmengine's checkpoints as safe to load.
+    """Register the harmless classes of mmengine's checkpoints as safe to load.
 
     Symptom: with torch >= 2.6, ``--resume`` fails with ``Unsupported global: GLOBAL
     mmengine.logging.history_buffer.HistoryBuffer`` or a name of numpy's. All of them only hold
@@ -167,7 +167,7 @@ def allow_plain_data_in_checkpoints() -> None:
 
 
 def explain_refused_checkpoints() -> None:
-    """Says what to do with a checkpoint that torch >= 2.6 refuses.
+    """Add the remedy to the error for a checkpoint that torch >= 2.6 refuses.
 
     Symptom: a file written by mmengine without :func:`keep_functions_out_of_checkpoints` fails
     with a page of text that advises switching the protection off.
@@ -199,9 +199,9 @@ def explain_refused_checkpoints() -> None:
 
 
 def rewrite_checkpoint(source: str, target: str) -> None:
-    """Copies a checkpoint of mmengine without the functions that its log holds.
+    """Copy a checkpoint of mmengine without the functions in its log.
 
-    Reads ``source`` with torch's protection off: only for a file whose writer you trust.
+    This reads ``source`` without torch's protection. Use it only if you trust whoever wrote it.
     """
     import torch
 
@@ -213,13 +213,13 @@ def rewrite_checkpoint(source: str, target: str) -> None:
 
 
 def distribute_without_cuda() -> None:
-    """Lets mmengine train with several CPU processes.
+    """Make mmengine train with several CPU processes.
 
     Symptoms, in the order in which they appear: ``AttributeError`` or ``RuntimeError`` from
     ``torch.cuda.set_device``, which mmengine calls whatever the backend; nccl, mmengine's default,
-    which has nothing to run on; ``DistributedDataParallel device_ids ... only work with ... GPU
+    which needs a GPU; ``DistributedDataParallel device_ids ... only work with ... GPU
     modules``; and, now and then at the very end, ``terminate called without an active exception``,
-    as nobody closes the group. Where CUDA is available, the originals run unchanged.
+    because the group is not closed. Where CUDA is available, the originals run unchanged.
     """
     from mmengine.dist import utils
     from mmengine.model import MMDistributedDataParallel
@@ -286,7 +286,7 @@ def _wrap_on_cpu(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _version(text: str) -> tuple[int, int]:
-    """First two numbers of a version: '2.13.0+cpu' -> (2, 13)."""
+    """Parse the first two numbers of a version: '2.13.0+cpu' -> (2, 13)."""
     major, minor = text.split('.')[:2]
     return int(major), int(minor)
 

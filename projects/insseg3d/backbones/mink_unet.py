@@ -32,7 +32,7 @@ class MultiLevelMinkUNet(MinkUNetBackbone):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ImportError: spconv 2 is not installed.
+        ImportError: The package spconv 2 is not installed.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Additions to mmengine's runner."""
+"""Extensions of mmengine's runner."""
 
 from .consistency import ConsistencyHook
 from .loops import DrawBasedTrainLoop

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Settings that only make sense together, compared before a loop begins."""
+"""Checks, before a loop begins, that the settings of a run fit each other."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,22 +15,23 @@ from torch.utils.data import DataLoader
 from .sampler import DrawSampler
 
 _ENDLESS = (DrawSampler, InfiniteSampler)
-_WAIT_FOR_THE_END = (EpochBasedTrainLoop, ValLoop, TestLoop)  # others count iterations themselves
+_WAIT_FOR_THE_END = (EpochBasedTrainLoop, ValLoop, TestLoop)  # other loops count iterations
 
 
 @HOOKS.register_module()
 class ConsistencyHook(Hook):
-    """Refuse settings that do not fit each other, where the run would go wrong in silence or late.
+    """Hook that rejects settings with which a run would fail late or silently go wrong.
 
-    Before a training, a validation or a test: the classes of the model's heads against those of the
-    data sets, and the sampler against the loop. On resume: the optimiser in the checkpoint.
+    Before a training, a validation or a test, it compares the classes of the model's heads with
+    those of the data sets, and the sampler with the loop. On resume, it compares the optimiser
+    with that in the checkpoint.
 
     Raises:
-        ValueError: says what was found, what was expected and what to do.
+        ValueError: Settings do not fit each other. The message has the values and the remedy.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Check the data of the training and, so that it does not fail late, of its validation."""
+        """Check the data of the training, and those of its validation, which would fail late."""
         check_loader('train', runner.train_dataloader, runner.model)
         check_sampler('train', runner.train_dataloader, runner.train_loop)
         if runner.val_loop is not None:
@@ -47,7 +48,7 @@ class ConsistencyHook(Hook):
         check_sampler('test', runner.test_dataloader, runner.test_loop)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """On resume, compare the optimiser's groups of parameters: torch's words name no remedy."""
+        """On resume, compare the optimiser's parameter groups; torch's message has no remedy."""
         saved = checkpoint.get('optimizer', {}) if runner._resume else {}
         optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
         if optimizer is None or 'param_groups' not in saved:
@@ -68,14 +69,14 @@ def check_loader(split: str, loader: DataLoader, model: nn.Module) -> None:
 
     Args:
         split: ``'train'``, ``'val'`` or ``'test'``, for the message.
-        loader: whose data set may be wrapped; each one inside is compared. One that does not tell
-            its classes is passed over.
-        model: in which every module with ``class_layers`` and ``num_classes`` is compared. Heads
-            of other projects have no such layers: there the number may count more than objects'
-            classes, as that of a semantic head does.
+        loader: Data loader. If its data set is a wrapper, every data set inside is compared; data
+            sets without classes in their ``metainfo`` are skipped.
+        model: Model; every module with ``class_layers`` and ``num_classes`` is compared. Heads of
+            other projects are skipped, because they have no ``class_layers``; their number of
+            classes may include more than classes of objects, for example in a semantic head.
 
     Raises:
-        ValueError: they differ.
+        ValueError: The classes differ.
     """
     model = model.module if is_model_wrapper(model) else model
     heads = {
@@ -98,7 +99,7 @@ def check_loader(split: str, loader: DataLoader, model: nn.Module) -> None:
 
 
 def inner_datasets(place: str, dataset: Any) -> Iterator[tuple[str, Any]]:
-    """Every data set inside wrappers, such as ``RepeatDataset``, with the key that leads there."""
+    """Yield every data set inside wrappers such as ``RepeatDataset``, with its key."""
     if hasattr(dataset, 'datasets'):
         for number, inner in enumerate(dataset.datasets):
             yield from inner_datasets(f'{place}.datasets[{number}]', inner)
@@ -109,10 +110,10 @@ def inner_datasets(place: str, dataset: Any) -> Iterator[tuple[str, Any]]:
 
 
 def check_sampler(split: str, loader: DataLoader, loop: Any) -> None:
-    """Refuse a sampler that never ends in a loop that runs until it does.
+    """Reject an endless sampler in a loop that runs to the end of the sampler.
 
     Raises:
-        ValueError: naming both.
+        ValueError: The two are combined. The message names both.
     """
     if isinstance(loader.sampler, _ENDLESS) and isinstance(loop, _WAIT_FOR_THE_END):
         name = type(loop).__name__

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A training loop that resumes at once."""
+"""A training loop that resumes without replaying the data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,8 +16,8 @@ from .sampler import DrawSampler
 class _StartsLate:
     """A data loader whose iterator starts its workers at the first batch, not when it is made.
 
-    mmengine's loop makes the iterator in its constructor, before a checkpoint is read: workers
-    would begin to load from draw 0.
+    mmengine's loop makes the iterator in its constructor, before a checkpoint is read; its workers
+    would start loading from draw 0.
     """
 
     def __init__(self, dataloader: DataLoader) -> None:
@@ -31,10 +31,10 @@ class _StartsLate:
 
 
 class _Batches:
-    """Iterator over batches that passes over the first ``num_done`` without loading anything.
+    """Iterator over batches that skips the first ``num_done`` without loading them.
 
-    mmengine's loop asks for (and throws away) as many batches as were trained before; the
-    sampler already starts behind them.
+    On resume, mmengine's loop requests and discards all batches of the earlier training, but the
+    sampler already starts after them.
     """
 
     def __init__(self, dataloader: DataLoader, num_done: int) -> None:
@@ -53,24 +53,24 @@ class _Batches:
 
 @LOOPS.register_module()
 class DrawBasedTrainLoop(IterBasedTrainLoop):
-    """mmengine's ``IterBasedTrainLoop``, resuming at the right draw without reading earlier ones.
+    """mmengine's ``IterBasedTrainLoop``, but it resumes at the right draw without earlier ones.
 
-    The stock loop replays the data loader from the start on resume, which takes hours late in a
-    long training. Here :class:`DrawSampler` starts where the checkpoint ended: at draw
-    iterations × batch size × processes. As augmentations depend on (seed, draw) only, the
-    batches that follow are those of an uninterrupted training. On resume the sampler also takes
-    the checkpoint's seed, unless the config gives the sampler a seed of its own.
+    On resume, the stock loop replays the data loader from the start, which takes hours late in a
+    long training. Here, :class:`DrawSampler` continues where the checkpoint ended: at draw
+    iterations × batch size × processes. Augmentations depend only on the seed and the draw, hence
+    the next batches are those of an uninterrupted training. On resume, the sampler also takes the
+    checkpoint's seed, unless the config sets a seed for the sampler.
 
     Args:
-        runner: the runner.
-        dataloader: a data loader or its config; its sampler must be ``DrawSampler``.
-        max_iters: iterations of the whole training.
-        val_begin: first iteration after which to validate.
-        val_interval: iterations between validations.
+        runner: The runner.
+        dataloader: A data loader or its config; its sampler must be ``DrawSampler``.
+        max_iters: Number of iterations of the whole training.
+        val_begin: First iteration after which to validate.
+        val_interval: Number of iterations between validations.
         dynamic_intervals: (iteration, interval) pairs that change the interval.
 
     Raises:
-        TypeError: another sampler, or a batch sampler without a fixed size.
+        TypeError: The sampler has another type, or the batch sampler has no fixed size.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class DrawBasedTrainLoop(IterBasedTrainLoop):
             sampler.seed = self._shared_seed()
 
     def _shared_seed(self) -> int:
-        """The runner's seed, the same in every process."""
+        """Return the runner's seed, which is the same in every process."""
         return self.runner.seed - (get_rank() if self._different_seeds else 0)
 
     def run(self) -> Any:
-        """Train, from the iteration that the runner has set."""
+        """Train from the runner's current iteration."""
         sampler = self.dataloader.sampler
         if self._takes_runner_seed:
             sampler.seed = self._shared_seed()

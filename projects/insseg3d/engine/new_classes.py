@@ -14,22 +14,22 @@ from torch import Tensor
 
 @HOOKS.register_module()
 class NewClassesHook(Hook):
-    """Leave the layers that tell classes apart out of the checkpoint that a training begins from.
+    """Hook for fine-tuning on new classes: it skips the class layers of the checkpoint.
 
-    They start from their initialisation, everything else from ``load_from``, whether the number of
-    classes differs or their names alone. A warning tells how many other weights do not fit. A
-    resumed training and a test load all weights.
+    These layers start from their initialisation, all others from ``load_from``. This applies if
+    the number of classes differs, and also if only their names differ. A warning reports how many
+    other weights do not match. Resumed trainings and tests load all weights.
 
-    A head names these layers in ``class_layers``, as paths to modules inside it.
+    A head lists these layers in ``class_layers``, as paths to modules inside it.
     """
 
     priority = 'ABOVE_NORMAL'  # before EMAHook copies the checkpoint's weights
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Remove these layers' weights from what was read.
+        """Remove the weights of the class layers from the checkpoint.
 
         Raises:
-            ValueError: no part of the model names such layers.
+            ValueError: No part of the model has ``class_layers``.
         """
         if runner._resume or not isinstance(runner._train_loop, BaseLoop):  # a test builds no loop
             return
@@ -48,7 +48,7 @@ class NewClassesHook(Hook):
         state = checkpoint.get('state_dict', checkpoint)
         for weights in (state, checkpoint.get('ema_state_dict')):
             for name in list(weights or ()):
-                # Those of several processes and of an average bear "module." in front.
+                # Names from several processes, and of averaged weights, begin with "module.".
                 if name.removeprefix('module.').startswith(layers):
                     del weights[name]
         print_log(
@@ -56,7 +56,7 @@ class NewClassesHook(Hook):
             f'{", ".join(layer[:-1] for layer in layers)}',
             logger='current',
         )
-        # What is no tensor, such as a module's extra state, has no shape to compare.
+        # Values other than tensors, such as a module's extra state, have no shape to compare.
         shapes = {
             name.removeprefix('module.'): getattr(weight, 'shape', None)
             for name, weight in state.items()

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""An optimiser with few groups of parameters."""
+"""An optimiser with few parameter groups."""
 
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
@@ -9,21 +9,21 @@ from torch import nn
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
-    """mmengine's constructor; parameters with the same options share a group.
+    """mmengine's constructor, but parameters with the same options share a group.
 
-    With ``paramwise_cfg`` the stock one gives every parameter a group of its own, and an optimiser
-    does its work group by group: hundreds of small steps instead of a few large ones.
+    With ``paramwise_cfg``, the stock constructor makes one group per parameter. An optimiser
+    works group by group, in hundreds of small steps instead of a few large ones.
 
-    ``optimizer.fused=True`` is tried; where this torch has no fused step of the optimiser for the
-    model's device, it is built without, which computes the same, and a line in the log tells so.
+    If torch has no fused step of the optimiser for the model's device, ``optimizer.fused=True`` is
+    dropped with a message in the log. The results are the same.
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         try:
             return super().__call__(model)
         except (RuntimeError, TypeError) as error:
-            # On a CPU torch has them from 2.4 on. It is asked, not its version: devices differ, and
-            # some optimisers never have them.
+            # Fused steps on CPUs exist since torch 2.4. The version is not compared, because
+            # support depends on the device and the optimiser.
             if not self.optimizer_cfg.get('fused') or 'fused' not in str(error):
                 raise
         print_log(
@@ -41,7 +41,7 @@ class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
         prefix: str = '',
         is_dcn_module: int | float | None = None,
     ) -> None:
-        """Add a module's parameters; the outermost call merges what all have added."""
+        """Add a module's parameters; the outermost call merges the groups of all modules."""
         super().add_params(params, module, prefix=prefix, is_dcn_module=is_dcn_module)
         if prefix:
             return

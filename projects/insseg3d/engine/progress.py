@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""How far a training is, for models that do not train all their parts from the start."""
+"""Progress of a training, for models that do not train all their parts from the start."""
 
 import numpy as np
 import torch
@@ -8,18 +8,18 @@ from mmengine.logging import MessageHub
 
 
 def current_iteration() -> int:
-    """Iterations that the training of this process has behind it, 0 outside of one.
+    """Return the number of completed training iterations, 0 outside of a training.
 
-    mmengine's ``RuntimeInfoHook`` says so before each iteration, also after a resume.
+    mmengine's ``RuntimeInfoHook`` updates it before each iteration, also after a resume.
     """
     return int(MessageHub.get_current_instance().get_info('iter', 0))
 
 
 def iteration_generator() -> torch.Generator | None:
-    """Numbers that depend on the seed, the process and the iteration of a training alone.
+    """Make a generator that depends only on the seed, the process and the iteration.
 
-    A resumed training draws the same again; its seed is that of the first run. None, which means
-    torch's own generator, where no runner counts iterations.
+    A resumed training draws the same numbers again; its seed is that of the first run. Without a
+    runner that counts iterations, the result is None, which means torch's own generator.
     """
     hub = MessageHub.get_current_instance()
     if hub.get_info('iter') is None:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Checkpoints in files of safetensors, wherever mmengine loads a checkpoint."""
+"""Checkpoints in safetensors files, for every place where mmengine loads a checkpoint."""
 
 import importlib
 import json
@@ -8,25 +8,25 @@ from typing import Any
 
 from mmengine.runner.checkpoint import CheckpointLoader
 
-_META = 'meta'  # a single key: with several, their order, and so the bytes, would change
+_META = 'meta'  # a single key, because several would be written in varying order
 
 
 @CheckpointLoader.register_scheme(prefixes=r'.*\.safetensors$')
 def load_from_safetensors(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Read weights, and the ``meta`` of a file that :func:`safetensors_bytes` made.
 
-    Nothing in such a file can be run.
+    Such a file cannot run code.
 
     Args:
-        filename: the file.
-        map_location: device of the tensors; None: the host.
+        filename: Path of the file.
+        map_location: Device of the tensors; None selects the host.
 
     Returns:
-        ``state_dict`` and ``meta``, which is empty in files of other programs.
+        ``state_dict`` and ``meta``, which is empty for files of other programs.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: safetensors is not installed, or this is no file of it.
+        FileNotFoundError: There is no such file.
+        ValueError: The package safetensors is not installed, or the file has another format.
     """
     module = _safetensors('safetensors', filename)
     try:
@@ -44,9 +44,10 @@ def load_from_safetensors(filename: str, map_location: Any = None) -> dict[str, 
 
 
 def without_code(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Take out of a checkpoint's meta what mmengine would execute when a training is resumed.
+    """Remove the entry from a checkpoint's meta that mmengine executes on resume.
 
-    That is ``config``, the text of a config as an old mmcv left it, read for a number of GPUs.
+    That entry is ``config``, the text of a config from an old mmcv. mmengine runs it to find the
+    number of GPUs.
     """
     if isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta'].pop('config', None)
@@ -54,13 +55,13 @@ def without_code(checkpoint: dict[str, Any]) -> dict[str, Any]:
 
 
 def safetensors_bytes(checkpoint: dict[str, Any]) -> bytes:
-    """The content of a file with a checkpoint's weights and its meta; the same every time.
+    """Encode a checkpoint's weights and meta as a safetensors file, always with the same bytes.
 
     Args:
-        checkpoint: ``state_dict``, and ``meta`` of what JSON can hold.
+        checkpoint: ``state_dict``, and ``meta`` with values that JSON can hold.
 
     Raises:
-        ValueError: safetensors is not installed.
+        ValueError: The package safetensors is not installed.
     """
     weights = {name: tensor.contiguous() for name, tensor in checkpoint['state_dict'].items()}
     return _safetensors('safetensors.torch', 'a .safetensors file').save(

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A sampler that can start anywhere, and tells each sample which draw it is."""
+"""A sampler that can start at any draw and passes the draw to each sample."""
 
 from collections.abc import Iterator, Sized
 
@@ -10,14 +10,14 @@ from torch.utils.data import Sampler
 
 
 class DrawIndex(int):
-    """A data set index that knows from which draw of which seed it came.
+    """A data set index that carries its seed and its draw.
 
-    Behaves as an int, and survives the way to a data loader's worker. So does the draw through
-    ``%`` and ``-``, by which mmengine's ``RepeatDataset`` and ``ConcatDataset`` find the index
-    within the data set that they wrap.
+    It behaves like an int and can be sent to a data loader's worker. The operators ``%`` and
+    ``-``, with which mmengine's ``RepeatDataset`` and ``ConcatDataset`` compute the index in the
+    wrapped data set, keep the draw.
 
     Attributes:
-        draw: (seed, number of the draw), counted over all processes from the start of training.
+        draw: Seed and number of the draw, counted over all processes from the start of training.
     """
 
     def __new__(cls, index: int, draw: tuple[int, int]) -> 'DrawIndex':
@@ -40,21 +40,21 @@ class DrawIndex(int):
 
 @DATA_SAMPLERS.register_module()
 class DrawSampler(Sampler):
-    """Endless sampler in which every draw can be computed by its number alone.
+    """Endless sampler whose draws can be computed from their numbers.
 
-    Draw d takes entry ``d mod n`` of the ``d // n``-th permutation of the n scenes, and that
-    permutation depends on the seed and ``d // n`` only. So a resumed training continues at
-    draw d without replaying what went before, and the draws do not depend on how many processes
-    share them: process r of w takes draws r, r + w, r + 2w, …
+    Draw d is entry ``d mod n`` of the ``d // n``-th permutation of the n scenes; the permutation
+    depends only on the seed and ``d // n``. A resumed training therefore continues at draw d
+    without replaying earlier draws. The draws do not depend on the number of processes: process r
+    of w takes draws r, r + w, r + 2w, …
 
     Args:
-        dataset: whose length is n.
-        shuffle: whether to permute; otherwise scenes come in order.
-        seed: of the permutations and, through ``DrawIndex.draw``, of all augmentations; the same
-            in every process. None: agreed upon among the processes, at random.
+        dataset: Data set of n scenes.
+        shuffle: Whether to permute the scenes; otherwise they come in order.
+        seed: Seed of the permutations and, through ``DrawIndex.draw``, of all augmentations; the
+            same in every process. If None, the processes agree on a random seed.
 
     Raises:
-        ValueError: the data set is empty.
+        ValueError: The data set is empty.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
@@ -70,12 +70,12 @@ class DrawSampler(Sampler):
         """Let the next iterator begin at a draw.
 
         Args:
-            draw: draws done so far, over all processes together.
+            draw: Number of draws done so far, over all processes.
         """
         self.start = int(draw)
 
     def permutation(self, epoch: int) -> np.ndarray:
-        """The order of scenes in one pass through the data, ``(n,)``."""
+        """Compute the order of scenes ``(n,)`` in one pass through the data."""
         if not self.shuffle:
             return np.arange(self.size)
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, epoch]))
@@ -94,5 +94,5 @@ class DrawSampler(Sampler):
             draw += self.world_size
 
     def __len__(self) -> int:
-        """Number of scenes (the sampler itself has no end)."""
+        """Return the number of scenes (the sampler itself is endless)."""
         return self.size

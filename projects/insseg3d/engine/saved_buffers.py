@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""With several processes: one set of running means and variances, also in checkpoints."""
+"""Synchronisation of running means and variances over processes, including checkpoints."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class SyncSavedBuffersHook(SyncBuffersHook):
-    """Average the buffers of all processes before a validation and before a checkpoint.
+    """Hook that averages the buffers of all processes before validations and checkpoints.
 
-    mmengine's hook does the first alone, and a loop over iterations saves before it validates: the
-    checkpoint would have the running statistics of the first process, and other scores than the
-    validation.
+    mmengine's hook averages before validations only, but a loop over iterations saves before it
+    validates. The checkpoint would have the running statistics of the first process, and its scores
+    would differ from those of the validation.
     """
 
     priority = 'LOW'  # before CheckpointHook, whose priority is VERY_LOW
@@ -23,7 +23,7 @@ class SyncSavedBuffersHook(SyncBuffersHook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Average them where this iteration ends with a checkpoint."""
+        """Average the buffers if a checkpoint is saved after this iteration."""
         if self.distributed and any(
             _saves_now(hook, runner) for hook in runner.hooks if isinstance(hook, CheckpointHook)
         ):

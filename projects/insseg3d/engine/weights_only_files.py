@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Checkpoints of files and addresses, read as weights only, wherever mmengine loads a checkpoint.
+"""Checkpoints from files and addresses, read as weights only wherever mmengine loads one.
 
-mmengine leaves the choice to torch: for files to a default that an environment variable changes,
-for addresses to one that runs whatever the file holds. Here it is always said.
+mmengine leaves this choice to torch. For files, an environment variable changes torch's default;
+for addresses, the default runs code from the file. Here, ``weights_only`` is always explicit.
 """
 
 import io
@@ -18,21 +18,21 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from .safetensors_files import load_from_safetensors, without_code
 
-# Before, weights_only let through files that were made to get around it.
+# In earlier versions, files can be crafted to circumvent weights_only.
 _SAFE_TORCH = (2, 6)
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Read a file; nothing in it is run.
+    """Read a file without running code from it.
 
     Args:
-        filename: the file; ``~`` is the home folder.
-        map_location: device of the tensors.
+        filename: Path of the file; ``~`` is the home folder.
+        map_location: Device of the tensors.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        pickle.UnpicklingError: it holds more than weights and plain data.
+        FileNotFoundError: There is no such file.
+        pickle.UnpicklingError: The file holds more than weights and plain data.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
@@ -44,17 +44,17 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 def load_from_http(
     filename: str, map_location: Any = None, model_dir: str | None = None, progress: bool = True
 ) -> Any:
-    """Fetch a file, unless it was fetched before, and read it; nothing in it is run.
+    """Download a file, unless it is already there, and read it without running code from it.
 
     Args:
-        filename: its address.
-        map_location: device of the tensors.
-        model_dir: where to keep it; None: ``checkpoints`` in torch's folder.
-        progress: whether to show how far it is.
+        filename: Address of the file.
+        map_location: Device of the tensors.
+        model_dir: Folder of downloaded files; None selects ``checkpoints`` in torch's folder.
+        progress: Whether to show the progress of the download.
 
     Raises:
-        ValueError: the address names no file, or torch is too old to read it without a risk.
-        pickle.UnpicklingError: it holds more than weights and plain data.
+        ValueError: The address names no file, or torch is too old to read it safely.
+        pickle.UnpicklingError: The file holds more than weights and plain data.
     """
     name = PurePosixPath(urlparse(filename).path).name
     if not name or name.startswith('.'):
@@ -77,18 +77,18 @@ def load_from_http(
 
 @CheckpointLoader.register_scheme(prefixes=[r'(\S+\:)?s3://', r'(\S+\:)?petrel://'], force=True)
 def load_from_ceph(filename: str, map_location: Any = None, backend: str = 'petrel') -> Any:
-    """Read a file of a storage service, as :func:`load_from_http` one of an address."""
+    """Read a file from a storage service; see :func:`load_from_http`."""
     _refuse_old_torch(filename)
     return _load(io.BytesIO(get(filename, backend_args={'backend': backend})), map_location)
 
 
 @CheckpointLoader.register_scheme(prefixes='pavi://', force=True)
 def load_from_pavi(filename: str, map_location: Any = None) -> Any:
-    """Refuse: mmengine's way there leaves open whether the file is run."""
+    """Reject the address: mmengine's reader for it may run code from the file."""
     raise ValueError(f'{filename}: not read from there; fetch the file, and give its path')
 
 
-# What mmengine calls for the names of models, torchvision:// and open-mmlab://.
+# mmengine calls this function for names of models, torchvision:// and open-mmlab://.
 mmengine_checkpoint.load_from_http = load_from_http
 
 

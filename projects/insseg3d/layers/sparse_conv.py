@@ -42,7 +42,7 @@ def spconv_tensor(features: Tensor, coors: Tensor, *, multiple: int = 1):
         multiple: Round the extents up to a multiple of this; see ``SparseTensor.from_voxels``.
 
     Raises:
-        ImportError: spconv 2 is not installed.
+        ImportError: The package spconv 2 is not installed.
         RuntimeError: torch uses several CPU threads, with which spconv computes wrong values.
     """
     from . import spconv_backend
