@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Boxes around objects."""
+"""Upright boxes around objects."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from scipy.spatial import ConvexHull, QhullError
 
 @dataclass(frozen=True)
 class OrientedBox:
-    """The smallest box around an object that stands upright.
+    """The smallest upright box around an object.
 
     Attributes:
-        centre: ``(3,)``.
+        centre: ``(3,)`` centre of the box.
         size: ``(3,)`` length, width, height; length ≥ width.
-        axes: ``(3, 3)`` orthonormal rows, the directions of length, width, and up.
+        axes: ``(3, 3)`` orthonormal rows: the directions of length, width, and up.
     """
 
     centre: np.ndarray
@@ -23,17 +23,17 @@ class OrientedBox:
 
 
 def upright_box(points: np.ndarray, up: np.ndarray) -> OrientedBox:
-    """The upright box of the smallest ground area around points.
+    """Find the upright box with the smallest ground area around points.
 
-    One side of the smallest rectangle around points lies along their convex hull, so that all
-    sides of the hull are tried.
+    One side of the smallest rectangle around points lies along their convex hull; all sides of the
+    hull are tried.
 
     Args:
         points: ``(P, 3)``, at least one.
         up: ``(3,)`` unit vector along one of the axes.
     """
     middle = points.mean(axis=0)
-    local = points - middle  # survey coordinates would take the digits
+    local = points - middle  # large survey coordinates would cost precision
     side = np.roll(up, 1)
     frame = np.stack([side, np.cross(up, side), up])
     ground = local @ frame[:2].T
@@ -46,7 +46,7 @@ def upright_box(points: np.ndarray, up: np.ndarray) -> OrientedBox:
         if best is None or area < best[0] * (1 - 1e-9):
             best = area, along
     along = best[1]
-    turned = ground @ along.T  # all points: the hull leaves out what is within its rounding
+    turned = ground @ along.T  # all points, because the hull omits points within its rounding
     low, high = turned.min(axis=0), turned.max(axis=0)
     if high[0] - low[0] < high[1] - low[1]:  # the longer side first, still right-handed
         along, low, high = (
@@ -62,10 +62,10 @@ def upright_box(points: np.ndarray, up: np.ndarray) -> OrientedBox:
 
 
 def _hull(ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the convex hull of ``(P, 2)`` points, and angles of its sides, in [0, π/2)."""
+    """Return the corners of the convex hull of ``(P, 2)`` points, and its angles in [0, π/2)."""
     try:
         corners = ground[ConvexHull(ground).vertices]
-    except (QhullError, ValueError):  # on a line, or too few
+    except (QhullError, ValueError):  # collinear or too few points
         far = ground[np.argmax((ground**2).sum(axis=1))]
         return ground, np.array([np.arctan2(far[1], far[0])])
     sides = np.roll(corners, -1, axis=0) - corners

@@ -1,27 +1,27 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The range that stored colours are of, told by their type and by most of them."""
+"""The range of stored colours, inferred from their type and from most of their values."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 GREY = 127.5
-"""Of 0..255; what a scan without colours is stored and shown to a model with."""
+"""Colour, of 0..255, of scans without colours, in files and in the model's input."""
 _BITS = {255.0: '8', 1023.0: '10', 4095.0: '12', 65535.0: '16'}
-_MOST_BRIGHTER = 0.1  # of fractions, highlights; nothing else has values between 0 and 1
-_MOST_ABOVE = 0.01  # of whole numbers, where more may mean the next range
-_ROUNDING = 1e-5  # above 1, of 32-bit floats
-_FULL = 16383.0  # 16 bits of a scan that is not dark reach further
+_MOST_BRIGHTER = 0.1  # share of highlights among fractions; only fractions lie between 0 and 1
+_MOST_ABOVE = 0.01  # the same for whole numbers; a larger share indicates the next range
+_ROUNDING = 1e-5  # of 32-bit floats above 1
+_FULL = 16383.0  # 16-bit colours exceed this unless the scan is dark
 
 
 class ColorRange(NamedTuple):
-    """The range of colours, and how sure it is.
+    """A range of colours and its certainty.
 
     Attributes:
-        most: 1, 255, 1023, 4095 or 65535.
-        sure: whether nothing else is likely.
-        above: how many values are larger, and are taken for it.
-        largest: of all values.
+        most: Upper end of the range: 1, 255, 1023, 4095 or 65535.
+        sure: Whether any other range is unlikely.
+        above: Number of larger values, which are clipped.
+        largest: Largest value.
     """
 
     most: float
@@ -37,17 +37,17 @@ class ColorRange(NamedTuple):
 
 
 def find_color_range(colors: np.ndarray) -> ColorRange | None:
-    """Tell the range of colours.
+    """Infer the range of colours.
 
-    A single value never decides: floats are fractions if at least nine in ten of those above 0 are
-    at most 1 and not all whole; else it is the first of 8, 10, 12 and 16 bits beyond which hardly
-    a value lies.
+    A single value never decides. Floats are fractions if at least nine in ten of those above 0 are
+    at most 1 and not all whole. Otherwise, the range is the first of 8, 10, 12 and 16 bits with
+    hardly a value beyond it.
 
     Args:
-        colors: ``(P, 3)`` of the type that they were stored in.
+        colors: ``(P, 3)`` colours in the type in which they were stored.
 
     Returns:
-        The range, or None for values that are NaN, negative or above 65535, or for none at all.
+        The range, or None if there are no values, or if one is NaN, negative or above 65535.
     """
     if not colors.size:
         return None
@@ -57,7 +57,7 @@ def find_color_range(colors: np.ndarray) -> ColorRange | None:
     if colors.dtype.kind == 'f' and _are_fractions(colors, largest):
         above = int(np.count_nonzero(colors > 1 + _ROUNDING))
         return ColorRange(1.0, above == 0, above, largest)
-    if largest <= 255:  # 0 and 1 alone: fractions that somebody cast to whole numbers
+    if largest <= 255:  # only 0 and 1: possibly fractions that were cast to whole numbers
         return ColorRange(255.0, largest > 1, 0, largest)
     for most in _BITS:
         above = int(np.count_nonzero(colors > most))
@@ -69,11 +69,15 @@ def find_color_range(colors: np.ndarray) -> ColorRange | None:
 
 
 def given_color_range(colors: np.ndarray, most: float) -> ColorRange | None:
-    """A range that is known; None if more than a few values exceed it, or as above.
+    """Check colours against a known range.
 
     Args:
         colors: ``(P, 3)`` of any type.
-        most: 1, 255, 1023, 4095 or 65535.
+        most: Upper end of the range: 1, 255, 1023, 4095 or 65535.
+
+    Returns:
+        The range, or None if more than a few values exceed it, there are no values, or one is NaN
+        or negative.
     """
     if not colors.size or not float(colors.min()) >= 0:
         return None
@@ -85,17 +89,17 @@ def given_color_range(colors: np.ndarray, most: float) -> ColorRange | None:
 
 
 def to_bytes(colors: np.ndarray, most: float) -> np.ndarray:
-    """Colours in 0..255, rounded, ``(P, 3)`` float64; what lies above the range is clipped.
+    """Scale colours to 0..255, rounded, ``(P, 3)`` float64; values above the range are clipped.
 
     Args:
         colors: ``(P, 3)``.
-        most: as :func:`find_color_range` returns it.
+        most: Upper end of the range, from :func:`find_color_range`.
     """
     return np.round(np.minimum(np.asarray(colors, dtype=np.float64), most) * (255 / most))
 
 
 def is_one_color(colors: np.ndarray) -> bool:
-    """Tell whether all points have the same colour, which is as good as none.
+    """Tell whether all points have the same colour, which carries no information.
 
     Args:
         colors: ``(P, 3)``, P > 0.

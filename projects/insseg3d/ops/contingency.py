@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""How many points masks and labelled objects share: the table under every mask metric."""
+"""Counts of the points that masks and labelled objects share, the basis of mask metrics."""
 
 from typing import NamedTuple
 
@@ -12,13 +12,13 @@ _LARGEST_KEY = 2**63 - 1
 
 
 class InstanceCodes(NamedTuple):
-    """A scene's annotation as one running number per point.
+    """The annotation of a scene as one object index per point.
 
     Attributes:
         codes: ``(P,)`` intp in [0, G]; the value G marks points that belong to no object (void).
         labels: ``(G,)`` int64 class of each object, ascending.
-        ids: ``(G,)`` int64 instance number of each object as annotated, ascending within a class.
-        sizes: ``(G,)`` int64 points of each object.
+        ids: ``(G,)`` int64 annotated instance number of each object, ascending within a class.
+        sizes: ``(G,)`` int64 number of points of each object.
     """
 
     codes: np.ndarray
@@ -30,7 +30,7 @@ class InstanceCodes(NamedTuple):
 def instance_codes(
     instance: np.ndarray, semantic: np.ndarray, *, num_classes: int
 ) -> InstanceCodes:
-    """Numbers the objects of a scene by (class, instance).
+    """Number the objects of a scene by (class, instance).
 
     An object is a distinct pair of class and instance number. Points of a class outside
     [0, num_classes) or with a negative instance number are void.
@@ -45,12 +45,12 @@ def instance_codes(
     valid = (instance >= 0) & (semantic >= 0) & (semantic < num_classes)
     stride = int(instance.max(initial=0)) + 1
     numbers, given = None, instance[valid]
-    if num_classes * stride > _LARGEST_KEY:  # ids of 64 bits, such as hashes
+    if num_classes * stride > _LARGEST_KEY:  # 64-bit ids, such as hashes
         numbers, given = np.unique(given, return_inverse=True)
         stride = len(numbers) + 1
     keys = semantic[valid] * stride + given
     if num_classes * stride <= _DENSE_KEYS_PER_POINT * max(len(instance), 1024):
-        # Small numbers, the usual case: counting is ten times faster than sorting.
+        # Small keys, the usual case: counting is ten times faster than sorting.
         counts = np.bincount(keys, minlength=num_classes * stride)
         distinct = np.flatnonzero(counts)
         sizes = counts[distinct]
@@ -71,14 +71,14 @@ def instance_codes(
 
 
 def mask_contingency(masks: np.ndarray, codes: np.ndarray, *, num_codes: int) -> np.ndarray:
-    """Counts, for every mask, its points of every code.
+    """Count the points of every mask for every code.
 
-    Masks may overlap. Works row by row, so that memory stays at one mask's points.
+    Masks may overlap. They are processed row by row, which limits memory to the points of a mask.
 
     Args:
         masks: ``(Q, P)`` bool or numbers (non-zero = inside).
         codes: ``(P,)`` intp in [0, num_codes).
-        num_codes: number of columns of the table.
+        num_codes: Number of columns of the table.
 
     Returns:
         ``(Q, num_codes)`` int64.
@@ -92,17 +92,17 @@ def mask_contingency(masks: np.ndarray, codes: np.ndarray, *, num_codes: int) ->
 def map_contingency(
     first: np.ndarray, second: np.ndarray, *, num_first: int, num_second: int
 ) -> np.ndarray:
-    """Counts the points that two maps without overlaps have in common, object by object.
+    """Count the points that the objects of two maps without overlaps have in common.
 
     Args:
         first: ``(P,)`` integers in [-1, num_first), the object of each point, -1 for none.
-        second: ``(P,)`` likewise in [-1, num_second).
-        num_first: Q of the first map.
-        num_second: Q of the second.
+        second: ``(P,)`` integers in [-1, num_second), likewise.
+        num_first: Number of objects of the first map.
+        num_second: Number of objects of the second map.
 
     Returns:
-        ``(num_first + 1, num_second + 1)`` int64; the first row and column are the points that
-        have no object.
+        ``(num_first + 1, num_second + 1)`` int64; the first row and column count points without
+        an object.
     """
     width = num_second + 1
     keys = (first + 1).astype(np.int64) * width + second + 1
@@ -112,7 +112,7 @@ def map_contingency(
 def map_ious(
     first: np.ndarray, second: np.ndarray, *, num_first: int, num_second: int
 ) -> np.ndarray:
-    """``(num_first, num_second)`` IoU of the objects of two maps; as :func:`map_contingency`."""
+    """Compute ``(num_first, num_second)`` IoU of two maps' objects; see :func:`map_contingency`."""
     table = map_contingency(first, second, num_first=num_first, num_second=num_second)
     inter = table[1:, 1:]
     union = table.sum(axis=1)[1:, None] + table.sum(axis=0)[None, 1:] - inter
@@ -120,17 +120,17 @@ def map_ious(
 
 
 def pack_masks(masks: Tensor) -> Tensor:
-    """Packs eight points into a byte where the masks are, so that an eighth has to travel.
+    """Pack eight points into a byte on the masks' device, which shortens the transfer to the host.
 
     Args:
         masks: ``(Q, P)`` bool.
 
     Returns:
-        ``(Q, ceil(P / 8))`` uint8, as ``numpy.packbits(masks, axis=1)`` gives it.
+        ``(Q, ceil(P / 8))`` uint8, the same as ``numpy.packbits(masks, axis=1)``.
     """
     num_masks, num_points = masks.shape
     bits = functional.pad(masks, (0, -num_points % 8)).view(num_masks, -(-num_points // 8), 8)
     packed = bits[..., 0].byte() << 7
-    for place in range(1, 8):
-        packed |= bits[..., place].byte() << (7 - place)
+    for bit in range(1, 8):
+        packed |= bits[..., bit].byte() << (7 - bit)
     return packed

@@ -1,20 +1,22 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Digits that places have lost: the steps in which they are stored."""
+"""Precision that coordinates have lost: the steps in which they are stored."""
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-_POINTS_A_VALUE = 50  # of a coordinate with few values
-_FEWEST_VALUES = 3  # two planes are no steps
+_POINTS_A_VALUE = 50  # least points per value of a coordinate with few values
+_FEWEST_VALUES = 3  # two planes do not make a step
 _SAMPLE = 3000
 
 
 def type_steps(coords: np.ndarray) -> np.ndarray:
-    """The distance of neighbouring numbers of the coordinates' type at the largest, ``(3,)``.
+    """Compute the spacing of the coordinates' type at the largest value of each axis, ``(3,)``.
 
     Args:
-        coords: ``(P, 3)`` of the type that they were stored in, P > 0; 0 for integers, which have
-            lost nothing by their type.
+        coords: ``(P, 3)`` coordinates in the type in which they were stored, P > 0.
+
+    Returns:
+        The spacing; 0 for integers, whose type loses no digits.
     """
     if coords.dtype.kind != 'f':
         return np.zeros(3)
@@ -22,14 +24,14 @@ def type_steps(coords: np.ndarray) -> np.ndarray:
 
 
 def regular_steps(coords: np.ndarray) -> np.ndarray:
-    """The step of each axis along which all points lie in few, evenly spaced planes, ``(3,)``.
+    """Find the step of each axis along which all points lie in few, evenly spaced planes.
 
     Args:
-        coords: ``(P, 3)`` of any unit, finite.
+        coords: ``(P, 3)`` in any unit, finite.
 
     Returns:
-        0 where there is no such step, or where it is no more than twice the distance of a point to
-        the nearest other one, as in scans that were thinned on a grid.
+        ``(3,)`` steps. 0 if there is no step, or if it is at most twice the distance between
+        neighbouring points, as in scans that were thinned on a grid.
     """
     steps = np.array([_regular_step(column) for column in coords.T])
     if not steps.any():
@@ -50,14 +52,17 @@ def _regular_step(column: np.ndarray) -> float:
     return step if (np.abs(gaps / step - np.round(gaps / step)) < 0.01).all() else 0.0
 
 
-def spacing(xyz: np.ndarray) -> float | None:
-    """Median distance of a point to the nearest that does not lie in its place; None without one.
+def spacing(coords: np.ndarray) -> float | None:
+    """Compute the median distance between neighbouring points at different positions.
 
     Args:
-        xyz: ``(P, 3)``.
+        coords: ``(P, 3)``.
+
+    Returns:
+        The distance, or None if there are no two such points.
     """
-    picked = xyz[np.random.default_rng(0).permutation(len(xyz))[:_SAMPLE]]
-    distances = cKDTree(xyz).query(picked, k=min(4, len(xyz)))[0]
+    picked = coords[np.random.default_rng(0).permutation(len(coords))[:_SAMPLE]]
+    distances = cKDTree(coords).query(picked, k=min(4, len(coords)))[0]
     distances = np.where(distances > 0, distances, np.inf).reshape(len(picked), -1).min(axis=1)
     distances = distances[np.isfinite(distances)]
     return float(np.median(distances)) if len(distances) else None

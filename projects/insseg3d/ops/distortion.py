@@ -16,7 +16,7 @@ _MOST_NODES = 2**27  # 1.6 GB; a hall of 150 × 150 × 10 m at 12 cm has an eigh
 
 
 def node_counts(coords: np.ndarray, *, granularity: float) -> np.ndarray:
-    """Number of field nodes per axis: ``floor(max|x| / g) + 3``, as (3,) int64.
+    """Compute the number of field nodes per axis: ``floor(max|x| / g) + 3``, as (3,) int64.
 
     Source: the elastic distortion of the PointGroup family.
     """
@@ -28,19 +28,20 @@ def node_counts(coords: np.ndarray, *, granularity: float) -> np.ndarray:
 def displacement_field(rng: np.random.Generator, nodes: Sequence[int]) -> np.ndarray:
     """Draw smooth noise for three displacement components.
 
-    Independent N(0, 1) values, then box filters of width 3 along x, y, z and again x, y, z, zero
-    outside. Away from the border the standard deviation is (√19 / 9)³ ≈ 0.1136: two boxes make
-    the weights (1, 2, 3, 2, 1)/9, whose squares sum to 19/81, once for each axis.
+    Independent N(0, 1) values are smoothed by box filters of width 3 along x, y, z and again
+    x, y, z, with zeros outside. Away from the border, the standard deviation is
+    (√19 / 9)³ ≈ 0.1136: two boxes have the weights (1, 2, 3, 2, 1)/9, whose squares sum to 19/81,
+    once per axis.
 
     Args:
-        rng: source of randomness.
-        nodes: three node counts.
+        rng: Random generator.
+        nodes: Three node counts.
 
     Returns:
         ``(3, n_x, n_y, n_z)`` float32.
 
     Raises:
-        ValueError: so many nodes that they would fill the memory.
+        ValueError: There are so many nodes that the field would exhaust the memory.
     """
     nodes = [int(n) for n in nodes]
     if math.prod(nodes) > _MOST_NODES:
@@ -61,18 +62,18 @@ def interpolate_field(
 ) -> np.ndarray:
     """Interpolate a field trilinearly between nodes spread evenly over [−half, half] per axis.
 
-    One gather serves the three components.
+    All three components are interpolated by one gather.
 
     Args:
         field: ``(3, n_x, n_y, n_z)`` float32.
         coords: ``(P, 3)`` within ±half_widths.
-        half_widths: ``(3,)``, where the outermost nodes lie.
+        half_widths: ``(3,)`` positions of the outermost nodes.
 
     Returns:
         ``(P, 3)`` float32, the three components at every point.
     """
     unit = np.asarray(coords, np.float32) / half_widths.astype(np.float32)
-    # grid_sample counts axes from the last (z first), and puts ±1 on the outermost nodes.
+    # grid_sample numbers axes from the last one (z first); ±1 are the outermost nodes.
     grid = torch.from_numpy(np.ascontiguousarray(unit[:, ::-1]))[None, None, None]
     values = functional.grid_sample(
         torch.from_numpy(field)[None], grid, padding_mode='zeros', align_corners=True
@@ -85,15 +86,15 @@ def elastic_distortion(
 ) -> np.ndarray:
     """Shift every point by a smooth random displacement.
 
-    Nodes lie on [−(n−1)·g, (n−1)·g] with n of :func:`node_counts`, so that they are 2·g apart
-    and every point lies inside; the displacement is ``magnitude`` times the interpolated field.
+    Nodes cover [−(n−1)·g, (n−1)·g], with n from :func:`node_counts`: they are 2·g apart, and every
+    point lies inside. The displacement is ``magnitude`` times the interpolated field.
 
     Args:
-        coords: ``(P, 3)`` floating point, any unit, centred about 0 (the nodes are).
-        rng: source of randomness.
-        granularity: g, in the unit of ``coords``.
-        magnitude: a, in the unit of ``coords``; the displacement's standard deviation at the
-            nodes is about 0.1136·a.
+        coords: ``(P, 3)`` floating point, any unit, centred about 0 like the nodes.
+        rng: Random generator.
+        granularity: Granularity g, in the unit of ``coords``.
+        magnitude: Magnitude a, in the unit of ``coords``; the displacement's standard deviation at
+            the nodes is about 0.1136·a.
 
     Returns:
         ``(P, 3)`` float32, displaced coordinates.

@@ -9,22 +9,23 @@ from torch import Tensor
 
 @torch.no_grad()
 def farthest_points(coords: Sequence[Tensor], num_points: int) -> list[Tensor]:
-    """Choose points that lie far from each other: each next one farthest from those before it.
+    """Choose points one by one, each farthest from those already chosen.
 
-    Starts with the first point; of points equally far the first is taken, so that the choice is
-    the same in every run. The scenes take their steps together: the steps, not the points, are
-    what a GPU waits for.
+    The first point is always chosen. Ties go to the first of the points, and every run makes the
+    same choice. All scenes take their steps together, because on a GPU the time depends on the
+    number of steps, not of points.
 
     Args:
-        coords: ``(R_b, 3)`` of each of B scenes, numbers of any type. Computed in float32 (in
-            float64 for float64), where squared distances of grid indices are exact up to 2**24.
-        num_points: How many to choose of each scene.
+        coords: ``(R_b, 3)`` coordinates of each of B scenes, of any type. Distances are computed
+            in float32 (float64 for float64); squared distances of grid indices are exact up to
+            2**24.
+        num_points: Number of points to choose per scene.
 
     Returns:
         B tensors ``(min(num_points, R_b),)`` int64 of distinct rows, in the order of choice.
 
     Raises:
-        ValueError: If ``num_points`` is less than 1.
+        ValueError: The number of points is less than 1.
     """
     if num_points < 1:
         raise ValueError(f'farthest_points: num_points is {num_points}, expected 1 or more.')
@@ -38,7 +39,7 @@ def farthest_points(coords: Sequence[Tensor], num_points: int) -> list[Tensor]:
     current = chosen[:, 0]
     for step in range(steps):
         chosen[:, step] = current
-        # What is chosen, like the padding, is at -1 and stays there: min never brings it back.
+        # Chosen points, like the padding, get distance -1 and keep it, because of the minimum.
         distance[scenes, current] = -1
         squared = (axes - axes[:, scenes, current][:, :, None]).square_().sum(0)
         torch.minimum(distance, squared, out=distance)
@@ -47,7 +48,7 @@ def farthest_points(coords: Sequence[Tensor], num_points: int) -> list[Tensor]:
 
 
 def _padded(coords: Sequence[Tensor], lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """``(3, B, R)`` coordinates, and ``(B, R)`` distances: infinite, -1 where a scene has ended."""
+    """Pad to ``(3, B, R)`` coordinates and ``(B, R)`` distances: infinite, but -1 for padding."""
     dtype = torch.float64 if coords[0].dtype == torch.float64 else torch.float32
     axes = coords[0].new_zeros(coords[0].shape[1], len(coords), max(lengths), dtype=dtype)
     distance = axes.new_full(axes.shape[1:], -1)

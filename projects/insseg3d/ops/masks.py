@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Masks over voxels, compared with ground-truth objects as if point by point.
+"""Masks over voxels: sums, costs and losses equal to those over points, and overlaps of masks.
 
 Shapes: V voxels, Q masks, G objects, E rows of the voxel--instance table. ``x`` are mask logits,
 ``w`` points per voxel, ``c`` the points that a voxel shares with an object. All points of a voxel
@@ -8,8 +8,8 @@ have the same logit, so a sum over points is a sum over voxels weighted with ``w
     BCE(x, g)  = (sum_v w softplus(x_v) - sum_v c_vg x_v) / sum_v w
     dice(x, g) = 1 - (2 sum_v c_vg sigmoid(x_v) + 1) / (sum_v w sigmoid(x_v) + sum_v c_vg + 1)
 
-Everything here is a plain function of tensors, differentiable where its inputs are. Long sums are
-never made in half precision: autocast is off in them, and half logits are refused.
+All functions are plain functions of tensors, differentiable in their inputs. Long sums are never
+computed in half precision: autocast is off in them, and logits in half precision are rejected.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:  # structures imports this module
     from ..structures import SceneTargets
 
 MOST_VOXELS_AT_ONCE = 2**18
-"""Voxels whose mask logits are held at a time: 100 MB for 100 masks."""
+"""Largest number of voxels whose mask logits are in memory at a time: 100 MB for 100 masks."""
 MOST_VOXELS_IN_CACHE = 2**12
-"""The same on a CPU, which is faster where its caches hold them: 1.6 MB for 100 masks."""
+"""The same on a CPU, which is faster if its caches hold the logits: 1.6 MB for 100 masks."""
 
 
 class MaskSums(NamedTuple):
@@ -41,8 +41,8 @@ class MaskSums(NamedTuple):
         inside_probs: ``(G, Q)`` sum of c sigmoid(x).
         softplus: ``(Q,)`` sum of w softplus(x).
         probs: ``(Q,)`` sum of w sigmoid(x).
-        object_points: ``(G,)`` points of each object.
-        scene_points: ``()`` points of the scene.
+        object_points: ``(G,)`` number of points of each object.
+        scene_points: ``()`` number of points of the scene.
     """
 
     inside_logits: Tensor
@@ -58,13 +58,13 @@ def mask_sums(logits: Tensor, targets: SceneTargets) -> MaskSums:
 
     Args:
         logits: ``(V, Q)`` mask logits of one scene.
-        targets: Its ground truth, G objects.
+        targets: Ground truth of the scene, G objects.
 
     Returns:
         The sums, in the dtype of ``logits``.
 
     Raises:
-        TypeError: If ``logits`` are float16 or bfloat16.
+        TypeError: The logits are float16 or bfloat16.
     """
     num_objects = len(targets.labels)
     weights = targets.counts.to(logits.dtype)
@@ -87,13 +87,13 @@ def mask_sums(logits: Tensor, targets: SceneTargets) -> MaskSums:
 
 
 def pairwise_bce_cost(sums: MaskSums) -> Tensor:
-    """Mean binary cross entropy of every mask with every object: ``(G, Q)``."""
+    """Compute the mean binary cross entropy of every mask with every object: ``(G, Q)``."""
     points = sums.scene_points.clamp(min=1)
     return (sums.softplus[None] - sums.inside_logits) / points
 
 
 def pairwise_dice_cost(sums: MaskSums) -> Tensor:
-    """Dice distance of every mask to every object: ``(G, Q)`` in [0, 1).
+    """Compute the dice distance of every mask to every object: ``(G, Q)`` in [0, 1).
 
     Source: 3D-QueryIS, Eq. 6. Deviation: ``1 - (2 m.g + 1) / (|m| + |g| + 1)``, as in the cited
     code bases; the formula as printed is not 0 at a perfect match.
@@ -103,11 +103,11 @@ def pairwise_dice_cost(sums: MaskSums) -> Tensor:
 
 
 def object_points(targets: SceneTargets, objects: Tensor, dtype: torch.dtype) -> Tensor:
-    """Points that each voxel shares with the chosen objects, as a dense matrix.
+    """Count the points that each voxel shares with the chosen objects, as a dense matrix.
 
     Args:
         targets: Ground truth of one scene.
-        objects: ``(G',)`` indices of the chosen objects; one may be there several times.
+        objects: ``(G',)`` indices of the chosen objects; an object may occur several times.
         dtype: Floating-point type of the result.
 
     Returns:
@@ -115,10 +115,10 @@ def object_points(targets: SceneTargets, objects: Tensor, dtype: torch.dtype) ->
     """
     device = targets.counts.device
     column = torch.full((len(targets.labels) + 1,), -1, dtype=torch.long, device=device)
-    # Of an object that is there twice any one column is filled, and read for both.
+    # If an object occurs twice, only one of its columns is filled, and read for both.
     column[objects] = torch.arange(len(objects), device=device)
     source = column[objects]
-    # Objects that were not chosen are written to a last column, which is cut off: no host sync.
+    # Other objects are written to an extra last column, which is ignored; this needs no host sync.
     column = column[targets.inst_index]
     column = torch.where(column < 0, len(objects), column)
     dense = torch.zeros(len(targets.counts), len(objects) + 1, dtype=dtype, device=device)
@@ -127,18 +127,18 @@ def object_points(targets: SceneTargets, objects: Tensor, dtype: torch.dtype) ->
 
 
 def mask_bce_loss(logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
-    """Binary cross entropy of masks with their own objects, mean over the points of the scene.
+    """Compute the binary cross entropy of masks with their own objects, averaged over points.
 
     Args:
-        logits: ``(V, G')`` mask logits, column i belongs to object i.
-        inside: ``(V, G')`` points that a voxel shares with the object, as of ``object_points``.
+        logits: ``(V, G')`` mask logits; column i belongs to object i.
+        inside: ``(V, G')`` points that a voxel shares with the object, see ``object_points``.
         counts: ``(V,)`` points per voxel.
 
     Returns:
         ``(G',)``.
 
     Raises:
-        TypeError: If ``logits`` are float16 or bfloat16.
+        TypeError: The logits are float16 or bfloat16.
     """
     weights = counts.to(logits.dtype)
     with long_sums(logits, 'mask_bce_loss: logits'):
@@ -147,7 +147,10 @@ def mask_bce_loss(logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
 
 
 def mask_dice_loss(logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
-    """Dice distance of masks to their own objects; arguments as of ``mask_bce_loss``: ``(G',)``."""
+    """Compute the dice distance of masks to their own objects: ``(G',)``.
+
+    See :func:`mask_bce_loss` for the arguments.
+    """
     probs = logits.sigmoid()
     with long_sums(logits, 'mask_dice_loss: logits'):
         union = counts.to(logits.dtype) @ probs + inside.sum(0)
@@ -155,12 +158,12 @@ def mask_dice_loss(logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
 
 
 class BinaryMasks(NamedTuple):
-    """Masks over a scene's voxels, and what ranks them.
+    """Masks over a scene's voxels, with their scores and sizes.
 
     Attributes:
-        inside: ``(Q, V)`` bool, where the mask probability is above 0.5.
+        inside: ``(Q, V)`` bool, whether the mask probability is above 0.5.
         scores: ``(Q,)`` mean probability of the points inside each mask, 0 for an empty mask.
-        points: ``(Q,)`` points inside each mask.
+        points: ``(Q,)`` number of points inside each mask.
     """
 
     inside: Tensor
@@ -173,19 +176,19 @@ def binary_masks(
 ) -> BinaryMasks:
     """Threshold masks, and score them by the probabilities inside.
 
-    The logits of a large scene take gigabytes, the masks a quarter of that: so the logits are
-    made, used and forgotten for some voxels after others.
+    Logits for a large scene take gigabytes (masks a quarter of that), so they are computed and
+    thresholded one chunk of voxels at a time.
 
     Source: 3D-QueryIS, Eq. 8, without the class probability.
 
     Args:
-        logits_of: Gives the mask logits ``(V', Q)`` of a slice of the voxels; it is called with
-            autocast off.
+        logits_of: Function from a slice of the voxels to their mask logits ``(V', Q)``; it is
+            called with autocast off.
         counts: ``(V,)`` points per voxel.
-        chunk: Most voxels of a slice; None for what suits the device.
+        chunk: Largest number of voxels per slice; None selects a value for the device.
 
     Raises:
-        TypeError: If the logits are float16 or bfloat16.
+        TypeError: The logits are float16 or bfloat16.
     """
     with without_autocast(counts):
         return _binary_masks(logits_of, counts, chunk)
@@ -213,19 +216,19 @@ def _binary_masks(
 
 
 def mask_iou(inside: Tensor, counts: Tensor, *, chunk: int = MOST_VOXELS_AT_ONCE) -> Tensor:
-    """IoU of each two masks, in points.
+    """Compute the IoU of every two masks, in points.
 
     Args:
         inside: ``(Q, V)`` bool.
         counts: ``(V,)`` points per voxel.
-        chunk: Most voxels that are held as numbers at a time.
+        chunk: Largest number of voxels that are converted to floats at a time.
 
     Returns:
         ``(Q, Q)`` float32; 0 for masks without points.
     """
     shared = counts.new_zeros(len(inside), len(inside), dtype=torch.float64)
     with without_autocast(counts):
-        # Sums of float32 are exact up to 2^24 points; those of the chunks are added in float64.
+        # float32 sums are exact up to 2^24 points per chunk; the chunks are added in float64.
         for some, weights in zip(inside.split(chunk, dim=1), counts.float().split(chunk)):
             some = some.float()
             shared += (some * weights) @ some.T
@@ -235,24 +238,24 @@ def mask_iou(inside: Tensor, counts: Tensor, *, chunk: int = MOST_VOXELS_AT_ONCE
 
 
 def resolve_overlaps(masks: Tensor, *, min_points: int = 1, min_share: float = 0.5) -> Tensor:
-    """Give every point to at most one of several ranked, overlapping masks.
+    """Assign every point to at most one of several ranked, overlapping masks.
 
-    Masks take their points one after another, best first; each takes those that are still free.
-    If these are fewer than ``min_points``, or less than ``min_share`` of the mask, the mask takes
-    none, and they stay free for the masks behind it. So the parts of the masks above a score do
-    not depend on the masks below it.
+    Masks are processed best first; each takes those of its points that are still free. If these
+    are fewer than ``min_points``, or less than ``min_share`` of the mask, the mask takes none and
+    the points stay free for later masks. The result for the masks above a score therefore does not
+    depend on the masks below it.
 
     Args:
         masks: ``(Q, P)`` bool, best first.
-        min_points: Points that a mask must keep.
-        min_share: Share of its points that a mask must keep.
+        min_points: Least number of points that a mask must keep.
+        min_share: Least share of its points that a mask must keep.
 
     Returns:
-        ``(P,)`` int64: row of the mask that owns the point, -1 where none does.
+        ``(P,)`` int64 row of the mask that owns the point, -1 for none.
     """
     owner = torch.zeros(masks.shape[1], dtype=torch.int32, device=masks.device)
     free = torch.ones_like(owner, dtype=torch.uint8)
-    # On a GPU nothing in the loop waits for a number; on a CPU bytes are faster than booleans.
+    # The loop never synchronises with a GPU; on a CPU, bytes are faster than booleans.
     for number, mask in enumerate(masks.view(torch.uint8), start=1):
         left = mask & free
         enough = (min_share * mask.sum(dtype=torch.int32)).clamp(min=max(min_points, 1))

@@ -1,10 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """C functions compiled by numba, run on torch's own thread pool.
 
-A kernel is a function of one int64 array of arguments (numbers and addresses). It draws its tasks
-from the counter in the first argument, so that any number of threads may run it at once. numba's
-own threading layers, which cannot be entered from two Python threads at once and compete with
-torch's threads for the cores, are never used.
+A kernel is a function of one int64 array of arguments (numbers and addresses). It takes its tasks
+from the counter in the first argument; any number of threads may run it at once. numba's own
+threading layers are not used, because they cannot be entered from two Python threads at once and
+compete with torch's threads for the cores.
 """
 
 import ctypes
@@ -18,23 +18,23 @@ import torch
 
 
 def compiled(function: Callable) -> Callable:
-    """Compile a function with numba at its first call; kept on disk where a folder allows it."""
+    """Compile a function with numba at its first call; cached on disk if a folder is writable."""
     from numba import njit
 
     try:
         return njit(cache=True)(function)
-    except (RuntimeError, OSError):  # no folder that numba could write to
+    except (RuntimeError, OSError):  # numba has no writable folder
         return njit(function)
 
 
 def compile_kernels(load: Callable[[], tuple]) -> tuple | None:
-    """Compile what ``load()`` returns, a tuple of Python functions; None if that fails.
+    """Compile the Python functions that ``load()`` returns as a tuple; None if that fails.
 
-    ``load`` imports numba itself, so that a failing import only costs speed.
+    ``load`` itself imports numba; if the import fails, only speed is lost.
     """
     try:
         return tuple(_compile(function) for function in load())
-    except Exception as error:  # whatever numba or LLVM stumbles over, torch can do the work
+    except Exception as error:  # if numba or LLVM fails for any reason, torch does the work
         warnings.warn(
             'compiling fast CPU kernels failed, slower torch operators are used: '
             f'{type(error).__name__}: {error}',
@@ -49,20 +49,20 @@ def _compile(function: Callable):
     signature = types.void(types.CPointer(types.int64))
     try:
         return cfunc(signature, cache=True)(function)
-    except (RuntimeError, OSError):  # no folder that numba could write to
+    except (RuntimeError, OSError):  # numba has no writable folder
         return cfunc(signature)(function)
 
 
 def run(kernel, arguments: list[int], tasks: int) -> None:
-    """Call a kernel on up to torch's number of threads.
+    """Run a kernel on up to torch's number of threads.
 
-    With one thread, as in a worker of the data loader, the pool is not touched: a forked process
-    must not enter the pool of its parent.
+    With one thread, for example in a worker of the data loader, the pool is not used: a forked
+    process must not enter the pool of its parent.
 
     Args:
-        kernel: from :func:`compile_kernels`.
-        arguments: what follows the counter.
-        tasks: number of tasks, no more threads than that are of use.
+        kernel: Kernel from :func:`compile_kernels`.
+        arguments: Arguments after the counter.
+        tasks: Number of tasks; at most this many threads are used.
     """
     array = np.array([0, *arguments], np.int64)
     threads, pool = min(torch.get_num_threads(), tasks), _thread_pool()
@@ -74,10 +74,11 @@ def run(kernel, arguments: list[int], tasks: int) -> None:
 
 @functools.lru_cache(None)
 def _thread_pool():
-    """libgomp's entry to the thread pool that torch itself uses, or None.
+    """Return libgomp's entry to the thread pool that torch itself uses, or None.
 
-    A second pool would fight with torch's for the cores, as each keeps spinning for a while after
-    its work. An OpenMP library without this entry (macOS) leaves the kernels on one thread.
+    A second pool would compete with torch's for the cores, because the threads of a pool keep
+    spinning for a while after their work. If the OpenMP library has no such entry (macOS), kernels
+    run on one thread.
     """
     folder = os.path.join(os.path.dirname(torch.__file__), 'lib')
     try:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sums over the points of a scene need float32: float16 counts to 2048, bfloat16 to 256."""
+"""Guards of long sums, which need float32: float16 counts up to 2048, bfloat16 up to 256."""
 
 import torch
 from torch import Tensor
@@ -8,23 +8,23 @@ HALVES = (torch.float16, torch.bfloat16)
 
 
 def without_autocast(tensor: Tensor) -> torch.autocast:
-    """A context in which autocast is off on the tensor's device.
+    """Return a context in which autocast is off on the tensor's device.
 
-    A cast of the inputs alone is not enough: under autocast a product of two float32 matrices is
-    computed in half precision.
+    Casting the inputs is not enough: under autocast, a product of two float32 matrices is computed
+    in half precision.
     """
     return torch.autocast(tensor.device.type, enabled=False)
 
 
 def refuse_half(tensor: Tensor, what: str) -> None:
-    """Check that a tensor may be summed over many rows; integers and booleans may.
+    """Check that a tensor may be summed over many rows. Integers and booleans may.
 
     Args:
-        tensor: What will be summed.
-        what: The function and its argument, for the error.
+        tensor: Tensor to sum.
+        what: Names of the function and its argument, for the error.
 
     Raises:
-        TypeError: If the tensor is float16 or bfloat16.
+        TypeError: The tensor is float16 or bfloat16.
     """
     if tensor.dtype in HALVES:
         raise TypeError(
@@ -35,6 +35,6 @@ def refuse_half(tensor: Tensor, what: str) -> None:
 
 
 def long_sums(tensor: Tensor, what: str) -> torch.autocast:
-    """Both of the above, for ``with long_sums(logits, 'mask_sums: logits'):``."""
+    """Combine both of the above, for ``with long_sums(logits, 'mask_sums: logits'):``."""
     refuse_half(tensor, what)
     return without_autocast(tensor)

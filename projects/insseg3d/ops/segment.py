@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Rows that share an index: their sums and means, a tensor for each, a padded block of all."""
+"""Operations on rows that share an index: sums, means, maxima, splitting and padding."""
 
 from collections.abc import Sequence
 
@@ -48,7 +48,7 @@ def segment_mean(values: Tensor, index: Tensor, counts: Tensor) -> Tensor:
 
 
 def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
-    """The largest value of each column among the rows of ``values`` that carry the same index.
+    """Compute the largest value of each column over the rows that carry the same index.
 
     Args:
         values: ``(R, C)``.
@@ -65,21 +65,21 @@ def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
 
 
 def running_index(counts: Tensor) -> Tensor:
-    """0 to n - 1 for each n of ``counts`` in turn, ``(sum of counts,)`` int64."""
+    """Concatenate 0 to n - 1 for each n of ``counts``, as ``(sum of counts,)`` int64."""
     starts = counts.cumsum(0) - counts
     return torch.arange(int(counts.sum()), device=counts.device) - starts.repeat_interleave(counts)
 
 
 def split_rows(values: Tensor, batch_index: Tensor, batch_size: int) -> list[Tensor]:
-    """Split packed rows into one tensor a scene.
+    """Split packed rows into one tensor per scene.
 
     Args:
         values: ``(R, ...)`` rows of all scenes.
-        batch_index: ``(R,)`` scene of each row. Rows need not be sorted by it.
+        batch_index: ``(R,)`` scene of each row, in any order.
         batch_size: B.
 
     Returns:
-        B tensors, in the rows' order within each scene.
+        B tensors; rows of a scene keep their order.
     """
     lengths = torch.bincount(batch_index.long(), minlength=batch_size)
     if len(batch_index) > 1 and bool((batch_index[1:] < batch_index[:-1]).any()):
@@ -91,12 +91,13 @@ def pad_rows(scenes: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
     """Stack scenes of unequal length into one block.
 
     Args:
-        scenes: ``(R_b, C)`` of each of B scenes.
+        scenes: ``(R_b, C)`` rows of each of B scenes.
 
     Returns:
-        ``(B, R, C)`` with R the longest scene's, at least 1, and zeros behind the shorter ones;
-        and ``(B, R)`` bool, which rows are padding, or None if none is. The first row of a scene
-        without rows is zeros and no padding: attention over padding alone would be undefined.
+        ``(B, R, C)`` where R is the length of the longest scene, at least 1; shorter scenes are
+        padded with zeros. And ``(B, R)`` bool, whether a row is padding, or None if there is no
+        padding. The first row of a scene without rows is zero, but not padding, because attention
+        over padding alone is undefined.
     """
     lengths = torch.tensor([max(len(scene), 1) for scene in scenes], device=scenes[0].device)
     most = max(1, *(len(scene) for scene in scenes))

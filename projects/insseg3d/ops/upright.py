@@ -1,18 +1,19 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Which way is up in a scan of rooms, weighed from its geometry alone.
+"""Inference of the upward direction of a scan of rooms from its geometry.
 
-All six directions along the axes are looked at in the same way. What speaks for one of them:
+All six directions along the axes are scored in the same way. The evidence for a direction:
 
 * open: one of its ends is covered by a surface, the floor, and the other one is not;
-* ceiling: where both are, the upper one is covered better, as furniture hides pieces of the floor;
-* tops: the level surfaces between them, such as seats and table tops, lie low;
-* mass: all that lies between them lies low;
-* low: the scan is less high than wide;
-* plumb: surfaces are level or upright, whichever way furniture is turned about the true axis.
+* ceiling: if both ends are covered, the upper one is covered better, because furniture hides parts
+  of the floor;
+* tops: level surfaces between the ends, such as seats and table tops, lie low;
+* mass: everything between the ends lies low;
+* low: the scan is wider than high;
+* plumb: surfaces are level or upright, for any rotation of furniture about the true axis.
 
 The weights were fitted (multinomial logit over the six directions) to made rooms with and without
-ceilings, turned about the upright axis, cut in parts, cut off at half height, thinned and made
-noisy. A difference of 1 in score is a factor of e in odds, among such scans.
+ceilings, rotated about the upright axis, cut into parts, cut off at half height, thinned and with
+noise. Among such scans, a difference of 1 in score is a factor of e in odds.
 """
 
 from typing import NamedTuple
@@ -22,25 +23,25 @@ from scipy.spatial import cKDTree
 
 DIRECTIONS = ('x', 'y', 'z', '-x', '-y', '-z')
 WEIGHTS = {'open': 1.9, 'ceiling': 18.0, 'tops': 10.0, 'mass': 6.5, 'low': 4.5, 'plumb': 25.0}
-_CLEAR = 1.5  # lead over all others from which on a direction is sure
-_AGAINST_Z = 3.0  # lead over z, which is up in most files, from which on another one is taken
-_LARGEST = 1e100  # numbers that can be squared
-_FEWEST = 50  # points that say anything
-_MOST = 100_000  # points that are looked at
+_CLEAR = 1.5  # a direction is sure if it leads all others by this score
+_AGAINST_Z = 3.0  # least lead over z, which is up in most files, of another direction
+_LARGEST = 1e100  # larger numbers cannot be squared
+_FEWEST = 50  # fewer points are no evidence
+_MOST = 100_000  # points to examine
 _PARTS = 4  # of a scan that is much longer than high
-_AROUND = 10  # points of which a piece of surface is made
-_LEVEL, _UPRIGHT = 0.9, 0.12  # cosines between its normal and an axis
-_END = 0.25  # share of the height in which floor and ceiling are looked for
+_AROUND = 10  # points of a patch of surface
+_LEVEL, _UPRIGHT = 0.9, 0.12  # cosines between the normal of a patch and an axis
+_END = 0.25  # share of the height to search for floor and ceiling
 
 
 class UpAxis(NamedTuple):
-    """A direction that seems to be up.
+    """The direction that is probably up.
 
     Attributes:
-        up: one of ``DIRECTIONS``; z unless another one is clearly better.
-        sure: whether it is clearly better than all others.
-        rival: the best of the others.
-        lead: its score less that of the rival; below 0 if the rival fits better.
+        up: One of ``DIRECTIONS``; z unless another direction is clearly better.
+        sure: Whether it is clearly better than all others.
+        rival: The best of the other directions.
+        lead: Score of ``up`` minus that of the rival; negative if the rival fits better.
     """
 
     up: str
@@ -50,7 +51,7 @@ class UpAxis(NamedTuple):
 
 
 class _Surface(NamedTuple):
-    """Points ``(N, 3)`` of even density, their normals without a sign ``(N, 3)``, their spacing."""
+    """Points ``(N, 3)`` of even density, absolute values ``(N, 3)`` of their normals, spacing."""
 
     points: np.ndarray
     normals: np.ndarray
@@ -58,28 +59,28 @@ class _Surface(NamedTuple):
 
 
 def find_up(coords: np.ndarray) -> UpAxis:
-    """Weigh the six directions.
+    """Find the direction that is probably up.
 
     Args:
-        coords: ``(P, 3)`` of any unit, finite.
+        coords: ``(P, 3)`` in any unit, finite.
     """
     return judge_up(up_scores(coords))
 
 
 def up_scores(coords: np.ndarray) -> np.ndarray:
-    """Score of each direction, ``(6,)`` in the order of ``DIRECTIONS``.
+    """Score each direction, ``(6,)`` in the order of ``DIRECTIONS``.
 
     Args:
-        coords: ``(P, 3)`` of any unit, finite.
+        coords: ``(P, 3)`` in any unit, finite.
     """
     return up_evidence(coords) @ np.array(list(WEIGHTS.values()))
 
 
 def judge_up(scores: np.ndarray) -> UpAxis:
-    """Judge by scores which way is up.
+    """Choose the upward direction by scores.
 
     Args:
-        scores: ``(6,)``, as :func:`up_scores` returns them, or the mean of several scans.
+        scores: ``(6,)`` from :func:`up_scores`, or the mean over several scans.
     """
     best, z = int(scores.argmax()), DIRECTIONS.index('z')
     if scores[best] - scores[z] < _AGAINST_Z:
@@ -91,10 +92,10 @@ def judge_up(scores: np.ndarray) -> UpAxis:
 
 
 def up_evidence(coords: np.ndarray) -> np.ndarray:
-    """Measure what favours each direction, ``(6, F)``, ordered as ``DIRECTIONS``, ``WEIGHTS``.
+    """Measure the evidence for each direction, ``(6, F)``, ordered as ``DIRECTIONS``, ``WEIGHTS``.
 
     Args:
-        coords: ``(P, 3)`` of any unit, finite.
+        coords: ``(P, 3)`` in any unit, finite.
     """
     if not len(coords) or np.abs(coords).max() > _LARGEST:
         return np.zeros((len(DIRECTIONS), len(WEIGHTS)))
@@ -103,7 +104,7 @@ def up_evidence(coords: np.ndarray) -> np.ndarray:
 
 
 def _parts(coords: np.ndarray) -> list[np.ndarray]:
-    """Pieces of a long scan, in which furniture is large enough to be seen; or all of it."""
+    """Cut parts out of a long scan, in which furniture is large enough; else return all of it."""
     random = np.random.default_rng(0)
     if len(coords) > 50 * _MOST:
         coords = coords[random.integers(len(coords), size=50 * _MOST)]
@@ -120,7 +121,7 @@ def _parts(coords: np.ndarray) -> list[np.ndarray]:
 
 
 def _ends(coords: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest place along each axis, ``(3,)`` each, but for stray points."""
+    """Find the lowest and highest coordinates without stray points, ``(3,)`` each."""
     low, high = np.quantile(coords, (0.003, 0.997), axis=0)
     return low, high
 
@@ -161,13 +162,13 @@ def _directions(surface: _Surface) -> np.ndarray:
 
 
 def _along(heights, is_level, cells, thick: float) -> tuple[float, float, float, float]:
-    """Evidence that has a sign, for the direction in which heights grow.
+    """Measure the signed evidence for the direction in which heights increase.
 
     Args:
-        heights: ``(N,)``, 0 at the lower end and 1 at the upper one.
-        is_level: ``(N,)`` bool, whether the surface there is.
-        cells: ``(N,)``, number of the cell of the ground that each is above.
-        thick: of a surface, in heights.
+        heights: ``(N,)`` heights, 0 at the lower end and 1 at the upper one.
+        is_level: ``(N,)`` bool, whether the surface at the point is level.
+        cells: ``(N,)`` index of the ground cell below each point.
+        thick: Thickness of a surface, in the unit of the heights.
     """
     floor, ground = _cover(heights, is_level & (heights < _END), cells, thick)
     ceiling, roof = _cover(1 - heights, is_level & (heights > 1 - _END), cells, thick)
@@ -183,7 +184,7 @@ def _along(heights, is_level, cells, thick: float) -> tuple[float, float, float,
 
 
 def _cover(heights, chosen, cells, thick: float) -> tuple[float, float]:
-    """The height at which most of the chosen points lie, and the share of the cells below them."""
+    """Return the height of most of the chosen points, and the share of ground cells below them."""
     levels = np.sort(heights[chosen])
     if not len(levels):
         return 0.0, 0.0

@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sets of points as packed lists of members: making, joining, choosing.
+"""Sets of points as packed lists of members: making, joining and choosing them.
 
-Legend: N proposals, E members, P points. Works with none of them, and on any device.
+Legend: N proposals, E members, P points. All functions work with N = 0 and on any device.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from .radius_graph import radius_components
 
 
 class Proposals(NamedTuple):
-    """N sets of points, one after the other, each of at least one point.
+    """N non-empty sets of points, one after the other.
 
     Attributes:
         members: ``(E,)`` int64 point of each member, ascending within a proposal.
         proposal: ``(E,)`` int64 proposal of each member, ascending.
-        sizes: ``(N,)`` int64 members of each proposal.
+        sizes: ``(N,)`` int64 number of members of each proposal.
     """
 
     members: Tensor
@@ -29,17 +29,17 @@ class Proposals(NamedTuple):
 
     @property
     def num_proposals(self) -> int:
-        """N."""
+        """Number N of proposals."""
         return self.sizes.shape[0]
 
     @property
     def first_members(self) -> Tensor:
-        """``(N,)`` the first point of each proposal."""
+        """``(N,)`` first point of each proposal."""
         return self.members[self.sizes.cumsum(0) - self.sizes]
 
 
 def no_proposals(device: torch.device) -> Proposals:
-    """None at all."""
+    """Make an empty list of proposals."""
     none = torch.zeros(0, dtype=torch.int64, device=device)
     return Proposals(none, none, none)
 
@@ -47,14 +47,14 @@ def no_proposals(device: torch.device) -> Proposals:
 def radius_clusters(
     coords: Tensor, groups: Tensor, points: Tensor, *, radius: float, min_points: int = 1
 ) -> Proposals:
-    """The connected components of the radius graph as proposals.
+    """Make proposals from the connected components of the radius graph.
 
     Args:
-        coords: ``(E, 3)`` of the points that take part.
-        groups: ``(E,)`` points of different groups are never connected.
-        points: ``(E,)`` number of each of these points, ascending within a group.
-        radius: As of :func:`radius_components`.
-        min_points: Smaller components are left out.
+        coords: ``(E, 3)`` coordinates of the points to group.
+        groups: ``(E,)`` group of each point; points of different groups are never connected.
+        points: ``(E,)`` index of each of these points, ascending within a group.
+        radius: See :func:`radius_components`.
+        min_points: Smaller components are dropped.
 
     Returns:
         Proposals in the order of their first entries.
@@ -64,12 +64,12 @@ def radius_clusters(
     is_large = sizes >= min_points
     inside = is_large[label]
     label, points = (is_large.cumsum(0) - 1)[label[inside]], points[inside]
-    order = torch.argsort(label.int(), stable=True)  # of 32 bits: faster
+    order = torch.argsort(label.int(), stable=True)  # 32 bits are faster
     return Proposals(points[order], label[order], sizes[is_large])
 
 
 def join_proposals(several: Sequence[Proposals]) -> Proposals:
-    """All proposals of several lists, list after list."""
+    """Concatenate several lists of proposals."""
     numbers, start = [], 0
     for proposals in several:
         numbers.append(proposals.proposal + start)
@@ -82,10 +82,10 @@ def join_proposals(several: Sequence[Proposals]) -> Proposals:
 
 
 def keep_proposals(proposals: Proposals, kept: Tensor) -> Proposals:
-    """Some of the proposals, in their order.
+    """Select some of the proposals; they keep their order.
 
     Args:
-        proposals: N of them.
+        proposals: N proposals.
         kept: ``(N,)`` bool.
     """
     inside = kept[proposals.proposal]
@@ -96,14 +96,14 @@ def keep_proposals(proposals: Proposals, kept: Tensor) -> Proposals:
 
 
 def keep_members(proposals: Proposals, inside: Tensor) -> tuple[Proposals, Tensor]:
-    """Proposals without some of their members, and without those that have none left.
+    """Select some of the members, and drop proposals that have none left.
 
     Args:
-        proposals: N of them.
-        inside: ``(E,)`` bool.
+        proposals: N proposals.
+        inside: ``(E,)`` bool, whether to keep a member.
 
     Returns:
-        The proposals, and ``(N',)`` which of the N they are.
+        The proposals, and ``(N',)`` their indices among the N.
     """
     proposal = proposals.proposal[inside]
     sizes = torch.bincount(proposal, minlength=proposals.num_proposals)
@@ -116,12 +116,12 @@ def keep_members(proposals: Proposals, inside: Tensor) -> tuple[Proposals, Tenso
 
 
 def choose_at_random(proposals: Proposals, limit: int, generator: torch.Generator) -> Proposals:
-    """At most ``limit`` of the proposals, each as likely as another, in their order.
+    """Choose at most ``limit`` of the proposals uniformly at random; they keep their order.
 
     Args:
-        proposals: N of them.
-        limit: The most.
-        generator: On the CPU.
+        proposals: N proposals.
+        limit: Largest number of proposals.
+        generator: Random generator on the CPU.
     """
     total = proposals.num_proposals
     if total <= limit:
@@ -132,14 +132,14 @@ def choose_at_random(proposals: Proposals, limit: int, generator: torch.Generato
 
 
 def repeat_proposals(proposals: Proposals, which: Tensor) -> tuple[Proposals, Tensor]:
-    """Proposals chosen by number, in any order, some perhaps several times.
+    """Select proposals by index, in any order and possibly several times.
 
     Args:
-        proposals: N of them.
-        which: ``(M,)`` in ``[0, N)``.
+        proposals: N proposals.
+        which: ``(M,)`` indices in ``[0, N)``.
 
     Returns:
-        M proposals, and ``(E',)`` the entry of ``proposals.members`` that each member was.
+        M proposals, and ``(E',)`` the entry of ``proposals.members`` of each member.
     """
     sizes = proposals.sizes[which]
     starts = (proposals.sizes.cumsum(0) - proposals.sizes)[which]
@@ -149,11 +149,11 @@ def repeat_proposals(proposals: Proposals, which: Tensor) -> tuple[Proposals, Te
 
 
 def proposal_masks(proposals: Proposals, which: Tensor, num_points: int) -> Tensor:
-    """Dense masks of some proposals.
+    """Make dense masks of some proposals.
 
     Args:
-        proposals: N of them.
-        which: ``(M,)`` numbers of different ones, in any order.
+        proposals: N proposals.
+        which: ``(M,)`` distinct indices in any order.
         num_points: P.
 
     Returns:

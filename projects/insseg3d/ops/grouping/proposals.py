@@ -1,9 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Proposals, sets of points that may share some: their overlaps, suppression, voxel grids.
+"""Overlaps, suppression and voxel grids of proposals, sets of points that may overlap.
 
-Legend: N proposals, P points, G objects, E members: one entry for each point of each proposal,
-``members`` (E,) int64 its point and ``proposal`` (E,) int64 the proposal, both of any order, no
-entry twice. Everything works with none of them, and on any device.
+Legend: N proposals, P points, G objects, E members. There is one member for each point of each
+proposal: ``members`` (E,) int64 is its point and ``proposal`` (E,) int64 its proposal, in any
+order, without duplicates. All functions work with N = 0 and on any device.
 """
 
 from typing import NamedTuple
@@ -16,12 +16,12 @@ from torch import Tensor
 
 
 class ProposalGrid(NamedTuple):
-    """Each proposal in a grid of its own.
+    """Voxels of proposals, each in a grid of its own.
 
     Attributes:
         coors: ``(V, 4)`` int64: proposal, x, y, z, in ascending order.
-        member2voxel: ``(E,)`` int64, the row of ``coors`` that holds a member.
-        counts: ``(V,)`` int64, members of each voxel.
+        member2voxel: ``(E,)`` int64, row of ``coors`` of each member.
+        counts: ``(V,)`` int64, number of members of each voxel.
     """
 
     coors: Tensor
@@ -32,7 +32,7 @@ class ProposalGrid(NamedTuple):
 def proposal_iou(
     members: Tensor, proposal: Tensor, instance: Tensor, *, num_proposals: int, num_instances: int
 ) -> Tensor:
-    """IoU of each proposal with each object.
+    """Compute the IoU of each proposal with each object.
 
     Args:
         members: ``(E,)`` point of each member.
@@ -62,9 +62,9 @@ def proposal_iou(
 
 
 def pairwise_overlaps(members: Tensor, proposal: Tensor, *, num_proposals: int) -> Tensor:
-    """Points that each two proposals share.
+    """Count the points that every two proposals share.
 
-    Works on the few proposals of each point, so that no mask over all points is made.
+    The counts are made from the few proposals of each point, without masks over all points.
 
     Returns:
         ``(N, N)`` int64, with the sizes on the diagonal.
@@ -77,7 +77,7 @@ def pairwise_overlaps(members: Tensor, proposal: Tensor, *, num_proposals: int) 
 
 
 def _overlaps_on_cpu(members: Tensor, proposal: Tensor, num_proposals: int) -> Tensor:
-    """As a product of sparse matrices, which is faster."""
+    """Count them by a product of sparse matrices, which is faster."""
     ones = np.ones(len(members), dtype=np.int64)
     table = csr_matrix(
         (ones, (proposal.numpy(), members.numpy())), shape=(num_proposals, int(members.max()) + 1)
@@ -86,11 +86,11 @@ def _overlaps_on_cpu(members: Tensor, proposal: Tensor, num_proposals: int) -> T
 
 
 def overlaps_by_sorting(members: Tensor, proposal: Tensor, num_proposals: int) -> Tensor:
-    """The same by parallel operators, for any device."""
+    """Count them by parallel operators, on any device; see :func:`pairwise_overlaps`."""
     order = torch.argsort(members)
     points, owner = members[order], proposal[order]
     _, counts = torch.unique_consecutive(points, return_counts=True)
-    # Each member meets all proposals of its point.
+    # Pair each member with all proposals of its point.
     per_member = counts.repeat_interleave(counts)
     first = (counts.cumsum(0) - counts).repeat_interleave(counts)
     one = owner.repeat_interleave(per_member)
@@ -103,25 +103,25 @@ def overlaps_by_sorting(members: Tensor, proposal: Tensor, num_proposals: int) -
 
 
 def pairwise_iou(members: Tensor, proposal: Tensor, *, num_proposals: int) -> Tensor:
-    """IoU of each two proposals, ``(N, N)`` float64; 0 for proposals without members."""
+    """Compute the IoU of every two proposals, ``(N, N)`` float64; 0 if they have no members."""
     shared = pairwise_overlaps(members, proposal, num_proposals=num_proposals).double()
     sizes = shared.diagonal()
     return shared / (sizes[:, None] + sizes[None, :] - shared).clamp(min=1)
 
 
 def mask_nms(iou: Tensor, scores: Tensor, *, threshold: float) -> Tensor:
-    """Greedy suppression: keep the best, drop what overlaps it by more than the threshold, go on.
+    """Keep the best proposal, drop those that overlap it too much, and repeat (greedy NMS).
 
     Args:
         iou: ``(N, N)``.
-        scores: ``(N,)``; of equal ones the first is the better.
-        threshold: IoU up to which proposals live side by side.
+        scores: ``(N,)``; of equal scores, the first is better.
+        threshold: Largest IoU of two kept proposals.
 
     Returns:
-        ``(M,)`` int64, numbers of the kept proposals, best first.
+        ``(M,)`` int64, indices of the kept proposals, best first.
     """
     order = torch.argsort(scores, descending=True, stable=True)
-    # One copy to the host; the loop is over proposals, a few hundred.
+    # One copy to the host; the loop runs over a few hundred proposals.
     clashes = (iou[order][:, order] > threshold).cpu().numpy()
     kept, is_dropped = [], [False] * len(order)
     for place in range(len(order)):
@@ -136,19 +136,19 @@ def mask_nms(iou: Tensor, scores: Tensor, *, threshold: float) -> Tensor:
 def matrix_nms(
     iou: Tensor, scores: Tensor, labels: Tensor, *, sigma: float | None = None
 ) -> Tensor:
-    """Lower the score of a proposal by how much better ones of its class overlap it.
+    """Lower the score of each proposal according to its overlap with better ones of its class.
 
     Source: SOLOv2, matrix NMS: ``min over better i of f(iou_ij) / f(max over better k of iou_ki)``
     with ``f(x) = 1 − x``, or ``exp(−sigma x²)``.
 
     Args:
         iou: ``(N, N)``.
-        scores: ``(N,)``; of equal ones the first is the better.
-        labels: ``(N,)``.
-        sigma: of the Gaussian; None for the linear function.
+        scores: ``(N,)``; of equal scores, the first is better.
+        labels: ``(N,)`` class of each proposal.
+        sigma: Parameter of the Gaussian; None selects the linear function.
 
     Returns:
-        ``(N,)`` the lowered scores.
+        ``(N,)`` lowered scores.
     """
     if len(scores) == 0:
         return scores
@@ -160,7 +160,7 @@ def matrix_nms(
         decay = (1 - better) / (1 - worst).clamp(min=1e-6)
     else:
         decay = torch.exp(-sigma * (better.square() - worst.square()))
-    # Better ones only; where there is no overlap the fraction is 1 or more.
+    # The minimum is over better proposals only; without overlap the fraction is 1 or more.
     lowest = torch.where(torch.triu(torch.ones_like(same), diagonal=1), decay, 1.0).min(0).values
     lowered = torch.empty_like(scores)
     lowered[order] = scores[order] * lowest.clamp(max=1).to(scores.dtype)
@@ -178,21 +178,22 @@ def voxelize_proposals(
 ) -> ProposalGrid:
     """Fit each proposal into a grid of ``full_scale`` voxels along each axis.
 
-    A proposal is scaled so that its longest side fills the grid, but to no more than
-    ``score_scale`` voxels a metre.
+    The longest side of a proposal is scaled to fill the grid, but to at most ``score_scale``
+    voxels per metre.
 
     Args:
-        coords: ``(E, 3)`` metres, of each member.
-        proposal: ``(E,)``.
+        coords: ``(E, 3)`` coordinates of each member, metres.
+        proposal: ``(E,)`` proposal of each member.
         num_proposals: N.
-        full_scale: voxels along an axis. 14 in PointGroup, 20 in HAIS and SoftGroup.
-        score_scale: most voxels a metre. 50 there.
-        place: ``(3,)`` in [0, 1), where in the slack of the grid the proposals lie; the same for
-            all, random in training. None: at its beginning, as at test time.
+        full_scale: Number of voxels along an axis. 14 in PointGroup, 20 in HAIS and SoftGroup.
+        score_scale: Largest number of voxels per metre. 50 in these methods.
+        place: ``(3,)`` in [0, 1), position of all proposals in the slack of the grid, random in
+            training. None places them at the start of the grid, as at test time.
 
     Source: PointGroup's voxelisation of clusters.
-    Deviation: extents below 1 mm count as 1 mm, where a cluster of one repeated point divides by 0;
-    one draw decides the place, where it takes two for slack above and below.
+    Deviation: extents below 1 mm count as 1 mm; in PointGroup, a cluster of one repeated point
+    divides by 0. One draw determines the position; PointGroup makes two draws, for the slack above
+    and below.
     """
     index = proposal[:, None].expand(-1, 3)
     shape = (num_proposals, 3)
@@ -222,12 +223,12 @@ def voxelize_proposals(
 
 
 def grid_features(features: Tensor, rows: Tensor, grid: ProposalGrid) -> Tensor:
-    """Mean of the members' features in each voxel, without a copy for each member.
+    """Average the members' features in each voxel, without a copy per member.
 
     Args:
         features: ``(R, C)``.
-        rows: ``(E,)`` row of each member.
-        grid: V voxels.
+        rows: ``(E,)`` row of ``features`` of each member.
+        grid: Grid of V voxels.
 
     Returns:
         ``(V, C)``.

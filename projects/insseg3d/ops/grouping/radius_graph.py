@@ -1,18 +1,19 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Connected components of the radius graph: points of one group closer than r hang together.
+"""Connected components of the radius graph, whose edges connect points of a group closer than r.
 
-Legend: P points, C cells, E pairs of cells, r radius. Exact, and without the graph itself, whose
-edges are 92 million for 72 000 points that gather in balls of a few centimetres:
+Legend: P points, C cells, E pairs of cells, r radius. The components are exact, but the graph is
+never built: 72 000 points that gather in balls of a few centimetres have 92 million edges.
 
-1. Cells of side r/√3, a trifle less: two points of a cell are closer than r, so a cell is one node.
+1. Cells have sides slightly shorter than r/√3. All points of a cell are closer than r; the cell
+   is one node.
 2. Only cells at most two steps apart along each axis can hold points closer than r.
-3. Of such a pair of cells, if they do not hang together already: the boxes around their points
-   settle most cases, the distances of the points the rest.
+3. Such a pair of cells is tested if it is not connected yet: the boxes around the points decide
+   most cases, distances between points the rest.
 
 The edge is ``(x − x')² + (y − y')² + (z − z')² < r²`` in float64, strictly.
 
 Source: the grouping of PointGroup and its followers, as connected components.
-Deviation: they cut a point's list after 1000 neighbours, which can tear a component; not here.
+Deviation: they truncate a point's list after 1000 neighbours, which can split a component.
 """
 
 import numpy as np
@@ -32,16 +33,16 @@ def radius_components(coords: Tensor, groups: Tensor, *, radius: float) -> Tenso
 
     Args:
         coords: ``(P, 3)`` floating point, finite.
-        groups: ``(P,)`` integers ≥ 0; points of different groups are never connected. Say,
-            scene · classes + class.
-        radius: r > 0, in the unit of the coordinates.
+        groups: ``(P,)`` integers ≥ 0, for example scene · classes + class; points of different
+            groups are never connected.
+        radius: Radius r > 0, in the unit of the coordinates.
 
     Returns:
         ``(P,)`` int64, numbered from 0 in the order of the components' first points; on the
         device of ``coords``.
 
     Raises:
-        ValueError: lengths differ, r is not positive, or the coordinates span more than 2^62
+        ValueError: Lengths differ, r is not positive, or the coordinates span more than 2^62
             cells.
     """
     if len(coords) != len(groups) or coords.shape[1:] != (3,):
@@ -60,15 +61,15 @@ def radius_components(coords: Tensor, groups: Tensor, *, radius: float) -> Tenso
 
 
 def _cell_keys(coords: Tensor, groups: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-    """The cell of each point as one number, and the steps in it to columns of nearby cells.
+    """Compute the cell of each point as one number, and the steps to columns of nearby cells.
 
     Returns:
-        ``(P,)`` int64; ``(13,)`` int64: what to add to a key for the cell at (dx, dy, 0), for each
-        (dx, dy) up to two steps away that comes later in the order of the keys, (0, 0) first.
+        ``(P,)`` int64 keys; and ``(13,)`` int64 differences of keys to the cells at (dx, dy, 0),
+        for each (dx, dy) up to two steps away that comes later in the order of keys, (0, 0) first.
     """
     low = coords.min(0).values
     cells = ((coords - low) / (radius / 3**0.5 * _SHRINK)).floor_().long() + 2
-    size = cells.max(0).values + 3  # two empty cells on either side: no step leads out
+    size = cells.max(0).values + 3  # two empty cells on either side, for steps beyond the border
     num_y, num_z = int(size[1]), int(size[2])
     num_cells = int(size[0]) * num_y * num_z * (int(groups.max()) + 1)
     if num_cells >= _MOST_CELLS:
@@ -83,7 +84,7 @@ def _cell_keys(coords: Tensor, groups: Tensor, radius: float) -> tuple[Tensor, T
 
 
 def _link_on_cpu(coords: Tensor, keys: Tensor, columns: Tensor, radius: float) -> Tensor:
-    """Union–find over the cells, compiled; ``(P,)`` a number of the component."""
+    """Run compiled union–find over the cells; returns ``(P,)`` a number of the component."""
     order = torch.argsort(keys)
     found, counts = torch.unique_consecutive(keys[order], return_counts=True)
     ends = counts.cumsum(0)
@@ -97,7 +98,13 @@ def _link_on_cpu(coords: Tensor, keys: Tensor, columns: Tensor, radius: float) -
 
 
 def link_by_scatter(coords: Tensor, keys: Tensor, columns: Tensor, radius: float) -> Tensor:
-    """The same by parallel operators, for any device; arguments as of the other one.
+    """Connect cells by parallel operators, on any device.
+
+    Args:
+        coords: ``(P, 3)`` float64.
+        keys: ``(P,)`` int64 cell of each point.
+        columns: ``(13,)`` int64 steps to the columns of nearby cells.
+        radius: Radius r.
 
     Returns:
         ``(P,)`` int64, a number of the component.
@@ -114,7 +121,7 @@ def link_by_scatter(coords: Tensor, keys: Tensor, columns: Tensor, radius: float
     gap = (torch.maximum(low[one], low[two]) - torch.minimum(high[one], high[two])).clamp_(min=0)
     span = torch.maximum(high[one], high[two]) - torch.minimum(low[one], low[two])
     near = _square_length(gap) < radius**2
-    # A trifle, as the corner of a box is no point and rounds otherwise.
+    # A small margin, because the corner of a box is not a point and may be rounded differently.
     sure = _square_length(span) < radius**2 * (1 - 1e-9)
     labels = _propagate(torch.arange(len(found), device=keys.device), pairs[:, sure])
     open_pairs = pairs[:, near & ~sure]
@@ -122,7 +129,7 @@ def link_by_scatter(coords: Tensor, keys: Tensor, columns: Tensor, radius: float
         one, two = open_pairs
         open_pairs = open_pairs[:, labels[one] != labels[two]]
         work = counts[open_pairs[0]] * counts[open_pairs[1]]
-        # The cheapest first: what they connect need not be tried again.
+        # The cheapest pairs come first; pairs that they connect need no test.
         rank = torch.argsort(work)
         size = max(int((work[rank].cumsum(0) <= _PAIRS_AT_ONCE).sum()), 1)
         chunk, open_pairs = open_pairs[:, rank[:size]], open_pairs[:, rank[size:]]
@@ -133,9 +140,9 @@ def link_by_scatter(coords: Tensor, keys: Tensor, columns: Tensor, radius: float
 
 
 def _nearby_cells(keys: Tensor, columns: Tensor) -> Tensor:
-    """Pairs of occupied cells at most two steps apart, each once; ``(2, E)``."""
+    """List pairs of occupied cells at most two steps apart, each once; ``(2, E)``."""
     low = keys[None, :] + columns[:, None] - 2
-    low[0] += 3  # of a cell's own column only what lies above it
+    low[0] += 3  # in a cell's own column, only the cells above it
     first = torch.searchsorted(keys, low)
     last = torch.searchsorted(keys, keys[None, :] + columns[:, None] + 2, right=True)
     here = torch.arange(len(keys), device=keys.device).expand_as(first)
@@ -150,10 +157,10 @@ def _nearby_cells(keys: Tensor, columns: Tensor) -> Tensor:
 def _have_close_points(
     points: Tensor, starts: Tensor, counts: Tensor, pairs: Tensor, radius: float
 ) -> Tensor:
-    """Which pairs of cells hold two points closer than the radius; ``(E,)`` bool."""
+    """Find the pairs of cells that hold two points closer than the radius; ``(E,)`` bool."""
     one, two = pairs
     is_close = torch.zeros(len(one), dtype=torch.bool, device=points.device)
-    # Row by row of the first cell, so that a single pair of crowded cells fits into memory too.
+    # Row by row of the first cell, so that even a pair of crowded cells fits into memory.
     rows = counts[one]
     pair_of_row = torch.repeat_interleave(torch.arange(len(one), device=points.device), rows)
     row = starts[one][pair_of_row] + running_index(rows)
@@ -174,17 +181,17 @@ def _have_close_points(
 
 
 def _square_length(vectors: Tensor) -> Tensor:
-    """Squared lengths, summed in the order x, y, z on every device."""
+    """Compute squared lengths, summed in the order x, y, z on every device."""
     x, y, z = vectors.unbind(1)
     return x * x + y * y + z * z
 
 
 def _propagate(labels: Tensor, edges: Tensor) -> Tensor:
-    """Join what the edges connect: the lowest label of each component spreads over it.
+    """Spread the lowest label of each component along the edges.
 
     Args:
-        labels: ``(C,)``, the number of a cell whose label is its own number.
-        edges: ``(2, E)`` cells.
+        labels: ``(C,)`` index of a cell whose label is its own index.
+        edges: ``(2, E)`` connected cells.
     """
     while edges.shape[1]:
         one, two = labels[edges[0]], labels[edges[1]]

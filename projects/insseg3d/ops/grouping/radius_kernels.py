@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Compiled union–find over cells of points; see :mod:`radius_graph` for what it is for."""
+"""Compiled union–find over cells of points, used by :mod:`radius_graph`."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ..native import compiled
 
 @compiled
 def _root(parent, cell):
-    """The root of a cell's component; halves the way for the next time."""
+    """Find the root of a cell's component, and halve the path to it."""
     while parent[cell] != cell:
         parent[cell] = parent[parent[cell]]
         cell = parent[cell]
@@ -17,7 +17,7 @@ def _root(parent, cell):
 
 @compiled
 def _are_close(points, low, high, first, last, other_first, other_last, here, there, square):
-    """Whether two cells hold points closer than the radius."""
+    """Tell whether two cells hold points closer than the radius."""
     gap = 0.0
     for axis in range(3):
         distance = max(low[here, axis] - high[there, axis], low[there, axis] - high[here, axis])
@@ -42,7 +42,7 @@ def _are_close(points, low, high, first, last, other_first, other_last, here, th
 
 @compiled
 def _boxes(points, ends):
-    """Smallest and largest coordinates of each cell's points, ``(C, 3)`` each."""
+    """Find the smallest and largest coordinates of each cell's points, ``(C, 3)`` each."""
     low, high = np.empty((len(ends), 3)), np.empty((len(ends), 3))
     first = 0
     for cell in range(len(ends)):
@@ -62,13 +62,13 @@ def link_cells(keys, ends, points, columns, square):
 
     Args:
         keys: ``(C,)`` int64, ascending and different.
-        ends: ``(C,)`` int64, where each cell's points end.
+        ends: ``(C,)`` int64, end of each cell's points.
         points: ``(P, 3)`` float64, cell by cell.
-        columns: ``(13,)`` int64, steps to the columns of nearby cells, its own first.
-        square: of the radius.
+        columns: ``(13,)`` int64, steps to the columns of nearby cells, its own column first.
+        square: Square of the radius.
 
     Returns:
-        ``(C,)`` int64, a cell of each cell's component, the same for all of them.
+        ``(C,)`` int64, the same representative cell for all cells of a component.
     """
     parent = np.arange(len(keys))
     low, high = _boxes(points, ends)
@@ -77,7 +77,7 @@ def link_cells(keys, ends, points, columns, square):
         for here in range(len(keys)):
             target = keys[here] + columns[column]
             least = target + 1 if column == 0 else target - 2
-            # Targets ascend with the keys, so the search goes on where it stood.
+            # Targets ascend with the keys, so the search continues from the last position.
             while there < len(keys) and keys[there] < least:
                 there += 1
             other = there
