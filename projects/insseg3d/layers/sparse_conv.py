@@ -43,7 +43,7 @@ def spconv_tensor(features: Tensor, coors: Tensor, *, multiple: int = 1):
 
     Raises:
         ImportError: The package spconv 2 is not installed.
-        RuntimeError: torch uses several CPU threads, with which spconv computes wrong values.
+        RuntimeError: With several CPU threads of torch, spconv would compute wrong values.
     """
     from . import spconv_backend
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from mmdet3d.structures import Det3DDataSample
 
+from ..ops.contingency import map_ious
 from ..structures import InstanceMap, to_array
 
 FOUND, WRONG_CLASS, POOR, UNMATCHED = 'found', 'wrong class', 'poor', 'unmatched'
@@ -132,13 +133,7 @@ class Comparison:
 
 def overlaps(first: InstanceMap, second: InstanceMap) -> np.ndarray:
     """Compute the IoU of each object of one map with each of another map, ``(Q, G)``."""
-    shape = len(first.labels) + 1, len(second.labels) + 1
-    table = np.bincount(
-        (first.instance + 1) * shape[1] + second.instance + 1, minlength=shape[0] * shape[1]
-    ).reshape(shape)
-    inter = table[1:, 1:]
-    union = table.sum(axis=1)[1:, None] + table.sum(axis=0)[None, 1:] - inter
-    return inter / np.maximum(union, 1)
+    return map_ious(first.instance, second.instance, num_first=len(first), num_second=len(second))
 
 
 def compare(pred: InstanceMap, truth: InstanceMap) -> Comparison:
