@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""People's own scans without labels: any file or object with points, and what it is taken for.
+"""Users' own scans: readers of files and objects with points, and assumptions about them.
 
-Stands on datasets.preparation, whose readers of tables it uses; nothing here is registered.
+Nothing in this package is registered.
 """
 
 from .extras import EXTRAS, optional_module

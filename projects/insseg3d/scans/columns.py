@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What the columns of people's own scans are called, and what they are without names."""
+"""Columns of users' own scans: their names, and their meaning if they have none."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,7 +58,9 @@ NAMES = {
         'obj_id',
     ),
 }
-"""Column → accepted names, in small letters; also with 'scalar_' in front, CloudCompare's way."""
+"""Accepted lower-case names of each column; CloudCompare's prefix 'scalar_' is accepted too."""
+
+_LABELS = ('semantic', 'instance')
 
 POSITIONS = {
     3: ('x', 'y', 'z'),
@@ -66,8 +68,10 @@ POSITIONS = {
     6: ('x', 'y', 'z', 'red', 'green', 'blue'),
     8: ('x', 'y', 'z', 'red', 'green', 'blue', 'semantic', 'instance'),
 }
+"""Meaning of the columns of a table without names, by their number."""
+
 KNOWN_NAMES = {name for names in NAMES.values() for name in names}
-"""Number of columns without names → what they are."""
+"""All accepted names."""
 
 COLUMNS_REMEDY = (
     'Name the columns in a header line or with --columns, e.g. '
@@ -76,15 +80,15 @@ COLUMNS_REMEDY = (
 
 
 class ScanColumns(NamedTuple):
-    """What a file holds, of whatever types it has; None where it has none.
+    """Columns of a scan, of the types in its file.
 
     Attributes:
-        coords: ``(P, 3)``.
-        colors: ``(P, 3)``.
-        semantic: ``(P,)``.
-        instance: ``(P,)``.
-        notes: remarks on what could not be read of it.
-        names: of all columns that were looked at.
+        coords: ``(P, 3)`` positions.
+        colors: ``(P, 3)``, or None.
+        semantic: ``(P,)`` semantic labels, or None.
+        instance: ``(P,)`` instance ids, or None.
+        notes: Remarks on parts that could not be read.
+        names: Names of all columns in the file.
     """
 
     coords: np.ndarray
@@ -96,14 +100,14 @@ class ScanColumns(NamedTuple):
 
 
 class ColumnNames(NamedTuple):
-    """How to find the columns.
+    """The user's names of columns.
 
     Attributes:
-        columns: what the columns of a table are, in order, '-' for one to pass over; None:
-            its header says it, or ``POSITIONS``.
-        semantic: name of the semantic labels; None: one of ``NAMES``.
-        instance: name of the instance ids, likewise.
-        labels: whether labels are looked for; False passes over columns that might hold some.
+        columns: Names of a table's columns in order, '-' for a column to ignore; None takes them
+            from the header or from ``POSITIONS``.
+        semantic: Name of the semantic labels; None takes one of ``NAMES``.
+        instance: Name of the instance ids; None takes one of ``NAMES``.
+        labels: Whether to look for labels; if False, columns of labels are ignored.
     """
 
     columns: tuple[str, ...] | None = None
@@ -116,12 +120,12 @@ def name_positions(width: int, path: Path, columns: Sequence[str] | None) -> tup
     """Name the columns of a table without a header.
 
     Args:
-        width: number of columns.
-        path: for messages.
-        columns: their names, if the user gave them.
+        width: Number of columns.
+        path: Path of the file, for messages.
+        columns: Names of the columns, or None to take them from ``POSITIONS``.
 
     Raises:
-        RawDataError: another number of names, or a width that says nothing.
+        RawDataError: If the number of names differs, or if ``POSITIONS`` lacks the width.
     """
     if columns is not None:
         if len(columns) != width:
@@ -138,49 +142,24 @@ def name_positions(width: int, path: Path, columns: Sequence[str] | None) -> tup
 def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnNames) -> ScanColumns:
     """Find coordinates, colours and labels among named columns.
 
-    Of two columns for a coordinate or a colour, the one without 'scalar_' in front is meant.
-    Colours may also have one of the names of ``packed_colors``, if they have none of ``NAMES``.
+    Of two columns for one coordinate or colour, the one without the prefix 'scalar_' is used.
+    If no column has one of the names of colours in ``NAMES``, those of ``packed_colors`` are tried.
 
     Args:
-        fields: name → ``(P,)`` array.
-        path: for messages.
-        names: the user's choice.
+        fields: ``(P,)`` array of each column, by name.
+        path: Path of the file, for messages.
+        names: The user's names of columns.
 
     Raises:
-        RawDataError: no coordinates, one or two of three colours, or several candidates.
+        RawDataError: If coordinates are missing, if there are only one or two of the three colour
+            channels, or if several columns match.
     """
     by_name: dict[str, list[str]] = {}
     for name in fields:
         by_name.setdefault(plain_name(name), []).append(name)
-    found = {}
-    for column, accepted in NAMES.items():
-        if column in ('semantic', 'instance') and not names.labels:
-            continue
-        chosen = getattr(names, column, None)
-        if chosen is None:
-            present = [name for plain in accepted for name in by_name.get(plain, ())]
-        elif chosen in fields:
-            present = [chosen]
-        else:
-            raise RawDataError(
-                path,
-                f'columns {sorted(fields)}',
-                f'{chosen!r} among them',
-                f'Correct --{column}-name',
-            )
-        if column not in ('semantic', 'instance'):
-            present = [name for name in present if not _is_scalar_field(name)] or present
-        if len(present) > 1:
-            raise RawDataError(
-                path,
-                f'columns {present}, each of which may be {column}',
-                'one',
-                f'Say which with --{column}-name, or rename the others'
-                if column in ('semantic', 'instance')
-                else 'Rename or remove the others',
-            )
-        if present:
-            found[column] = fields[present[0]]
+    wanted = [column for column in NAMES if names.labels or column not in _LABELS]
+    chosen = {column: _name_in_file(column, fields, by_name, path, names) for column in wanted}
+    found = {column: fields[name] for column, name in chosen.items() if name is not None}
     missing = [axis for axis in 'xyz' if axis not in found]
     if missing:
         raise RawDataError(
@@ -197,34 +176,70 @@ def find_columns(fields: Mapping[str, np.ndarray], path: Path, names: ColumnName
     if channels:
         colors = FoundColors(np.stack(channels, axis=1))
     else:
-        colors = further_colors(
-            {
-                plain: fields[sorted(alike, key=_is_scalar_field)[0]]
-                for plain, alike in by_name.items()
-            }
-        )
+        plain_first = {
+            name: sorted(alike, key=_is_scalar_field)[0] for name, alike in by_name.items()
+        }
+        colors = further_colors({plain: fields[name] for plain, name in plain_first.items()})
     return ScanColumns(
-        np.stack([found[axis] for axis in 'xyz'], axis=1),
-        colors.colors,
-        found.get('semantic'),
-        found.get('instance'),
-        colors.notes,
-        tuple(map(str, fields)),
+        coords=np.stack([found[axis] for axis in 'xyz'], axis=1),
+        colors=colors.colors,
+        semantic=found.get('semantic'),
+        instance=found.get('instance'),
+        notes=colors.notes,
+        names=tuple(map(str, fields)),
     )
 
 
+def _name_in_file(
+    column: str,
+    fields: Mapping[str, np.ndarray],
+    by_name: Mapping[str, list[str]],
+    path: Path,
+    names: ColumnNames,
+) -> str | None:
+    """Return the name that a column of ``NAMES`` has in the file, or None if it is missing.
+
+    Raises:
+        RawDataError: If the name that the user chose is missing, or if several names match.
+    """
+    chosen = getattr(names, column, None)
+    if chosen is None:
+        present = [name for plain in NAMES[column] for name in by_name.get(plain, ())]
+    elif chosen in fields:
+        present = [chosen]
+    else:
+        raise RawDataError(
+            path,
+            f'columns {sorted(fields)}',
+            f'{chosen!r} among them',
+            f'Correct --{column}-name',
+        )
+    if column not in _LABELS:
+        present = [name for name in present if not _is_scalar_field(name)] or present
+    if len(present) > 1:
+        raise RawDataError(
+            path,
+            f'columns {present}, each of which may be {column}',
+            'one',
+            f'Say which with --{column}-name, or rename the others'
+            if column in _LABELS
+            else 'Rename or remove the others',
+        )
+    return present[0] if present else None
+
+
 def accepted(column: str) -> str:
-    """The accepted names of a column, for messages."""
+    """Return the accepted names of a column, for messages."""
     return ', '.join(NAMES[column])
 
 
 def columns_are(names: Sequence[str]) -> str:
-    """List what the columns are called, to end a remark with; empty if they have no names."""
+    """List the names of the columns at the end of a remark; empty if they have no names."""
     return f'; the columns are {_listed(names)}' if names else ''
 
 
 def no_colors(names: Sequence[str]) -> str:
-    """That there are no colours, and among what they were looked for, for remarks."""
+    """Return the remark that none of these columns are colours."""
     return f'no colours among {_listed(names)}' if names else 'no colours'
 
 
@@ -233,12 +248,12 @@ def _listed(names: Sequence[str], most: int = 20) -> str:
 
 
 def plain_name(name: str) -> str:
-    """A name as ``NAMES`` spells it."""
+    """Convert a name to the spelling of ``NAMES``."""
     return _spelled(name).removeprefix('scalar_')
 
 
 def _is_scalar_field(name: str) -> bool:
-    """Tell whether a name is one that CloudCompare gives to a field beside the colours."""
+    """Return whether a name has the prefix of CloudCompare's scalar fields."""
     return _spelled(name).startswith('scalar_')
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Readers of formats that not everybody has; each is an extra of the package."""
+"""Optional readers of formats; each is an extra of the package."""
 
 import contextlib
 import importlib
@@ -17,18 +17,18 @@ EXTRAS = {
     'pandas': 'pandas',
     'selenium': 'test',
 }
-"""Module → the extra of setup.cfg that brings it."""
+"""Extra of setup.cfg that installs each module."""
 
 
 def optional_module(name: str, needed_by: Path | str) -> ModuleType:
     """Import a module of ``EXTRAS``.
 
     Args:
-        name: of the module.
-        needed_by: file or call that needs it, for the message.
+        name: Name of the module.
+        needed_by: File or call that needs the module, for the message.
 
     Raises:
-        RawDataError: it is not installed; the message names the extra.
+        RawDataError: If the module is not installed; the message names the extra.
     """
     try:
         return importlib.import_module(name)
@@ -43,22 +43,23 @@ def optional_module(name: str, needed_by: Path | str) -> ModuleType:
 
 @contextlib.contextmanager
 def reader_of_others(library: str, path: Path) -> Iterator[None]:
-    """Around a call of somebody else's reader: whatever it raises is said of the file.
+    """Wrap a call of a third-party reader, and attribute each of its errors to the file.
 
-    Nothing of ours belongs inside, as its faults would be said of the file too.
+    The block must not contain code of this project, because its errors would be attributed to the
+    file too.
 
     Args:
-        library: whose reader it is.
-        path: the file.
+        library: Name of the reader's library.
+        path: Path of the file.
 
     Raises:
-        RawDataError: the reader failed.
+        RawDataError: If the reader fails.
     """
     try:
         yield
     except (RawDataError, KeyboardInterrupt, SystemExit, MemoryError):
         raise
-    except BaseException as error:  # a panic of Rust's is no Exception
+    except BaseException as error:  # a panic in Rust is not an Exception
         raise RawDataError(
             path,
             f'cannot be read as {path.suffix.lower() or "a scan"}: {library} fails on it '

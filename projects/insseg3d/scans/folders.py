@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Which entries of a folder are scans, and what they are called: one rule for all tools.
+"""Scans in a folder, and their names: one rule for all tools.
 
-Names decide, never whether something can be reached: what lies behind a dead link, or on a disk
-that is not mounted, is a scan that fails, not one that was never there.
+Only names decide whether an entry is a scan. A dead link, or a file on a disk that is not mounted,
+is a scan that fails; it is not ignored.
 """
 
 import errno
@@ -16,9 +16,9 @@ from pathlib import Path
 from .errors import RawDataError
 
 ARRAY_FOLDERS = 'folders with coord.npy, and color.npy and the like beside it'
-"""The layout with a file an array, for messages."""
+"""Layout with one file per array, for messages."""
 LONGEST_NAME = 200
-"""Bytes of a name that is made from a scan's. File systems take 255, with what is put around it."""
+"""Bytes of a file name that is derived from a scan's; file systems allow 255 with its affixes."""
 
 _COORDS = ('coord', 'coords', 'xyz', 'points', 'positions', 'coordinates', 'vertices')
 _COLORS = ('color', 'colors', 'colour', 'colours', 'rgb')
@@ -30,11 +30,11 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def why_out_of_reach(path: Path, *, absent: str | None = None) -> str | None:
-    """Why a name leads to nothing, in words; None if it leads to something.
+    """Explain why a path cannot be reached; return None if it can.
 
     Args:
-        path: the name.
-        absent: words for what was never there; None: the system's own.
+        path: The path.
+        absent: Words for a path that does not exist; None takes the system's message.
     """
     try:
         os.stat(path)
@@ -56,10 +56,10 @@ def _is_dead_link(path: Path) -> bool:
 
 
 def check_in_reach(path: Path) -> None:
-    """Refuse a name that leads to nothing.
+    """Refuse a path that cannot be reached.
 
     Raises:
-        RawDataError: a dead link, nothing of that name, or a place that cannot be reached.
+        RawDataError: If the path is a dead link, does not exist, or cannot be reached.
     """
     reason = why_out_of_reach(path)
     if reason is not None:
@@ -72,10 +72,10 @@ def check_in_reach(path: Path) -> None:
 
 
 def refuse_dead_links(*paths: Path) -> None:
-    """Refuse a missing file that a link promises, before it is taken for one that never was.
+    """Refuse dead links, so that the file behind one is not mistaken for an absent optional file.
 
     Raises:
-        RawDataError: one of the paths is a dead link, or lies behind one.
+        RawDataError: If one of the paths is a dead link, or is inside one.
     """
     for path in paths:
         if any(map(_is_dead_link, (path, *path.parents))):
@@ -83,7 +83,7 @@ def refuse_dead_links(*paths: Path) -> None:
 
 
 def is_there(path: Path, kind: Callable[[int], bool]) -> bool:
-    """Tell whether a path leads to a kind of thing, such as ``stat.S_ISDIR``; never an error."""
+    """Return whether a path has a kind, such as ``stat.S_ISDIR``; False if it cannot be reached."""
     try:
         return kind(os.stat(path).st_mode)
     except (OSError, ValueError):
@@ -91,10 +91,10 @@ def is_there(path: Path, kind: Callable[[int], bool]) -> bool:
 
 
 def arrays_in(folder: Path) -> dict[str, Path]:
-    """Name → file of the arrays of a scan that is a folder; empty if the folder is no scan.
+    """Return the files of a scan that is a folder, by name; empty if the folder is no scan.
 
-    Such a folder has one file of coordinates, called ``coord.npy``, or like one of the arrays of
-    an ``.npz`` with companions (colours, normals, labels) beside it.
+    Such a folder has one file of coordinates. It is called ``coord.npy``; other names, such as
+    ``points.npy``, are accepted if the folder also has colours, normals or labels.
     """
     try:
         names = [name for name in sorted(os.listdir(folder)) if name.endswith('.npy')]
@@ -109,14 +109,14 @@ def arrays_in(folder: Path) -> dict[str, Path]:
 
 
 def files_of(scan: Path, *, labels: bool = True) -> list[Path]:
-    """The files that a scan is made of: itself, or the arrays of a folder.
+    """Return the files of a scan: the scan itself, or the arrays of a folder.
 
     Args:
-        scan: file or folder.
-        labels: of a folder, whether to take more than places and colours.
+        scan: File or folder.
+        labels: Whether to include more than the coordinates and colours of a folder.
 
     Raises:
-        RawDataError: it cannot be reached, or one of them cannot.
+        RawDataError: If the scan or one of its files cannot be reached.
     """
     check_in_reach(scan)
     if not is_there(scan, stat.S_ISDIR):
@@ -125,7 +125,7 @@ def files_of(scan: Path, *, labels: bool = True) -> list[Path]:
         file for name, file in arrays_in(scan).items() if labels or name in (*_COORDS, *_COLORS)
     ]
     if not files:
-        os.listdir(scan)  # tells why, where it may not be read
+        os.listdir(scan)  # raises the reason if it is not readable
         raise RawDataError(
             scan, 'a folder that is no scan', ARRAY_FOLDERS, 'Give the scans in it one by one'
         )
@@ -137,27 +137,27 @@ def files_of(scan: Path, *, labels: bool = True) -> list[Path]:
 def scans_in(
     folder: Path, endings: Collection[str], skipped: Collection[str] = ()
 ) -> tuple[list[Path], list[Path]]:
-    """The scans of a folder, by name, and the files that are none.
+    """List the scans of a folder by name, and the files that are no scans.
 
-    Names that begin with a dot are passed over: a Mac puts ``._scan.ply`` beside ``scan.ply``.
-    Folders are scans if they hold arrays, see :func:`arrays_in`; a folder that does is itself the
-    scan. Files that belong to such a scan, like ``color.npy``, are none. A dead link without an
-    ending may have been such a folder.
+    Names that begin with a dot are ignored: macOS adds ``._scan.ply`` to ``scan.ply``. A folder
+    with arrays is a scan, see :func:`arrays_in`; this applies to ``folder`` itself too. The files
+    of such a scan, for example ``color.npy``, are no scans. A dead link without an ending counts as
+    such a folder.
 
     Args:
-        folder: the folder.
-        endings: of files that are scans, in small letters.
-        skipped: real paths of files that are passed over.
+        folder: The folder.
+        endings: Endings of scans, in lower case.
+        skipped: Real paths of files to ignore.
 
     Raises:
-        OSError: the folder cannot be read.
+        OSError: If the folder cannot be read.
     """
     scans: list[Path] = []
     others: list[Path] = []
     arrays = list(arrays_in(folder).values())
     if arrays:
         scans.append(folder)
-    is_crowded = len(arrays) > 1  # then other arrays, whatever they are, belong to it too
+    is_crowded = len(arrays) > 1  # then all other arrays belong to it too
     for name in sorted(os.listdir(folder)):
         path = folder / name
         if name[0] == '.' or path in arrays or os.path.realpath(path) in skipped:
@@ -172,7 +172,7 @@ def scans_in(
 
 
 def is_scan(path: Path, endings: Collection[str]) -> bool:
-    """Tell whether a file, there or not, is a scan by its name."""
+    """Return whether a file is a scan by its name, even if it cannot be reached."""
     ending = path.suffix.lower()
     if not ending:
         return path.is_symlink() and why_out_of_reach(path) is not None
@@ -180,25 +180,25 @@ def is_scan(path: Path, endings: Collection[str]) -> bool:
 
 
 def is_companion(path: Path) -> bool:
-    """Tell whether a file is an array of colours, normals or labels beside coordinates."""
+    """Return whether a file is an array of colours, normals or labels."""
     return path.suffix == '.npy' and bool(_COMPANION.fullmatch(path.stem))
 
 
 def stem_of(scan: Path) -> str:
-    """A scan's name without ending; of a folder the whole name."""
+    """Return the name of a scan without its ending; the whole name of a folder."""
     if scan.suffix and not is_there(scan, stat.S_ISDIR):
         return scan.stem
     return scan.name or Path(os.path.abspath(scan)).name
 
 
 def file_name(name: str, whole: str | Path) -> str:
-    """A name for files made from a scan: as it is, if it is UTF-8 and not too long.
+    """Make a file name of a scan's name; it is unchanged if it is UTF-8 and not too long.
 
-    Bytes that are no UTF-8 become ``%FC``. A long name gets a mark, see :func:`marked_name`.
+    Bytes that are not UTF-8 are written as ``%FC``. Long names are cut, see :func:`marked_name`.
 
     Args:
-        name: of the scan, without ``/``.
-        whole: what the scan is told apart by, its name or path.
+        name: Name of the scan, without ``/``.
+        whole: Name or path that identifies the scan.
     """
     text = ''.join(f'%{ord(c) - 0xDC00:02X}' if '\udc80' <= c <= '\udcff' else c for c in name)
     text = text.encode('utf-8', 'replace').decode()
@@ -206,7 +206,7 @@ def file_name(name: str, whole: str | Path) -> str:
 
 
 def marked_name(name: str, whole: str | Path) -> str:
-    """The end of a name, and a hash of what the scan is told apart by."""
+    """Join the end of a name with a hash of the name or path that identifies the scan."""
     mark = hashlib.sha256(os.fsencode(whole)).hexdigest()[:16]
     end = name.encode()[-(LONGEST_NAME - len(mark) - 1) :].decode(errors='ignore')
     return f'{end.lstrip(".")}-{mark}'

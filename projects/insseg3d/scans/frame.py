@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Guessing the units of a scan of a room, a floor, a building or a single object."""
+"""Guess of the units of a scan of a room, a floor, a building or a single object."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from .units import UNITS
 
 
 def guess_units(size: np.ndarray) -> tuple[str, str, bool]:
-    """Units in which a scan has the size of what people scan.
+    """Find the units in which a scan has the size of a typical scan.
 
     Args:
-        size: ``(3,)`` of the scan, z up.
+        size: ``(3,)`` size of the scan, z up.
 
     Returns:
-        Key of ``UNITS``, what to add to the remark, and whether nothing else is likely.
+        Key of ``UNITS``, an addition to the remark, and whether no other unit is likely.
     """
     longest, height = float(max(size[0], size[1])), float(size[2])
     whole = float(np.max(size))
@@ -37,7 +37,7 @@ def guess_units(size: np.ndarray) -> tuple[str, str, bool]:
 
 
 def _is_object_in_mm(size: np.ndarray, longest: float, height: float) -> bool:
-    """Tell whether it is furniture in millimetres: too high for a room in cm, or drawn so."""
+    """Return whether it is furniture in millimetres: too high for a room in cm, or round sizes."""
     if not (400 <= height <= 2500 and 300 <= longest <= 2500):
         return False
     return height > 700 or bool((size == np.round(size, -2)).all())

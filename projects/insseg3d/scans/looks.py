@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a scan is taken for before a model sees it: units, up axis, colours, and what is odd."""
+"""Assumptions about a scan before a model processes it: units, up axis, colours, oddities."""
 
 from typing import Any, NamedTuple
 
@@ -15,20 +15,20 @@ from .scan import Scan
 from .units import UNITS, UP_AXES
 
 COLOR_RANGES = {'1': 1.0, '255': 255.0, '1023': 1023.0, '4095': 4095.0, '65535': 65535.0}
-_FAR = 1000.0  # metres from the origin, where float32 begins to lose tenths of millimetres
+_FAR = 1000.0  # metres; further from the origin, float32 loses tenths of millimetres
 _USUAL_VOXEL = 0.02  # metres
-_MOST_VOXELS_ALONG = 2**20  # of the grid, which counts in 21 bits an axis
+_MOST_VOXELS_ALONG = 2**20  # the grid has 21 bits per axis
 
 
 class Assumptions(NamedTuple):
-    """What the user knows; None is found out.
+    """Properties of a scan given by the user; None is inferred.
 
     Attributes:
-        units: key of ``UNITS``.
-        up: key of ``UP_AXES``.
-        color_range: key of ``COLOR_RANGES``, what the brightest colour would be; 'none' passes the
-            colours over.
-        strict: refuse a scan that needs a guess.
+        units: Key of ``UNITS``.
+        up: Key of ``UP_AXES``.
+        color_range: Key of ``COLOR_RANGES``, the greatest possible colour value; 'none' ignores
+            the colours.
+        strict: Whether to refuse a scan that needs a guess.
     """
 
     units: str | None = None
@@ -41,7 +41,7 @@ NOTHING_KNOWN = Assumptions()
 
 
 class Remark(NamedTuple):
-    """A line on what was found; ``guessed`` if something else may be true, or harms."""
+    """A finding in one line; ``guessed`` if it may be wrong, or may spoil the result."""
 
     text: str
     guessed: bool
@@ -51,15 +51,15 @@ class Remark(NamedTuple):
 
 
 class ReadyScan(NamedTuple):
-    """A scan as a model takes it.
+    """A scan as input of a model.
 
     Attributes:
-        scan: as its owner has it.
+        scan: The scan as its owner recorded it.
         points: ``(P', 6)`` float32, metres, z up, near the origin, colours in 0..255.
-        rows: ``(P',)`` int64, the row of the scan that each point is, ascending.
-        scale: metres that one unit of the scan is.
-        turn: ``(3, 3)``; a direction of the scan times its transpose is one of the model.
-        remarks: what was found and assumed.
+        rows: ``(P',)`` int64, row of the scan of each point, ascending.
+        scale: Metres per unit of the scan.
+        turn: ``(3, 3)``; a direction of the scan times its transpose is a direction of the model.
+        remarks: Findings and assumptions.
     """
 
     scan: Scan
@@ -73,85 +73,110 @@ class ReadyScan(NamedTuple):
 def look_at(
     scan: Scan, assumptions: Assumptions = NOTHING_KNOWN, *, voxel_size: float | None = None
 ) -> ReadyScan:
-    """Find out what a scan's numbers mean; make of it what a model takes.
+    """Infer the meaning of a scan's numbers, and convert it to the input of a model.
 
     Args:
-        scan: the scan.
-        assumptions: what is known; the rest is found out.
-        voxel_size: of the model, metres, to compare with the distance of the points.
+        scan: The scan.
+        assumptions: Known properties; the others are inferred.
+        voxel_size: Voxel size of the model in metres, to compare with the distance of the points.
 
     Raises:
-        RawDataError: nothing to work with, or, if strict, something that had to be guessed.
+        RawDataError: If no point is finite, if colours have no known range, if the extent is too
+            large for the voxels, or if ``strict`` is set and something had to be guessed.
     """
     check_assumptions(assumptions)
-    remarks = [Remark(note, True) for note in scan.notes]
+    remarks = [Remark(text=note, guessed=True) for note in scan.notes]
     coords = np.asarray(scan.coords, dtype=np.float64)
-    rows = np.flatnonzero(np.isfinite(coords).all(axis=1))
-    if len(rows) == 0:
-        raise RawDataError(
-            scan.name,
-            f'{len(coords)} points, none with finite coordinates',
-            'at least one',
-            'Export it again',
-        )
-    if len(rows) < len(coords):
-        remarks.append(
-            Remark(
-                f'{len(coords) - len(rows)} points with NaN or infinite coordinates; '
-                f'they stay in the '
-                'output, without an object',
-                True,
-            )
-        )
+    rows = _finite_rows(scan.name, coords, remarks)
     coords = coords[rows]
-    # The corner is taken off with all digits of the source; a whole one leaves fractions alone.
     low = coords.min(axis=0)
     size = coords.max(axis=0) - low
-    up = _up(scan, assumptions, coords - low, remarks)
-    turn = np.zeros((3, 3))
-    for row, (axis, sign) in enumerate(UP_AXES[up]):
-        turn[row, axis] = sign
-    units = _units(scan, assumptions, np.abs(turn @ size), remarks)
-    scale = UNITS[units]
+    turn = _turn(_up(scan, assumptions, coords - low, remarks))
+    scale = UNITS[_units(scan, assumptions, np.abs(turn @ size), remarks)]
     _look_at_steps(scan.coords[rows], scale, voxel_size, remarks)
-    if np.abs(coords).max() * scale > _FAR:
-        corner = np.floor(low)
-        coords = coords - corner
-        remarks.append(
-            Remark(
-                f'coordinates far from the origin; '
-                f'the model sees them from {corner.tolist()} on, the '
-                'output keeps them',
-                False,
-            )
-        )
+    coords = _near_origin(coords, scale, remarks)
     if voxel_size is not None and size.max() * scale > _MOST_VOXELS_ALONG * voxel_size:
         raise RawDataError(
             scan.name,
             f'{size.max() * scale:.3g} m from end to end',
             f'at most {_MOST_VOXELS_ALONG} voxels of {voxel_size:g} m',
-            'Remove stray points, or say the units: --units mm',
+            'Remove stray points, or set the units: --units mm',
         )
     points = np.empty((len(rows), 6), dtype=np.float32)
     points[:, :3] = scale * (coords @ turn.T)
     points[:, 3:] = _colors(scan, rows, assumptions, remarks)
     _look_at_density(points[:, :3], voxel_size, remarks)
+    if assumptions.strict:
+        _refuse_guesses(scan, remarks)
+    return ReadyScan(
+        scan=scan, points=points, rows=rows, scale=scale, turn=turn, remarks=tuple(remarks)
+    )
+
+
+def _finite_rows(name: str, coords: np.ndarray, remarks: list[Remark]) -> np.ndarray:
+    """Return the rows ``(P',)`` int64 of points with finite coordinates; remark the others.
+
+    Raises:
+        RawDataError: If there are none.
+    """
+    rows = np.flatnonzero(np.isfinite(coords).all(axis=1))
+    if len(rows) == 0:
+        raise RawDataError(
+            name,
+            f'{len(coords)} points, none with finite coordinates',
+            'at least one',
+            'Export it again',
+        )
+    if len(rows) < len(coords):
+        text = (
+            f'{len(coords) - len(rows)} points with NaN or infinite coordinates; they stay in '
+            'the output, without an object'
+        )
+        remarks.append(Remark(text=text, guessed=True))
+    return rows
+
+
+def _turn(up: str) -> np.ndarray:
+    """Return the rotation ``(3, 3)`` that turns an axis of ``UP_AXES`` up."""
+    turn = np.zeros((3, 3))
+    for row, (axis, sign) in enumerate(UP_AXES[up]):
+        turn[row, axis] = sign
+    return turn
+
+
+def _near_origin(coords: np.ndarray, scale: float, remarks: list[Remark]) -> np.ndarray:
+    """Move coordinates ``(P', 3)`` near the origin if they are far away, and remark it.
+
+    They are moved in float64, with all digits of the source, and by whole numbers, which preserves
+    their fractions.
+    """
+    if np.abs(coords).max() * scale <= _FAR:
+        return coords
+    corner = np.floor(coords.min(axis=0))
+    text = (
+        f'coordinates far from the origin; the model sees them from {corner.tolist()} on, the '
+        'output keeps them'
+    )
+    remarks.append(Remark(text=text, guessed=False))
+    return coords - corner
+
+
+def _refuse_guesses(scan: Scan, remarks: list[Remark]) -> None:
     guesses = [remark.text for remark in remarks if remark.guessed]
-    if assumptions.strict and guesses:
+    if guesses:
         raise RawDataError(
             scan.name,
             '; '.join(guesses),
-            'nothing to guess, as strict was asked for',
-            'Set it by hand (--units, --up, --color-range), or mend the scan',
+            'nothing to guess, because strict is set',
+            'Set it by hand (--units, --up, --color-range), or correct the scan',
         )
-    return ReadyScan(scan, points, rows, scale, turn, tuple(remarks))
 
 
 def check_assumptions(assumptions: Assumptions) -> None:
     """Refuse misspelt values.
 
     Raises:
-        ValueError: one that does not exist.
+        ValueError: If a value is unknown.
     """
     known: dict[str, Any] = {
         'units': UNITS,
@@ -166,11 +191,8 @@ def check_assumptions(assumptions: Assumptions) -> None:
 
 def _up(scan: Scan, given: Assumptions, coords, remarks: list[Remark]) -> str:
     if given.up or scan.up:
-        remarks.append(
-            Remark(
-                f'{given.up or scan.up} up, as {"you" if given.up else "its format"} said', False
-            )
-        )
+        source = 'as requested' if given.up else 'as defined by its format'
+        remarks.append(Remark(text=f'{given.up or scan.up} up, {source}', guessed=False))
         return given.up or scan.up
     found = find_up(coords)
     if found.up != 'z':
@@ -179,7 +201,7 @@ def _up(scan: Scan, given: Assumptions, coords, remarks: list[Remark]) -> str:
         text = 'z up'
     else:
         text = f'z up, though {found.rival} would fit {"better" if found.lead < 0 else "as well"}'
-    remarks.append(Remark(text, found.up != 'z' or not found.sure))
+    remarks.append(Remark(text=text, guessed=found.up != 'z' or not found.sure))
     return found.up
 
 
@@ -189,23 +211,23 @@ def _units(scan: Scan, given: Assumptions, size, remarks: list[Remark]) -> str:
     else:
         units, reason, sure = guess_units(size)
     metres = ' × '.join(f'{length * UNITS[units]:.3g}' for length in size)
-    remarks.append(Remark(f'units are {units}, so that it measures {metres} m{reason}', not sure))
+    text = f'units are {units}, which makes it {metres} m{reason}'
+    remarks.append(Remark(text=text, guessed=not sure))
     return units
 
 
 def _colors(scan: Scan, rows, given: Assumptions, remarks: list[Remark]) -> np.ndarray | float:
-    """Colours in 0..255, or grey."""
-    if scan.colors is None or given.color_range == 'none':
-        said = given.color_range == 'none'
-        remarks.append(
-            Remark(
-                'colours passed over, as you said'
-                if said
-                else f'{no_colors(scan.names)}; grey instead, '
-                'and a model that knows colours finds less',
-                not said,
-            )
-        )
+    """Return colours ``(P', 3)`` in 0..255, or grey.
+
+    Raises:
+        RawDataError: If the range of the colours is unknown, or greater than the given one.
+    """
+    if given.color_range == 'none':
+        remarks.append(Remark(text='colours ignored, as requested', guessed=False))
+        return GREY
+    if scan.colors is None:
+        text = f'{no_colors(scan.names)}; grey instead, and a model trained on colours finds less'
+        remarks.append(Remark(text=text, guessed=True))
         return GREY
     colors = scan.colors[rows]
     found = find_color_range(colors)
@@ -214,17 +236,14 @@ def _colors(scan: Scan, rows, given: Assumptions, remarks: list[Remark]) -> np.n
             scan.name,
             f'colours from {colors.min():g} to {colors.max():g}',
             '0..1, 0..255 or 0..65535',
-            'If these are no colours, pass them over: --color-range none',
+            'If these are no colours, ignore them: --color-range none',
         )
     if is_one_color(colors):
-        remarks.append(
-            Remark(
-                f'no colours, as all points have the colour {colors[0].tolist()}; grey instead, '
-                f'as in '
-                'training, and a model that knows colours finds less',
-                True,
-            )
+        text = (
+            f'no colours, as all points have the colour {colors[0].tolist()}; grey instead, as in '
+            'training, and a model trained on colours finds less'
         )
+        remarks.append(Remark(text=text, guessed=True))
         return GREY
     if given.color_range:
         most = COLOR_RANGES[given.color_range]
@@ -233,15 +252,15 @@ def _colors(scan: Scan, rows, given: Assumptions, remarks: list[Remark]) -> np.n
             raise RawDataError(
                 scan.name,
                 f'colours up to {colors.max():g}',
-                f'at most {most:g}, as --color-range says',
+                f'at most {most:g}, by --color-range',
                 'Correct it',
             )
-    remarks.append(Remark(str(found), not found.sure))
+    remarks.append(Remark(text=str(found), guessed=not found.sure))
     return to_bytes(colors, found.most)
 
 
 def _look_at_steps(coords, scale: float, voxel_size: float | None, remarks: list[Remark]) -> None:
-    """Tell whether places have lost digits that the model would see, in their type or before."""
+    """Remark coordinates whose steps are visible to the model: by their type, or lost earlier."""
     limit = (voxel_size or _USUAL_VOXEL) / 2
     by_type, by_values = scale * type_steps(coords), scale * regular_steps(coords)
     steps = np.maximum(by_type, by_values)
@@ -252,29 +271,26 @@ def _look_at_steps(coords, scale: float, voxel_size: float | None, remarks: list
     )
     reason = f', as {coords.dtype} has no finer ones there' if by_type.max() > limit else ''
     voxels = '' if voxel_size is None else f', voxels of the model measure {voxel_size:g} m'
-    remarks.append(
-        Remark(
-            f'places are stored in steps of {where}{reason}{voxels}; export them as double, or '
-            'subtract an offset before',
-            True,
-        )
+    text = (
+        f'places are stored in steps of {where}{reason}{voxels}; export them as double, or '
+        'subtract an offset before'
     )
+    remarks.append(Remark(text=text, guessed=True))
 
 
-def _look_at_density(xyz, voxel_size: float | None, remarks: list[Remark]) -> None:
-    """Whether points lie as close as the model knows them, and how many lie twice."""
-    packed = np.ascontiguousarray(xyz).view(np.dtype((np.void, 12)))
-    doubles = len(xyz) - len(np.unique(packed))
+def _look_at_density(coords, voxel_size: float | None, remarks: list[Remark]) -> None:
+    """Remark points at the same position, and the distance of points compared with the voxels."""
+    packed = np.ascontiguousarray(coords).view(np.dtype((np.void, 12)))
+    doubles = len(coords) - len(np.unique(packed))
     if doubles:
-        remarks.append(Remark(f'{doubles} points lie where another one does', False))
-    apart = spacing(xyz)
+        text = f'{doubles} points lie where another one does'
+        remarks.append(Remark(text=text, guessed=False))
+    apart = spacing(coords)
     if apart is None or voxel_size is None:
         return
     sparse = apart > 2 * voxel_size
-    remarks.append(
-        Remark(
-            f'points are {100 * apart:.2g} cm apart, voxels of the model measure '
-            f'{100 * voxel_size:.2g} cm{"; it knows denser scans" if sparse else ""}',
-            sparse,
-        )
+    text = (
+        f'points are {100 * apart:.2g} cm apart, voxels of the model measure '
+        f'{100 * voxel_size:.2g} cm{"; it knows denser scans" if sparse else ""}'
     )
+    remarks.append(Remark(text=text, guessed=sparse))

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Colours under the many names that programs give them, in three columns or packed into one."""
+"""Colours under the many names of programs, in three columns or packed into one."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -22,7 +22,7 @@ _PREFIXES = (
     'diffuse',
 )
 FAMILIES = (
-    ('rf', 'gf', 'bf'),  # CloudCompare's fractions
+    ('rf', 'gf', 'bf'),  # fractions, by CloudCompare
     *(tuple(prefix + channel[k] for channel in _CHANNELS) for prefix in _PREFIXES for k in (0, 1)),
     *(
         tuple(f'{channel[k]}_{word}' for channel in _CHANNELS)
@@ -30,7 +30,7 @@ FAMILIES = (
         for k in (0, 1)
     ),
 )
-"""Names of three columns, looked for if there are none of the plain names."""
+"""Names of three columns, tried if the plain names are missing."""
 _PACKED = ('rgb', 'rgba', 'packed_rgb', 'packed_rgba', 'rgb_packed', 'rgba_packed', 'packed_color')
 _HARMONICS = ('f_dc_0', 'f_dc_1', 'f_dc_2')
 _OF_HARMONICS = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 √π)
@@ -39,7 +39,7 @@ _HOLE_BITS = (0x7FC00000, 0xFFC00000)
 
 
 class FoundColors(NamedTuple):
-    """Colours ``(P, 3)``, None if none are left, and remarks on them."""
+    """Colours ``(P, 3)``, or None if there are none, and remarks on them."""
 
     colors: np.ndarray | None
     notes: tuple[str, ...] = ()
@@ -49,37 +49,37 @@ def further_colors(by_name: Mapping[str, np.ndarray]) -> FoundColors:
     """Find colours under other names than red, green, blue.
 
     Args:
-        by_name: plain name → ``(P,)`` column.
+        by_name: ``(P,)`` column of each plain name.
 
     Returns:
-        In the range that they come in; of Gaussian splats (``f_dc_0`` …) fractions of 1.
+        Colours in their original range; those of Gaussian splats (``f_dc_0`` …) as fractions of 1.
     """
     for names in FAMILIES:
         if all(name in by_name for name in names):
-            return FoundColors(np.stack([by_name[name] for name in names], axis=1))
+            return FoundColors(colors=np.stack([by_name[name] for name in names], axis=1))
     for name in _PACKED:
         if name in by_name and _may_be_packed(by_name[name].dtype):
             return _unpacked(by_name[name])
     if all(name in by_name for name in _HARMONICS):
         values = np.stack([by_name[name] for name in _HARMONICS], axis=1)
-        return FoundColors((0.5 + _OF_HARMONICS * values.astype(np.float64)).clip(0, 1))
-    return FoundColors(None)
+        return FoundColors(colors=(0.5 + _OF_HARMONICS * values.astype(np.float64)).clip(0, 1))
+    return FoundColors(colors=None)
 
 
 def _unpacked(values: np.ndarray) -> FoundColors:
-    """Colours of a b g r in the four bytes of integers, or of floats that have the same bits.
+    """Unpack the bytes a r g b of 32-bit integers, or of floats with the same bits.
 
-    Floats that were written as text and read again are NaN where alpha is 255 and red at least 128:
-    of these nothing is left. In binary files NaN have such a colour in them, all of one kind are
-    those that text leaves. Infinity counts likewise.
+    Packed floats are NaN if alpha is 255 and red is at least 128. A text file does not keep the
+    bits of a NaN, so these colours are lost; a binary file does keep them. If all NaN of a file
+    have the bits of a NaN that was read from text, they are lost too. The same applies to infinity.
     """
     bits, is_lost = _bits(values)
     channels = np.stack([bits >> shift & 255 for shift in (16, 8, 0)], axis=1).astype(np.uint8)
     if not is_lost.any():
-        return FoundColors(channels)
+        return FoundColors(colors=channels)
     channels[is_lost] = _GREY
     note = f'{_share(is_lost)} of the packed colours are lost (nan); these points are grey'
-    return FoundColors(None if is_lost.all() else channels, (note,))
+    return FoundColors(colors=None if is_lost.all() else channels, notes=(note,))
 
 
 def _may_be_packed(kind: np.dtype) -> bool:
@@ -92,7 +92,7 @@ def _share(chosen: np.ndarray) -> str:
 
 
 def _bits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """32 bits ``(P,)`` uint32, and which of them mean nothing."""
+    """Return the bits ``(P,)`` uint32, and a mask of those that are lost."""
     if values.dtype.kind in 'iu':
         return values.astype(np.int64).astype(np.uint32), np.zeros(len(values), dtype=bool)
     if _are_whole(values):
@@ -102,13 +102,13 @@ def _bits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
     is_odd = ~np.isfinite(values)
     is_hole = np.isin(bits, _HOLE_BITS)
-    if (np.isnan(values) & ~is_hole).any():  # NaN keep their bits here
+    if (np.isnan(values) & ~is_hole).any():  # this file keeps the bits of NaN
         return bits, is_odd & (bits == _HOLE_BITS[0])
     return bits, is_odd
 
 
 def _are_whole(values: np.ndarray) -> bool:
-    """Tell whether numbers are 32 bits as such, as text has them; not all of them holes."""
+    """Return whether floats are the integers themselves, as in text, and not all zero or NaN."""
     known = values[np.isfinite(values)]
     fits = (known >= -(2**31)) & (known < 2**32) & (known == np.floor(known))
     return len(known) > 0 and bool(fits.all()) and bool((known != 0).any())

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Any file with points in it, found and read; what is wrong with it, in one line."""
+"""Finder and reader of any file with points; errors are described in one line."""
 
 import dataclasses
 import glob
@@ -45,19 +45,18 @@ _MALFORMED = (ValueError, EOFError, struct.error, zipfile.BadZipFile, zlib.error
 
 
 def find_scans(source: Any) -> list:
-    """List the scans that a path, a folder, a pattern, an object, or a list of such stands for.
+    """List the scans of a path, a folder, a pattern, an object, or a list of these.
 
     Args:
-        source: a path; a folder, of which all files with an ending of ``ENDINGS`` are taken, by
-            name, and the folders in it with a file an array, see ``scans_in``; other folders in
-            it are left alone; a pattern with ``*``, ``?`` or ``[``; anything that ``scan_of``
-            reads; a list or tuple of these.
+        source: One of: a path; a folder, for all its files with one of ``ENDINGS``, by name, and
+            its folders with one file per array, see ``scans_in``, but no other folders; a pattern
+            with ``*``, ``?`` or ``[``; any source of ``scan_of``; a list or tuple of these.
 
     Returns:
         Paths and objects.
 
     Raises:
-        RawDataError: a folder or a pattern without scans.
+        RawDataError: If a folder or pattern has no scans.
     """
     if isinstance(source, (list, tuple)):
         return [scan for part in source for scan in find_scans(part)]
@@ -87,16 +86,16 @@ def find_scans(source: Any) -> list:
 
 
 def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_samples: int = 0) -> Scan:
-    """Read a scan of any format. Labels in it are passed over.
+    """Read a scan of any format, without its labels.
 
     Args:
-        path: the file. Its content decides where it contradicts the ending. Or a folder with a
-            file an array, as a whole or by its coord.npy.
-        columns: what the columns of a table without names are, '-' for one to pass over.
-        mesh_samples: of a mesh, take so many points of its surfaces; 0: its vertices.
+        path: Path of a file; if its content contradicts its ending, the content decides. Or a
+            folder with one file per array, or the coord.npy in it.
+        columns: Names of the columns of a table without names, '-' for a column to ignore.
+        mesh_samples: Number of points to draw from the surfaces of a mesh; 0 takes its vertices.
 
     Raises:
-        RawDataError: whatever is wrong with it, and nothing else.
+        RawDataError: If the scan cannot be read; no other exception is raised.
     """
     path = Path(path)
     arrays = arrays_in(path.parent) if path.suffix == '.npy' else {}
@@ -132,7 +131,7 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
             'a whole file',
             'Export it again',
         ) from None
-    except Exception as error:  # the file may be as it should, and other scans go on
+    except Exception as error:  # the file may be correct, and other scans continue
         raise RawDataError(
             path,
             f'{type(error).__name__} in {_place_of(error)}',
@@ -143,7 +142,7 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
 
 
 def _kind(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The ending that a file should have, and a remark if it has another one."""
+    """Return the ending that a file should have, and a remark if it has another one."""
     if arrays_in(path):
         return 'folder', ()
     if not stat.S_ISREG(path.stat().st_mode):
@@ -170,7 +169,7 @@ def _kind(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _has_arrays(path: Path) -> bool:
-    """Tell whether a zip archive has arrays in it, or may have had before it was damaged."""
+    """Return whether a zip archive contains arrays; a damaged one does if it is named .npz."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith('.npy') for name in archive.namelist())
@@ -206,10 +205,10 @@ def _read(path: Path, ending: str, names: ColumnNames, mesh_samples: int) -> Sca
         with zipfile.ZipFile(path) as archive:
             refuse_bomb(path, sum(member.file_size for member in archive.infolist()))
     found = read_table(path, names, ending=ending)
-    return Scan(str(path), found.coords, found.colors, notes=found.notes, names=found.names)
+    return Scan.of_columns(str(path), found)
 
 
 def _place_of(error: BaseException) -> str:
-    """File and line where an error was raised."""
+    """Return file and line of the code that raised an error."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f'{Path(frame.filename).name}:{frame.lineno}'

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A scan as its owner has it: nothing scaled, moved, turned or dropped."""
+"""A scan as its owner recorded it: nothing is scaled, moved, turned or dropped."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .columns import NAMES, ColumnNames, plain_name
+from .columns import NAMES, ColumnNames, ScanColumns, plain_name
 from .errors import RawDataError
 from .points.tables import from_arrays
 
@@ -17,16 +17,16 @@ class Scan:
     """Points in the order, the units and the frame of their source.
 
     Attributes:
-        name: what messages call it; for a file, its path.
-        coords: ``(P, 3)`` of the type of the source, so that survey coordinates keep their digits.
+        name: Name of the scan in messages; for a file, its path.
+        coords: ``(P, 3)`` of the type of the source, which keeps the digits of survey coordinates.
         colors: ``(P, 3)`` of any range, or None.
-        units: where the format says it (glTF: metres), else None.
-        up: likewise (glTF: 'y').
-        notes: what was unusual about the source.
-        names: of the columns among which colours were looked for, if it has names.
+        units: Units, if the format defines them (glTF: metres), else None.
+        up: Up axis, if the format defines it (glTF: 'y'), else None.
+        notes: Remarks on unusual features of the source.
+        names: Names of the source's columns, if they have any.
 
     Raises:
-        RawDataError: other shapes, or no numbers.
+        RawDataError: If shapes differ from these, or if values are no numbers.
     """
 
     name: str
@@ -36,6 +36,17 @@ class Scan:
     up: str | None = None
     notes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+
+    @classmethod
+    def of_columns(cls, name: str, found: ScanColumns) -> 'Scan':
+        """Make a scan of the columns of a file or table, without their labels."""
+        return cls(
+            name=name,
+            coords=found.coords,
+            colors=found.colors,
+            notes=found.notes,
+            names=found.names,
+        )
 
     def __post_init__(self) -> None:
         shape, kind = self.coords.shape, self.coords.dtype
@@ -59,53 +70,54 @@ class Scan:
 
 
 def scan_of(source: Any, name: str = '<points in memory>') -> Scan:
-    """Make a scan of what programs hold.
+    """Make a scan of an object in memory.
 
     Args:
-        source: array or tensor ``(P, 3)`` x y z or ``(P, 6)`` with r g b; what has names, which
-            are read as those of files are: structured arrays, dicts of arrays, data frames of
-            pandas, polars or Arrow; Open3D's point clouds and meshes, of either of its interfaces;
-            trimesh's meshes and clouds; anything with ``points`` or ``vertices`` of that form, and
-            perhaps ``colors``.
-        name: for messages.
+        source: One of: an array or tensor ``(P, 3)`` x y z or ``(P, 6)`` x y z r g b; a structured
+            array, a dict of arrays, or a data frame of pandas, polars or Arrow, whose names are
+            those of files; a point cloud or mesh of Open3D, of either of its interfaces; a mesh or
+            cloud of trimesh; any object with ``points`` or ``vertices`` ``(P, 3)``, and optionally
+            ``colors``.
+        name: Name of the scan in messages.
 
     Raises:
-        RawDataError: something else.
+        RawDataError: If the source is anything else.
     """
     columns = _columns_of(source, name)
     if columns is not None:
         found = from_arrays(columns, name, ColumnNames(labels=False))
-        return Scan(name, found.coords, found.colors, notes=found.notes, names=found.names)
+        return Scan.of_columns(name, found)
     for attribute in ('point', 'vertex'):  # open3d.t: clouds, meshes
         fields = getattr(source, attribute, ())
         if hasattr(fields, '__contains__') and 'positions' in fields:
             colors = _array(fields['colors'], name) if 'colors' in fields else None
-            return Scan(name, _array(fields['positions'], name), colors)
+            return Scan(name=name, coords=_array(fields['positions'], name), colors=colors)
     for attribute in ('points', 'vertices'):
         if hasattr(source, attribute) and not isinstance(source, np.ndarray):
-            return Scan(name, _array(getattr(source, attribute), name), _colors_of(source, name))
+            coords = _array(getattr(source, attribute), name)
+            return Scan(name=name, coords=coords, colors=_colors_of(source, name))
     points = _array(source, name)
     if points.ndim == 2 and points.shape[1] == 6:
-        return Scan(name, points[:, :3], points[:, 3:])
-    return Scan(name, points, None)
+        return Scan(name=name, coords=points[:, :3], colors=points[:, 3:])
+    return Scan(name=name, coords=points)
 
 
 def _columns_of(source: Any, name: str) -> dict[str, np.ndarray] | None:
-    """The columns of what has names for them; None of anything else.
+    """Return the columns of a source with named columns, or None for any other source.
 
     Raises:
-        RawDataError: a data frame whose names do not say what is where, or twice the same name.
+        RawDataError: If a data frame's names include no coordinates, or if a name occurs twice.
     """
     if isinstance(source, Mapping):
         return {str(key): _array(value, name) for key, value in source.items()}
     if isinstance(source, np.ndarray):
         return source.dtype.names and {key: source[key] for key in source.dtype.names}
-    keys = getattr(source, 'column_names', None)  # Arrow, whose columns are no names
+    keys = getattr(source, 'column_names', None)  # Arrow, whose ``columns`` are the data
     keys = getattr(source, 'columns', None) if keys is None else keys
     if keys is None or callable(keys) or not hasattr(source, '__getitem__'):
         return None
     keys = list(keys)
-    if keys == list(range(len(keys))):  # of a frame made of an array: no names, but positions
+    if keys == list(range(len(keys))):  # a frame made from an array: numbers, no names
         return None
     plain = {plain_name(key) for key in keys if isinstance(key, str)}
     if not all(plain.intersection(NAMES[axis]) for axis in 'xyz'):
@@ -122,7 +134,7 @@ def _columns_of(source: Any, name: str) -> dict[str, np.ndarray] | None:
 
 
 def _numbers(column: Any, name: str) -> np.ndarray:
-    """A column of a data frame; numbers with gaps, which come as objects, as floats with NaN."""
+    """Convert a column of a data frame; numbers with gaps, which are objects, become floats."""
     values = _array(column, name)
     if values.dtype.kind != 'O':
         return values
@@ -131,7 +143,7 @@ def _numbers(column: Any, name: str) -> np.ndarray:
             [value if value == value and value is not None else np.nan for value in values],
             dtype=np.float64,
         )
-    except (TypeError, ValueError):  # pandas' NA, which is neither true nor false; or no numbers
+    except (TypeError, ValueError):  # pandas' NA, whose truth value is undefined; or no numbers
         try:
             return column.to_numpy(dtype='float64', na_value=np.nan)
         except (TypeError, ValueError, AttributeError):
@@ -139,9 +151,9 @@ def _numbers(column: Any, name: str) -> np.ndarray:
 
 
 def _colors_of(source: Any, name: str) -> np.ndarray | None:
-    """Colours of Open3D's and trimesh's objects, None where they have none."""
+    """Return the colours of an object of Open3D or trimesh, or None if it has none."""
     visual = getattr(source, 'visual', None)
-    if visual is not None:  # trimesh gives an even grey to meshes without colours
+    if visual is not None:  # trimesh makes meshes without colours uniformly grey
         if getattr(visual, 'kind', None) is None:
             return None
         visual = visual.to_color() if hasattr(visual, 'to_color') else visual
@@ -150,15 +162,15 @@ def _colors_of(source: Any, name: str) -> np.ndarray | None:
     for attribute in ('colors', 'vertex_colors'):
         values = getattr(source, attribute, None)
         if values is not None and len(values):
-            return _array(values, name)[:, :3]  # some have a fourth, how much they cover
+            return _array(values, name)[:, :3]  # some have opacity as a fourth channel
     return None
 
 
 def _array(values: Any, name: str) -> np.ndarray:
-    """An array of what programs hold; what is masked becomes NaN.
+    """Convert an object to an array; masked values become NaN.
 
     Raises:
-        RawDataError: numbers that numpy has none of, such as bfloat16, or rows of unequal length.
+        RawDataError: If numpy lacks the type, as for bfloat16, or if rows have unequal lengths.
     """
     kind = getattr(values, 'dtype', type(values).__name__)
     try:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Places of people's own scans: units, the way up, lost digits, and where they lie."""
+"""Coordinates of users' own scans: units, up axis, lost digits and offset."""
 
 from pathlib import Path
 
@@ -19,25 +19,29 @@ UP_AXES = {
     '-y': ((0, 1), (2, 1), (1, -1)),
     '-x': ((2, 1), (1, 1), (0, -1)),
 }
-_LARGEST_SCAN, _SMALLEST_SCAN = 150.0, 0.3  # metres; beyond, a unit is more likely wrong
+_LARGEST_SCAN, _SMALLEST_SCAN = 150.0, 0.3  # metres; other sizes suggest a wrong unit
 _FAR_AWAY = 10_000.0  # metres; float32 has steps of a millimetre there
-_COARSE, _FINE = 0.02, 0.002  # metres; steps that are refused, and those that are not told
+_COARSE, _FINE = 0.02, 0.002  # metres; greater steps are refused, or remarked
 
 
 def convert_coords(
     given: np.ndarray, path: Path, notes: list[str], *, units: str | None = None, up: str = 'z'
 ) -> np.ndarray:
-    """To metres, z up, near the origin; ``(P, 3)`` float64.
+    """Convert coordinates to metres, z up, near the origin.
 
     Args:
-        given: ``(P, 3)``, of the type that the file has.
-        path: of the scan, for messages.
-        notes: takes up what was unusual.
-        units: key of ``UNITS``; None: metres, and scans that do not look like it are refused.
-        up: key of ``UP_AXES``.
+        given: ``(P, 3)``, of the type in the file.
+        path: Path of the scan, for messages.
+        notes: Remarks on unusual features are appended to this list.
+        units: Key of ``UNITS``; None means metres, and refuses scans of an implausible size.
+        up: Key of ``UP_AXES``.
+
+    Returns:
+        ``(P, 3)`` float64.
 
     Raises:
-        RawDataError: no points, NaN, or a size that is none of a scan in metres.
+        RawDataError: If there are no points, if some are NaN or infinite, if coordinates have lost
+            digits, or if the size is implausible.
     """
     coords = np.asarray(given, dtype=np.float64)
     if len(coords) == 0:
@@ -67,7 +71,7 @@ def convert_coords(
 
 
 def _check_steps(given: np.ndarray, scale: float, path: Path, notes: list[str]) -> None:
-    """Refuse places that have lost digits before; the move to the origin would hide it."""
+    """Refuse coordinates that have lost digits; after the move to the origin it would not show."""
     given = given if given.dtype.kind == 'f' else given.astype(np.float64)
     by_type = scale * type_steps(given)
     steps = np.maximum(by_type, scale * regular_steps(given))
@@ -90,12 +94,12 @@ def _check_steps(given: np.ndarray, scale: float, path: Path, notes: list[str]) 
 
 
 def _look_at_up(coords: np.ndarray, given: str, notes: list[str]) -> None:
-    """Remark a scan, ``(P, 3)`` turned as it was said, that would fit better another way up."""
+    """Add a remark if coordinates ``(P, 3)``, turned as given, fit better with another axis up."""
     found = find_up(coords)
     better = found.up if found.up != 'z' else found.rival if found.lead < 0 else None
     size = coords.max(axis=0) - coords.min(axis=0)
     if better is None:
-        # Too few points or nothing like a room: only the size is left to go by.
+        # With too few points, or nothing like a room, only the size remains as evidence.
         if not found.sure and given == 'z' and size[1] < 3.5 and min(size[0], size[2]) > 4:
             notes.append(
                 f'{size[1]:.1f} m along y, {size[2]:.1f} m along z: if y is the upright axis, '
@@ -110,7 +114,7 @@ def _look_at_up(coords: np.ndarray, given: str, notes: list[str]) -> None:
 
 
 def _check_size(size: np.ndarray, path: Path) -> None:
-    """Refuse what is not in metres."""
+    """Refuse a size that is implausible in metres."""
     longest = float(size.max())
     if longest > _LARGEST_SCAN:
         likely = 'mm' if longest > 2000 else 'cm'

@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Look before it is read at what a glTF file needs of its reader.
+"""Check of a glTF file before trimesh reads it.
 
-trimesh fills in zeros for what it cannot unpack, takes the numbers of normalised integers as they
-are, and passes over pictures that are not there; all this without an error.
+trimesh reads zeros from data that it cannot unpack, does not scale normalised integers, and
+ignores missing pictures, all without an error.
 """
 
 import importlib.util
@@ -31,14 +31,14 @@ _HARMLESS = (
     'EXT_materials_',
     'MSFT_texture_',
 )
-"""Beginnings of extensions that are about looks only: no place depends on them."""
+"""Prefixes of extensions that affect only looks, not coordinates."""
 _QUANTIZATION = 'KHR_mesh_quantization'  # read, if not normalised
 _DECODERS = {'KHR_draco_mesh_compression': 'DracoPy'}
 _COMPRESSION = 'Export it without compression'
 _JSON = 0x4E4F534A
 _READ_MODES = (0, 1, 4, 5)  # points, lines, triangles, strips
 _FLOAT, _UNSIGNED_SHORT, _UNSIGNED_BYTE = 5126, 5123, 5121
-_CHUNK = 8  # bytes in front of the binary part: its length and its kind
+_CHUNK = 8  # bytes before the binary part: its length and its kind
 _HAVE_FACES = (4, 5)
 
 
@@ -46,12 +46,12 @@ class Gltf(NamedTuple):
     """Findings about a file.
 
     Attributes:
-        notes: remarks on colours that cannot be had, and on parts that are passed over.
-        lost: names of materials whose picture cannot be had.
-        with_picture: names of the others that have one.
-        has_extent: whether its vertices lie apart, by its own bounds.
-        content: the file, changed where trimesh would take it wrongly, and with a name of its own
-            for each material.
+        notes: Remarks on colours that cannot be read, and on parts that are ignored.
+        lost: Names of materials whose picture cannot be read.
+        with_picture: Names of the other materials with a picture.
+        has_extent: Whether its vertices differ, according to its bounds.
+        content: Content of the file, with unique names of materials, and changed where trimesh
+            would misread it.
     """
 
     notes: tuple[str, ...]
@@ -65,48 +65,48 @@ def look_at_gltf(path: Path) -> Gltf:
     """Read the description in a ``.glb`` or ``.gltf``.
 
     Raises:
-        RawDataError: not glTF, or it needs what trimesh does not read.
+        RawDataError: If it is not glTF, or if it needs features that trimesh lacks.
     """
     tree, binary = _tree(path)
     try:
         _refuse_extensions(tree, path)
         accessors = tree.get('accessors', [])
-        places, modes = [], []
+        coords, modes = [], []
         for primitive in _primitives(tree):
             modes.append(primitive.get('mode', 4))
-            places.append(accessors[primitive['attributes']['POSITION']])
-            _refuse_places(places[-1], primitive, path)
+            coords.append(accessors[primitive['attributes']['POSITION']])
+            _refuse_coords(coords[-1], primitive, path)
         for number, material in enumerate(tree.get('materials', [])):
-            material['name'] = f'{number} {material.get("name", "")}'.strip()  # one for each
+            material['name'] = f'{number} {material.get("name", "")}'.strip()  # unique
         _unquote_names(tree, path)
         notes, lost, with_picture = _pictures(tree, path)
         others = sum(mode not in _READ_MODES for mode in modes)
         if others:
             notes.append(f'{others} of {len(modes)} parts are fans or chains; they are passed over')
-        has_extent = any(place.get('min') != place.get('max') for place in places)
+        has_extent = any(accessor.get('min') != accessor.get('max') for accessor in coords)
         binary, is_lost = _spare_colors(tree, binary)
         if is_lost:
             notes.append('colours of 16 bits on points are not read; grey')
         return Gltf(
-            tuple(notes),
-            frozenset(lost),
-            frozenset(with_picture - lost),
-            has_extent,
-            _content(tree, binary),
+            notes=tuple(notes),
+            lost=frozenset(lost),
+            with_picture=frozenset(with_picture - lost),
+            has_extent=has_extent,
+            content=_content(tree, binary),
         )
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, RawDataError):
             raise
-        raise RawDataError(  # everything above only walks over what the file says
+        raise RawDataError(  # the code above only traverses the tree of the file
             path, 'a tree that is not as glTF has it', 'meshes with places', 'Export it again'
         ) from None
 
 
 def _tree(path: Path) -> tuple[dict[str, Any], bytes | None]:
-    """The JSON in a file, and what follows it in a ``.glb``, None in a ``.gltf``.
+    """Read the JSON of a file, and the data that follow it in a ``.glb``, or None in a ``.gltf``.
 
     Raises:
-        RawDataError: there is none.
+        RawDataError: If there is no JSON of glTF 2, or if the file is cut off.
     """
     content, binary = path.read_bytes(), None
     if content[:4] == b'glTF':
@@ -140,13 +140,13 @@ def _content(tree: dict, binary: bytes | None) -> bytes:
 
 
 def _spare_colors(tree: dict, binary: bytes | None) -> tuple[bytes | None, bool]:
-    """Keep trimesh from cutting colours of 16 bits down to the lower 8.
+    """Prevent trimesh from truncating 16-bit colours to the lower 8 bits.
 
-    It leaves those of faces with a material alone, so that they get one. Those of points get a copy
-    of 8 bits, where the file holds them itself.
+    It does not truncate colours of faces with a material, so faces without one get one. The colours
+    of points are copied to 8 bits if the file contains them.
 
     Returns:
-        The binary part, perhaps with copies, and whether colours of points had to be taken out.
+        The binary part, possibly with copies, and whether colours of points had to be removed.
     """
     is_lost = False
     for primitive in _primitives(tree):
@@ -167,7 +167,7 @@ def _spare_colors(tree: dict, binary: bytes | None) -> tuple[bytes | None, bool]
 
 
 def _in_8_bits(tree: dict, number: int, binary: bytes | None) -> np.ndarray | None:
-    """Colours of 16 bits in the binary part of a ``.glb``, (P, 3 or 4) uint8; else None."""
+    """Read 16-bit colours in the binary part of a ``.glb`` as (P, 3 or 4) uint8; else None."""
     accessor = tree['accessors'][number]
     view = tree['bufferViews'][accessor['bufferView']]
     if binary is None or view['buffer'] != 0 or 'uri' in tree['buffers'][0]:
@@ -177,14 +177,13 @@ def _in_8_bits(tree: dict, number: int, binary: bytes | None) -> np.ndarray | No
     stride = view.get('byteStride', 2 * channels)
     if (len(binary) - start) // max(stride, 1) + 1 < accessor['count'] or stride < 2 * channels:
         raise ValueError('fewer colours than it has')
-    values = np.ndarray(
-        (accessor['count'], channels), '<u2', binary, start, (stride, 2)
-    )  # refuses what is short
+    # raises an error if the data are too short
+    values = np.ndarray((accessor['count'], channels), '<u2', binary, start, (stride, 2))
     return to_bytes(values, 65535).astype(np.uint8)
 
 
 def _append(tree: dict, binary: bytes, colors: np.ndarray) -> bytes:
-    """Add an accessor of colours, and what it reads."""
+    """Add an accessor of colours, and its data."""
     data, length = colors.tobytes(), len(binary) - _CHUNK
     tree['bufferViews'].append(dict(buffer=0, byteOffset=length, byteLength=len(data)))
     tree['accessors'].append(
@@ -218,8 +217,8 @@ def _refuse_extensions(tree: dict, path: Path) -> None:
         raise RawDataError(path, f'needs {name}, which is not read', 'a file without it', remedy)
 
 
-def _refuse_places(accessor: dict, primitive: dict, path: Path) -> None:
-    """Refuse vertices that trimesh would put somewhere else."""
+def _refuse_coords(accessor: dict, primitive: dict, path: Path) -> None:
+    """Refuse vertices that trimesh would misplace."""
     packed = [*primitive.get('extensions', {}), *accessor.get('extensions', {})]
     if 'sparse' in accessor:
         found = 'vertices in a sparse accessor'
@@ -235,7 +234,7 @@ def _refuse_places(accessor: dict, primitive: dict, path: Path) -> None:
 
 
 def _unquote_names(tree: dict, path: Path) -> None:
-    """Names of other files as the file system has them: trimesh does not read %20 and the like."""
+    """Decode the names of other files; trimesh does not decode escapes such as %20."""
     for entry in (*tree.get('images', []), *tree.get('buffers', [])):
         uri = entry.get('uri', 'data:')
         if not uri.startswith('data:') and (path.parent / unquote(uri)).is_file():
@@ -243,7 +242,7 @@ def _unquote_names(tree: dict, path: Path) -> None:
 
 
 def _pictures(tree: dict, path: Path) -> tuple[list[str], set, set]:
-    """Remarks on pictures; names of the materials that have to do without, and that have one."""
+    """Return remarks on pictures, names of materials without theirs, and of those with one."""
     notes: list[str] = []
     lost, with_picture, images = set(), set(), tree.get('images', [])
     for material in tree.get('materials', []):
@@ -274,8 +273,8 @@ def _pictures(tree: dict, path: Path) -> tuple[list[str], set, set]:
             with_picture.add(material['name'])
     accessors = tree.get('accessors', [])
     for primitive in _primitives(tree):
-        place = primitive['attributes'].get('TEXCOORD_0')
-        if place is not None and accessors[place]['componentType'] != _FLOAT:
+        number = primitive['attributes'].get('TEXCOORD_0')
+        if number is not None and accessors[number]['componentType'] != _FLOAT:
             notes.append('places in pictures are integers, which are not read; grey')
             lost |= {material['name'] for material in tree.get('materials', [])}
     return sorted(set(notes)), lost, with_picture

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The surfaces of PLY meshes: faces of any number of corners; a comment names the picture."""
+"""Surfaces of PLY meshes: faces with any number of corners; a comment names the picture."""
 
 from pathlib import Path
 
@@ -15,16 +15,16 @@ _UV = (('texture_u', 'texture_v'), ('s', 't'), ('u', 'v'), ('tex_u', 'tex_v'))
 
 
 def read_ply_surfaces(path: Path) -> tuple[list[Surface], tuple[str, ...]]:
-    """Read the triangles of a PLY mesh; a face with more corners becomes several.
+    """Read the triangles of a PLY mesh; a face with more corners becomes several triangles.
 
     Args:
-        path: the file.
+        path: Path of the file.
 
     Returns:
-        One surface for each picture and one for what has none, and remarks on colours.
+        One surface per picture and one for the other faces, and remarks on colours.
 
     Raises:
-        RawDataError: it cannot be read, or a face has a corner that is not there.
+        RawDataError: If the file cannot be read, or if a face has a corner that does not exist.
     """
     elements = read_ply(path, ('vertex', 'face'))
     vertices, faces = elements['vertex'], elements.get('face', {})
@@ -41,14 +41,14 @@ def read_ply_surfaces(path: Path) -> tuple[list[Surface], tuple[str, ...]]:
             f'0 to {len(found.coords) - 1}, of {len(found.coords)} vertices',
             'Export it again',
         )
-    face, place = _triangles(corners.lengths)
-    triangles = corners.values.astype(np.int64)[place]
-    places = np.asarray(found.coords, dtype=np.float64)[triangles]
+    face, index = _triangles(corners.lengths)
+    triangles = corners.values.astype(np.int64)[index]
+    coords = np.asarray(found.coords, dtype=np.float64)[triangles]
     colors = None if found.colors is None else found.colors[triangles]
     channels = [faces.get(name) for name in ('red', 'green', 'blue')]
     if colors is None and all(isinstance(channel, np.ndarray) for channel in channels):
         colors = np.repeat(np.stack(channels, axis=1)[face][:, None], 3, axis=1)
-    uv = _uv(vertices, faces, corners, face, place, triangles)
+    uv = _uv(vertices, faces, corners, face, index, triangles)
     numbers = faces.get('texnumber')
     numbers = numbers[face] if isinstance(numbers, np.ndarray) else np.zeros(len(face))
     has_picture = np.zeros(len(face), dtype=bool)
@@ -61,18 +61,18 @@ def read_ply_surfaces(path: Path) -> tuple[list[Surface], tuple[str, ...]]:
             continue
         chosen = (numbers == number) & np.isfinite(uv).all(axis=(1, 2))
         has_picture |= chosen
-        surfaces.append(Surface(places[chosen], None, uv[chosen], picture))
+        surfaces.append(Surface(corners=coords[chosen], uv=uv[chosen], picture=picture))
     rest = ~has_picture
     if rest.any():
         plain = None if colors is None else colors[rest]
         if surfaces and plain is not None and plain.dtype.kind == 'f' and plain.max() <= 1:
-            plain = 255 * plain  # as pictures have them
-        surfaces.append(Surface(places[rest], plain))
+            plain = 255 * plain  # the range of pictures
+        surfaces.append(Surface(corners=coords[rest], colors=plain))
     return surfaces, tuple(notes)
 
 
 def _pictures(path: Path) -> list[str]:
-    """Names in comments such as ``comment TextureFile room.png``, in their order."""
+    """Read the names in comments such as ``comment TextureFile room.png``, in their order."""
     content = path.read_bytes()
     header = content[: read_header(content, path).num_bytes].decode('utf-8', errors='replace')
     words = [line.split(None, 2) for line in header.splitlines()]
@@ -84,13 +84,14 @@ def _pictures(path: Path) -> list[str]:
 
 
 def _triangles(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fans of triangles.
+    """Split faces into fans of triangles.
 
     Args:
-        lengths: ``(F,)`` corners of each face.
+        lengths: ``(F,)`` number of corners of each face.
 
     Returns:
-        ``(T,)`` the face of each triangle, ``(T, 3)`` places of its corners in the list of all.
+        ``(T,)`` face of each triangle, and ``(T, 3)`` indices of its corners among those of all
+        faces.
     """
     counts = np.maximum(lengths - 2, 0)
     face = np.repeat(np.arange(len(lengths)), counts)
@@ -104,10 +105,10 @@ def _uv(
     faces: dict,
     corners: List,
     face: np.ndarray,
-    place: np.ndarray,
+    index: np.ndarray,
     triangles: np.ndarray,
 ) -> np.ndarray | None:
-    """Places ``(T, 3, 2)`` of corners in the picture, NaN where a face has none; None without."""
+    """Return positions ``(T, 3, 2)`` of corners in the picture, NaN if unknown; None if all are."""
     for names in _UV:
         if all(isinstance(vertices.get(name), np.ndarray) for name in names):
             return np.stack([vertices[name] for name in names], axis=1)[triangles].astype(float)
@@ -116,7 +117,7 @@ def _uv(
         return None
     fits = texture.lengths == 2 * corners.lengths
     begin, begin_uv = (np.cumsum(each) - each for each in (corners.lengths, texture.lengths))
-    first = begin_uv[face, None] + 2 * (place - begin[face, None])
+    first = begin_uv[face, None] + 2 * (index - begin[face, None])
     uv = np.full((len(face), 3, 2), np.nan)
     for axis in (0, 1):
         uv[fits[face], :, axis] = texture.values[first[fits[face]] + axis]

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Meshes with their looks: vertices of glTF scenes, and points on the surfaces of any mesh."""
+"""Readers of meshes with colours: vertices of glTF scenes, points on surfaces of any mesh."""
 
 import io
 from collections.abc import Collection
@@ -27,14 +27,14 @@ _GLTF = ('.glb', '.gltf')
 
 
 class _Part(NamedTuple):
-    """A mesh or a cloud of trimesh's, and where its vertices (V, 3) are in the scene."""
+    """A mesh or cloud of trimesh, and the positions (V, 3) of its vertices in the scene."""
 
     vertices: np.ndarray
     mesh: Any
 
 
 class _Parts(NamedTuple):
-    """The parts of a file, its materials that have or lack a picture, and remarks."""
+    """Parts of a file, its materials with a picture or without theirs, and remarks."""
 
     parts: list[_Part]
     with_picture: Collection
@@ -43,9 +43,10 @@ class _Parts(NamedTuple):
 
 
 def read_gltf(path: Path) -> Scan:
-    """All vertices of the meshes and clouds of a glTF scene; needs trimesh.
+    """Read all vertices of the meshes and clouds of a glTF scene; needs trimesh.
 
-    It is in metres and y up by definition. Parts without colours are grey beside others.
+    By definition, it is in metres and y is up. If only some parts have colours, the others are
+    grey.
     """
     found, colors = _gltf_parts(path), []
     looks, notes = _looks(found)
@@ -58,9 +59,9 @@ def read_gltf(path: Path) -> Scan:
         colors.append(shown)
     coords = [part.vertices for part in found.parts]
     return Scan(
-        str(path),
-        np.concatenate(coords),
-        joined_colors(colors, [len(c) for c in coords]),
+        name=str(path),
+        coords=np.concatenate(coords),
+        colors=joined_colors(colors, [len(c) for c in coords]),
         units='m',
         up='y',
         notes=notes,
@@ -68,17 +69,17 @@ def read_gltf(path: Path) -> Scan:
 
 
 def sample_mesh(path: Path, count: int, ending: str) -> Scan:
-    """Points spread evenly over the surfaces of a mesh, the same in every run.
+    """Sample points evenly on the surfaces of a mesh, the same in every run.
 
-    They have the colours of pictures on the surfaces, or of faces or vertices.
+    They have the colours of the pictures on the surfaces, or of faces or vertices.
 
     Args:
-        path: the file.
-        count: how many.
+        path: Path of the file.
+        count: Number of points.
         ending: ``.ply``, or, with trimesh, ``.obj``, ``.glb``, ``.gltf``.
 
     Raises:
-        RawDataError: it cannot be read, or has no surfaces.
+        RawDataError: If the file cannot be read, or if it has no surfaces.
     """
     if ending == '.ply':
         surfaces, notes = read_ply_surfaces(path)
@@ -93,9 +94,8 @@ def sample_mesh(path: Path, count: int, ending: str) -> Scan:
     if not surfaces:
         raise RawDataError(path, 'no faces', 'a mesh', 'Leave out --mesh-samples')
     coords, colors = draw_points(surfaces, count, path)
-    if ending in _GLTF:
-        return Scan(str(path), coords, colors, units='m', up='y', notes=notes)
-    return Scan(str(path), coords, colors, notes=notes)
+    known = {'units': 'm', 'up': 'y'} if ending in _GLTF else {}
+    return Scan(name=str(path), coords=coords, colors=colors, notes=notes, **known)
 
 
 def _gltf_parts(path: Path) -> _Parts:
@@ -122,7 +122,7 @@ def _gltf_parts(path: Path) -> _Parts:
             'the extent that it announces',
             'Export it without compression',
         )
-    return _Parts(parts, gltf.with_picture, gltf.lost, gltf.notes)
+    return _Parts(parts=parts, with_picture=gltf.with_picture, lost=gltf.lost, notes=gltf.notes)
 
 
 def _obj_parts(path: Path) -> _Parts:
@@ -132,24 +132,25 @@ def _obj_parts(path: Path) -> _Parts:
         scene = trimesh.load(str(path), file_type='obj', force='scene', process=False)
         parts = _in_place(scene)
     _check_parts(parts, path)
-    return _Parts(parts, with_picture, lost, notes)
+    return _Parts(parts=parts, with_picture=with_picture, lost=lost, notes=notes)
 
 
 def _in_place(scene: Any) -> list[_Part]:
-    """The parts of trimesh's scene; its own ``dump`` forgets colours that a material has beside."""
+    """Collect the parts of trimesh's scene; its own ``dump`` drops colours besides a material's."""
     parts = []
     for node in scene.graph.nodes_geometry:
         matrix, name = scene.graph[node]
         mesh = scene.geometry[name]
         vertices = np.asarray(mesh.vertices, dtype=np.float64)
         if len(vertices):
-            with np.errstate(over='ignore', invalid='ignore'):  # NaN and infinity stay holes
-                parts.append(_Part(vertices @ matrix[:3, :3].T + matrix[:3, 3], mesh))
+            with np.errstate(over='ignore', invalid='ignore'):  # NaN and infinity stay
+                vertices = vertices @ matrix[:3, :3].T + matrix[:3, 3]
+            parts.append(_Part(vertices=vertices, mesh=mesh))
     return parts
 
 
 def _check_parts(parts: list[_Part], path: Path) -> None:
-    """Refuse faces whose corners are not there: trimesh takes what the file says."""
+    """Refuse faces whose corners do not exist; trimesh does not check them."""
     for part in parts:
         faces = np.asarray(getattr(part.mesh, 'faces', ()))
         if (
@@ -166,7 +167,7 @@ def _check_parts(parts: list[_Part], path: Path) -> None:
 
 
 def _obj_pictures(path: Path) -> tuple[set, set, tuple[str, ...]]:
-    """Names of an OBJ's materials that have a picture, and that lack theirs; remarks."""
+    """Return the names of an OBJ's materials with a picture, of those without theirs; remarks."""
     with_picture, lost, notes = set(), set(), set()
     for library in _values(path, b'mtllib'):
         if not (path.parent / library).is_file():
@@ -196,7 +197,7 @@ def _lines(path: Path):
 
 
 class _Look(NamedTuple):
-    """The looks of a part: colours (V, 3), those of faces (F, 3), a picture at uv (V, 2)."""
+    """Looks of a part: colours (V, 3), colours of faces (F, 3), a picture at uv (V, 2)."""
 
     colors: np.ndarray | None = None
     face_colors: np.ndarray | None = None
@@ -214,7 +215,7 @@ def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
             looks.append(
                 _Look(face_colors=np.asarray(visual.face_colors)[:, :3])
                 if is_of_faces
-                else _Look(scan_of(part.mesh).colors)
+                else _Look(colors=scan_of(part.mesh).colors)
             )
             continue
         name = visual.material.name
@@ -231,7 +232,7 @@ def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
                 notes.append(f'the picture of the material {name} is not read; grey')
         is_lost = name in found.lost or name in found.with_picture and picture is None
         colors = _own_colors(part, picture is not None, is_lost)
-        looks.append(_Look(colors, uv=visual.uv, picture=picture))
+        looks.append(_Look(colors=colors, uv=visual.uv, picture=picture))
         num_lost += is_lost
     plain = sum(look.colors is look.face_colors is look.picture is None for look in looks)
     if num_lost < plain < len(looks):
@@ -240,7 +241,7 @@ def _looks(found: _Parts) -> tuple[list[_Look], tuple[str, ...]]:
 
 
 def _own_colors(part: _Part, has_picture: bool, is_lost: bool) -> np.ndarray | None:
-    """Colours of vertices and of the material, (V, 3) uint8; None if nobody chose any."""
+    """Return the colours (V, 3) uint8 of vertices and material, or None if there are none."""
     visual, material = part.mesh.visual, part.mesh.visual.material
     colors = visual.vertex_attributes.get('color')
     if colors is None:
@@ -248,13 +249,13 @@ def _own_colors(part: _Part, has_picture: bool, is_lost: bool) -> np.ndarray | N
     colors = np.asarray(() if colors is None else colors)
     fits = colors.ndim == 2 and len(colors) == len(part.vertices) and colors.shape[1] >= 3
     colors = _eight_bits(colors[:, :3]) if fits else None
-    if hasattr(material, 'baseColorFactor'):  # glTF multiplies everything
+    if hasattr(material, 'baseColorFactor'):  # glTF multiplies all of them
         if material.baseColorFactor is None or is_lost:
             return colors
         factor = np.asarray(material.baseColorFactor)[:3]
         white = np.full((len(part.vertices), 3), 255, np.uint8)
         return tinted(white if colors is None else colors, factor)
-    if has_picture:  # beside one the colour of an OBJ's material is often black
+    if has_picture:  # the colour of an OBJ's material with a picture is often black
         return None
     if colors is None and not is_lost and 'kd' in material.kwargs:
         return np.tile(np.asarray(material.diffuse)[:3], (len(part.vertices), 1))
@@ -275,4 +276,4 @@ def _surface(part: _Part, look: _Look) -> Surface:
     if look.face_colors is not None:
         colors = np.repeat(look.face_colors[:, None], 3, axis=1)
     uv = None if look.picture is None else np.asarray(look.uv)[faces]
-    return Surface(part.vertices[faces], colors, uv, look.picture)
+    return Surface(corners=part.vertices[faces], colors=colors, uv=uv, picture=look.picture)

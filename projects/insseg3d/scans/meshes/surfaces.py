@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Points drawn from the surfaces of meshes, with the colours of corners or of pictures on them."""
+"""Points sampled on the surfaces of meshes, with colours of corners or pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,17 +10,17 @@ import numpy as np
 from ..errors import RawDataError
 
 GREY = 128
-"""Of a part without colours, beside parts that have some."""
+"""Colour of a part without colours, if other parts have some."""
 
 
 class Surface(NamedTuple):
-    """Triangles that are coloured in one way.
+    """Triangles that are coloured in the same way.
 
     Attributes:
         corners: ``(T, 3, 3)`` x y z of each corner.
-        colors: ``(T, 3, 3)`` r g b of each corner, or None; with a picture, what it is multiplied
-            with, in 0..255.
-        uv: ``(T, 3, 2)`` places of the corners in the picture, from its lower left, 1 is its size.
+        colors: ``(T, 3, 3)`` r g b of each corner, or None; with a picture, its tint in 0..255.
+        uv: ``(T, 3, 2)`` position of each corner in the picture, from the lower left, in units of
+            its size; or None.
         picture: ``(H, W, 3)`` uint8, or None.
     """
 
@@ -36,15 +36,16 @@ def draw_points(
     """Draw points evenly over all surfaces, the same in every run.
 
     Args:
-        surfaces: the surfaces.
-        count: how many points.
-        path: for messages.
+        surfaces: The surfaces.
+        count: Number of points.
+        path: Path of the file, for messages.
 
     Returns:
-        Places ``(count, 3)`` float64, and colours ``(count, 3)``, None if no surface has any.
+        Coordinates ``(count, 3)`` float64, and colours ``(count, 3)``, or None if no surface has
+        any.
 
     Raises:
-        RawDataError: no triangle with an area.
+        RawDataError: If no triangle has an area.
     """
     areas = [_areas(surface.corners) for surface in surfaces]
     ends = np.cumsum(np.concatenate([*areas, [0.0]]))
@@ -58,18 +59,18 @@ def draw_points(
     weights = random.random((count, 2))
     weights = np.where(weights.sum(axis=1, keepdims=True) > 1, 1 - weights, weights)
     weights = np.c_[1 - weights.sum(axis=1), weights]
-    points, colors, first = [], [], 0
+    coords, colors, first = [], [], 0
     for surface in surfaces:
         last = first + len(surface.corners)
         inside = slice(*np.searchsorted(chosen, (first, last)))
-        points.append(_mix(surface.corners, chosen[inside] - first, weights[inside]))
+        coords.append(_mix(surface.corners, chosen[inside] - first, weights[inside]))
         colors.append(_colors(surface, chosen[inside] - first, weights[inside]))
         first = last
-    return np.concatenate(points), joined_colors(colors, [len(part) for part in points])
+    return np.concatenate(coords), joined_colors(colors, [len(part) for part in coords])
 
 
 def joined_colors(parts: Sequence[np.ndarray | None], sizes: Sequence[int]) -> np.ndarray | None:
-    """The colours of all parts, grey for a part without; None if no part has any."""
+    """Join the colours of all parts, grey for a part without any; None if no part has any."""
     if all(part is None for part in parts):
         return None
     return np.concatenate(
@@ -81,7 +82,7 @@ def joined_colors(parts: Sequence[np.ndarray | None], sizes: Sequence[int]) -> n
 
 
 def picture_of(source: Any) -> np.ndarray | None:
-    """The pixels ``(H, W, 3)`` uint8 of a picture or the file of one; None if it cannot be had."""
+    """Return the pixels ``(H, W, 3)`` uint8 of a picture or its file; None if it is unreadable."""
     from PIL import Image
 
     if source is None:
@@ -89,16 +90,16 @@ def picture_of(source: Any) -> np.ndarray | None:
     try:
         picture = Image.open(source) if isinstance(source, Path) else source
         return np.asarray(picture.convert('RGB'))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # as Pillow raises
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # raised by Pillow
         return None
 
 
 def colors_at(picture: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """Colours of places in a picture, which repeats itself beyond its edges.
+    """Look up the colours at positions in a picture, which is repeated beyond its edges.
 
     Args:
         picture: ``(H, W, 3)``.
-        uv: ``(P, 2)`` from the lower left, 1 is the picture's size.
+        uv: ``(P, 2)`` from the lower left, in units of the picture's size.
     """
     uv = np.nan_to_num(np.asarray(uv, dtype=np.float64), nan=0, posinf=0, neginf=0)
     uv = np.where((uv >= 0) & (uv <= 1), uv, uv % 1)
@@ -109,7 +110,7 @@ def colors_at(picture: np.ndarray, uv: np.ndarray) -> np.ndarray:
 
 
 def tinted(colors: np.ndarray, tint: np.ndarray | None) -> np.ndarray:
-    """Colours of a picture times those of the surface, both in 0..255; uint8."""
+    """Multiply the colours of a picture by those of the surface, both in 0..255; uint8."""
     if tint is None:
         return colors
     return np.round(np.asarray(colors, dtype=np.float64) * tint / 255).clip(0, 255).astype(np.uint8)
@@ -137,4 +138,4 @@ def _colors(surface: Surface, rows: np.ndarray, weights: np.ndarray) -> np.ndarr
     if surface.colors.dtype.kind in 'iu':
         return np.round(own).astype(surface.colors.dtype)
     is_whole = surface.colors.max() > 1 and (surface.colors == np.round(surface.colors)).all()
-    return np.round(own) if is_whole else own  # whole ones stay whole, as in text
+    return np.round(own) if is_whole else own  # whole numbers stay whole, as in text

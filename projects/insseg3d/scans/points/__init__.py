@@ -1,2 +1,2 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Readers of point files, by format."""
+"""Readers of files of points, by format."""

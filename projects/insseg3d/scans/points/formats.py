@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Formats that only unlabelled scans come in: .pcd, .las/.laz, .obj, .bin."""
+"""Readers of formats for scans without labels: .pcd, .las/.laz, .obj, .bin."""
 
 import io
 import struct
@@ -19,14 +19,14 @@ _BIN_REMEDY = 'Say what the columns are, e.g. --columns x,y,z,- for four of them
 
 
 def refuse_bomb(path: Path, unpacked: int) -> None:
-    """Refuse a small file that announces very much.
+    """Refuse a small file that announces a huge content.
 
     Args:
-        path: the file.
-        unpacked: bytes that it says it holds.
+        path: Path of the file.
+        unpacked: Announced size in bytes.
 
     Raises:
-        RawDataError: over 256 MiB and over 200 times the file's size.
+        RawDataError: If the size exceeds 256 MiB and 200 times the size of the file.
     """
     packed = path.stat().st_size
     if unpacked > _SMALL and unpacked > _LARGEST_PACKED_RATIO * packed:
@@ -34,19 +34,19 @@ def refuse_bomb(path: Path, unpacked: int) -> None:
             path,
             f'{packed} bytes that announce {unpacked}',
             'a scan',
-            'Such files are made to fill a memory; unpack it yourself if you trust it',
+            'Such files are made to exhaust memory; unpack it yourself if you trust it',
         )
 
 
 def read_bin(path: Path, names: ColumnNames) -> Scan:
-    """float32 rows as mmdetection3d stores them: x y z r g b, or as ``names.columns`` says."""
+    """Read float32 rows as stored by mmdetection3d: x y z r g b, or ``names.columns``."""
     width = len(names.columns) if names.columns else 6
     size = path.stat().st_size
     if size == 0 or size % (4 * width):
         raise RawDataError(
             path,
             f'{size} bytes',
-            f'a multiple of {4 * width}, {width} float32 a point',
+            f'a multiple of {4 * width}, {width} float32 per point',
             _BIN_REMEDY,
         )
     table = np.fromfile(path, '<f4').reshape(-1, width)
@@ -54,12 +54,11 @@ def read_bin(path: Path, names: ColumnNames) -> Scan:
         _refuse_other_columns(path, table)
     columns = name_positions(width, path, names.columns)
     fields = {name: table[:, k] for k, name in enumerate(columns) if name != '-'}
-    found = find_columns(fields, path, names)
-    return Scan(str(path), found.coords, found.colors, notes=found.notes, names=found.names)
+    return Scan.of_columns(str(path), find_columns(fields, path, names))
 
 
 def _refuse_other_columns(path: Path, table: np.ndarray) -> None:
-    """Refuse six columns the last of which are no colours, such as rows of four run together."""
+    """Refuse six columns whose last three are no colours, as for rows of four that were joined."""
     colors = table[np.isfinite(table).all(axis=1), 3:]
     if not colors.size:
         return
@@ -75,7 +74,7 @@ def _refuse_other_columns(path: Path, table: np.ndarray) -> None:
 
 
 def read_pcd(path: Path, names: ColumnNames) -> Scan:
-    """Point Cloud Library's files: ascii, binary, compressed; needs pypcd4."""
+    """Read a file of the Point Cloud Library (ascii, binary, compressed); needs pypcd4."""
     with open(path, 'rb') as file:
         head = file.read(4096).decode('ascii', errors='replace')
     words = dict(line.split(None, 1) for line in head.splitlines() if len(line.split(None, 1)) == 2)
@@ -102,18 +101,17 @@ def read_pcd(path: Path, names: ColumnNames) -> Scan:
             cloud = pypcd4.PointCloud.from_path(path)
         else:
             cloud = pypcd4.PointCloud.from_fileobj(io.BytesIO(plain))
-    rows = np.atleast_1d(cloud.pc_data)  # a single line of text comes as a bare record
+    rows = np.atleast_1d(cloud.pc_data)  # a single line of text is a bare record
     if len(rows) != points:
         raise RawDataError(
-            path, f'cut off, {len(rows)} points', f'{points}, as its header says', 'Export it again'
+            path, f'cut off, {len(rows)} points', f'{points}, by its header', 'Export it again'
         )
     fields = {name: rows[name] for name in rows.dtype.names if rows[name].ndim == 1}
-    found = find_columns(fields, path, names)
-    return Scan(str(path), found.coords, found.colors, notes=found.notes, names=found.names)
+    return Scan.of_columns(str(path), find_columns(fields, path, names))
 
 
 def read_las(path: Path) -> Scan:
-    """LAS and LAZ, places with all their digits; needs laspy, and lazrs for LAZ."""
+    """Read LAS or LAZ with coordinates in full precision; needs laspy, and lazrs for LAZ."""
     with open(path, 'rb') as file:
         if file.read(4) != b'LASF':
             raise RawDataError(path, 'no LAS header', "'LASF' at its beginning", 'Export it again')
@@ -147,24 +145,26 @@ def read_las(path: Path) -> Scan:
         raise RawDataError(
             path,
             f'{len(coords)} points in one place',
-            f'{extent:g} from end to end, as it says',
+            f'{extent:g} from end to end, by its header',
             'Export it again',
         )
     channels = ('red', 'green', 'blue')
     if not {*channels} <= {*data.point_format.dimension_names}:
-        return Scan(str(path), coords, names=tuple(data.point_format.dimension_names))
-    return Scan(str(path), coords, np.stack([np.asarray(data[name]) for name in channels], axis=1))
+        names = tuple(data.point_format.dimension_names)
+        return Scan(name=str(path), coords=coords, names=names)
+    colors = np.stack([np.asarray(data[name]) for name in channels], axis=1)
+    return Scan(name=str(path), coords=coords, colors=colors)
 
 
 def _refuse_records(path: Path) -> None:
-    """Refuse LAS with more records beside the points than fit in the file: laspy walks all.
+    """Refuse LAS with more other records than fit in the file, because laspy reads all of them.
 
-    Source: the header of LAS 1.0 to 1.4, which is the same as far as it goes.
+    Source: the headers of LAS 1.0 to 1.4, whose common fields have the same positions.
     """
     size = path.stat().st_size
     with open(path, 'rb') as file:
         minor = _number(file, 25, '<B')
-        counts = [(_number(file, 100, '<I'), 54)]  # with the bytes that one has at least
+        counts = [(_number(file, 100, '<I'), 54)]  # number, least size in bytes
         if minor is not None and minor >= 4:
             counts.append((_number(file, 243, '<I'), 60))
     for count, least in counts:
@@ -178,16 +178,16 @@ def _refuse_records(path: Path) -> None:
 
 
 def _refuse_chunks(path: Path, first: int) -> None:
-    """Refuse a LAZ file with more chunks than bytes: room for all is made at once, or we abort.
+    """Refuse a LAZ file with more chunks than bytes: lazrs allocates all of them at once or aborts.
 
     Args:
-        path: the file.
-        first: where its points begin, with the place of the table of chunks.
+        path: Path of the file.
+        first: Position of its points, which start with the position of the table of chunks.
     """
     size = path.stat().st_size
     with open(path, 'rb') as file:
         table = _number(file, first, '<q')
-        if table == -1:  # then its place is written last
+        if table == -1:  # then its position is at the end of the file
             table = _number(file, size - 8, '<q')
         chunks = _number(file, None if table is None else table + 4, '<I')
     if chunks is None or chunks > size:
@@ -199,19 +199,19 @@ def _refuse_chunks(path: Path, first: int) -> None:
         )
 
 
-def _number(file: BinaryIO, place: int | None, kind: str) -> int | None:
-    """An integer of a file; None if the file has no such place."""
-    if place is None or not 0 <= place < 2**63:
+def _number(file: BinaryIO, position: int | None, kind: str) -> int | None:
+    """Read an integer at a position of a file, or return None beyond its end."""
+    if position is None or not 0 <= position < 2**63:
         return None
-    file.seek(place)
+    file.seek(position)
     content = file.read(struct.calcsize(kind))
     return struct.unpack(kind, content)[0] if len(content) == struct.calcsize(kind) else None
 
 
 def read_obj(path: Path) -> Scan:
-    """Vertices of Wavefront files in their order, with colours behind them if there are any.
+    """Read the vertices of a Wavefront file in their order, with the colours behind them if any.
 
-    Nothing that the file refers to (materials, textures) is opened.
+    Files that it refers to (materials, textures) are not opened.
     """
     rows = []
     with open(path, 'rb') as file:
@@ -234,15 +234,16 @@ def read_obj(path: Path) -> Scan:
         )
     table = np.array(rows)
     if table.shape[1] < 6:
-        return Scan(str(path), table[:, :3])
+        return Scan(name=str(path), coords=table[:, :3])
     first, notes = (3, ()) if table.shape[1] == 6 else _colors_of_seven(table)
-    return Scan(str(path), table[:, :3], table[:, first : first + 3], notes=notes)
+    colors = table[:, first : first + 3]
+    return Scan(name=str(path), coords=table[:, :3], colors=colors, notes=notes)
 
 
 def _colors_of_seven(table: np.ndarray) -> tuple[int, tuple[str, ...]]:
-    """The column in which colours begin, (P, 7), and a remark if that is a guess.
+    """Return the first column of colours of a table (P, 7), and a remark if that is a guess.
 
-    A weight behind the place is 1 in all that is no curve; an opacity at the end mostly is even.
+    A weight after the coordinates is 1 except in curves; an opacity at the end is usually constant.
     """
     has_weight, has_opacity = (table[:, 3] == 1).all(), (table[:, 6] == table[0, 6]).all()
     first, meant = (4, 'x y z w r g b') if has_weight else (3, 'x y z r g b and opacity')

@@ -1,7 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Reading PLY files: ascii and binary, either byte order, any properties, lists of any length."""
+"""Reader of PLY files: ascii and binary, both byte orders, any properties, lists of any length."""
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -10,146 +9,17 @@ import numpy as np
 
 from ...ops.native import compiled
 from ..errors import DOWNLOAD_AGAIN, RawDataError
+from .ply_header import Element, Header, read_header
 from .text_table import number
-
-_TYPES = {
-    'char': 'i1',
-    'uchar': 'u1',
-    'short': 'i2',
-    'ushort': 'u2',
-    'int': 'i4',
-    'uint': 'u4',
-    'float': 'f4',
-    'double': 'f8',
-    'int8': 'i1',
-    'uint8': 'u1',
-    'int16': 'i2',
-    'uint16': 'u2',
-    'int32': 'i4',
-    'uint32': 'u4',
-    'float32': 'f4',
-    'float64': 'f8',
-}
-_COUNT_TYPES = {name: kind for name, kind in _TYPES.items() if kind[0] != 'f'}
-_END = re.compile(rb'^(?!\s*(?:comment|obj_info)\b).*?(end_header)', re.MULTILINE)
-_BYTE_ORDERS = {'ascii': '', 'binary_little_endian': '<', 'binary_big_endian': '>'}
-
-
-class Element(NamedTuple):
-    """One element of a header: name, number of rows, (name, type, type of list entries or None)."""
-
-    name: str
-    count: int
-    properties: list[tuple[str, str, str | None]]
-
-    def min_row_bytes(self) -> int:
-        """Bytes that a row takes at least: lists may be empty, those of a face's corners too."""
-        return sum(np.dtype(kind).itemsize for _, kind, _ in self.properties)
-
-    def is_fixed(self) -> bool:
-        """Whether every row has the same size."""
-        return all(entry is None for _, _, entry in self.properties)
-
-    def scalars(self) -> list[tuple[str, str]]:
-        """Name and type of the properties that are no lists."""
-        return [(name, kind) for name, kind, entry in self.properties if entry is None]
-
-
-class Header(NamedTuple):
-    """Byte order ('' for ascii, '<', '>'), elements in file order, where the rows begin."""
-
-    byte_order: str
-    elements: list[Element]
-    num_bytes: int
-
-    def vertices(self, path: Path) -> Element:
-        """The element 'vertex', which must come first and have more than lists.
-
-        Raises:
-            RawDataError: it does not.
-        """
-        if not self.elements or self.elements[0].name != 'vertex':
-            names = [element.name for element in self.elements]
-            raise RawDataError(path, f'elements {names}', "'vertex' as the first", DOWNLOAD_AGAIN)
-        vertices = self.elements[0]
-        if not vertices.scalars():
-            raise RawDataError(
-                path,
-                'vertices without a property that is no list property',
-                'x, y and z',
-                'Save the mesh again',
-            )
-        return vertices
-
-
-def read_header(content: bytes, path: Path) -> Header:
-    """Parse the header of a PLY file.
-
-    Args:
-        content: the file, or enough of its beginning.
-        path: for messages.
-
-    Raises:
-        RawDataError: no PLY file, or a header that is cut off or not understood.
-    """
-    end = _END.search(content)
-    end = end.start(1) if end else -1
-    if end >= 0 and b'\n' not in content[:end] and b'\r' in content[:end]:
-        raise RawDataError(
-            path,
-            "a header whose lines end with '\\r' alone, as on Macs of old",
-            "'\\n' or '\\r\\n'",
-            'Open it in another program, such as MeshLab, and save it again',
-        )
-    newline = content.find(b'\n', end)
-    if not content.startswith(b'ply') or end < 0 or newline < 0:
-        raise RawDataError(
-            path, 'no complete PLY header', "a file from 'ply' to 'end_header'", DOWNLOAD_AGAIN
-        )
-    byte_order, elements = None, []
-    for line in content[:end].decode('ascii', errors='replace').splitlines()[1:]:
-        words = line.split()
-        try:
-            if not words or words[0] in ('comment', 'obj_info'):
-                continue
-            if words[0] == 'format':
-                byte_order = _BYTE_ORDERS[words[1]]
-            elif words[0] == 'element':
-                elements.append(Element(words[1], _count(words[2]), []))
-            elif words[0] == 'property' and words[1] == 'list':
-                kinds = _COUNT_TYPES[words[2]], _TYPES[words[3]]
-                elements[-1].properties.append((words[4], *kinds))
-            elif words[0] == 'property':
-                elements[-1].properties.append((words[2], _TYPES[words[1]], None))
-            else:
-                raise KeyError(words[0])
-        except (IndexError, KeyError, ValueError):
-            raise RawDataError(
-                path, f'header line {line[:80]!r}', 'a line of the PLY format', DOWNLOAD_AGAIN
-            ) from None
-    for element in elements:
-        names = [name for name, _, _ in element.properties]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise RawDataError(
-                path,
-                f'properties {sorted(twice)} twice in {element.name}',
-                'every name once',
-                'Save the mesh again',
-            )
-    if byte_order is None:
-        raise RawDataError(path, 'a header without a format line', 'one', DOWNLOAD_AGAIN)
-    return Header(byte_order, elements, newline + 1)
-
-
-def _count(word: str) -> int:
-    if not word.isdigit():
-        raise ValueError(word)
-    return int(word)
 
 
 class List(NamedTuple):
-    """A list property of all rows of an element: values (Σ lengths,), lengths (rows,) int64."""
+    """A list property of all rows of an element.
+
+    Attributes:
+        values: (Σ lengths,) values of all rows.
+        lengths: (rows,) int64, number of values of each row.
+    """
 
     values: np.ndarray
     lengths: np.ndarray
@@ -159,15 +29,15 @@ def read_ply_vertices(path: Path) -> dict[str, np.ndarray]:
     """Read the vertices of a PLY file.
 
     Args:
-        path: the file. 'vertex' must be its first element, as in all scans of the field.
+        path: Path of the file. Its first element must be 'vertex', as is usual for scans.
 
     Returns:
-        Property name → ``(V,)`` array, of the property's type; float64 in ascii files. Lists, such
-        as the pictures that see a vertex, are passed over.
+        ``(V,)`` array of each property, by name; of the property's type, or float64 in ascii
+        files. Lists are ignored.
 
     Raises:
-        FileNotFoundError: no such file.
-        RawDataError: not a PLY file, or cut off, also if only behind the vertices.
+        FileNotFoundError: If there is no such file.
+        RawDataError: If it is no PLY file, or if it is cut off, even after the vertices.
     """
     found = read_ply(path, ('vertex',))['vertex']
     return {name: values for name, values in found.items() if not isinstance(values, List)}
@@ -177,15 +47,16 @@ def read_ply(path: Path, names: Collection[str]) -> dict[str, dict[str, np.ndarr
     """Read some elements of a PLY file.
 
     Args:
-        path: the file, with 'vertex' as its first element.
-        names: of the elements.
+        path: Path of the file. Its first element must be 'vertex'.
+        names: Names of the elements.
 
     Returns:
-        Name → property → ``(rows,)`` values, or a :class:`List`; of the elements that there are.
+        Values ``(rows,)`` or a :class:`List` of each property, by the names of element and
+        property; elements that the file lacks are left out.
 
     Raises:
-        FileNotFoundError: no such file.
-        RawDataError: not a PLY file, or cut off, whatever the part that is missing.
+        FileNotFoundError: If there is no such file.
+        RawDataError: If it is no PLY file, or if it is cut off anywhere.
     """
     content = path.read_bytes()
     header = read_header(content, path)
@@ -197,7 +68,7 @@ def read_ply(path: Path, names: Collection[str]) -> dict[str, dict[str, np.ndarr
 def _read_binary(
     content: bytes, header: Header, path: Path, names: Collection[str]
 ) -> dict[str, dict[str, np.ndarray | List]]:
-    # Before anything is made so large.
+    # The size is checked before arrays of the announced size are allocated.
     expected = sum(element.count * element.min_row_bytes() for element in header.elements)
     size, end, found = len(content) - header.num_bytes, header.num_bytes, {}
     for element in header.elements if size >= expected else ():
@@ -230,10 +101,11 @@ def _read_lists(
     """Read a binary element with lists.
 
     Returns:
-        Where it ends, beyond the content if it was cut off; its properties, if they are kept.
+        The position of its end, beyond the content if it is cut off; its properties if
+        ``is_kept``.
 
     Raises:
-        RawDataError: a list of negative length.
+        RawDataError: If a list has a negative length.
     """
     kinds = [np.dtype(order + (entry or kind)) for _, kind, entry in element.properties]
     counts = [np.dtype(kind if entry else 'V0') for _, kind, entry in element.properties]
@@ -266,28 +138,28 @@ def _read_lists(
         within = np.arange(counted.sum()) - np.repeat(np.cumsum(counted) - counted, counted)
         starts = np.repeat(places[:, k], counted) + within * kinds[k].itemsize
         values = numbers[starts[:, None] + np.arange(kinds[k].itemsize)].view(kinds[k])[:, 0]
-        found[name] = List(values, counted) if entry else values
+        found[name] = List(values=values, lengths=counted) if entry else values
     return end, found
 
 
 @compiled
 def _walk(content, position, count, counts, entries, signed, is_big, places, lengths):
-    """Go from row to row of a binary element with lists.
+    """Step through the rows of a binary element with lists.
 
     Args:
         content: ``(bytes,)`` uint8.
-        position: where its first row begins.
-        count: number of rows.
-        counts: ``(properties,)`` bytes of a list's length, 0 if it is none.
+        position: Position of the first row.
+        count: Number of rows.
+        counts: ``(properties,)`` bytes of the list's length, 0 for a property that is no list.
         entries: ``(properties,)`` bytes of a value.
-        signed: ``(properties,)`` whether a list's length has a sign.
-        is_big: whether the first byte counts most.
-        places: ``(count, properties)`` is filled with where the first value lies; or no rows.
-        lengths: likewise with the number of values.
+        signed: ``(properties,)`` whether the list's length is signed.
+        is_big: Whether the first byte is the most significant one.
+        places: ``(count, properties)``, or empty; filled with the position of the first value.
+        lengths: ``(count, properties)``, or empty; filled with the number of values.
 
     Returns:
-        Where the last row ends, beyond the content if it was cut off, -1 after a negative length;
-        and the row.
+        The end of the last row, beyond the content if it is cut off and -1 after a negative
+        length; and the number of that row.
     """
     for row in range(count):
         for k in range(len(counts)):
@@ -363,7 +235,9 @@ def _ascii_lists(lines: list[bytes], element: Element, path: Path) -> dict[str, 
             expected = f'{len(element.scalars())} numbers, and of a list property its length first'
             raise _odd_line(path, element, row, line, expected) from None
     return {
-        name: List(np.array(values[k]), lengths[:, k]) if entry else np.array(values[k])
+        name: List(values=np.array(values[k]), lengths=lengths[:, k])
+        if entry
+        else np.array(values[k])
         for k, (name, _, entry) in enumerate(element.properties)
     }
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Reading people's own scans: .ply, .npz, .npy, and text (.txt, .csv, .xyz, .pts)."""
+"""Reader of formats that may contain labels: .ply, .npz, .npy, text (.txt, .csv, .xyz, .pts)."""
 
 import re
 import stat
@@ -33,17 +33,17 @@ def read_scan(path: Path, names: ColumnNames, *, ending: str | None = None) -> S
     """Read a scan of any of the formats.
 
     Args:
-        path: the file, or a folder with a file an array.
-        names: how to find the columns.
-        ending: of ``ENDINGS``, what the file is; None: its own ending says it.
+        path: Path of a file, or of a folder with one file per array.
+        names: The user's names of columns.
+        ending: Format of the file, one of ``ENDINGS``; None takes the file's own ending.
 
     Raises:
-        RawDataError: unreadable, cut off, or without what a scan needs.
+        RawDataError: If the file is unreadable or cut off, or if it lacks coordinates.
     """
     try:
         return _read(path, names, ending or path.suffix.lower())
     except RawDataError as error:
-        if str(error).endswith(DOWNLOAD_AGAIN):  # of readers that releases share
+        if str(error).endswith(DOWNLOAD_AGAIN):  # from readers that are shared with releases
             raise error.with_remedy('Export the scan again, or correct it') from None
         raise
 
@@ -53,7 +53,7 @@ def _read(path: Path, names: ColumnNames, ending: str) -> ScanColumns:
         return _from_folder(path, names)
     if ending == '.ply':
         return find_columns(read_ply_vertices(path), path, names)
-    if ending in ('.npy', '.npz'):  # which of the two, the content tells
+    if ending in ('.npy', '.npz'):  # the content decides between the two
         content = _load(path)
         read = from_arrays if isinstance(content, dict) else _from_array
         return read(content, path, names)
@@ -64,14 +64,14 @@ def _read(path: Path, names: ColumnNames, ending: str) -> ScanColumns:
 
 
 def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
-    """The content of a file of numpy's."""
+    """Load a file of numpy: an array, or the arrays of an archive by name."""
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
             return content
         with content:
             arrays = {name: content[name] for name in content.files}
-    except Exception as error:  # numpy's readers raise whatever they stumble over
+    except Exception as error:  # numpy's readers raise many kinds of errors
         if isinstance(error, OSError) and error.filename is not None:  # it cannot be opened
             raise
         raise RawDataError(
@@ -81,7 +81,7 @@ def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
             'Write it again; arrays of Python objects are not read',
         ) from None
     arrays = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
-    if not arrays:  # numpy takes every zip archive for one of its own
+    if not arrays:  # numpy opens every zip archive as one of its own
         raise RawDataError(
             path,
             'a zip archive without .npy files',
@@ -92,7 +92,7 @@ def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
 
 
 def _from_array(array: np.ndarray, path: Path, names: ColumnNames) -> ScanColumns:
-    """A table, or a structured array, whose fields have names."""
+    """Find the columns of a table, or of a structured array by the names of its fields."""
     if array.dtype.names:
         return from_arrays({name: array[name] for name in array.dtype.names}, path, names)
     if array.ndim != 2:
@@ -106,15 +106,15 @@ def _from_array(array: np.ndarray, path: Path, names: ColumnNames) -> ScanColumn
 def from_arrays(
     arrays: Mapping[str, np.ndarray], path: Path | str, names: ColumnNames
 ) -> ScanColumns:
-    """Find a scan among arrays with names, coordinates and colours perhaps together.
+    """Find the columns of a scan among named arrays, of one or several columns each.
 
     Args:
-        arrays: as an ``.npz`` holds them, or the columns of a table.
-        path: for messages.
-        names: how to find the columns.
+        arrays: Arrays of an ``.npz``, or columns of a table, by name.
+        path: Path of the scan, for messages.
+        names: The user's names of columns.
 
     Raises:
-        RawDataError: no coordinates, or arrays of points that do not fit together.
+        RawDataError: If there are no coordinates, or if the lengths of arrays differ.
     """
     if len(arrays) == 1 and not {name.lower() for name in arrays} & {*_COORDS}:
         return _from_array(next(iter(arrays.values())), path, names)
@@ -138,7 +138,7 @@ def from_arrays(
             f'(points, 3) coordinates called {" or ".join(_COORDS)}',
             'Rename the array',
         )
-    # Arrays of other lengths that nobody asked for, such as a list of names, do no harm.
+    # Arrays of other lengths that are not needed, such as a list of names, are ignored.
     num_points = len(fields[first])
     asked = (names.semantic, names.instance)
     wrong = [
@@ -157,7 +157,7 @@ def from_arrays(
 
 
 def _from_folder(folder: Path, names: ColumnNames) -> ScanColumns:
-    """Arrays that lie in files of their own; the labels may be called segment, or segment20."""
+    """Read a folder with one file per array; its labels may be called segment, or segment20."""
     arrays = {path.stem: _load(path) for path in files_of(folder, labels=names.labels)}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.names:
@@ -178,5 +178,5 @@ def _from_folder(folder: Path, names: ColumnNames) -> ScanColumns:
 
 
 def _named(columns: tuple[str, ...], table: np.ndarray) -> dict[str, np.ndarray]:
-    """Name → column of a table; without those called '-'."""
+    """Return the columns of a table by name, without those called '-'."""
     return {name: table[:, k] for k, name in enumerate(columns) if name != '-'}

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scans in plain text: a point a line, with or without names above them."""
+"""Reader of scans in plain text: one point per line, with or without a header."""
 
 import re
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from .text_table import number as number_of
 from .text_table import numbers_or_holes, parse_table
 
 _MOST_LINES_ABOVE = 100
+_BYTES_OF_HEAD = 100
 _LONGEST_LINE = 100_000
 _NEWLINE, _RETURN, _TAB, _BLANK = map(ord, '\n\r\t ')
 _EMPTY = re.compile(rb'(?:(?<=\t)|(?<=\n)|\A) *(?=\t)')
@@ -25,28 +26,48 @@ def read_text_table(
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Read numbers between blanks, commas or semicolons.
 
-    Above the points there may stand: empty lines; the number of points, as in .pts; remarks that
-    begin with # or //; names of the columns, with or without such a mark. Names may hold blanks
-    where the columns stand between tabs, commas or semicolons. Between semicolons, a comma is that
-    of a decimal number. NaN, in any of the ways that programs write it, and nothing between two
-    commas, semicolons or tabs are NaN.
+    The points may be preceded by empty lines, the number of points (as in .pts), remarks that
+    begin with # or //, and the names of the columns, with or without such a mark. Names may contain
+    blanks if the columns are separated by tabs, commas or semicolons. Between semicolons, a comma
+    is a decimal comma. All forms of NaN, and empty fields between commas, semicolons or tabs, are
+    read as NaN.
 
     Args:
-        path: the file.
-        columns: names of the columns, '-' for one to pass over; None: those of the header, or,
-            without one, those that ``POSITIONS`` gives to so many columns.
+        path: Path of the file.
+        columns: Names of the columns, '-' for a column to ignore; None takes them from the header
+            or, without one, from ``POSITIONS``.
 
     Returns:
         The names and a ``(P, columns)`` float64 table.
 
     Raises:
-        RawDataError: no points, a line with another number of columns, something that is no
-            number, columns that nobody names, or more or fewer names than columns.
+        RawDataError: If there are no points, if a line has another number of columns or anything
+            but numbers, or if the names of the columns are unknown or of another number.
+    """
+    text = _read_utf8(path)
+    header, first = _blank_out_header(text, path)
+    width, mark = len(_split(first)), _mark(first)
+    names = _column_names(header, first, path, columns)
+    if mark == ';':
+        text[text == ord(',')] = ord('.')
+    if mark != ' ':
+        text = _with_holes(text, mark)
+    if 'e' in first.lower():  # as written by numpy.savetxt; parse_table reads these lines slowly
+        return names, _parse_exponents(text, path, width)
+    return names, parse_table(text, path, columns=width, read_line=numbers_or_holes)
+
+
+def _read_utf8(path: Path) -> np.ndarray:
+    """Read the bytes of a text, and end its lines with '\\n' or '\\r\\n'.
+
+    Raises:
+        RawDataError: If the text is not UTF-8.
     """
     text = np.fromfile(path, np.uint8)
+    head = text[:_BYTES_OF_HEAD]
     if (
-        bytes(text[:2]) in (b'\xff\xfe', b'\xfe\xff')
-        or 4 * np.count_nonzero(text[:_MOST_LINES_ABOVE] == 0) > len(text[:_MOST_LINES_ABOVE]) > 0
+        bytes(head[:2]) in (b'\xff\xfe', b'\xfe\xff')
+        or 4 * np.count_nonzero(head == 0) > len(head) > 0
     ):
         raise RawDataError(
             path,
@@ -54,19 +75,35 @@ def read_text_table(
             'UTF-8',
             'Save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8',
         )
-    if bytes(text[:3]) == b'\xef\xbb\xbf':  # the mark that some editors put before UTF-8
+    if bytes(head[:3]) == b'\xef\xbb\xbf':  # the byte order mark that some editors add to UTF-8
         text[:3] = _BLANK
     # Lines of old Macs end with '\r' alone.
     text[np.flatnonzero((text[:-1] == _RETURN) & (text[1:] != _NEWLINE))] = _NEWLINE
-    header, first = _blank_out_header(text, path)
-    width = len(_split(first))
-    mark = _mark(first)
+    return text
+
+
+def _column_names(
+    header: str | None, first: str, path: Path, columns: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Name the columns by the user's names, the header, or their number.
+
+    Args:
+        header: Last line above the points, or None.
+        first: First line of points.
+        path: Path of the file, for messages.
+        columns: Names given by the user, or None.
+
+    Raises:
+        RawDataError: If lines end with a separator, if the names are unknown or of another number,
+            or if a name occurs twice.
+    """
+    width, mark = len(_split(first)), _mark(first)
     if not _split(first)[-1] and columns is None and len(_split(header or '')) != width:
         raise RawDataError(
             path,
             f'lines that end with {mark!r}: {first[:80]!r}',
             'nothing behind the last column',
-            f"Take it away (sed 's/{mark} *$//'), or name the columns with --columns, - for the "
+            f"Remove it (sed 's/{mark} *$//'), or name the columns with --columns, - for the "
             'last, which is empty',
         )
     names = None
@@ -78,19 +115,13 @@ def read_text_table(
     twice = sorted({name for name in names if name != '-' and names.count(name) > 1})
     if twice:
         raise RawDataError(path, f'columns {twice} twice', 'every name once', COLUMNS_REMEDY)
-    if mark == ';':
-        text[text == ord(',')] = ord('.')
-    if mark != ' ':
-        text = _with_holes(text, mark)
-    if 'e' in first.lower():  # as numpy.savetxt writes; parse_table would take these one by one
-        return names, _parse_exponents(text, path, width)
-    return names, parse_table(text, path, columns=width, read_line=numbers_or_holes)
+    return names
 
 
 def _with_holes(text: np.ndarray, mark: str) -> np.ndarray:
-    """Tabs in the place of the marks between columns, and ``nan`` where nothing stood before one.
+    """Replace the separators of columns by tabs, and write ``nan`` into empty fields.
 
-    Else a line with a hole and a number too many would have as many numbers as there are columns.
+    Otherwise a line with one hole and one extra number would have the right number of columns.
     """
     text[text == _TAB] = _BLANK
     text[text == ord(mark)] = _TAB
@@ -102,27 +133,27 @@ def _with_holes(text: np.ndarray, mark: str) -> np.ndarray:
 
 
 def _header_names(header: str, first: str, path: Path) -> tuple[str, ...] | None:
-    """The names in the line above the points; None if it is a remark.
+    """Return the names in the line above the points, or None if it is a remark.
 
     Args:
-        header: that line, without the mark of a remark.
-        first: the first line of points.
-        path: for messages.
+        header: The line above the points, without the mark of a remark.
+        first: The first line of points.
+        path: Path of the file, for messages.
 
     Raises:
-        RawDataError: names, but not one a column.
+        RawDataError: If the line contains names, but not one per column.
     """
     width, names = len(_split(first)), _split(header)
     if _mark(first) == ' ' and '\t' in first and len(header.split('\t')) == width:
-        names = [name.strip() for name in header.split('\t')]  # which may hold blanks
+        names = [name.strip() for name in header.split('\t')]  # names may contain blanks
     if len(names) == width:
         return tuple(names)
-    # By position, a column that was not meant would be read without a word.
+    # Named by position instead, a wrong column would be read without an error.
     if sum(plain_name(name) in KNOWN_NAMES for name in names) > 1:
         raise RawDataError(
             path,
             f'{len(names)} names above {width} columns: {header[:80]!r}',
-            'a name a column, without blanks in it unless tabs or commas stand between',
+            'one name per column, without blanks unless tabs or commas separate the names',
             f'{COLUMNS_REMEDY}; or remove the line if it names no columns',
         )
     return None
@@ -132,22 +163,25 @@ def _parse_exponents(text: np.ndarray, path: Path, width: int) -> np.ndarray:
     lines = text.tobytes().decode('ascii', errors='replace').splitlines()
     try:
         table = np.loadtxt(lines, ndmin=2)
-        if table.shape[1] == width and b'.#' not in text.tobytes():  # -1.#IND, no remark
+        if (
+            table.shape[1] == width and b'.#' not in text.tobytes()
+        ):  # in -1.#IND, numpy takes # for a remark
             return table
         complaint = f'{table.shape[1]} columns in all lines'
     except ValueError as error:
         complaint = f'{error} (rows counted below the header)'
-    try:  # which knows holes, and is slower
+    try:  # slower, but reads holes
         return parse_table(text, path, columns=width, read_line=numbers_or_holes)
     except RawDataError:
-        raise RawDataError(path, complaint, f'{width} numbers a line', 'Correct the line') from None
+        expected = f'{width} numbers per line'
+        raise RawDataError(path, complaint, expected, 'Correct the line') from None
 
 
 def _blank_out_header(text: np.ndarray, path: Path) -> tuple[str | None, str]:
-    """Put blanks in the place of what stands above the points, so that line numbers stay.
+    """Overwrite the lines above the points with blanks, which preserves line numbers.
 
     Returns:
-        The last line above the points, None without, and the first line of points.
+        The last line above the points, or None, and the first line of points.
     """
     header, start, has_count = None, 0, False
     for number in range(1, _MOST_LINES_ABOVE + 1):
@@ -177,34 +211,34 @@ def _blank_out_header(text: np.ndarray, path: Path) -> tuple[str | None, str]:
             header = line.lstrip('#/').strip()
         text[start:end] = _BLANK
         start = end + 1
-    raise RawDataError(path, 'no line of numbers', 'a point a line', 'Export the scan again')
+    raise RawDataError(path, 'no line of numbers', 'one point per line', 'Export the scan again')
 
 
 def _are_positions(words: list[str]) -> bool:
-    """Whether this is 0 1 2 3 …, the header that pandas gives to columns without names."""
+    """Return whether this is 0 1 2 3 …, the header that pandas writes for columns without names."""
     return len(words) > 3 and words == [str(k) for k in range(len(words))]
 
 
 def _mark(line: str) -> str:
-    """What stands between the columns of a line: ';', ',' or ' '."""
+    """Return the separator of the columns of a line: ';', ',' or ' '."""
     return next((mark for mark in ';,' if mark in line), ' ')
 
 
 def _split(line: str) -> list[str]:
-    """The columns of a line."""
+    """Split a line into its columns."""
     mark = _mark(line)
     return line.split() if mark == ' ' else [word.strip() for word in line.split(mark)]
 
 
 def _refuse_writing(line: str, row: int, path: Path) -> None:
-    """Refuse numbers that are written so that columns cannot be told from decimals."""
+    """Refuse quoted numbers, and decimal commas that cannot be distinguished from separators."""
     bare = line.replace('"', '').replace("'", '')
     if bare != line and _split(bare) and all(map(_is_number, _split(bare))):
         raise RawDataError(
             path,
             f'line {row} has numbers in quotes: {line[:80]!r}',
             'numbers without them',
-            """Take them away, e.g. sed 's/"//g', and write decimal points""",
+            """Remove them, e.g. sed 's/"//g', and write decimal points""",
         )
     words = line.split()
     if ',' in line and len(words) > 1 and all(_DECIMAL_COMMA.fullmatch(word) for word in words):

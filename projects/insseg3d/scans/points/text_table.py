@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Reading large plain-text tables of numbers, exactly and at the speed of the disk."""
+"""Fast and exact reader of large plain-text tables of numbers."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 from ...ops.native import compiled
 from ..errors import DOWNLOAD_AGAIN, RawDataError
 
-_MOST_REPAIRS = 1000  # a text with more control characters is no text
+_MOST_REPAIRS = 1000  # a file with more control characters is no text
 _HOLE = re.compile(rb'[+-]?(1\.#(qnan|snan|ind|nan)\d*|[qs]?nan(\(\w*\))?)', re.IGNORECASE)
 _INFINITY = re.compile(rb'[+-]?(inf|infinity|1\.#inf\d*)', re.IGNORECASE)
 _ODD_WORD = re.compile(
@@ -19,7 +19,8 @@ _ODD_WORD = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(rb'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?')
-# Both exact, a quotient of them is the number nearest to the decimal one, which float() gives.
+# Mantissas and powers within this range are exact, so their quotient is correctly rounded, like
+# the result of float().
 _MOST_DIGITS = 15
 _POWERS = 10.0 ** np.arange(_MOST_DIGITS + 1)
 _CONTROL = np.zeros(256, dtype=bool)
@@ -28,7 +29,7 @@ _CONTROL[[9, 10, 13]] = False  # tab, ends of lines
 
 
 class Repair(NamedTuple):
-    """A byte that was mended: where it stands, both from 1, what it was and what it became."""
+    """A repaired byte: its position (line and column from 1), and its values before and after."""
 
     line: int
     column: int
@@ -46,37 +47,44 @@ def repair_control_bytes(text: np.ndarray, path: Path) -> list[Repair]:
     """Set bit 0x20 of every control byte, in place: 0x10 becomes '0', 0x00 a space.
 
     Args:
-        text: ``(bytes,)`` uint8, a file's content.
-        path: of the file, for messages.
+        text: ``(bytes,)`` uint8, content of a file.
+        path: Path of the file, for messages.
 
     Returns:
-        What was done.
+        The repaired bytes.
 
     Raises:
-        RawDataError: so many control bytes that this is no text.
+        RawDataError: If there are so many control bytes that this is no text.
 
-    Source: the faults known of S3DIS, see the lists of corrections that its users pass on; each of
-    them is one byte in which this bit is missing.
+    Source: the known faults of S3DIS, from lists of corrections by its users. In each of them, this
+    bit of one byte is missing.
     """
-    places = np.flatnonzero(_CONTROL[text])
-    if len(places) > _MOST_REPAIRS:
+    positions = np.flatnonzero(_CONTROL[text])
+    if len(positions) > _MOST_REPAIRS:
         raise RawDataError(
-            path, f'{len(places)} control characters', 'numbers in plain text', DOWNLOAD_AGAIN
+            path, f'{len(positions)} control characters', 'numbers in plain text', DOWNLOAD_AGAIN
         )
     repairs = []
-    for place in places.tolist():
-        start = _start_of_line(text, place)
-        found = int(text[place])
-        text[place] = found | 0x20
-        repairs.append(Repair(_line_number(text, start), place - start + 1, found, found | 0x20))
+    for position in positions.tolist():
+        start = _start_of_line(text, position)
+        found = int(text[position])
+        text[position] = found | 0x20
+        repairs.append(
+            Repair(
+                line=_line_number(text, start),
+                column=position - start + 1,
+                found=found,
+                written=found | 0x20,
+            )
+        )
     return repairs
 
 
 def number(word: bytes) -> float:
-    """A number as any program writes it, also one that is none: nan, -nan(ind), -1.#IND, 1.#INF.
+    """Parse a number, including the forms of NaN and infinity: nan, -nan(ind), -1.#IND, 1.#INF.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: If the word is no number.
     """
     try:
         return float(word)
@@ -89,7 +97,7 @@ def number(word: bytes) -> float:
 
 
 def plain_holes(text: bytes) -> bytes:
-    """Text whose numbers that are none are written as nan and inf, which every reader takes."""
+    """Rewrite all forms of NaN and infinity in a text as nan and inf, which all readers accept."""
     return _ODD_WORD.sub(lambda word: str(number(word[0])).encode(), text)
 
 
@@ -100,21 +108,21 @@ def parse_table(
     columns: int,
     read_line: Callable[[bytes, int], list[float] | str] | None = None,
 ) -> np.ndarray:
-    """Read lines of numbers between blanks. Empty lines are passed over; CRLF is a line end.
+    """Read lines of numbers between blanks. Empty lines are ignored; CRLF is an end of line.
 
     Args:
-        text: ``(bytes,)`` uint8, a file's content.
-        path: of the file, for messages.
-        columns: numbers in each line.
-        read_line: reads a line that is not written in the usual way, or says what is wrong with it;
-            :func:`finite_numbers`, or :func:`numbers_or_holes`.
+        text: ``(bytes,)`` uint8, content of a file.
+        path: Path of the file, for messages.
+        columns: Number of columns.
+        read_line: Function that reads a line in an unusual format or returns what is wrong with
+            it: :func:`finite_numbers` (default) or :func:`numbers_or_holes`.
 
     Returns:
-        ``(rows, columns)`` float64, each number the one nearest to what is written.
+        ``(rows, columns)`` float64, each correctly rounded.
 
     Raises:
-        RawDataError: naming the first line that has another number of columns, or something in it
-            that is no finite number.
+        RawDataError: If a line has another number of columns, or anything but numbers; the message
+            names the first such line.
     """
     table = np.empty((np.count_nonzero(text == ord('\n')) + 1, columns))
     row = position = 0
@@ -122,7 +130,7 @@ def parse_table(
         row, position = _parse(text, position, table, row)
         if position >= len(text):
             return table[:row]
-        # A line that is wrong, or is written in a way that is rare, such as 1e-3.
+        # The line is wrong, or has a rare format, such as 1e-3.
         end = _end_of_line(text, position)
         found = (read_line or finite_numbers)(text[position : end + 1].tobytes(), columns)
         if isinstance(found, str):
@@ -136,13 +144,13 @@ def parse_table(
 
 
 def line_of_row(text: np.ndarray, row: int) -> int:
-    """The line, from 1, in which a row of the table stands."""
+    """Return the line number, from 1, of a row of the table."""
     lines = text.tobytes().split(b'\n')
     return [number for number, line in enumerate(lines, 1) if line.strip()][row]
 
 
 def finite_numbers(line: bytes, columns: int) -> list[float] | str:
-    """The numbers of a line, or what is wrong with it."""
+    """Return the finite numbers of a line, or a description of its fault."""
     words = line.split()
     for word in words:
         if not _NUMBER.fullmatch(word) or not np.isfinite(float(word)):
@@ -151,10 +159,11 @@ def finite_numbers(line: bytes, columns: int) -> list[float] | str:
 
 
 def numbers_or_holes(line: bytes, columns: int) -> list[float] | str:
-    """The numbers of a line, or what is wrong with it; NaN for what is nan, or nothing.
+    """Return the numbers of a line, NaN for nan and for holes, or a description of its fault.
 
-    Nothing between two tabs is a hole in a line that has as many fields as the table has columns;
-    behind the last tab only if the line has an end, as the file may have been cut off there.
+    An empty field between tabs is a hole if the line has as many fields as the table has columns.
+    After the last tab it is a hole only if the line is terminated, because the file may be cut off
+    there.
     """
     words = line.split()
     if len(words) < columns:
@@ -165,7 +174,7 @@ def numbers_or_holes(line: bytes, columns: int) -> list[float] | str:
     values = []
     for word in words:
         try:
-            if b'_' in word:  # which Python takes for a number
+            if b'_' in word:  # Python accepts 1_000 as a number
                 raise ValueError(word)
             values.append(number(word))
         except ValueError:
@@ -202,10 +211,10 @@ def _line_number(text: np.ndarray, start: int) -> int:
 
 @compiled
 def _parse(text, position, table, row):
-    """Read lines of plain decimal numbers into a table, until the end or a line of another kind.
+    """Read lines of plain decimal numbers into a table, up to the end or a line in another format.
 
     Returns:
-        The next row, and the start of the line that was not read, or the length of the text.
+        The next row, and the start of the first line that was not read, or the length of the text.
     """
     size, columns = len(text), table.shape[1]
     while position < size:
