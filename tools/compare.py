@@ -7,16 +7,16 @@ A run is the file of its results (see report.py), or a folder of such files, one
 and standard deviation over the seeds are shown.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
+from insseg3d.engine.command import command, command_parser
 from insseg3d.evaluation.functional import load_results
 from insseg_analysis.run import compare_runs, comparison_table
 
 
 def read(path):
-    """The runs of one method."""
+    """Return the runs of one method."""
     if not path.is_dir():
         return [load_results(path)]
     files = sorted(path.glob('*.npz'))
@@ -25,20 +25,15 @@ def read(path):
     return [load_results(file) for file in files]
 
 
+@command
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('runs', type=Path, nargs=2, metavar='RUN')
     parser.add_argument('--resamples', type=int, default=1000)
     parser.add_argument('--seed', type=int, default=0, help='of the resampling')
     args = parser.parse_args(argv)
-    try:
-        a, b = (read(path) for path in args.runs)
-        comparison = compare_runs(a, b, num_resamples=args.resamples, seed=args.seed)
-    except (OSError, ValueError) as error:
-        print(f'compare.py: {error}', file=sys.stderr)
-        return 1
+    a, b = (read(path) for path in args.runs)
+    comparison = compare_runs(a, b, num_resamples=args.resamples, seed=args.seed)
     titles = tuple(path.stem for path in args.runs)
     for name in ('AP', 'AP50', 'AP25'):
         print(comparison_table(comparison, name, titles))
@@ -47,7 +42,6 @@ def main(argv=None):
         '*: the interval leaves out 0. It says how far the difference would move with other '
         'scenes, not with other seeds'
     )
-    return 0
 
 
 if __name__ == '__main__':

@@ -13,11 +13,12 @@ from mmdet3d.registry import DATASETS
 from mmengine.config import DictAction
 from tqdm import tqdm
 
-from insseg3d.engine.command import command_parser, load_config
+from insseg3d.engine.command import command, command_parser, load_config
 from insseg3d.evaluation.exchange import truth_ids, write_truth
 from insseg_analysis.label_sets import label_set_of
 
 
+@command
 def main(argv=None) -> int:
     parser = command_parser(__doc__)
     parser.add_argument('config')

@@ -19,14 +19,12 @@ import numpy as np
 from mmdet3d.registry import DATASETS
 from mmengine.config import DictAction
 
-from insseg3d.apis import load_model
 from insseg3d.apis.batch import one_line
-from insseg3d.apis.model_index import choose_model, find_config
-from insseg3d.engine.command import command_parser, load_config
-from insseg3d.evaluation.exchange import open_source
+from insseg3d.apis.model_index import find_config
+from insseg3d.engine.command import command, command_parser, load_config
 from insseg3d.visualization import save_png
 from insseg_analysis.figure import draw_figure
-from insseg_analysis.figure_scenes import read_scene, result_of_files, result_of_model
+from insseg_analysis.figure_scenes import read_scene, results_of_checkpoint, results_of_folder
 from insseg_analysis.label_sets import label_set_of
 
 
@@ -73,49 +71,32 @@ def parse_args(argv=None):
 
 
 def results_of(method, scenes, labels, args):
-    """A method's results of all scenes; only one model is in memory at a time."""
+    """Return a method's results of all scenes; only one model is in memory at a time."""
     option, name, source, *config = method
     if option == '--pred':
-        files = open_source(Path(source))
-        return [
-            result_of_files(
-                name, files, scene.name, labels, num_points=len(points), score_thr=args.score_thr
-            )
-            for scene, points in scenes
-        ]
-    config, checkpoint = choose_model(config[0] if config else None, source)
-    model, config = load_model(config, checkpoint, args.device)
-    return [result_of_model(name, model, config, points) for _, points in scenes]
+        return results_of_folder(name, Path(source), scenes, labels, score_thr=args.score_thr)
+    return results_of_checkpoint(name, source, config[0] if config else None, scenes, args.device)
 
 
+@command(failed=2, expected=(OSError, ValueError, RuntimeError), shown=one_line)
 def main(argv=None):
     args = parse_args(argv)
-    try:
-        config = load_config(find_config(args.config), args.cfg_options)
-        dataset = DATASETS.build(config.test_dataloader.dataset)
-        scenes = [read_scene(dataset, name) for name in args.scenes]
-        labels = label_set_of(dataset.metainfo)
-        found = [results_of(method, scenes, labels, args) for method in args.methods or []]
-        rows = [
-            (scene, [results[number] for results in found])
-            for number, (scene, _) in enumerate(scenes)
-        ]
-        colors = np.array(dataset.metainfo['palette'], dtype=np.uint8)
-        image = draw_figure(
-            rows,
-            classes=labels.names,
-            class_colors=colors,
-            width=args.width,
-            height=args.height,
-            azimuth=args.azimuth,
-            elevation=args.elevation,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f'figure.py: {one_line(error)}', file=sys.stderr)
-        return 2
+    config = load_config(find_config(args.config), args.cfg_options)
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    scenes = [read_scene(dataset, name) for name in args.scenes]
+    labels = label_set_of(dataset.metainfo)
+    found = [results_of(method, scenes, labels, args) for method in args.methods or []]
+    image = draw_figure(
+        [(scene, [results[k] for results in found]) for k, (scene, _) in enumerate(scenes)],
+        classes=labels.names,
+        class_colors=np.array(dataset.metainfo['palette'], dtype=np.uint8),
+        width=args.width,
+        height=args.height,
+        azimuth=args.azimuth,
+        elevation=args.elevation,
+    )
     save_png(args.out, image)
     print(f'{args.out}: {image.shape[1]} × {image.shape[0]} pixels')
-    return 0
 
 
 if __name__ == '__main__':

@@ -9,7 +9,6 @@ without optimizer and log, so that tools/infer.py needs nothing else. Files that
 in them. What does not load into its config is not written. Exit status: 0; 2 if nothing was.
 """
 
-import argparse
 import shlex
 import sys
 from pathlib import Path
@@ -18,12 +17,11 @@ from insseg3d.apis import load_model
 from insseg3d.apis.batch import one_line
 from insseg3d.apis.checkpoints import published, write_published
 from insseg3d.apis.model_index import choose_model
+from insseg3d.engine.command import command, command_parser
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('checkpoint', type=Path, help='.pth of a training, or published before')
     parser.add_argument('out', type=Path, help='NAME.pth or NAME.safetensors')
     parser.add_argument(
@@ -35,20 +33,16 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
+@command(failed=2, expected=(OSError, ValueError, RuntimeError), shown=one_line)
 def main(argv=None):
     args = parse_args(argv)
-    try:
-        config, checkpoint = choose_model(args.model, args.checkpoint)
-        model, _ = load_model(config, checkpoint)
-        path = write_published(published(checkpoint, config, model.dataset_meta), args.out)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f'publish_model.py: {one_line(error)}', file=sys.stderr)
-        return 2
+    config, checkpoint = choose_model(args.model, args.checkpoint)
+    model, _ = load_model(config, checkpoint)
+    path = write_published(published(checkpoint, config, model.dataset_meta), args.out)
     before, after = (file.stat().st_size / 1e6 for file in (args.checkpoint, path))
     classes = model.dataset_meta['classes']
     print(f'{path}: {after:.1f} MB of {before:.1f}, {len(classes)} classes ({", ".join(classes)})')
     print(f'python tools/infer.py SCAN --weights {shlex.quote(str(path))} --out work_dirs/found')
-    return 0
 
 
 if __name__ == '__main__':

@@ -7,31 +7,25 @@ RESULTS is what test.py writes with --cfg-options test_evaluator.results_file=RE
 evaluate.py with --results.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
+from insseg3d.engine.command import command, command_parser
 from insseg3d.evaluation.functional import load_results
 from insseg_analysis.run import write_report
 
 
+@command
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('results', type=Path)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--title', help='default: the name of the file')
     args = parser.parse_args(argv)
-    try:
-        run = load_results(args.results)
-    except (OSError, ValueError) as error:
-        print(f'report.py: {error}', file=sys.stderr)
-        return 1
+    run = load_results(args.results)
     scores = write_report(run, args.out, title=args.title or args.results.stem)
     print(', '.join(f'{name} {value:.4f}' for name, value in scores.items()))
     print(f'Written: {args.out / "report.html"}, classes.csv, errors.csv, and the pictures')
-    return 0
 
 
 if __name__ == '__main__':

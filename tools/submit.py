@@ -16,7 +16,7 @@ from mmdet3d.registry import DATASETS
 from mmengine.config import DictAction
 from mmengine.runner import Runner
 
-from insseg3d.engine.command import command_parser, load_config
+from insseg3d.engine.command import command, command_parser, load_config
 from insseg3d.evaluation.exchange import ExchangeError, check_predictions, open_source
 from insseg_analysis.label_sets import label_set_of
 
@@ -38,7 +38,7 @@ def parse_args(argv=None):
 
 
 def num_points(dataset) -> dict[str, int]:
-    """Scene → its points, by the size of its file."""
+    """Return the points of each scene, by the size of its file."""
     found = {}
     for number in range(len(dataset)):
         info = dataset.get_data_info(number)
@@ -47,8 +47,8 @@ def num_points(dataset) -> dict[str, int]:
     return found
 
 
-def write(args, config, dataset, labels, part: Path) -> None:
-    """Test, and let the predictions be written."""
+def write(args, config, labels, part: Path) -> None:
+    """Test the checkpoint, and write its predictions to an archive."""
     config.test_dataloader = config[f'{args.split}_dataloader']
     config.test_evaluator = dict(type='WritePredictions', out_file=str(part), label_ids=labels.ids)
     config.load_from = args.checkpoint
@@ -56,28 +56,22 @@ def write(args, config, dataset, labels, part: Path) -> None:
     Runner.from_cfg(config).test()
 
 
+@command(expected=(ExchangeError, OSError))
 def main(argv=None) -> int:
     args = parse_args(argv)
     config = load_config(args.config, args.cfg_options)
     data = config[f'{args.split}_dataloader'].dataset
     if args.ann_file:
         data.ann_file = args.ann_file
-    try:
-        dataset = DATASETS.build(data)
-        labels = label_set_of(dataset.metainfo)
-        archive = args.validate
-        if archive is None:
-            archive = args.out.with_name(f'.{args.out.name}.part')
-            write(args, config, dataset, labels, archive)
-        faults = check_predictions(
-            open_source(archive),
-            num_points(dataset),
-            labels,
-            most_bytes=int(args.most_megabytes * 1e6),
-        )
-    except (ExchangeError, OSError) as error:
-        print(f'submit.py: {error}', file=sys.stderr)
-        return 1
+    dataset = DATASETS.build(data)
+    labels = label_set_of(dataset.metainfo)
+    archive = args.validate
+    if archive is None:
+        archive = args.out.with_name(f'.{args.out.name}.part')
+        write(args, config, labels, archive)
+    most_bytes = int(args.most_megabytes * 1e6)
+    points = num_points(dataset)
+    faults = check_predictions(open_source(archive), points, labels, most_bytes=most_bytes)
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:

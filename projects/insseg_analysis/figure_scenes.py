@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Scenes of a data set and what methods found in them, from checkpoints or from files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,8 +10,9 @@ import torch
 from mmdet3d.datasets import Seg3DDataset
 from mmengine.config import Config
 
-from insseg3d.apis.model import predict_points
-from insseg3d.evaluation.exchange import LabelSet, Source, read_predictions
+from insseg3d.apis.model import load_model, predict_points
+from insseg3d.apis.model_index import choose_model
+from insseg3d.evaluation.exchange import LabelSet, Source, open_source, read_predictions
 from insseg3d.evaluation.functional import paint_masks
 from insseg3d.visualization import InstanceMap, Scene
 
@@ -99,3 +101,57 @@ def result_of_files(
     sure = scores >= score_thr
     masks, labels, scores = masks[sure], labels[sure], scores[sure]
     return MethodResult(name, paint_masks(masks, labels, scores, min_points=1))
+
+
+def results_of_checkpoint(
+    name: str,
+    weights: str,
+    config: str | None,
+    scenes: Sequence[StoredScene],
+    device: str,
+) -> list[MethodResult]:
+    """Let the model of a checkpoint segment scenes; the model is freed afterwards.
+
+    Args:
+        name: Caption.
+        weights: The checkpoint.
+        config: Its config, by name or path; None: the config inside the checkpoint.
+        scenes: The scenes.
+        device: Device of the model.
+
+    Raises:
+        OSError: If there is no such file.
+        ValueError: If the config is unknown or does not fit.
+    """
+    chosen, checkpoint = choose_model(config, weights)
+    model, chosen = load_model(chosen, checkpoint, device)
+    return [result_of_model(name, model, chosen, points) for _, points in scenes]
+
+
+def results_of_folder(
+    name: str,
+    folder: Path,
+    scenes: Sequence[StoredScene],
+    label_set: LabelSet,
+    *,
+    score_thr: float,
+) -> list[MethodResult]:
+    """Read the predictions of scenes.
+
+    Args:
+        name: Caption.
+        folder: Folder or archive.
+        scenes: The scenes.
+        label_set: Ids of the classes.
+        score_thr: Masks of a lower score are left out.
+
+    Raises:
+        ExchangeError: If a file cannot be used.
+    """
+    source = open_source(folder)
+    return [
+        result_of_files(
+            name, source, scene.name, label_set, num_points=len(points), score_thr=score_thr
+        )
+        for scene, points in scenes
+    ]

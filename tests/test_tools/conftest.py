@@ -1,12 +1,20 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What the tests of several tools share."""
+"""Fixtures that the tests of several tools share."""
 
 import runpy
 import sys
 
 import pytest
+from mmengine.logging import MMLogger
 
 from .converting import TOOLS
+
+
+@pytest.fixture(autouse=True)
+def own_loggers():
+    """Forget mmengine's loggers: they write to the captured streams of the test that made them."""
+    yield
+    MMLogger._instance_dict.clear()
 
 
 @pytest.fixture

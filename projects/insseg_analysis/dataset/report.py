@@ -5,7 +5,8 @@ import textwrap
 from collections.abc import Sequence
 
 import numpy as np
-from terminaltables import AsciiTable
+
+from insseg3d.evaluation.metrics.insseg_metric import right_aligned
 
 from .facts import SceneFacts
 from .findings import Finding
@@ -22,7 +23,7 @@ def summary_table(splits: dict[str, Sequence[SceneFacts]]) -> str:
     rows += [
         [key, *(column[key] for column in columns.values())] for key in next(iter(columns.values()))
     ]
-    return _table(rows)
+    return right_aligned(rows, first=1).table
 
 
 def _summary(scenes: Sequence[SceneFacts]) -> dict[str, str]:
@@ -154,13 +155,7 @@ def class_table(statistics: dict[str, dict[str, dict]]) -> str:
                 '–' if values['mean_radius'] is None else f'{values["mean_radius"]:.2f}',
             ]
         )
-    return _table(rows)
-
-
-def _table(rows: list[list[str]]) -> str:
-    table = AsciiTable(rows)
-    table.justify_columns = dict.fromkeys(range(1, len(rows[0])), 'right')
-    return table.table
+    return right_aligned(rows, first=1).table
 
 
 def findings_text(findings: Sequence[Finding], *, most: int = 20) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from terminaltables import AsciiTable
 
 from insseg3d.evaluation.functional import RunResults
+from insseg3d.evaluation.metrics.insseg_metric import right_aligned
 
 from .bootstrap import class_scores, draw_scenes, resampled_ap
 
@@ -154,9 +154,8 @@ def comparison_table(comparison: Comparison, name: str, titles: tuple[str, str])
                 '*' if low > 0 or high < 0 else '',
             ]
         )
-    table = AsciiTable(rows)
+    table = right_aligned(rows, first=1)
     table.inner_footing_row_border = True
-    table.justify_columns = dict.fromkeys(range(1, 5), 'right')
     return table.table
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One page, its pictures, and its tables as CSV."""
+"""The report of a run: one page, its pictures, and its tables as CSV."""
 
 import csv
 import html
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from insseg3d.evaluation.functional import (
     COLUMNS,
+    InstanceAP,
     RunResults,
     coverage_curve,
     instance_ap,
@@ -19,7 +20,7 @@ from insseg3d.evaluation.functional import (
 )
 
 from .bootstrap import class_scores
-from .errors import KINDS, error_account
+from .errors import KINDS, ErrorAccount, error_account
 from .plots import draw_coverage, draw_curves, draw_errors
 
 _STYLE = """
@@ -41,45 +42,48 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
     Runs with painted masks also get coverage, precision and recall against the score threshold.
 
     Args:
-        run: tables of a run.
-        out: folder; it is made.
-        title: of the page.
+        run: Tables of a run.
+        out: Folder; it is made.
+        title: Title of the page.
 
     Returns:
         AP, AP50 and AP25.
     """
     out.mkdir(parents=True, exist_ok=True)
-    num_classes = len(run.classes)
-    scored = instance_ap(run.tables(), num_classes=num_classes, min_points=run.min_points)
-    account = error_account(run.tables(), num_classes=num_classes, min_points=run.min_points)
-    overall = scored.summary()
-
-    values = {name: scored.per_class(threshold) for name, threshold in COLUMNS.items()}
-    rows = [['class', *COLUMNS, 'objects', 'scored', 'predictions']]
-    for k, name in enumerate(run.classes):
-        rows.append(
-            [
-                name,
-                *(_number(value[k]) for value in values.values()),
-                scored.num_gt[k],
-                scored.num_gt_scored[k],
-                scored.num_pred[k],
-            ]
-        )
-    rows.append(
-        [
-            'all',
-            *(_number(value) for value in overall.values()),
-            scored.num_gt.sum(),
-            scored.num_gt_scored.sum(),
-            scored.num_pred.sum(),
-        ]
-    )
+    options = dict(num_classes=len(run.classes), min_points=run.min_points)
+    scored = instance_ap(run.tables(), **options)
+    account = error_account(run.tables(), **options)
+    rows, errors = class_rows(run.classes, scored), error_rows(run.classes, account)
     _write_csv(out / 'classes.csv', rows)
+    _write_csv(out / 'errors.csv', errors)
+    figures = {'errors': draw_errors(account, run.classes), **_curves(run, scored)}
+    for name, figure in figures.items():
+        figure.savefig(out / f'{name}.png', dpi=130)
+        figure.savefig(out / f'{name}.svg')
+    overall = scored.summary()
+    page = _page(title, run, overall, rows, errors, figures)
+    (out / 'report.html').write_text(page, encoding='utf-8')
+    return overall
 
-    errors = [['class', 'found', *KINDS, *(f'AP50 + {kind}' for kind in KINDS)]]
-    for k, name in enumerate(run.classes):
-        errors.append(
+
+def class_rows(classes: Sequence[str], scored: InstanceAP) -> list[list]:
+    """Return a table of the scores and counts of each class, and of all."""
+    values = [scored.per_class(threshold) for threshold in COLUMNS.values()]
+    counts = (scored.num_gt, scored.num_gt_scored, scored.num_pred)
+    rows = [['class', *COLUMNS, 'objects', 'scored', 'predictions']]
+    for k, name in enumerate(classes):
+        rows.append(
+            [name, *(_number(value[k]) for value in values), *(count[k] for count in counts)]
+        )
+    overall = (_number(value) for value in scored.summary().values())
+    return [*rows, ['all', *overall, *(count.sum() for count in counts)]]
+
+
+def error_rows(classes: Sequence[str], account: ErrorAccount) -> list[list]:
+    """Return a table of the errors of each class, and of all."""
+    rows = [['class', 'found', *KINDS, *(f'AP50 + {kind}' for kind in KINDS)]]
+    for k, name in enumerate(classes):
+        rows.append(
             [
                 name,
                 account.found[k],
@@ -87,7 +91,7 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
                 *(_number(account.gains[kind][k]) for kind in KINDS),
             ]
         )
-    errors.append(
+    rows.append(
         [
             'all',
             account.found.sum(),
@@ -95,9 +99,12 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
             *(_number(mean_of_scored(account.gains[kind])) for kind in KINDS),
         ]
     )
-    _write_csv(out / 'errors.csv', errors)
+    return rows
 
-    figures = {'errors': draw_errors(account, run.classes)}
+
+def _curves(run: RunResults, scored: InstanceAP) -> dict[str, Figure]:
+    """Return the figures of precision and recall, and of coverage if masks were painted."""
+    figures, num_classes = {}, len(run.classes)
     for threshold, name in ((0.5, 'AP50'), (0.25, 'AP25')):
         outcomes = class_scores(
             run.tables(),
@@ -107,25 +114,19 @@ def write_report(run: RunResults, out: Path, *, title: str) -> dict[str, float]:
         )
         figures[f'curves_{name}'] = draw_curves(
             [row[0] for row in outcomes],
-            values[name],
+            scored.per_class(COLUMNS[name]),
             run.classes,
             f'IoU {threshold}: {name} of each class',
         )
     if run.scenes and all(scene.partition is not None for scene in run.scenes):
+        thresholds = np.linspace(0, 1, 41)
         figures['coverage'] = draw_coverage(
             {
-                mode: coverage_curve(
-                    tables, num_classes=num_classes, thresholds=np.linspace(0, 1, 41)
-                )
+                mode: coverage_curve(tables, num_classes=num_classes, thresholds=thresholds)
                 for mode, tables in (('partition', run.parts()), ('overlap', run.tables()))
             }
         )
-    for name, figure in figures.items():
-        figure.savefig(out / f'{name}.png', dpi=130)
-        figure.savefig(out / f'{name}.svg')
-    page = _page(title, run, overall, rows, errors, figures)
-    (out / 'report.html').write_text(page, encoding='utf-8')
-    return overall
+    return figures
 
 
 def _page(
