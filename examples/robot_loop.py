@@ -1,8 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Arrays in, objects out, with a model that is loaded once: nothing is written.
+"""Segment arrays in a loop, with a model that is loaded once; no files are written.
 
-python examples/robot_loop.py                                  # made rooms stand for the sensor
-python examples/robot_loop.py --weights published.pth --frames 10
+Usage::
+
+    python examples/robot_loop.py                                  # made rooms replace the sensor
+    python examples/robot_loop.py --weights published.pth --frames 10
 """
 
 import argparse
@@ -16,7 +18,7 @@ from made_rooms import make_points
 
 
 def sensor(frames):
-    """Your own here: ``(P, 6)`` arrays of x y z in metres, z up, and r g b in 0..255."""
+    """Yield ``(P, 6)`` arrays: x y z in metres, z up, r g b in 0..255. Put your sensor here."""
     for frame in range(frames):
         yield make_points(seed=frame, num_points=20_000)
 
@@ -28,14 +30,14 @@ def main(argv=None):
     parser.add_argument('--frames', type=int, default=3)
     args = parser.parse_args(argv)
     model = args.model or (None if args.weights else 'demo')
-    # What is known is said, so that nothing is guessed from a frame's extent or colours.
+    # Known properties are passed; otherwise they are inferred from each frame.
     known = Assumptions(units='m', up='z', color_range='255')
     inferencer = InstanceSeg3DInferencer(model, args.weights, assumptions=known)
     for points in sensor(args.frames):
         start = time.perf_counter()
         result = inferencer(points)
         print(f'{len(result)} objects in {time.perf_counter() - start:.2f} s')
-        distances = np.linalg.norm(result.centres()[:, :2], axis=1)  # from the robot, at 0 0
+        distances = np.linalg.norm(result.centres()[:, :2], axis=1)  # from the robot at the origin
         for index in np.argsort(distances)[:3]:
             print(
                 f'  {result.names[index]} at {distances[index]:.1f} m, '

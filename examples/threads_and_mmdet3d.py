@@ -1,15 +1,17 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Inside another program of mmdetection3d: a pool of threads, a model for each, its own structures.
+"""Use the inferencer in a program of mmdetection3d: one model per thread, its data samples.
 
-python examples/threads_and_mmdet3d.py scan.ply more.ply
-python examples/threads_and_mmdet3d.py scan.ply more.ply --weights published.pth --threads 2
+Usage::
+
+    python examples/threads_and_mmdet3d.py scan.ply more.ply
+    python examples/threads_and_mmdet3d.py scan.ply more.ply --weights published.pth --threads 2
 """
 
 import argparse
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-# First: with mmcv-lite its cures let mmdetection3d import.
+# Imported first: mmdetection3d needs its work-arounds to import with mmcv-lite.
 from insseg3d.apis import InstanceSeg3DInferencer
 
 from mmdet3d.structures import Det3DDataSample, PointData  # isort: skip
@@ -18,13 +20,13 @@ _OF_THREAD = threading.local()
 
 
 def segment(scan, model, weights):
-    """Objects of a scan as models of mmdetection3d give them."""
-    if not hasattr(_OF_THREAD, 'inferencer'):  # a model holds state in a call: one per thread
+    """Return the objects of a scan in the output format of mmdetection3d's models."""
+    if not hasattr(_OF_THREAD, 'inferencer'):  # one model per thread, as a call has state
         _OF_THREAD.inferencer = InstanceSeg3DInferencer(model, weights)
     result = _OF_THREAD.inferencer(scan)
     sample = Det3DDataSample(metainfo=dict(lidar_path=result.name, classes=result.classes))
     sample.pred_instances_3d = result.to_instance_data()  # masks, labels_3d, scores_3d
-    sample.pred_pts_seg = PointData(pts_instance_mask=result.instance)  # row i is the scan's row i
+    sample.pred_pts_seg = PointData(pts_instance_mask=result.instance)  # rows as in the scan
     return sample
 
 
