@@ -1,7 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """From files to labelled clouds, tables and pages: the command as people use it."""
 
+import copy
 import csv
+import hashlib
 import html
 import json
 import os
@@ -10,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+from argparse import Namespace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -32,6 +35,9 @@ from insseg3d.apis import (
     model_index as inferencer_models,
 )
 from insseg3d.apis.batch import folder_names, share_of
+from insseg3d.apis.checkpoint_config import part_to_run
+from insseg3d.apis.model_index import choose_model, own_packages
+from insseg_lab.inference import Finder, FindingOptions
 
 from .test_distributed import free_port
 
@@ -155,9 +161,31 @@ def test_the_name_of_a_trained_model_is_enough(here, scans, sure_weights, tmp_pa
     record = json.loads((tmp_path / 'found' / 'room' / 'objects.json').read_text())
     assert [row['class'] for row in record['objects']] == expected(scans / 'room.ply').names
     shutil.rmtree(work)
-    with pytest.raises(SystemExit) as error:
-        here('infer', *arguments)
-    assert error.value.code == 2
+    assert here('infer', *arguments).returncode == 2
+
+
+def test_results_depend_on_what_finds_objects_and_on_nothing_else(sure_weights):
+    args = dict(min_voxels=30, min_points=1, score_thr=0.3, strict=False, units=None, up=None)
+    args |= dict(color_range=None, columns=('x', 'y', 'z'), mesh_samples=0, tile=None, overlap=None)
+    options = FindingOptions.of(Namespace(**args, out='found', again=True, quiet=True))
+    config, weights = choose_model('demo', sure_weights)
+
+    def made_from(config):
+        finder = Finder(model='demo', config=config, weights=weights, device='cpu', options=options)
+        return finder.made_from()
+
+    known = made_from(config)
+    assert known['options'] == dict(args, columns=['x', 'y', 'z'])
+    other = copy.deepcopy(config)
+    other.train_cfg.max_iters = 1
+    other.default_hooks.logger.interval = 1
+    assert made_from(other) == known
+    other.model.decode_head.num_classes = 17
+    assert made_from(other) != known
+    # Of the config inside a checkpoint everything is in use: its hash is that of the whole.
+    inside = part_to_run(config, 'x.pth', own_packages())
+    text = inside.pretty_text.encode()
+    assert made_from(inside)['config'] == hashlib.sha256(text).hexdigest()
 
 
 def test_one_scan_into_one_file(infer, scans, tmp_path):
@@ -166,9 +194,7 @@ def test_one_scan_into_one_file(infer, scans, tmp_path):
     assert 'voxels left out; written to found.ply' in result.stdout
     assert PlyData.read(str(tmp_path / 'found.ply'))['vertex'].count == 5000
     assert (tmp_path / 'found.png').stat().st_size > 1000
-    with pytest.raises(SystemExit) as error:
-        infer(scans, '--out', 'found.ply')
-    assert error.value.code == 2
+    assert infer(scans, '--out', 'found.ply').returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -196,10 +222,9 @@ def test_bad_scans_are_refused_in_one_line(infer, tmp_path, name, content, messa
         (dict(weights='none.pth'), 'none.pth'),
     ],
 )
-def test_what_concerns_all_scans_ends_at_once(infer, scans, capsys, options, message):
-    with pytest.raises(SystemExit) as error:
-        infer(scans, '--out', 'found', **options)
-    assert error.value.code == 2 and message in capsys.readouterr().err
+def test_what_concerns_all_scans_ends_at_once(infer, scans, options, message):
+    result = infer(scans, '--out', 'found', **options)
+    assert result.returncode == 2 and message in result.stderr
 
 
 def test_strict_refuses_and_a_hand_helps(infer, scans, own_points):
@@ -212,7 +237,7 @@ def test_strict_refuses_and_a_hand_helps(infer, scans, own_points):
     )
 
 
-def test_large_scans_tile_by_tile(infer, scans, own_points, sure_weights, tmp_path, capsys):
+def test_large_scans_tile_by_tile(infer, scans, own_points, sure_weights, tmp_path):
     result = infer(scans / 'room.ply', '--tile', '2', '--out', 'found')
     assert 'done in 4 tiles of 2 m that overlap by at least 0.5 m' in result.stdout
     inferencer = InstanceSeg3DInferencer(
@@ -225,9 +250,8 @@ def test_large_scans_tile_by_tile(infer, scans, own_points, sure_weights, tmp_pa
         (('--overlap', '1'), 'say their size with --tile'),
         (('--tile', '2', '--overlap', '1.5'), 'expected a positive size'),
     ):
-        with pytest.raises(SystemExit) as error:
-            infer(scans / 'survey.npy', '--out', 'other', *wrong)
-        assert error.value.code == 2 and message in capsys.readouterr().err
+        result = infer(scans / 'survey.npy', '--out', 'other', *wrong)
+        assert result.returncode == 2 and message in result.stderr
 
 
 def test_two_processes_share_the_scans(scans, sure_weights, tmp_path):
@@ -369,17 +393,16 @@ def test_a_dead_link_is_a_failed_scan(infer, scans, tmp_path):
 
 
 @pytest.mark.parametrize('device', ['cuda', 'cuda:9', 'mps', 'gpu', 'xla', 'hpu', 'cpu:x'])
-def test_a_device_that_is_not_here_is_one_line(infer, scans, capsys, device):
+def test_a_device_that_is_not_here_is_one_line(infer, scans, device):
     if (
         device == 'cuda'
         and torch.cuda.is_available()
         or (device == 'mps' and torch.backends.mps.is_available())
     ):
         pytest.skip('it is here')
-    with pytest.raises(SystemExit) as error:
-        infer(scans / 'room.ply', '--out', 'found', '--device', device)
-    told = capsys.readouterr().err
-    assert error.value.code == 2 and 'cpu' in told and device in told
+    result = infer(scans / 'room.ply', '--out', 'found', '--device', device)
+    told = result.stderr
+    assert result.returncode == 2 and 'cpu' in told and device in told
     assert len(told.strip().splitlines()) == 1 and 'Traceback' not in told
 
 
