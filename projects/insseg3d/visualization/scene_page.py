@@ -82,6 +82,14 @@ def write_scene_page(
             pack_scene(scene, num_classes=len(classes), max_points=max_points) for scene in scenes
         ],
     }
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_page(title, data), encoding='utf-8')
+    return path
+
+
+def _page(title: str, data: Mapping[str, object]) -> str:
+    """Fill the template with the title, the data, the scripts and three.js."""
     # "<" is escaped in the data; otherwise a name could end the script element.
     text = json.dumps(data, separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')
     parts = {
@@ -92,11 +100,7 @@ def write_scene_page(
         'three_licence': html.escape(_asset('vendor/three/LICENSE.txt')),
         **{key: _compressed(f'vendor/three/{name}') for key, name in _LIBRARY.items()},
     }
-    page = re.sub(r'\{\{(\w+)\}\}', lambda match: parts[match[1]], _asset('template.html'))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding='utf-8')
-    return path
+    return re.sub(r'\{\{(\w+)\}\}', lambda match: parts[match[1]], _asset('template.html'))
 
 
 def _asset(name: str) -> str:
@@ -105,7 +109,7 @@ def _asset(name: str) -> str:
 
 @lru_cache
 def _compressed(name: str) -> str:
-    """Compress a script to base64 of gzip, with the same bytes in every run."""
+    """Encode a script as base64 of gzip, with the same bytes in every run."""
     packed = gzip.compress(_asset(name).encode('utf-8'), compresslevel=9, mtime=0)
     return base64.b64encode(packed).decode('ascii')
 

@@ -1,10 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Predicted masks in the benchmark's text format, or in ``.npz`` files.
 
-Text: ``<scene>.txt`` with lines ``path/of/mask.txt label_id confidence``; a mask file holds one
-integer per line and point, where any value but 0 is inside. ``.npz``: ``<scene>.npz`` with
-``masks`` (Q, P) bool, or ``packed_masks`` (Q, ⌈P/8⌉) uint8 and ``num_points``; ``label_ids`` (Q,);
-``scores`` (Q,).
+Text: ``<scene>.txt`` with lines ``path/of/mask.txt label_id confidence``; a mask file has one
+integer per line and point, 0 = outside. ``.npz``: ``<scene>.npz`` with ``masks`` (Q, P) bool, or
+``packed_masks`` (Q, ⌈P/8⌉) uint8 and ``num_points``; ``label_ids`` (Q,); ``scores`` (Q,).
 
 Source: ScanNet's benchmark documentation of 3D semantic instance submissions.
 """
