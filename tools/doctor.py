@@ -36,7 +36,7 @@ RANGES: Mapping[str, tuple[str, str, str]] = {
     'lyft-dataset-sdk': ('0.0.8', '', 'mmdet3d imports it'),
 }
 
-# What only some files need: what it is for -> its distributions and the extra of setup.cfg.
+# Optional parts: use -> its distributions and the extra of setup.cfg.
 EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     '.las and .laz': (('laspy', 'lazrs'), 'las'),
     '.pcd': (('pypcd4',), 'pcd'),
@@ -57,7 +57,7 @@ class Finding:
 
 @dataclass
 class Facts:
-    """What there is to know about an environment. ``versions`` lacks what is not installed."""
+    """The facts about an environment. ``versions`` has only packages that are installed."""
 
     python: tuple[int, int]
     versions: dict[str, str]
@@ -72,16 +72,9 @@ class Facts:
 
 
 def diagnose(facts: Facts) -> list[Finding]:
-    """Every finding about an environment, in the order in which to mend them."""
-    return [
-        *_python(facts),
-        *_packages(facts),
-        *_mmcv(facts),
-        *_traps(facts),
-        *_devices(facts),
-        *_extras(facts),
-        *_imports(facts),
-    ]
+    """Return every finding about an environment, in the order in which to mend them."""
+    parts = (_python, _packages, _mmcv, _traps, _devices, _extras, _imports)
+    return [finding for part in parts for finding in part(facts)]
 
 
 def _python(facts: Facts) -> Iterator[Finding]:
@@ -91,11 +84,8 @@ def _python(facts: Facts) -> Iterator[Finding]:
             'stop', f'Python {found}; 3.10 to 3.12 are supported', 'make setup PYTHON=python3.11'
         )
     elif facts.python > (3, 12):
-        yield Finding(
-            'note',
-            f'Python {found}; the lock files hold up to 3.12',
-            'make setup PYTHON=python3.11, if a package is missing',
-        )
+        remedy = 'make setup PYTHON=python3.11, if a package is missing'
+        yield Finding('note', f'Python {found}; the lock files hold up to 3.12', remedy)
     else:
         yield Finding('ok', f'Python {found}')
 
@@ -119,11 +109,8 @@ def _packages(facts: Facts) -> Iterator[Finding]:
 def _mmcv(facts: Facts) -> Iterator[Finding]:
     names = [name for name in ('mmcv', 'mmcv-lite') if name in facts.versions]
     if not names:
-        yield Finding(
-            'stop',
-            'neither mmcv nor mmcv-lite is installed',
-            'pip install --no-deps mmcv-lite==2.1.0 (nothing here needs more)',
-        )
+        remedy = 'pip install --no-deps mmcv-lite==2.1.0 (nothing here needs more)'
+        yield Finding('stop', 'neither mmcv nor mmcv-lite is installed', remedy)
         return
     if len(names) == 2:
         yield Finding(
@@ -259,13 +246,13 @@ def _imports(facts: Facts) -> Iterator[Finding]:
 
 
 def _number(version: str) -> tuple[int, ...]:
-    """'2.0.0rc4' -> (2, 0, 0): release numbers compare, suffixes do not matter here."""
+    """Convert '2.0.0rc4' to (2, 0, 0): the suffix does not matter here."""
     numbers = [int(n) for n in re.match(r'\d+(\.\d+)*', version).group().split('.')]
     return tuple(numbers + [0] * (3 - len(numbers)))
 
 
 def collect() -> Facts:
-    """Looks at the running interpreter; imports torch, this project and mmdet3d where it can."""
+    """Inspect the running interpreter; import torch, this project and mmdet3d if possible."""
     versions = {
         (d.metadata['Name'] or '').lower().replace('_', '-'): d.version
         for d in importlib.metadata.distributions()
@@ -295,7 +282,7 @@ def collect() -> Facts:
 
 
 def main() -> int:
-    """Prints the findings; 1 if one of them stops the project."""
+    """Print the findings; return 1 if one of them stops the project."""
     print(f'{platform.platform()}, Python {sys.version.split()[0]} at {sys.executable}')
     findings = diagnose(collect())
     for finding in findings:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from insseg_lab.synthesis import parse_splits
 from made_rooms.writers import scannet as scannet_writer
 
 PATH = Path(__file__).parents[2] / 'tools' / 'synthesize.py'
@@ -83,8 +84,8 @@ def test_a_corridor_is_one_scene(tool, tmp_path, capsys):
     assert 'sceneType = Hallway' in text.read_text() and '1 val' in capsys.readouterr().out
 
 
-def test_a_fifth_is_held_out_by_default(tool):
-    assert tool.parse_splits('', 10) == {'train': 8, 'val': 2}
+def test_a_fifth_is_held_out_by_default():
+    assert parse_splits('', 10) == {'train': 8, 'val': 2}
 
 
 @pytest.mark.parametrize(
