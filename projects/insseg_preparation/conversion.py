@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Converting a release scene by scene: what the converters of all data sets share.
+"""Conversion of a release scene by scene, shared by the converters of all datasets.
 
-A scene that fails does not stop the others; what was converted before is kept; a disk that is full
-stops everything and leaves whole scenes behind.
+A scene that fails does not stop the others. Scenes that were converted earlier are kept. A full
+disk stops the conversion and leaves complete scenes behind.
 """
 
 import errno
@@ -21,7 +21,13 @@ from .storage import SceneRecord, write_whole
 
 
 class SceneOutcome(NamedTuple):
-    """What became of a scene: 'converted', 'kept' (done before) or 'failed', and remarks."""
+    """Outcome of a scene.
+
+    Attributes:
+        scene: Id of the scene.
+        state: 'converted', 'kept' (converted earlier) or 'failed'.
+        remarks: Remarks on its raw files; if it failed, the error.
+    """
 
     scene: str
     state: str
@@ -29,12 +35,12 @@ class SceneOutcome(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What became of a release.
+    """Outcome of a release.
 
     Attributes:
-        outcomes: one per scene, in the order of the splits.
-        infos: info files that were written or were up to date.
-        incomplete: splits that got no info file, because a scene failed.
+        outcomes: One outcome per scene, in the order of the splits.
+        infos: Info files that were written or are up to date.
+        incomplete: Splits without an info file, because a scene failed.
     """
 
     outcomes: list[SceneOutcome]
@@ -43,12 +49,12 @@ class Report(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """What is to be written for a scene.
+    """Files and record of a converted scene.
 
     Attributes:
-        outputs: path under the folder of the prepared data → content.
-        content: what the scene's record holds for the info files, as JSON.
-        notes: what was unusual in the raw files.
+        outputs: Content of each file, by its path under the folder of the prepared data.
+        content: Entries of the scene's record for the info files, as JSON.
+        notes: Remarks on unusual features of the raw files.
     """
 
     outputs: dict[str, bytes | np.ndarray]
@@ -66,39 +72,39 @@ def convert_unless_done(
 ) -> SceneOutcome:
     """Convert one scene unless it is done; errors of its raw files become its outcome.
 
-    Only the raw files are read here before the target is written, so that an ``OSError`` of theirs
-    is the scene's, and one of the target is everyone's.
+    All raw files are read before anything is written. An ``OSError`` while reading concerns this
+    scene only; one while writing concerns the whole conversion.
 
     Args:
-        out: folder of the prepared data.
-        scene: id.
-        find: finds all raw files that the scene is made of.
-        convert: reads and converts them.
-        settings: what else the outcome depends on, as JSON. If it changes, the scene is converted
-            again, as it is when a raw file changes.
+        out: Folder of the prepared data.
+        scene: Id of the scene.
+        find: Function that finds all raw files of the scene.
+        convert: Function that reads and converts them.
+        settings: Other values on which the result depends, as JSON. If they change, or if a raw
+            file changes, the scene is converted again.
 
     Raises:
-        OSError: the target cannot be written, or the disk is full.
+        OSError: If the target cannot be written, or if the disk is full.
     """
     record = SceneRecord(out, scene)
     try:
         sources = find()
         if record.read(sources, settings) is not None:
-            return SceneOutcome(scene, 'kept', [])
+            return SceneOutcome(scene=scene, state='kept', remarks=[])
         converted = convert()
-    except (RawDataError, OSError) as error:  # OSError: it may not be read, or went away
-        return SceneOutcome(scene, 'failed', [str(error)])
+    except (RawDataError, OSError) as error:  # OSError: not readable, or removed meanwhile
+        return SceneOutcome(scene=scene, state='failed', remarks=[str(error)])
     try:
         record.write(converted.outputs, sources, settings, **converted.content)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OSError(
                 error.errno,
-                f'{out}: the disk is full at {scene}. Scenes converted so far are whole and stay. '
-                'Free some space and run the same command again',
+                f'{out}: the disk is full at {scene}. Scenes converted so far are complete and '
+                'stay. Free some space and run the same command again',
             ) from None
         raise
-    return SceneOutcome(scene, 'converted', converted.notes)
+    return SceneOutcome(scene=scene, state='converted', remarks=converted.notes)
 
 
 def convert_release(
@@ -111,22 +117,22 @@ def convert_release(
     on_start: Callable[[int], None] = lambda num_scenes: None,
     on_scene: Callable[[SceneOutcome], None] = lambda outcome: None,
 ) -> Report:
-    """Convert all scenes, then write the info files of the splits in which none failed.
+    """Convert all scenes, then write the info files of the splits without a failed scene.
 
     Args:
-        out: folder of the prepared data.
-        splits: split → its scenes.
-        work: given (split, scene), converts it; picklable.
-        write_info: given a split and the records of its scenes, writes its info file.
-        workers: processes.
-        on_start: called with the number of scenes.
-        on_scene: called after every scene.
+        out: Folder of the prepared data.
+        splits: Scenes of each split.
+        work: Picklable function that converts (split, scene).
+        write_info: Function that writes the info file of a split from the records of its scenes.
+        workers: Number of processes.
+        on_start: Called with the number of scenes.
+        on_scene: Called after every scene.
 
     Returns:
-        The report.
+        Outcomes of all scenes, and the info files.
 
     Raises:
-        OSError: the target cannot be written, or the disk is full. What was converted stays.
+        OSError: If the target cannot be written, or if the disk is full; converted scenes stay.
     """
     jobs = [(split, scene) for split, scenes in splits.items() for scene in scenes]
     out.mkdir(parents=True, exist_ok=True)
@@ -142,11 +148,11 @@ def convert_release(
             infos.append(write_info(split, [SceneRecord(out, scene).read() for scene in scenes]))
         else:
             incomplete.append(split)
-    return Report(outcomes, infos, incomplete)
+    return Report(outcomes=outcomes, infos=infos, incomplete=incomplete)
 
 
 def _run(work: Callable, jobs: list, workers: int) -> Iterable[SceneOutcome]:
-    """Do all jobs, in order, in this process or in several."""
+    """Do all jobs in order, in this process or in several."""
     if workers <= 1:
         yield from map(work, jobs)
         return
@@ -159,12 +165,12 @@ def _run(work: Callable, jobs: list, workers: int) -> Iterable[SceneOutcome]:
 
 
 def write_info_file(path: Path, metainfo: dict, data_list: list[dict]) -> Path:
-    """Write an info file as mmdetection3d 1.4 lays it out, unless it is there already.
+    """Write an info file in the layout of mmdetection3d 1.4, unless it is up to date.
 
     Args:
-        path: the file.
-        metainfo: ``categories``, ``dataset`` and what else belongs into its header.
-        data_list: an entry a scene.
+        path: Path of the file.
+        metainfo: Header of the file: ``categories``, ``dataset`` and further entries.
+        data_list: One entry per scene.
     """
     info = {'metainfo': {**metainfo, 'info_version': '1.1'}, 'data_list': data_list}
     write_if_new(path, pickle.dumps(info, protocol=4))
@@ -172,13 +178,13 @@ def write_info_file(path: Path, metainfo: dict, data_list: list[dict]) -> Path:
 
 
 def write_array_if_new(path: Path, array: np.ndarray) -> None:
-    """Write a ``.npy`` file unless it is there already."""
+    """Write a ``.npy`` file, unless it is up to date."""
     buffer = io.BytesIO()
     np.save(buffer, array)
     write_if_new(path, buffer.getvalue())
 
 
 def write_if_new(path: Path, content: bytes) -> None:
-    """Write a file unless it is there already with this content."""
+    """Write a file, unless it already has this content."""
     if not (path.is_file() and path.read_bytes() == content):
         write_whole(path, content)

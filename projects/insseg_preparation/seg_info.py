@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The folder ``seg_info``, which mmdetection3d's semantic segmentation needs beside the scenes."""
+"""The folder ``seg_info``, which mmdetection3d's semantic segmentation reads."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ from .conversion import write_array_if_new
 def seg_info(
     sizes: np.ndarray, counts: np.ndarray, *, points_per_sample: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How often to draw each scene, and what each class weighs.
+    """Compute how often each scene is drawn, and the weight of each class.
 
     Args:
-        sizes: ``(scenes,)`` points.
-        counts: ``(scenes, K)`` points of each class.
-        points_per_sample: size of the samples that mmdetection3d's semantic configs draw.
+        sizes: ``(scenes,)`` number of points.
+        counts: ``(scenes, K)`` number of points of each class.
+        points_per_sample: Points per sample in mmdetection3d's semantic configs.
 
     Returns:
-        Scene numbers, each repeated in proportion to its points, int32; weights
+        Indices of scenes, each repeated in proportion to its points, int32; weights
         ``1 / ln(1.2 + share)`` of the classes, float32.
 
     Source: mmdetection3d's converters.
@@ -38,11 +38,11 @@ def write_seg_info(
     """Write the two arrays of :func:`seg_info` of a split.
 
     Args:
-        out: folder of the prepared data.
-        split: name in front of the two files.
-        sizes: see :func:`seg_info`, as of the arguments below.
-        counts: points of each class.
-        points_per_sample: size of a sample.
+        out: Folder of the prepared data.
+        split: Prefix of the names of the two files.
+        sizes: See :func:`seg_info`, also for the arguments below.
+        counts: Number of points of each class.
+        points_per_sample: Points per sample.
     """
     indices, weights = seg_info(sizes, counts, points_per_sample=points_per_sample)
     write_array_if_new(out / 'seg_info' / f'{split}_resampled_scene_idxs.npy', indices)

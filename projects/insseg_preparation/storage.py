@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Writing prepared scenes so that neither a kill nor a full disk leaves half a file."""
+"""Writer of prepared scenes; neither a killed process nor a full disk leaves half a file."""
 
 import json
 import os
@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-_VERSION = 1  # of what is written for a scene; another one makes scenes be converted anew
+_VERSION = 1  # of the files of a scene; scenes of another version are converted again
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a file that appears under its name only when it is complete.
 
     Args:
-        path: the file; its folder is made.
-        content: all of it.
+        path: Path of the file; its folder is created.
+        content: Content of the file.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind then.
+        OSError: If the file cannot be written; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'.{path.name}.part')
@@ -36,15 +36,15 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 
 class SceneRecord:
-    """What was written for a scene and from what, in ``<out>/.prepared/<scene>.json``.
+    """Record of the files of a scene and of their sources, ``<out>/.prepared/<scene>.json``.
 
-    The record is written last, so that a scene with a record is complete. It holds the scene's
-    entry of the info file, and sizes and times of the raw files: if these change, the scene is
+    The record is written last, so a scene with a record is complete. It contains the scene's
+    entry of the info file, and the sizes and times of the raw files; if these change, the scene is
     converted again.
 
     Args:
-        out: folder of the prepared data.
-        scene: id.
+        out: Folder of the prepared data.
+        scene: Id of the scene.
     """
 
     def __init__(self, out: Path, scene: str) -> None:
@@ -55,8 +55,8 @@ class SceneRecord:
         """Return the record, or None if the scene has to be converted (again).
 
         Args:
-            sources: the raw files as they are now; None: compare neither them nor the settings.
-            settings: what else the outcome depends on, as JSON.
+            sources: The current raw files; None compares neither them nor the settings.
+            settings: Other values on which the result depends, as JSON.
         """
         try:
             record = json.loads(self.path.read_bytes())
@@ -82,18 +82,19 @@ class SceneRecord:
         """Write a scene's files, then its record.
 
         Args:
-            outputs: path under ``out`` → content; of an array its values, row by row.
-            sources: the raw files.
-            settings: what else the outcome depends on, as JSON.
-            content: whatever else the record should hold, as JSON.
+            outputs: Content of each file, by its path under ``out``; of an array, its values row
+                by row.
+            sources: The raw files.
+            settings: Other values on which the result depends, as JSON.
+            content: Further entries of the record, as JSON.
 
         Raises:
-            OSError: a file cannot be written.
+            OSError: If a file cannot be written.
         """
         self.path.unlink(missing_ok=True)
         sizes = {}
         for name, data in outputs.items():
-            # Through a view: nine million points need no second copy.
+            # A view avoids a second copy of millions of points.
             view = memoryview(np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data)
             write_whole(self.out / name, view)
             sizes[name] = view.nbytes
@@ -108,5 +109,5 @@ class SceneRecord:
 
 
 def _state(files: Iterable[Path]) -> dict[str, list[int]]:
-    """Size and time of change of each file."""
+    """Return size and modification time of each file."""
     return {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}

@@ -1,2 +1,2 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Converter of people's own labelled scans."""
+"""Converter of users' own labelled scans."""

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The class list of people's own scans, and which stored id a label of theirs gets."""
+"""The class list of users' own scans, and the stored id of each of their labels."""
 
 import stat
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 from insseg3d.scans.errors import RawDataError
 from insseg3d.scans.folders import is_there
 
-_NO_CLASS = (255, 65535)  # that label tools write for "ignore", beside negative numbers
+_NO_CLASS = (255, 65535)  # written by label tools for "ignore", as are negative numbers
 _NAMES_OF_NONE = {
     'unlabelled',
     'unlabeled',
@@ -26,28 +26,28 @@ _NAMES_OF_NONE = {
 
 
 class ClassList(NamedTuple):
-    """The classes, in the order of their indices.
+    """Classes in the order of their indices.
 
     Attributes:
-        names: of the K classes.
-        ids: their semantic ids in the scans; None if these are the indices 0..K−1.
+        names: Names of the K classes.
+        ids: Semantic ids of the classes in the scans; None if they are the indices 0..K−1.
     """
 
     names: tuple[str, ...]
     ids: tuple[int, ...] | None = None
 
     def stored(self, semantic: np.ndarray, path: Path) -> tuple[np.ndarray, list[str]]:
-        """Class k becomes k + 1, everything else 0.
+        """Convert labels to stored ids: class k becomes k + 1, everything else 0.
 
         Args:
-            semantic: ``(P,)`` int64, as in the scan.
-            path: of the scan, for messages.
+            semantic: ``(P,)`` int64, labels of the scan.
+            path: Path of the scan, for messages.
 
         Returns:
             ``(P,)`` int64, and remarks.
 
         Raises:
-            RawDataError: without ids in the list, a label that is neither an index nor one of the
+            RawDataError: If the list has no ids, and a label is neither an index nor one of the
                 usual marks for "no class": negative, 255, 65535.
         """
         found, index, counts = np.unique(semantic, return_inverse=True, return_counts=True)
@@ -61,8 +61,8 @@ class ClassList(NamedTuple):
                     f'semantic labels {strange[:5].tolist()} for {len(self.names)} classes',
                     f'indices 0..{len(self.names) - 1}, and −1 or 255 for no class',
                     'If the labels are ids, or count from 1, give them with the names: '
-                    f'--classes "{listed}", or in a file, a line each. Labels that are not in such '
-                    'a list are no class',
+                    f'--classes "{listed}", or in a file, one per line. Labels that are not in '
+                    'such a list are no class',
                 )
             stored = np.where(is_class, found + 1, 0)
         else:
@@ -83,15 +83,16 @@ def read_classes(text: str) -> ClassList:
     """Read a class list.
 
     Args:
-        text: a file with a class a line, or the classes between commas. Each is a name, or an id
-            and a name: ``3 office chair``.
+        text: Path of a file with one class per line, or classes separated by commas. Each is a
+            name, or an id and a name: ``3 office chair``.
 
     Raises:
-        FileNotFoundError: it looks like a file, without a comma, and is none.
-        RawDataError: no class, one twice, ids for some only, or no text.
+        FileNotFoundError: If the text has no comma, looks like a path, and is no file.
+        RawDataError: If there are no classes, if one occurs twice, if only some have ids, or if the
+            file is not UTF-8.
     """
     path = Path(text)
-    if is_there(path, stat.S_ISREG):  # never an error, however long the text
+    if is_there(path, stat.S_ISREG):  # no error, even if the text is very long
         entries = _lines(path)
     elif ',' not in text and (path.suffix in ('.txt', '.csv', '.tsv') or len(path.parts) > 1):
         raise FileNotFoundError(f'{path}: no such file; expected a class a line')
@@ -101,7 +102,7 @@ def read_classes(text: str) -> ClassList:
     pairs = [_split(entry) for entry in entries]
     names = tuple(name for _, name in pairs)
     ids = tuple(given for given, _ in pairs if given is not None)
-    expected = 'a name a class, or an id and a name'
+    expected = 'one name per class, or an id and a name'
     if not names or not all(names):
         raise RawDataError(path, f'{len(names)} classes, {entries[:5]}', expected, 'Name them')
     for values in (names, ids):
@@ -124,7 +125,7 @@ def read_classes(text: str) -> ClassList:
         raise RawDataError(
             path, f'{without[:5]} without an id', 'ids for all classes or for none', 'Add them'
         )
-    return ClassList(names, ids or None)
+    return ClassList(names=names, ids=ids or None)
 
 
 def _lines(path: Path) -> list[str]:
@@ -134,13 +135,13 @@ def _lines(path: Path) -> list[str]:
         raise RawDataError(
             path,
             f'byte {error.start + 1} is no UTF-8',
-            'text in UTF-8, a class a line',
+            'text in UTF-8, one class per line',
             'Save it as UTF-8',
         ) from None
 
 
 def _split(entry: str) -> tuple[int | None, str]:
-    """An id, if there is one, and a name."""
+    """Split an entry into an id, or None, and a name."""
     for mark in (',', '\t', ';', ':'):
         entry = entry.replace(mark, ' ')
     first, _, rest = entry.partition(' ')

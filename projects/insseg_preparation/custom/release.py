@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A folder of people's own scans into the prepared format.
+"""Converter of a folder of users' own scans into the prepared format.
 
-Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a scan) and
-``custom_infos_{train,val,test}.pkl``. Can be stopped and started again at any time.
+It writes ``points``, ``instance_mask``, ``semantic_mask`` (one file per scan each) and
+``custom_infos_{train,val,test}.pkl``. It can be stopped and restarted at any time.
 """
 
 import hashlib
@@ -53,33 +53,31 @@ def prepare_custom(
     on_scene: Callable[[SceneOutcome], None] = lambda outcome: None,
     on_remark: Callable[[str], None] = lambda remark: None,
 ) -> Report:
-    """Convert a folder of scans, or what of it is not converted yet.
+    """Convert a folder of scans; scans that are already converted are kept.
 
-    Info files of an earlier run whose scans are in other splits now are removed, which
-    ``on_remark`` is told.
+    Info files of an earlier run are removed, with a remark, if their scans are now in other splits.
 
     Args:
-        raw: folder of the scans, or with the folders ``train``, ``val`` and ``test`` of them, or
-            some of these; or with scans and the folder ``test``. Scans in ``test`` may do without
-            labels, others not.
-        out: folder of the prepared data.
-        classes: the class list.
-        val_share: of the scans outside such folders that go to val.
-        options: how to read the scans.
-        leave_out: files that are no scans, such as the class list.
-        workers: processes.
-        on_start: called with the number of scans.
-        on_scene: called after every scan.
-        on_remark: called before with what is unusual about the folder as a whole.
+        raw: Folder with scans, or with some of the folders ``train``, ``val`` and ``test`` of
+            scans, or with scans and the folder ``test``. Only scans in ``test`` may lack labels.
+        out: Folder of the prepared data.
+        classes: The class list.
+        val_share: Share of the scans outside of these folders that are assigned to val.
+        options: Options for reading the scans.
+        leave_out: Files that are no scans, such as the class list.
+        workers: Number of processes.
+        on_start: Called with the number of scans.
+        on_scene: Called after every scan.
+        on_remark: Called before the conversion with remarks on the folder as a whole.
 
     Returns:
-        The report. Scans that failed do not stop the others; one that cannot be reached, such as a
-        dead link, is a scan that failed, and so is a folder train, val or test.
+        The report. Scans that fail do not stop the others. A scan that cannot be reached, such as a
+        dead link, fails; so does a folder train, val or test that cannot be reached.
 
     Raises:
-        RawDataError: no scans, two of a name, a split without a single object, or ``out`` in
-            ``raw``.
-        OSError: the target cannot be written, or the disk is full. What was converted stays.
+        RawDataError: If there are no scans, if two have the same name, if train has no object, or
+            if ``out`` is inside ``raw``.
+        OSError: If the target cannot be written, or if the disk is full; converted scans stay.
     """
     files = find_scans(raw, val_share=val_share, leave_out=leave_out, on_remark=on_remark)
     if raw.resolve() in (out.resolve(), *out.resolve().parents):
@@ -101,7 +99,7 @@ def prepare_custom(
 def _remove_stale_infos(
     out: Path, files: dict[str, dict[str, Path]], on_remark: Callable[[str], None]
 ) -> None:
-    """Remove info files of splits of an earlier run whose scans are in other splits now."""
+    """Remove info files of an earlier run whose scans are now in other splits."""
     now = {scene for scans in files.values() for scene in scans}
     for split in set(SPLITS) - files.keys():
         path = out / f'custom_infos_{split}.pkl'
@@ -123,16 +121,17 @@ def find_scans(
     leave_out: Sequence[Path] = (),
     on_remark: Callable[[str], None] = lambda remark: None,
 ) -> dict[str, dict[str, Path]]:
-    """Split → name → file of the scans in a folder.
+    """Find the scans of a folder: the file of each scan, by split and name.
 
-    Without the folders train and val, the names decide: those whose SHA-256 is lowest go to val. A
-    scan that is added later changes little of it, and renaming aside nothing depends on chance.
-    Scans that cannot be reached count. A split's folder that cannot is its only scan.
+    Without the folders train and val, the scans whose names have the lowest SHA-256 are assigned to
+    val. This does not depend on chance, and changes little if a scan is added later. Scans that
+    cannot be reached are included. If the folder of a split cannot be reached, it is the only scan
+    of the split.
 
     Raises:
-        FileNotFoundError: no such folder.
-        RawDataError: no scans, or two of a name.
-        ValueError: a share that is none.
+        FileNotFoundError: If there is no such folder.
+        RawDataError: If there are no scans, or if two have the same name.
+        ValueError: If ``val_share`` is out of range.
     """
     if not raw.is_dir():
         reason = why_out_of_reach(raw, absent='no such folder') or 'no folder'
@@ -178,12 +177,12 @@ def _name_of(scan: Path) -> str:
 
 
 def _is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder, or a dead link that may have been one."""
+    """Return whether a path is a folder, or a dead link that may lead to one."""
     return is_there(path, stat.S_ISDIR) or (path.is_symlink() and not is_there(path, stat.S_ISREG))
 
 
 def _split_folder(folder: Path, skipped: set[str], on_remark: Callable[[str], None]) -> list[Path]:
-    """The scans of a split's folder; the folder alone if it cannot be read, which fails later."""
+    """List the scans of a split's folder; if it is not readable, the folder itself fails later."""
     try:
         return _scans_in(folder, skipped, on_remark)
     except OSError:
@@ -191,7 +190,7 @@ def _split_folder(folder: Path, skipped: set[str], on_remark: Callable[[str], No
 
 
 def _scans_in(folder: Path, skipped: set[str], on_remark: Callable[[str], None]) -> list[Path]:
-    """The scans that lie in a folder itself, by name, without the folders of splits."""
+    """List the scans directly in a folder, by name, without the folders of splits."""
     scans, others = scans_in(folder, ENDINGS, skipped)
     if others:
         names = [visible(path.name) for path in others[:5]]
@@ -200,7 +199,7 @@ def _scans_in(folder: Path, skipped: set[str], on_remark: Callable[[str], None])
 
 
 def _split(paths: list[Path], val_share: float) -> dict[str, list[Path]]:
-    """Into train and val; at least one in each, if there are two and val is wanted."""
+    """Split scans into train and val, with at least one each if there are two and a share."""
     num_val = 0
     if val_share and len(paths) > 1:
         num_val = min(max(round(val_share * len(paths)), 1), len(paths) - 1)
@@ -210,7 +209,7 @@ def _split(paths: list[Path], val_share: float) -> dict[str, list[Path]]:
 
 
 def _draw(scan: Path) -> bytes:
-    """A number that depends on a scan's name only."""
+    """Return a hash that depends only on the name of a scan."""
     return hashlib.sha256(os.fsencode(stem_of(scan))).digest()
 
 
@@ -236,7 +235,11 @@ def _prepare_scan(
             outputs[f'instance_mask/{file_name}'] = scan.instance
             outputs[f'semantic_mask/{file_name}'] = scan.semantic
             info['pts_semantic_mask_path'] = info['pts_instance_mask_path'] = file_name
-        return Converted(outputs, {'info': info, 'has_color': scan.has_color}, scan.notes)
+        return Converted(
+            outputs=outputs,
+            content={'info': info, 'has_color': scan.has_color},
+            notes=scan.notes,
+        )
 
     settings = {
         'classes': classes._asdict(),
@@ -250,7 +253,7 @@ def _prepare_scan(
 
 
 def as_json(settings: dict) -> dict:
-    """Tuples as lists, as they are after reading JSON, or the settings would seem changed."""
+    """Convert tuples to lists, as JSON does; otherwise the settings would seem to have changed."""
     return json.loads(json.dumps(settings))
 
 
@@ -262,8 +265,8 @@ def _write_info(out: Path, classes: ClassList, split: str, records: list[dict]) 
             out,
             'no object of any class in all scans of train',
             'objects to learn from',
-            'Are the ids of the class list those of the scans? The remarks on each scan tell '
-            'which ids they have',
+            'Are the ids of the class list those of the scans? The remarks on each scan list '
+            'its ids',
         )
     return write_info_file(
         out / f'custom_infos_{split}.pkl',

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One of people's own scans into the prepared format: units, axes, colours, labels, and checks."""
+"""Converter of one of the user's scans: units, axes, colours, labels, and checks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,18 +16,18 @@ from insseg3d.scans.units import convert_coords
 from ..scannet.scene import boxes
 from .classes import ClassList
 
-_MIXED = 0.2  # share of objects with several classes from which ids are no object ids
+_MIXED = 0.2  # greatest share of ids with several classes; beyond it, they are no object ids
 
 
 class CustomOptions(NamedTuple):
-    """How to read the scans; all of it becomes part of the records.
+    """Options for reading the scans; they become part of the records.
 
     Attributes:
-        names: of the columns.
-        units: key of ``UNITS``; None: metres, and scans that do not look like it are refused.
-        up: key of ``UP_AXES``.
-        first_instance: 0 or 1, the lowest id that is an object; None: found out, or refused.
-        per_class: whether instance ids begin anew in every class.
+        names: Names of the columns.
+        units: Key of ``UNITS``; None means metres, and refuses scans of an implausible size.
+        up: Key of ``UP_AXES``.
+        first_instance: Lowest id of an object, 0 or 1; None infers it, or refuses the scan.
+        per_class: Whether instance ids restart in every class.
     """
 
     names: ColumnNames = ColumnNames()
@@ -38,15 +38,15 @@ class CustomOptions(NamedTuple):
 
 
 class ConvertedScan(NamedTuple):
-    """What is written for a scan.
+    """A converted scan.
 
     Attributes:
         points: ``(P, 6)`` float32, metres, z up, colours in 0..255; grey without colours.
         semantic: ``(P,)`` int64, class + 1, 0 = none; None without labels.
         instance: ``(P,)`` int64, 0 = none; None without labels.
-        boxes: of the objects that have a class, as in info files.
-        has_color: whether the scan had colours.
-        notes: what was unusual.
+        boxes: Boxes of the objects that have a class, in the format of info files.
+        has_color: Whether the scan had colours.
+        notes: Remarks on unusual features of the scan.
     """
 
     points: np.ndarray
@@ -63,13 +63,13 @@ def convert_scan(
     """Read and convert one scan.
 
     Args:
-        path: the file.
-        classes: the class list.
-        options: how to read it.
-        needs_labels: whether a scan without labels is refused.
+        path: Path of the scan.
+        classes: The class list.
+        options: Options for reading the scan.
+        needs_labels: Whether to refuse a scan without labels.
 
     Raises:
-        RawDataError: it cannot be used, or would spoil a training.
+        RawDataError: If the scan cannot be used, or would spoil training.
     """
     columns = read_scan(path, options.names)
     notes: list[str] = [*columns.notes]
@@ -80,24 +80,37 @@ def convert_scan(
     if colors is not None:
         points[:, 3:] = colors
     if columns.semantic is None and columns.instance is None and not needs_labels:
-        return ConvertedScan(points, None, None, [], colors is not None, notes)
-    given = read_labels(columns, path)
-    semantic, remarks = classes.stored(given[0], path)
+        return ConvertedScan(
+            points=points,
+            semantic=None,
+            instance=None,
+            boxes=[],
+            has_color=colors is not None,
+            notes=notes,
+        )
+    given_semantic, given_instance = read_labels(columns, path)
+    semantic, remarks = classes.stored(given_semantic, path)
     notes += remarks
-    instance = convert_instances(given[1], semantic, path, options, classes, notes)
-    objects = _boxes(points[:, :3], semantic, instance)
-    return ConvertedScan(points, semantic, instance, objects, colors is not None, notes)
+    instance = convert_instances(given_instance, semantic, path, options, classes, notes)
+    return ConvertedScan(
+        points=points,
+        semantic=semantic,
+        instance=instance,
+        boxes=_boxes(points[:, :3], semantic, instance),
+        has_color=colors is not None,
+        notes=notes,
+    )
 
 
 def convert_colors(
     given: np.ndarray | None, path: Path, notes: list[str], names: Sequence[str] = ()
 ) -> np.ndarray | None:
-    """To 0..255, ``(P, 3)`` float32; None without colours, or if they are all the same.
+    """Convert colours to 0..255, ``(P, 3)`` float32; None without colours, or if all are the same.
 
-    Colours of any other range are scaled and rounded; the few values above it are clipped.
+    Colours in another range are scaled and rounded; the few values above the range are clipped.
 
     Raises:
-        RawDataError: NaN, negative, or above 65535.
+        RawDataError: If colours are NaN, negative, or above 65535.
     """
     if given is None:
         notes.append(f'no colours; stored as grey{columns_are(names)}')
@@ -130,10 +143,11 @@ def convert_colors(
 
 
 def read_labels(columns: ScanColumns, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Semantic labels and instance ids as integers, ``(P,)`` int64 each.
+    """Read semantic labels and instance ids as integers, ``(P,)`` int64 each.
 
     Raises:
-        RawDataError: one is missing, or holds something else, or numbers too large.
+        RawDataError: If one of them is missing, has other values, or has numbers that are too
+            large.
     """
     labels = []
     for name, values in (('semantic', columns.semantic), ('instance', columns.instance)):
@@ -142,7 +156,7 @@ def read_labels(columns: ScanColumns, path: Path) -> tuple[np.ndarray, np.ndarra
                 path,
                 f'no {name} labels',
                 f'a column called one of: {accepted(name)}',
-                f'Say what it is called with --{name}-name; a scan without labels can only be in '
+                f'Name the column with --{name}-name; a scan without labels can only be in '
                 'a subfolder test',
             )
         is_number = values.dtype.kind in 'iufb'
@@ -152,16 +166,18 @@ def read_labels(columns: ScanColumns, path: Path) -> tuple[np.ndarray, np.ndarra
                 path, f'{name} labels such as {wrong[:1].tolist()}', 'integers', 'Number them'
             )
         _check_exact(values, name, path)
-        if values.dtype.kind == 'f':  # all negative numbers mean none, also what int64 has not
+        if (
+            values.dtype.kind == 'f'
+        ):  # all negative numbers mean none, even those below the range of int64
             values = np.maximum(values, -1e6)
         labels.append(values.astype(np.int64))
     return labels[0], labels[1]
 
 
 def _check_exact(values: np.ndarray, name: str, path: Path) -> None:
-    """Refuse labels that are not to be told from others, or fit into no int64.
+    """Refuse labels that cannot be distinguished in their dtype, or that overflow int64.
 
-    From ``2**24`` on in float32, and ``2**53`` in float64, different integers become one.
+    From ``2**24`` in float32, and from ``2**53`` in float64, different integers become equal.
     """
     bits = np.finfo(values.dtype).nmant + 1 if values.dtype.kind == 'f' else 63
     largest = values.max(initial=0)
@@ -169,8 +185,8 @@ def _check_exact(values: np.ndarray, name: str, path: Path) -> None:
         raise RawDataError(
             path,
             f'{name} labels such as {int(largest)}, as {values.dtype}',
-            f'less than 2**{bits}, or different ones may be the same',
-            'Number them anew, or store them as int64',
+            f'less than 2**{bits}, because different larger ones may become equal',
+            'Renumber them, or store them as int64',
         )
 
 
@@ -182,13 +198,13 @@ def convert_instances(
     classes: ClassList,
     notes: list[str],
 ) -> np.ndarray:
-    """Instance ids that count from 1, 0 = none; ``(P,)`` int64.
+    """Convert instance ids to ids from 1, 0 = none; ``(P,)`` int64.
 
-    Negative ids are none. Whether 0 is an object matters only where points with a class have it:
-    it is one if −1 says what is none, and otherwise nobody can know.
+    Negative ids mean none. If points with a class have the id 0, it is an object if other points
+    have the id −1; otherwise it is ambiguous.
 
     Raises:
-        RawDataError: 0 may be an object or none, or ids that are no object ids.
+        RawDataError: If the id 0 is ambiguous, or if the ids are no object ids.
     """
     first = options.first_instance
     zeros = (given == 0) & (semantic > 0)
@@ -198,10 +214,10 @@ def convert_instances(
             path,
             f'{np.count_nonzero(zeros)} points of {names} have the instance id 0, and there '
             'is no −1',
-            'to know whether 0 is an object',
+            'a definition of whether 0 is an object',
             'Give --first-instance 0 if it is, --first-instance 1 if it means no object',
         )
-    if first is None:  # if neither occurs it makes no difference; from 1 on, ids stay as they are
+    if first is None:  # if neither 0 nor −1 occurs, 1 leaves the ids unchanged
         first = 0 if zeros.any() or (given < 0).any() else 1
     instance = np.where(given >= first, given - first + 1, 0)
     inside = (instance > 0) & (semantic > 0)
@@ -216,7 +232,7 @@ def convert_instances(
             path,
             f'{num_mixed} of {num_objects} instance ids have points of several classes',
             'an id for every object',
-            'If ids begin anew in every class, give --per-class',
+            'If ids restart in every class, give --per-class',
         )
     if num_mixed:
         notes.append(
@@ -231,11 +247,11 @@ def convert_instances(
 
 
 def _count_mixed(semantic: np.ndarray, instance: np.ndarray) -> tuple[int, int]:
-    """How many objects have more than a tenth of their points in another class; how many there are.
+    """Count the objects with more than a tenth of their points in another class, and all objects.
 
     Args:
-        semantic: ``(P,)``, of points that have both.
-        instance: ``(P,)``.
+        semantic: ``(P,)`` classes of the points that have a class and an object.
+        instance: ``(P,)`` objects of these points.
     """
     if len(instance) == 0:
         return 0, 0
@@ -244,14 +260,14 @@ def _count_mixed(semantic: np.ndarray, instance: np.ndarray) -> tuple[int, int]:
 
 
 def _votes(semantic: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Points of every class in every object, ``(G, K + 1)``."""
+    """Count the points of each class in each object, ``(G, K + 1)``."""
     width = int(semantic.max()) + 1
     size = (int(index.max()) + 1) * width
     return np.bincount(index * width + semantic, minlength=size).reshape(-1, width)
 
 
 def _boxes(coords: np.ndarray, semantic: np.ndarray, instance: np.ndarray) -> list[dict]:
-    """Boxes of the objects, with the class of most of their points."""
+    """Compute the boxes of the objects, with the class of most of their points."""
     inside = (instance > 0) & (semantic > 0)
     if not inside.any():
         return []

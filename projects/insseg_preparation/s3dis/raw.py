@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Reading the raw files of S3DIS: where they lie, what they hold, what can be wrong."""
+"""Raw files of S3DIS: their locations, and readers that check them."""
 
 import re
 from pathlib import Path
@@ -13,24 +13,24 @@ from insseg3d.scans.folders import refuse_dead_links, why_out_of_reach
 from insseg3d.scans.points.text_table import line_of_row, parse_table, repair_control_bytes
 
 ROOMS = {1: 44, 2: 40, 3: 23, 4: 49, 5: 68, 6: 48}
-"""Rooms of each area in a whole release, 272. (The paper of the data set counts 271.)"""
+"""Number of rooms per area in a complete release, 272. (The paper of the dataset counts 271.)"""
 
 RELEASES = {'v1.2': 'Stanford3dDataset_v1.2', 'aligned': 'Stanford3dDataset_v1.2_Aligned_Version'}
-"""The two releases and the names of their folders. Rooms differ by a turn about z."""
+"""Names of the folders of the two releases, whose rooms differ by a rotation about z."""
 
 _ROOM = re.compile(r'[A-Za-z]+_[0-9]+')
 _ANNOTATION = re.compile(r'([A-Za-z]+)_[0-9]+\.txt')
-_FARTHEST = 1e6  # metres; what is farther away is no place in a building
+_FARTHEST = 1e6  # metres; greater values are no positions in a building
 
 
 class RawRelease(NamedTuple):
     """A raw release, or a part of one.
 
     Attributes:
-        folder: that holds the areas.
+        folder: Folder of the areas.
         kind: 'v1.2' or 'aligned'.
-        rooms: number of an area that is there → its rooms, sorted; none if it cannot be reached.
-        remarks: what is missing, what was ignored, how the kind was found out.
+        rooms: Sorted rooms of each existing area, by its number; empty if it cannot be reached.
+        remarks: Remarks on missing rooms, ignored files, and the evidence for the kind.
     """
 
     folder: Path
@@ -45,7 +45,7 @@ class Annotation(NamedTuple):
     Attributes:
         coords: ``(P, 3)`` float64, metres, as in the file.
         colors: ``(P, 3)`` float32, 0..255.
-        notes: bytes that were mended, unusual line ends.
+        notes: Remarks on repaired bytes and unusual line ends.
     """
 
     coords: np.ndarray
@@ -57,12 +57,12 @@ def find_release(raw: Path, *, kind: str | None = None) -> RawRelease:
     """Find the areas and rooms of a release.
 
     Args:
-        raw: the folder with ``Area_1`` …, or the one above it.
-        kind: 'v1.2' or 'aligned'; None: found out, see :func:`find_kind`.
+        raw: Folder with ``Area_1`` …, or its parent.
+        kind: 'v1.2' or 'aligned'; None infers it, see :func:`find_kind`.
 
     Raises:
-        ValueError: an unknown kind, or both releases are there.
-        FileNotFoundError: there is no area.
+        ValueError: If the kind is unknown, or if both releases are found.
+        FileNotFoundError: If no area is found.
     """
     if kind not in (None, *RELEASES):
         raise ValueError(f'release={kind!r}; expected one of {[*RELEASES]}')
@@ -71,7 +71,7 @@ def find_release(raw: Path, *, kind: str | None = None) -> RawRelease:
     if not found:
         raise FileNotFoundError(
             f'{raw}: no folder Area_1 … Area_6, nor in {" or ".join(RELEASES.values())} there. '
-            'Unpack the release, and give the folder that holds its areas'
+            'Unpack the release, and give the folder of its areas'
         )
     if len(found) > 1:
         names = [str(folder) for folder in found]
@@ -93,17 +93,18 @@ def find_release(raw: Path, *, kind: str | None = None) -> RawRelease:
             f'{sum(counts.values())} of the {sum(ROOMS.values())} rooms of a whole release: '
             f'{", ".join(parts)}'
         )
-    return RawRelease(folder, kind, rooms, remarks)
+    return RawRelease(folder=folder, kind=kind, rooms=rooms, remarks=remarks)
 
 
 def find_kind(folder: Path) -> tuple[str, str]:
-    """Which of the two releases this is, and what tells so.
+    """Find out which of the two releases this is.
 
-    The folder's name if it is that of the download. If not, the files ``Area_1_alignmentAngle.txt``
-    …, which give each room's angle to the building's axes and come with v1.2.
+    The name of the folder decides if it is that of the download. Otherwise the files
+    ``Area_1_alignmentAngle.txt`` … decide, which list each room's angle to the axes of the building
+    and are part of v1.2 only.
 
     Returns:
-        Key of ``RELEASES``, evidence in words.
+        Key of ``RELEASES``, and the evidence in words.
     """
     for kind in ('aligned', 'v1.2'):  # the longer name first
         if folder.resolve().name.startswith(RELEASES[kind]):
@@ -126,7 +127,7 @@ def _rooms_of_area(folder: Path, remarks: list[str]) -> list[str]:
 
 
 def _may_be_folder(path: Path) -> bool:
-    """Tell whether it is a folder, or a link whose end cannot be reached; that fails as a room."""
+    """Return whether it is a folder, or a link that cannot be followed, which fails as a room."""
     return path.is_dir() if why_out_of_reach(path) is None else path.is_symlink()
 
 
@@ -134,14 +135,14 @@ def find_annotations(room: Path, notes: list[str]) -> list[Path]:
     """Find the files of a room's objects.
 
     Args:
-        room: folder of the room.
-        notes: takes up what lies there and is ignored.
+        room: Folder of the room.
+        notes: A remark on ignored files is appended to this list.
 
     Returns:
         ``<class>_<number>.txt`` sorted by name, character by character: chair_1, chair_10, chair_2.
 
     Raises:
-        RawDataError: there is none.
+        RawDataError: If there are none.
     """
     folder = room / 'Annotations'
     if not folder.is_dir():
@@ -150,7 +151,7 @@ def find_annotations(room: Path, notes: list[str]) -> list[Path]:
             folder,
             'no such folder',
             'the annotated objects of the room',
-            'Unpack the release again, or take the room out',
+            'Unpack the release again, or remove the room',
         )
     known = {'Annotations', f'{room.name}.txt'}  # the latter is not needed
     strays = [path.name for path in room.iterdir() if path.name not in known]
@@ -171,7 +172,7 @@ def find_annotations(room: Path, notes: list[str]) -> list[Path]:
 
 
 def class_name(path: Path) -> str:
-    """The class in the name of an annotation's file."""
+    """Return the class in the name of an annotation's file."""
     return _ANNOTATION.fullmatch(path.name)[1]
 
 
@@ -179,11 +180,12 @@ def read_annotation(path: Path) -> Annotation:
     """Read the points of one object.
 
     Args:
-        path: lines ``x y z r g b``.
+        path: Path of the file, with lines ``x y z r g b``.
 
     Raises:
-        RawDataError: no points, another number of columns, something that is no finite number,
-            places that no building has, colours that are not whole or not in 0..255.
+        RawDataError: If there are no points, if a line has another number of columns or values that
+            are no finite numbers, if coordinates are implausible, or if colours are no whole
+            numbers in 0..255.
     """
     text = np.fromfile(path, np.uint8)
     notes = [str(repair) for repair in repair_control_bytes(text, path)]
@@ -211,4 +213,4 @@ def read_annotation(path: Path) -> Annotation:
             f'metres below {_FARTHEST:g}',
             DOWNLOAD_AGAIN,
         )
-    return Annotation(table[:, :3].copy(), colors, notes)
+    return Annotation(coords=table[:, :3].copy(), colors=colors, notes=notes)

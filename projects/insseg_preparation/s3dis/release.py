@@ -1,9 +1,10 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""All rooms of a raw S3DIS release into mmdetection3d's prepared format.
+"""Converter of a raw S3DIS release into mmdetection3d's prepared format.
 
-Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a room), ``seg_info``,
-``s3dis_infos_Area_{1..6}.pkl`` and ``s3dis_repairs.txt``, what was unusual in the raw files and
-what was made of it. Can be stopped and started again at any time. The raw folder is only read.
+It writes ``points``, ``instance_mask``, ``semantic_mask`` (one file per room each), ``seg_info``,
+``s3dis_infos_Area_{1..6}.pkl`` and ``s3dis_repairs.txt``, which lists unusual features of the raw
+files and their treatment. It can be stopped and restarted at any time. It never changes the raw
+folder.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,26 +43,26 @@ def prepare_s3dis(
     on_scene: Callable[[SceneOutcome], None] = lambda outcome: None,
     on_remark: Callable[[str], None] = lambda remark: None,
 ) -> Report:
-    """Convert a release, or what of it is not converted yet.
+    """Convert a release; rooms that are already converted are kept.
 
     Args:
-        raw: folder with ``Area_1`` … ``Area_6``, or with the folder of the release.
-        out: folder of the prepared data.
-        areas: numbers of areas; None: those that are there.
-        kind: which release it is, 'v1.2' or 'aligned'; None: found out. The info files carry it
-            in ``metainfo['release']``.
-        workers: processes; a room of nine million points takes each of them 1.5 GB.
-        on_start: called with the number of rooms.
-        on_scene: called after every room.
-        on_remark: called before with what is unusual about the release as a whole.
+        raw: Folder with ``Area_1`` … ``Area_6``, or with the folder of the release.
+        out: Folder of the prepared data.
+        areas: Numbers of areas; None takes all that exist.
+        kind: 'v1.2' or 'aligned'; None infers it. The info files contain it as
+            ``metainfo['release']``.
+        workers: Number of processes; each needs 1.5 GB for a room of nine million points.
+        on_start: Called with the number of rooms.
+        on_scene: Called after every room.
+        on_remark: Called before the conversion with remarks on the release as a whole.
 
     Returns:
-        The report. Rooms that failed do not stop the others.
+        The report. Rooms that fail do not stop the others.
 
     Raises:
-        FileNotFoundError: there is no area.
-        ValueError: an area that is not there, or an unknown kind.
-        OSError: the target cannot be written, or the disk is full. What was converted stays.
+        FileNotFoundError: If no area is found.
+        ValueError: If an area is missing, or if the kind is unknown.
+        OSError: If the target cannot be written, or if the disk is full; converted rooms stay.
     """
     release = find_release(raw, kind=kind)
     wanted = sorted(set(release.rooms if areas is None else areas))
@@ -72,7 +73,7 @@ def prepare_s3dis(
         on_remark(remark)
     report = convert_release(
         out,
-        # An area without rooms, perhaps a dead link, fails as if it were a room of its own.
+        # An area without rooms, perhaps a dead link, fails as if it were a room.
         {f'Area_{area}': _room_ids(release, area) or [f'Area_{area}'] for area in wanted},
         partial(_prepare_room, release.folder, out),
         partial(_write_info, out, release.kind),
@@ -107,7 +108,7 @@ def _prepare_room(folder: Path, out: Path, job: tuple[str, str]) -> SceneOutcome
             'semantic_counts': counts,
             'notes': converted.notes,
         }
-        return Converted(outputs, content, converted.notes)
+        return Converted(outputs=outputs, content=content, notes=converted.notes)
 
     return convert_unless_done(out, room, lambda: find_annotations(room_folder, []), convert)
 
@@ -125,7 +126,7 @@ def _write_info(out: Path, kind: str, area: str, records: list[dict]) -> Path:
 
 
 def _info(number: int, record: dict) -> dict:
-    """A room's entry in the info file, of the same types throughout as the stock one."""
+    """Make a room's entry in the info file, with the types of the stock converter."""
     file_name = f'{record["room"]}.bin'
     return {
         'sample_idx': number,
@@ -140,7 +141,7 @@ def _info(number: int, record: dict) -> dict:
 
 
 def _write_repairs(out: Path, release: RawRelease) -> None:
-    """Write down what was unusual in all areas, as far as they are converted."""
+    """Write the remarks on the release and on all converted rooms."""
     lines = ['What was unusual in the raw files, and how they were read. They were not changed.']
     lines += ['', *release.remarks, '']
     for area in release.rooms:

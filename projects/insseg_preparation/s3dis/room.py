@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One raw room of S3DIS into what mmdetection3d 1.4's converter writes for it."""
+"""Converter of one raw S3DIS room; the result is that of mmdetection3d 1.4's converter."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from .raw import class_name, find_annotations, read_annotation
 
 CLASSES = S3DISInstanceSegDataset.METAINFO['classes']
 BOX_CLASSES = ('table', 'chair', 'sofa', 'bookcase', 'board')
-"""The classes that have boxes in the info file, as mmdetection3d's detectors use them."""
+"""Classes with boxes in the info file; they are those of mmdetection3d's detectors."""
 
 
 class ConvertedRoom(NamedTuple):
-    """What is written for a room.
+    """A converted room.
 
     Attributes:
         points: ``(P, 6)`` float32, x, y, z, r, g, b; the lowest x, y and z are 0.
         semantic: ``(P,)`` int64, 0..12.
         instance: ``(P,)`` int64, number of the annotation's file from 1.
-        boxes: ``(bbox_3d, bbox_label_3d)`` of the objects of ``BOX_CLASSES``.
-        notes: what was unusual, each repaired byte too.
+        boxes: ``bbox_3d`` and ``bbox_label_3d`` of each object of ``BOX_CLASSES``.
+        notes: Remarks on unusual features of the raw files, including each repaired byte.
     """
 
     points: np.ndarray
@@ -35,15 +35,15 @@ class ConvertedRoom(NamedTuple):
 
 
 def convert_room(folder: Path) -> ConvertedRoom:
-    """Read and convert one room: its annotations one after the other, sorted by name.
+    """Read and convert one room, with its annotations sorted by name.
 
     Args:
-        folder: of the room, with ``Annotations``.
+        folder: Folder of the room, with ``Annotations``.
 
     Raises:
-        RawDataError: a file cannot be used.
+        RawDataError: If a file cannot be used.
 
-    Deviation: mmdetection3d takes the files in whatever order the file system lists them.
+    Deviation: mmdetection3d reads the files in the order in which the file system lists them.
     """
     notes: list[str] = []
     files = find_annotations(folder, notes)
@@ -64,7 +64,7 @@ def convert_room(folder: Path) -> ConvertedRoom:
     boxes, start = [], 0
     for part, color, label in zip(coords, colors, labels):
         rows = points[start : start + len(part)]
-        # In float64, as a coordinate in a large building has no digits to spare in float32.
+        # Subtracted in float64, because float32 has too few digits for a large building.
         rows[:, :3] = part - low
         rows[:, 3:] = color
         if CLASSES[label] in BOX_CLASSES:
@@ -74,16 +74,16 @@ def convert_room(folder: Path) -> ConvertedRoom:
         notes.append(f'all points have the colour {points[0, 3:].tolist()}; stored as grey')
         points[:, 3:] = GREY
     return ConvertedRoom(
-        points,
-        np.repeat(np.array(labels, dtype=np.int64), sizes),
-        np.repeat(np.arange(1, len(files) + 1), sizes),
-        boxes,
-        notes,
+        points=points,
+        semantic=np.repeat(np.array(labels, dtype=np.int64), sizes),
+        instance=np.repeat(np.arange(1, len(files) + 1), sizes),
+        boxes=boxes,
+        notes=notes,
     )
 
 
 def _box(coords: np.ndarray, label: int) -> dict:
-    """Centre and size of the box parallel to the axes, computed in float32 as the stock one."""
+    """Compute centre and size of the axis-aligned box in float32, as the stock converter does."""
     low, high = coords.min(axis=0), coords.max(axis=0)
     return {
         'bbox_3d': [*((low + high) / 2).tolist(), *(high - low).tolist()],

@@ -1,2 +1,2 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Converter of raw ScanNet scans."""
+"""Converter of raw ScanNet v2 scenes."""

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The two label sets of ScanNet v2: which ids are stored, which of them are classes."""
+"""The two label sets of ScanNet v2: stored ids, and those of them that are classes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +15,13 @@ from .raw import read_label_map
 
 
 class LabelSet(NamedTuple):
-    """Which semantic ids are stored, and which of them are classes.
+    """Stored semantic ids, and those of them that are classes.
 
     Attributes:
-        name: it begins the names of the info files.
-        column: of the label table, that holds the ids.
-        class_names: of the header of the info files.
-        class_of_id: stored semantic id → class index, of the instance classes.
+        name: Name of the label set, and prefix of the info files.
+        column: Column of the ids in the label table.
+        class_names: Names in the header of the info files.
+        class_of_id: Class index of each stored semantic id that is an instance class.
     """
 
     name: str
@@ -34,47 +34,47 @@ def _class_of_id(dataset: type) -> dict[int, int]:
     return {stored: k for k, stored in enumerate(dataset.METAINFO['seg_valid_class_ids'])}
 
 
-# The header of 'scannet' carries mmdetection3d's spelling of the names, as its converter writes it.
+# The header of 'scannet' has the names as spelled by mmdetection3d's converter.
 LABEL_SETS = {
     label_set.name: label_set
     for label_set in (
         LabelSet(
-            'scannet',
-            'nyu40id',
-            ScanNetInstanceSegDataset.METAINFO['classes'],
-            _class_of_id(ScanNetInsSegDataset),
+            name='scannet',
+            column='nyu40id',
+            class_names=ScanNetInstanceSegDataset.METAINFO['classes'],
+            class_of_id=_class_of_id(ScanNetInsSegDataset),
         ),
         LabelSet(
-            'scannet200',
-            'id',
-            ScanNet200InsSegDataset.METAINFO['classes'],
-            _class_of_id(ScanNet200InsSegDataset),
+            name='scannet200',
+            column='id',
+            class_names=ScanNet200InsSegDataset.METAINFO['classes'],
+            class_of_id=_class_of_id(ScanNet200InsSegDataset),
         ),
     )
 }
 
 
 def read_stored_ids(path: Path, label_set: LabelSet) -> dict[str, int]:
-    """Read which semantic id is stored for which raw label.
+    """Read the stored semantic id of each raw label.
 
-    Of ScanNet200, ids that are not among the 200 become 0, unannotated.
+    In ScanNet200, ids that are not among the 200 become 0, unannotated.
 
     Source: the ScanNet200 benchmark's preprocessing, which maps a raw category to the column ``id``
     and clears every id that is not among its 200.
 
     Args:
-        path: ``scannetv2-labels.combined.tsv``.
-        label_set: whose ids.
+        path: Path of ``scannetv2-labels.combined.tsv``.
+        label_set: The label set.
 
     Raises:
-        RawDataError: of ``read_label_map``, or a table from before ScanNet200.
+        RawDataError: See ``read_label_map``; also if the table is older than ScanNet200.
     """
     label_map = read_label_map(path, column=label_set.column)
     if label_set.name != 'scannet200':
         return label_map
     ids = set(label_map.values())
-    # Not all 200 need occur, as a table may be cut to the labels in use. But where a label has a
-    # category's very name, the category's id must.
+    # Not all 200 ids must occur, because a table may be reduced to the labels in use. But if a
+    # label has the exact name of a category, the id of the category must occur.
     lacking = [c for c in CATEGORIES if c.id not in ids and c.name in label_map]
     known = {category.id for category in CATEGORIES}
     if lacking or not known & ids:
@@ -83,7 +83,7 @@ def read_stored_ids(path: Path, label_set: LabelSet) -> dict[str, int]:
             path,
             f'column id holds {len(known & ids)} of the 200 ids of ScanNet200'
             + (f', and not those of {named}' if named else ''),
-            'the label table as it is since ScanNet200',
-            'It is of an older release: download scannetv2-labels.combined.tsv again',
+            'the label table since ScanNet200',
+            'It is from an older release: download scannetv2-labels.combined.tsv again',
         )
     return {label: stored if stored in known else 0 for label, stored in label_map.items()}

@@ -1,11 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""All scenes of a raw ScanNet v2 release into mmdetection3d's prepared format.
+"""Converter of a raw ScanNet v2 release into mmdetection3d's prepared format.
 
-Writes ``points``, ``instance_mask``, ``semantic_mask`` (one file a scene), ``seg_info`` and
-``scannet_infos_{train,val,test}.pkl``. Can be stopped and started again at any time.
+It writes ``points``, ``instance_mask``, ``semantic_mask`` (one file per scene each), ``seg_info``
+and ``scannet_infos_{train,val,test}.pkl``. It can be stopped and restarted at any time.
 
-With the label set scannet200 the info files are called ``scannet200_infos_…``, and there is no
-``seg_info``, for which mmdetection3d has no use. With superpoints there is ``super_points``.
+With the label set scannet200, the info files are called ``scannet200_infos_…``, and ``seg_info``,
+which mmdetection3d does not use there, is not written. With superpoints, it also writes
+``super_points``.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ from .raw import LABEL_MAP, SceneFiles, find_scene, find_side_file, read_split
 from .scene import convert_scene
 
 SPLITS = ('train', 'val', 'test')
-_LIST_REMEDY = 'It is in ScanNet’s code repository, folder Tasks/Benchmark: put it there'
+_LIST_REMEDY = 'It is in ScanNet’s code repository, folder Tasks/Benchmark: copy it there'
 _TSV_REMEDY = 'It comes with the release: download it'
 
 
@@ -46,29 +47,29 @@ def prepare_scannet(
     on_start: Callable[[int], None] = lambda num_scenes: None,
     on_scene: Callable[[SceneOutcome], None] = lambda outcome: None,
 ) -> Report:
-    """Convert a release, or what of it is not converted yet.
+    """Convert a release; scenes that are already converted are kept.
 
     Args:
-        raw: folder with ``scans``, ``scans_test``, the split lists ``scannetv2_<split>.txt`` and
+        raw: Folder with ``scans``, ``scans_test``, the split lists ``scannetv2_<split>.txt`` and
             the label map ``scannetv2-labels.combined.tsv``.
-        out: folder of the prepared data.
-        splits: some of 'train', 'val', 'test'; None: those with a list in ``raw``. Scenes
-            of 'test' get no labels.
-        label_set: 'scannet' (nyu40 ids, 18 classes) or 'scannet200' (198 classes). One folder
-            holds one of them.
-        superpoints: also write the over-segments, ``super_points/<scene>.bin``, int64 a point,
-            named by the info key ``super_pts_path``.
-        workers: processes.
-        on_start: called with the number of scenes.
-        on_scene: called after every scene.
+        out: Folder of the prepared data.
+        splits: Some of 'train', 'val', 'test'; None takes those with a list in ``raw``. Scenes
+            of 'test' have no labels.
+        label_set: 'scannet' (nyu40 ids, 18 classes) or 'scannet200' (198 classes). Each needs its
+            own folder.
+        superpoints: Whether to write the over-segments too: ``super_points/<scene>.bin``, one
+            int64 per point, with the info key ``super_pts_path``.
+        workers: Number of processes.
+        on_start: Called with the number of scenes.
+        on_scene: Called after every scene.
 
     Returns:
-        The report. Scenes that failed do not stop the others.
+        The report. Scenes that fail do not stop the others.
 
     Raises:
-        FileNotFoundError: no split list or no label map.
-        RawDataError: one of them cannot be used, or ``out`` holds the other label set.
-        OSError: the target cannot be written, or the disk is full. What was converted stays.
+        FileNotFoundError: If a split list or the label map is missing.
+        RawDataError: If one of them cannot be used, or if ``out`` contains the other label set.
+        OSError: If the target cannot be written, or if the disk is full; converted scenes stay.
     """
     chosen = LABEL_SETS[label_set]
     _refuse_other_label_set(out, chosen)
@@ -76,7 +77,7 @@ def prepare_scannet(
     label_map_path = None
     if set(scenes) - {'test'}:
         label_map_path = find_side_file(raw, LABEL_MAP, _TSV_REMEDY)
-        read_stored_ids(label_map_path, chosen)  # tells before the first scene if it is broken
+        read_stored_ids(label_map_path, chosen)  # fails before the first scene if it is broken
     return convert_release(
         out,
         scenes,
@@ -89,7 +90,7 @@ def prepare_scannet(
 
 
 def _refuse_other_label_set(out: Path, label_set: LabelSet) -> None:
-    """Stop before masks are overwritten that info files of the other label set name."""
+    """Refuse to overwrite the masks of the other label set."""
     for other in LABEL_SETS.values():
         infos = sorted(out.glob(f'{other.name}_infos_*.pkl'))
         if infos and other is not label_set:
@@ -97,12 +98,18 @@ def _refuse_other_label_set(out: Path, label_set: LabelSet) -> None:
                 infos[0],
                 f'this folder holds the label set {other.name}',
                 f'one for {label_set.name}',
-                'Give another --out, or remove that data set',
+                'Give another --out, or remove that dataset',
             )
 
 
 def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list[str]]:
-    """Split → its scenes."""
+    """Read the scenes of each split.
+
+    Raises:
+        ValueError: If a split is unknown.
+        FileNotFoundError: If a list is missing.
+        RawDataError: If lists are empty, or if a scene is in two splits.
+    """
     unknown = set(splits or ()) - set(SPLITS)
     if unknown:
         raise ValueError(f'unknown splits {sorted(unknown)}; expected some of {SPLITS}')
@@ -116,10 +123,12 @@ def _scenes_of_splits(raw: Path, splits: Sequence[str] | None) -> dict[str, list
     scenes = {split: read_split(path) for split, path in paths.items()}
     for split in [split for split, names in scenes.items() if not names]:
         if splits:
-            raise RawDataError(paths[split], 'no scene', 'one scene a line', 'Leave the split out')
+            raise RawDataError(
+                paths[split], 'no scene', 'one scene per line', 'Leave the split out'
+            )
         del scenes[split]
     if not scenes:
-        raise RawDataError(raw, 'split lists without scenes', 'one scene a line', _LIST_REMEDY)
+        raise RawDataError(raw, 'split lists without scenes', 'one scene per line', _LIST_REMEDY)
     home: dict[str, str] = {}
     for split, names in scenes.items():
         for name in names:
@@ -149,7 +158,7 @@ def _prepare_scene(
         return find_scene(raw, scene, with_labels=with_labels, superpoints=superpoints)
 
     def find() -> list[Path]:
-        sources = [path for path in files()[1:] if path is not None]
+        sources = files().paths()
         return [*sources, label_map_path] if with_labels else sources
 
     def convert() -> Converted:
@@ -164,7 +173,7 @@ def _prepare_scene(
         if converted.superpoints is not None:
             outputs[f'super_points/{scene}.bin'] = converted.superpoints
         content = {'info': converted.info, 'semantic_counts': counts}
-        return Converted(outputs, content, converted.notes)
+        return Converted(outputs=outputs, content=content, notes=converted.notes)
 
     settings = {'label_set': label_set.name, 'superpoints': superpoints}
     return convert_unless_done(out, scene, find, convert, settings=settings)

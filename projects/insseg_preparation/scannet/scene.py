@@ -1,9 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One raw scene of ScanNet v2 into what mmdetection3d 1.4's converter writes for it.
+"""Converter of one raw ScanNet v2 scene; the result is that of mmdetection3d 1.4's converter.
 
-Two exceptions to that converter: the objects of scene0217_00, which its annotation lists twice,
-count once; and where two objects share an over-segment, the later one gets both its label and its
-instance id (there the label may stay with the earlier one).
+There are two exceptions. The objects of scene0217_00, which its annotation lists twice, count once.
+If two objects share an over-segment, the later one gets both its label and its instance id; in
+mmdetection3d's converter, the label may remain that of the earlier one.
 """
 
 from collections.abc import Mapping
@@ -13,30 +13,29 @@ import numpy as np
 
 from insseg3d.scans.errors import RawDataError
 
-from .raw import (
-    SceneFiles,
+from .annotation import (
     SegGroup,
     check_labels_mesh,
     read_axis_alignment,
     read_groups,
-    read_points,
     read_segments,
 )
+from .raw import SceneFiles, read_points
 
 LISTED_TWICE = 'scene0217_00'
 
 
 class ConvertedScene(NamedTuple):
-    """What is written for a scene.
+    """A converted scene.
 
     Attributes:
         points: ``(P, 6)`` float32, x, y, z, r, g, b as in the raw mesh, unaligned.
         semantic: ``(P,)`` int64, stored ids, 0 = unannotated; None without labels.
         instance: ``(P,)`` int64, objectId + 1, 0 = unannotated; None without labels.
         superpoints: ``(P,)`` int64, over-segments numbered 0..S−1 in ascending order of their raw
-            ids; None unless asked for, and where there are none.
-        info: the scene's entry in the info file.
-        notes: what was unusual.
+            ids; None if not requested, or if there are none.
+        info: The scene's entry in the info file.
+        notes: Remarks on unusual features of the raw files.
     """
 
     points: np.ndarray
@@ -57,13 +56,13 @@ def convert_scene(
     """Read and convert one scene.
 
     Args:
-        files: its raw files; without those of the annotation, the scene gets no labels.
-        label_map: raw label → stored id.
-        class_of_id: stored id → class index, of the classes that get boxes.
-        superpoints: whether to keep the over-segments.
+        files: Raw files of the scene; without those of the annotation, it has no labels.
+        label_map: Stored id of each raw label.
+        class_of_id: Class index of each stored id, for the classes with boxes.
+        superpoints: Whether to keep the over-segments.
 
     Raises:
-        RawDataError: a file cannot be used, or two do not belong together.
+        RawDataError: If a file cannot be used, or if two files do not belong together.
     """
     notes: list[str] = []
     points = read_points(files.mesh, notes)
@@ -78,7 +77,14 @@ def convert_scene(
         superpoint_ids = np.unique(segments, return_inverse=True)[1].astype(np.int64)
         info['super_pts_path'] = file_name
     if files.aggregation is None:
-        return ConvertedScene(points, None, None, superpoint_ids, info, notes)
+        return ConvertedScene(
+            points=points,
+            semantic=None,
+            instance=None,
+            superpoints=superpoint_ids,
+            info=info,
+            notes=notes,
+        )
     if files.labels is not None:
         check_labels_mesh(files.labels, len(points))
     groups = read_groups(files.aggregation)
@@ -90,14 +96,21 @@ def convert_scene(
     info['instances'] = boxes(points[:, :3], semantic, instance, alignment, class_of_id)
     info['pts_semantic_mask_path'] = info['pts_instance_mask_path'] = file_name
     info['axis_align_matrix'] = alignment.tolist()
-    return ConvertedScene(points, semantic, instance, superpoint_ids, info, notes)
+    return ConvertedScene(
+        points=points,
+        semantic=semantic,
+        instance=instance,
+        superpoints=superpoint_ids,
+        info=info,
+        notes=notes,
+    )
 
 
 def drop_second_listing(groups: list[SegGroup], notes: list[str]) -> list[SegGroup]:
-    """Drop the second half of the groups if it lists the objects of the first once more.
+    """Drop the second half of the groups if it repeats the objects of the first half.
 
-    Source: PointGroup's preparation drops it in scene0217_00. A file in which the halves have no
-    segment in common has been mended already, and stays as it is.
+    Source: PointGroup's preparation drops it in scene0217_00. If the halves have no segment in
+    common, the file was already corrected, and is not changed.
     """
     half = len(groups) // 2
     first = {segment for group in groups[:half] for segment in group.segments}
@@ -109,7 +122,7 @@ def drop_second_listing(groups: list[SegGroup], notes: list[str]) -> list[SegGro
 
 
 def _label_ids(files: SceneFiles, groups: list[SegGroup], label_map: dict[str, int]) -> list[int]:
-    """The stored id of every group."""
+    """Look up the stored id of every group."""
     unknown = sorted({group.label for group in groups} - set(label_map))
     if unknown:
         raise RawDataError(
@@ -128,21 +141,21 @@ def label_points(
     files: SceneFiles,
     notes: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give every point the semantic id and the instance id of the last group with its segment.
+    """Label every point with the semantic id and instance id of the last group of its segment.
 
     Args:
         segments: ``(P,)`` over-segment of each point.
-        groups: annotated objects.
-        ids: semantic id of each group.
-        files: for messages.
-        notes: takes up how many segments are shared.
+        groups: Annotated objects.
+        ids: Semantic id of each group.
+        files: Raw files of the scene, for messages.
+        notes: A remark on shared segments is appended to this list.
 
     Returns:
         Semantic ids and instance ids (objectId + 1), ``(P,)`` int64 each; 0 = unannotated.
 
     Raises:
-        RawDataError: a group names a segment that no vertex has, or two groups with one number
-            have different labels.
+        RawDataError: If a group has a segment that no vertex has, or if two groups with the same
+            number have different labels.
     """
     names, index = np.unique(segments, return_inverse=True)
     group_of_segment = np.full(len(names), -1)
@@ -157,8 +170,8 @@ def label_points(
                 'Download the file again',
             )
         wanted = np.asarray(group.segments, dtype=np.int64)
-        places = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
-        unknown = wanted[names[places] != wanted]
+        rows = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
+        unknown = wanted[names[rows] != wanted]
         if len(unknown):
             raise RawDataError(
                 files.aggregation,
@@ -166,12 +179,12 @@ def label_points(
                 f'segments of {files.segments.name}',
                 'The files are of different releases or scenes: download both again',
             )
-        others = group_of_segment[places]
+        others = group_of_segment[rows]
         num_shared += np.count_nonzero((others >= 0) & (others != number))
-        group_of_segment[places] = number
+        group_of_segment[rows] = number
     if num_shared:
         notes.append(f'{num_shared} over-segments belong to two objects; the later one has them')
-    # One more row, which −1 selects.
+    # The additional last row is selected by −1.
     semantic_of_group = np.array([*ids, 0], dtype=np.int64)
     instance_of_group = np.array([*(group.object_id + 1 for group in groups), 0], dtype=np.int64)
     group_of_point = group_of_segment[index]
@@ -185,20 +198,21 @@ def boxes(
     alignment: np.ndarray,
     class_of_id: Mapping[int, int],
 ) -> list[dict]:
-    """Boxes of the objects of the instance classes, parallel to the axes of the aligned scene.
+    """Compute the boxes of the objects, parallel to the axes of the aligned scene.
 
     Args:
         coords: ``(P, 3)`` metres, unaligned.
         semantic: ``(P,)`` stored ids.
         instance: ``(P,)`` instance ids, 0 = none; all points of one have the same semantic id.
-        alignment: ``(4, 4)``.
-        class_of_id: stored id → class index, of the instance classes.
+        alignment: ``(4, 4)`` matrix that aligns the scene.
+        class_of_id: Class index of each stored id that is an instance class.
 
     Returns:
         ``bbox_3d`` (centre x, y, z, size x, y, z in metres) and ``bbox_label_3d`` of each object,
         in ascending order of instance ids.
     """
-    # Written out, as the order of a matrix product's sums may depend on the number of threads.
+    # Written out, because the summation order of a matrix product may depend on the number of
+    # threads.
     x, y, z = coords.astype(np.float64).T
     aligned = np.stack([x * r[0] + y * r[1] + z * r[2] + r[3] for r in alignment[:3]], axis=1)
     order = np.argsort(instance, kind='stable')
