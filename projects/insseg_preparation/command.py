@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What the converters' command lines share: arguments, progress, the report, the exit status."""
+"""Parts that the command lines of the converters share: arguments, progress, report, status."""
 
 import argparse
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from mmengine import ProgressBar
 
+from insseg3d.engine.command import command_parser
+
 from .conversion import Report
 
 
 def new_parser(description: str, raw_help: str) -> argparse.ArgumentParser:
-    """A parser with the arguments that all converters have."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Return a parser with the arguments that all converters have."""
+    parser = command_parser(description)
     parser.add_argument('--raw', type=Path, required=True, help=raw_help)
     parser.add_argument('--out', type=Path, required=True, help='folder of the prepared data')
     parser.add_argument(
@@ -26,10 +26,10 @@ def new_parser(description: str, raw_help: str) -> argparse.ArgumentParser:
 
 
 def run(prepare: Callable[..., Report]) -> int:
-    """Convert with a progress bar; print what became of it; return the exit status.
+    """Convert with a progress bar, print the outcome, and return the exit status.
 
     Args:
-        prepare: takes ``on_start`` and ``on_scene``.
+        prepare: Function of the keywords ``on_start`` and ``on_scene``.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors='backslashreplace')  # names may hold what is no text
@@ -49,7 +49,7 @@ def run(prepare: Callable[..., Report]) -> int:
 
 
 def show(report: Report) -> int:
-    """Print what became of the scenes; return the exit status."""
+    """Print the outcomes of the scenes, and return the exit status."""
     by_state = {'converted': [], 'kept': [], 'failed': []}
     for outcome in report.outcomes:
         by_state[outcome.state].append(outcome)

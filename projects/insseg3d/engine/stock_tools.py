@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Finds and runs the command-line tools that an installed mmdet3d carries."""
+"""Find and run the command-line tools that an installed mmdet3d carries."""
 
 import atexit
 import importlib.util
@@ -12,14 +12,14 @@ import torch.distributed as dist
 
 
 def run_stock(name: str) -> None:
-    """Runs mmdet3d's own tool; ends the process here if it was one of several.
+    """Run mmdet3d's own tool; end the process here if it was one of several.
 
-    Upstream never leaves the process group. gloo's threads then still let go of the tensors of the
-    last collective while the interpreter goes down, and about one run in ten died with "terminate
-    called without an active exception" *after* its last result. Leaving the group is not enough:
-    DistributedDataParallel keeps its threads alive. So a good run of several processes does what
-    happens at exit and skips the teardown. A run that failed ends as ever: leaving the group could
-    wait for processes that hang.
+    Upstream never leaves the process group. The threads of gloo then still release the tensors of
+    the last collective while the interpreter shuts down, and about one run in ten died with
+    "terminate called without an active exception" *after* its last result. Leaving the group is
+    not enough, because DistributedDataParallel keeps its threads alive. A successful run of several
+    processes therefore runs the exit functions and skips the teardown. A failed run ends as usual:
+    leaving the group could wait for processes that hang.
     """
     stock_main(name)()
     if dist.is_initialized():
@@ -31,13 +31,14 @@ def run_stock(name: str) -> None:
 
 
 def stock_main(name: str) -> Callable[[], None]:
-    """The ``main`` function of mmdet3d's own tool, say ``'train.py'``.
+    """Return the ``main`` function of mmdet3d's own tool, for example ``'train.py'``.
 
-    The file is loaded as a module of its own and not run as ``__main__``, because worker processes
-    started by spawning import ``__main__`` again, and must import ``insseg3d`` first there too.
+    The file is loaded as a module of its own and not run as ``__main__``: spawned worker processes
+    import ``__main__`` again, and must import ``insseg3d`` first there, too.
 
     Raises:
-        FileNotFoundError: if the installed mmdet3d has no such tool.
+        FileNotFoundError: If the installed mmdet3d has no such tool.
+        ModuleNotFoundError: If mmdet3d is not installed.
     """
     package = importlib.util.find_spec('mmdet3d')
     if package is None:
