@@ -112,7 +112,7 @@ def _section(
 ) -> Interior:
     """Make a section of the hall; ``ends`` lists those of its end walls that exist."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    layout = Layout(rng, size, options.kinds, options.objects[1])
+    layout = Layout(rng=rng, size=size, kinds=options.kinds, capacity=options.objects[1])
     length, width, height = size
     for k in {1, 3} - set(ends):
         layout.holes[k].append((0.0, width, 0.0, height))  # open: no door fits there

@@ -104,7 +104,7 @@ def _furnished(rng: np.random.Generator, options: RoomOptions) -> tuple[Layout, 
             float(np.sqrt(area * ratio)),
             float(rng.uniform(2.35, 2.7)),
         )
-        layout = Layout(rng, size, options.kinds, options.objects[1])
+        layout = Layout(rng=rng, size=size, kinds=options.kinds, capacity=options.objects[1])
         if rng.random() < 0.3 and area > 11:
             recess(layout)
         build_in(layout, options.fittings)

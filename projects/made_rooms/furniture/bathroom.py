@@ -87,7 +87,7 @@ def tub_shape(w: float, d: float, h: float, rim: float, white: Material) -> list
     outer = np.column_stack(
         [np.clip(ring * 3, (-w / 2, -d / 2), (w / 2, d / 2)) + (0, d / 2), np.full(len(ring), h)]
     )
-    parts.append(Surface(np.stack([outer, rings[0]], axis=1), True, white))
+    parts.append(Surface(lattice=np.stack([outer, rings[0]], axis=1), closed=True, material=white))
     return parts + loft(rings, white, top=False)
 
 

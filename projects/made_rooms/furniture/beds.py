@@ -32,7 +32,7 @@ def _blanket(rng: Rng, w: float, y0: float, y1: float, top: float, hang: float) 
     lattice[..., 0] = across[:, None] + rng.normal(0, 0.008, (9, 9))
     lattice[..., 1] = along[None]
     lattice[..., 2] = top + drop[:, None] + rng.normal(0, 0.012, (9, 9))
-    return [Surface(lattice, False, cloth)]
+    return [Surface(lattice=lattice, closed=False, material=cloth)]
 
 
 def _mattress_set(
@@ -81,7 +81,7 @@ def framed_bed(rng: Rng) -> Furniture:
             wood,
         )
     parts += _mattress_set(rng, w, length, base, top, 1 if w < 1.2 else 2)
-    return Furniture('bed', _from_zero(parts), [(-0.4 * w, 0.8, 0.4 * w, 1.7, top + 0.05)])
+    return Furniture('bed', _from_zero(parts), tops=[(-0.4 * w, 0.8, 0.4 * w, 1.7, top + 0.05)])
 
 
 def divan_bed(rng: Rng) -> Furniture:
@@ -95,7 +95,7 @@ def divan_bed(rng: Rng) -> Furniture:
         bottom=True,
     )
     parts += _mattress_set(rng, w, length, 0.6 * top, top, 1 if w < 1.2 else 2)
-    return Furniture('bed', _from_zero(parts), [(-0.4 * w, 0.8, 0.4 * w, 1.7, top + 0.05)])
+    return Furniture('bed', _from_zero(parts), tops=[(-0.4 * w, 0.8, 0.4 * w, 1.7, top + 0.05)])
 
 
 def bunk_bed(rng: Rng) -> Furniture:

@@ -155,8 +155,10 @@ def stool_chair(rng: Rng) -> Furniture:
     back[:, :4, 2] -= 0.015
     back[:, 3:, 1] -= 0.015
     parts = [
-        Surface(lattice, False, shell),
-        Surface(np.ascontiguousarray(back.transpose(1, 0, 2)), False, shell),
+        Surface(lattice=lattice, closed=False, material=shell),
+        Surface(
+            lattice=np.ascontiguousarray(back.transpose(1, 0, 2)), closed=False, material=shell
+        ),
     ]
     for x, y in ((-1, 0.08), (1, 0.08), (-1, d - 0.02), (1, d - 0.02)):
         parts += pipe(
@@ -248,7 +250,7 @@ def straight_sofa(rng: Rng) -> Furniture:
     return Furniture(
         choose(rng, 'couch', 'sofa'),
         _upholstered(rng, w, d, seats=seats),
-        [(-0.4 * w, 0.3, 0.4 * w, 0.7 * d, 0.45)],
+        tops=[(-0.4 * w, 0.3, 0.4 * w, 0.7 * d, 0.45)],
     )
 
 
@@ -261,4 +263,4 @@ def corner_sofa(rng: Rng) -> Furniture:
     side, wide, long = choose(rng, -1, 1), rng.uniform(0.6, 0.8), rng.uniform(0.5, 0.75)
     x0, x1 = sorted((side * w / 2, side * (w / 2 - wide)))
     parts += cushion((x0, d - 0.1, 0.04), (x1, d + long, seat), cloth, roundness=0.15)
-    return Furniture('couch', parts, [(-0.3 * w, 0.3, 0.3 * w, 0.6 * d, 0.45)])
+    return Furniture('couch', parts, tops=[(-0.3 * w, 0.3, 0.3 * w, 0.6 * d, 0.45)])

@@ -96,7 +96,7 @@ def low_cabinet(rng: Rng) -> Furniture:
         int(rng.integers(1, 5)),
         foot=choose(rng, 0.0, rng.uniform(0.05, 0.12)),
     )
-    return Furniture('cabinet', parts, [(-0.46 * w, 0.04, 0.46 * w, 0.9 * d, h)])
+    return Furniture('cabinet', parts, tops=[(-0.46 * w, 0.04, 0.46 * w, 0.9 * d, h)])
 
 
 def tall_cabinet(rng: Rng) -> Furniture:
@@ -110,7 +110,9 @@ def file_cabinet(rng: Rng) -> Furniture:
     w, d, rows = rng.uniform(0.38, 0.48), rng.uniform(0.5, 0.65), int(rng.integers(2, 5))
     h = 0.06 + 0.31 * rows
     return Furniture(
-        'file cabinet', _cabinet(rng, w, d, h, 1, rows), [(-0.4 * w, 0.05, 0.4 * w, 0.9 * d, h)]
+        'file cabinet',
+        _cabinet(rng, w, d, h, 1, rows),
+        tops=[(-0.4 * w, 0.05, 0.4 * w, 0.9 * d, h)],
     )
 
 
@@ -180,7 +182,7 @@ def cube_bookshelf(rng: Rng) -> Furniture:
         for k in range(rows if i < n else 0):
             if rng.random() < 0.8:
                 parts += _books(rng, x + 0.03, x + cell - 0.03, d, k * cell + 0.02, cell - 0.06)
-    return Furniture('bookshelf', parts, [(-0.45 * w, 0.04, 0.45 * w, 0.9 * d, h)])
+    return Furniture('bookshelf', parts, tops=[(-0.45 * w, 0.04, 0.45 * w, 0.9 * d, h)])
 
 
 def refrigerator(rng: Rng) -> Furniture:
@@ -215,7 +217,7 @@ def refrigerator(rng: Rng) -> Furniture:
     return Furniture(
         choose(rng, 'refrigerator', 'fridge') if tall else 'mini fridge',
         parts,
-        [] if tall else [(-0.4 * w, 0.05, 0.4 * w, 0.8 * d, h)],
+        tops=[] if tall else [(-0.4 * w, 0.05, 0.4 * w, 0.8 * d, h)],
     )
 
 

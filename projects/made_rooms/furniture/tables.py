@@ -49,7 +49,7 @@ def four_leg_table(rng: Rng) -> Furniture:
     if rng.random() < 0.6:
         parts += _rail(w, d, h - thick, frame, rng.uniform(0.03, 0.1))
     label = choose(rng, 'table', 'table', 'dining table')
-    return Furniture(label, parts, [(-0.45 * w, 0.1 * d, 0.45 * w, 0.9 * d, h)])
+    return Furniture(label, parts, tops=[(-0.45 * w, 0.1 * d, 0.45 * w, 0.9 * d, h)])
 
 
 def round_table(rng: Rng) -> Furniture:
@@ -76,7 +76,7 @@ def round_table(rng: Rng) -> Furniture:
                 0.026,
                 wood,
             )
-    return Furniture('table', parts, [(-0.6 * r, 0.4 * r, 0.6 * r, 1.6 * r, h)])
+    return Furniture('table', parts, tops=[(-0.6 * r, 0.4 * r, 0.6 * r, 1.6 * r, h)])
 
 
 def low_table(rng: Rng) -> Furniture:
@@ -94,7 +94,7 @@ def low_table(rng: Rng) -> Furniture:
         parts += _legs(rng, w, d, h - 0.04, wood)
         parts += box((-w / 2 + 0.06, 0.06, 0.12), (w / 2 - 0.06, d - 0.06, 0.15), wood, bottom=True)
     label = 'coffee table' if w > 0.75 else 'end table'
-    return Furniture(label, parts, [(-0.42 * w, 0.1 * d, 0.42 * w, 0.9 * d, h)])
+    return Furniture(label, parts, tops=[(-0.42 * w, 0.1 * d, 0.42 * w, 0.9 * d, h)])
 
 
 def _desk_top(w: float, d: float, h: float, wood: Material) -> list[Surface]:
@@ -118,7 +118,7 @@ def plain_desk(rng: Rng) -> Furniture:
         bottom=True,
         top=False,
     )
-    return Furniture('desk', parts, [(-0.46 * w, 0.05, 0.46 * w, 0.9 * d, h)])
+    return Furniture('desk', parts, tops=[(-0.46 * w, 0.05, 0.46 * w, 0.9 * d, h)])
 
 
 def drawer_desk(rng: Rng) -> Furniture:
@@ -139,7 +139,7 @@ def drawer_desk(rng: Rng) -> Furniture:
             )
     if rng.random() < 0.3:
         parts += box((-w / 2, 0, h), (w / 2, 0.24, h + rng.uniform(0.25, 0.45)), wood)
-    return Furniture('desk', parts, [(-0.46 * w, 0.26, 0.46 * w, 0.92 * d, h)])
+    return Furniture('desk', parts, tops=[(-0.46 * w, 0.26, 0.46 * w, 0.92 * d, h)])
 
 
 def corner_desk(rng: Rng) -> Furniture:
@@ -156,7 +156,7 @@ def corner_desk(rng: Rng) -> Furniture:
     parts += box(
         (-w / 2 + 0.04, 0.03, 0.3), (w / 2 - 0.04, 0.06, h - 0.03), wood, bottom=True, top=False
     )
-    return Furniture('desk', parts, [(-0.46 * w, 0.05, 0.46 * w, 0.9 * d, h)])
+    return Furniture('desk', parts, tops=[(-0.46 * w, 0.05, 0.46 * w, 0.9 * d, h)])
 
 
 def counter(rng: Rng, w: float, d: float, hole: tuple[float, float, float] | None) -> Furniture:
@@ -182,7 +182,7 @@ def counter(rng: Rng, w: float, d: float, hole: tuple[float, float, float] | Non
     tops = [(-0.48 * w, 0.06, 0.48 * w, 0.9 * d, h)]
     if hole is not None:
         tops = [(-0.48 * w, 0.06, x0 - 0.05, 0.9 * d, h), (x1 + 0.05, 0.06, 0.48 * w, 0.9 * d, h)]
-    return Furniture(choose(rng, 'counter', 'kitchen counter'), parts, tops)
+    return Furniture(choose(rng, 'counter', 'kitchen counter'), parts, tops=tops)
 
 
 def bar_counter(rng: Rng) -> Furniture:
@@ -197,4 +197,4 @@ def bar_counter(rng: Rng) -> Furniture:
         draw_material(rng, 'paint', 'wood', 'white'),
         top=False,
     )
-    return Furniture('counter', parts, [(-0.45 * w, 0.05, 0.45 * w, 0.9 * d, h)])
+    return Furniture('counter', parts, tops=[(-0.45 * w, 0.05, 0.45 * w, 0.9 * d, h)])

@@ -50,7 +50,11 @@ def rectangle(
 ) -> Surface:
     """Build a parallelogram whose outward side is ``edge_u × edge_v``."""
     c, u, v = (np.asarray(a, dtype=np.float64) for a in (corner, edge_u, edge_v))
-    return Surface(np.stack([np.stack([c, c + v]), np.stack([c + u, c + u + v])]), False, material)
+    return Surface(
+        lattice=np.stack([np.stack([c, c + v]), np.stack([c + u, c + u + v])]),
+        closed=False,
+        material=material,
+    )
 
 
 def loft(
@@ -68,7 +72,7 @@ def loft(
         The side, followed by the lids.
     """
     side = np.stack(rings, axis=1)
-    surfaces = [Surface(side, True, material)]
+    surfaces = [Surface(lattice=side, closed=True, material=material)]
     if top:
         surfaces.append(_lid(side[:, -1], material, upwards=True))
     if bottom:
@@ -81,10 +85,12 @@ def _lid(ring: np.ndarray, material: Material, *, upwards: bool) -> Surface:
     if len(ring) == 4:
         a, b, c, d = ring
         grid = np.stack([np.stack([a, d]), np.stack([b, c])])
-        return Surface(grid if upwards else grid.transpose(1, 0, 2), False, material)
+        return Surface(
+            lattice=grid if upwards else grid.transpose(1, 0, 2), closed=False, material=material
+        )
     centre = np.broadcast_to(ring.mean(axis=0), ring.shape)
     pair = (ring, centre) if upwards else (centre, ring)
-    return Surface(np.stack(pair, axis=1), True, material)
+    return Surface(lattice=np.stack(pair, axis=1), closed=True, material=material)
 
 
 def circle(
@@ -226,6 +232,6 @@ def sheet(lattice: np.ndarray, material: Material, *, thickness: float = 0.008) 
     normal /= np.linalg.norm(normal)
     back = (lattice - thickness * normal).transpose(1, 0, 2)
     return [
-        Surface(np.array(lattice, dtype=np.float64), False, material),
-        Surface(np.ascontiguousarray(back), False, material),
+        Surface(lattice=np.array(lattice, dtype=np.float64), closed=False, material=material),
+        Surface(lattice=np.ascontiguousarray(back), closed=False, material=material),
     ]

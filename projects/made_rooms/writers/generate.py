@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -30,6 +31,15 @@ _S3DIS_TURNS = (
     'Office',
     'Bathroom',
 )
+
+
+class _Job(NamedTuple):
+    """A room or floor to make: the index that seeds it, its folder, its type and its faults."""
+
+    index: int
+    folder: Path
+    program: str = ''
+    faults: tuple[str, ...] = ()
 
 
 def plan_scenes(splits: dict[str, int]) -> dict[str, list[str]]:
@@ -69,10 +79,11 @@ def synthesize_scannet(
         OSError: If the disk is full or ``out`` is not writable; the scenes on disk are complete.
     """
     names = plan_scenes(splits)
-    jobs = []
+    jobs: list[_Job] = []
     for split in SPLITS:
         for name in names[split]:
-            jobs.append((len(jobs), out / ('scans_test' if split == 'test' else 'scans') / name))
+            folder = out / ('scans_test' if split == 'test' else 'scans') / name
+            jobs.append(_Job(index=len(jobs), folder=folder))
     work = partial(_one_scene, seed=seed, options=options)
     _make_all(out, work, jobs, workers, overwrite)
     write_tables(out, names)
@@ -130,7 +141,7 @@ def synthesize_s3dis(
     jobs = []
     for index, (area, name, program) in enumerate(planned):
         own = tuple(fault for k, fault in enumerate(faults) if k % rooms == index)
-        jobs.append((index, out / area / name, program, own))
+        jobs.append(_Job(index=index, folder=out / area / name, program=program, faults=own))
     work = partial(_one_room, seed=seed, options=options, release=release)
     made = dict(_make_all(out, work, jobs, workers, overwrite))
     names: dict[str, list[str]] = {}
@@ -141,9 +152,9 @@ def synthesize_s3dis(
     return names
 
 
-def _make_all(out: Path, work: Callable, jobs: list, workers: int, overwrite: bool) -> list:
-    """Do the jobs with a progress bar; the second entry of each job is the folder to write."""
-    there = [job[1] for job in jobs if job[1].exists()]
+def _make_all(out: Path, work: Callable, jobs: list[_Job], workers: int, overwrite: bool) -> list:
+    """Do the jobs with a progress bar."""
+    there = [job.folder for job in jobs if job.folder.exists()]
     if there and not overwrite:
         raise FileExistsError(
             f'{there[0]}: exists already, as do {len(there) - 1} more of the '
@@ -162,31 +173,27 @@ def _make_all(out: Path, work: Callable, jobs: list, workers: int, overwrite: bo
     )
 
 
-def _one_room(
-    job: tuple[int, Path, str, tuple[str, ...]], *, seed: int, options: RoomOptions, release: str
-) -> tuple[Path, int]:
+def _one_room(job: _Job, *, seed: int, options: RoomOptions, release: str) -> tuple[Path, int]:
     """Make and write the room of one job; return its folder and its angle."""
-    index, folder, program, faults = job
-    options = dataclasses.replace(options, programs=(program,))
-    room = make_s3dis_room((seed, index), options, aligned=release == 'aligned')
-    if folder.exists():
-        shutil.rmtree(folder)
-    write_room(room, folder, release=release, faults=faults)
-    return folder, room.angle
+    options = dataclasses.replace(options, programs=(job.program,))
+    room = make_s3dis_room((seed, job.index), options, aligned=release == 'aligned')
+    if job.folder.exists():
+        shutil.rmtree(job.folder)
+    write_room(room, job.folder, release=release, faults=job.faults)
+    return job.folder, room.angle
 
 
-def _one_scene(job: tuple[int, Path], *, seed: int, options: RoomOptions | CorridorOptions) -> str:
+def _one_scene(job: _Job, *, seed: int, options: RoomOptions | CorridorOptions) -> str:
     """Make and write the room, or the floor, of one job."""
-    index, folder = job
     make = make_corridor if isinstance(options, CorridorOptions) else make_room
-    room = make((seed, index), options)
-    if folder.exists():
-        shutil.rmtree(folder)
-    write_scene(room, folder, annotated=folder.parent.name != 'scans_test')
-    return folder.name
+    room = make((seed, job.index), options)
+    if job.folder.exists():
+        shutil.rmtree(job.folder)
+    write_scene(room, job.folder, annotated=job.folder.parent.name != 'scans_test')
+    return job.folder.name
 
 
-def _run(work: Callable, jobs: list, workers: int) -> Iterator:
+def _run(work: Callable, jobs: list[_Job], workers: int) -> Iterator:
     """Do the jobs in this process or in several; the first failure ends all of them."""
     if workers <= 1 or len(jobs) <= 1:
         yield from map(work, jobs)
