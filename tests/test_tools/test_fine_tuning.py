@@ -18,13 +18,13 @@ FEW = ['chair', 'table', 'cabinet', 'bathtub']
 SECTION = (ROOT / 'docs' / 'own-data.md').read_text().split('## Begin from a trained model')[1]
 LEAF = re.search(r'```python\n(.*?)```', SECTION, re.S).group(1)
 COMMAND = re.findall(r'```bash\n(.*?)```', SECTION, re.S)[1].replace('\\\n', ' ').split()
-METHODS = ('queryis', 'pointgroup', 'hais', 'softgroup')
 CLASS_LAYERS = dict(
     queryis={'classifier'},
     pointgroup={'pointwise.semantic.0'},
     hais={'pointwise.semantic.3'},
     softgroup={'pointwise.semantic.3', 'mask.2', 'classify', 'iou'},
 )
+METHODS = tuple(CLASS_LAYERS)
 
 
 @HOOKS.register_module(name='KeepStartForTest')
