@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scans as people have them: one table of points, written in every format that is read."""
+"""Writers of users' scans: one table of points in every supported format."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ POINTS = np.array(
         (3.0, 2.5, 1.0, 40, 50, 60, 255, -1),
     ]
 )
-# What all this means, stored.
+# The stored labels of these points.
 SEMANTIC = [1, 1, 2, 2, 2, 0, 1, 0]
 INSTANCE = [1, 1, 2, 2, 2, 0, 3, 0]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A raw S3DIS room, typed by hand after the layout of the release."""
+"""A raw S3DIS room, typed by hand in the layout of the release."""
 
-# Sorted by name, which is not the order of the numbers.
+# Sorted by name, not by number.
 ANNOTATIONS = {
     'board_1.txt': '-20.500 39.000 1.250 255 254 253\n-20.500 39.500 1.750 0 1 2\n',
     'ceiling_1.txt': '-22.000 38.000 3.000 10 20 30\n',
@@ -10,7 +10,7 @@ ANNOTATIONS = {
     'chair_2.txt': '-19.000 41.000 0.250 11 12 13\n',
     'stairs_1.txt': '-18.000 42.000 0.750 14 15 16\n',
 }
-# What it means, by hand: minus the least x, y and z, which are -22, 38 and 0.
+# The expected points, by hand: minus the least x, y and z, which are -22, 38 and 0.
 POINTS = [
     [1.5, 1.0, 1.25, 255, 254, 253],
     [1.5, 1.5, 1.75, 0, 1, 2],
@@ -32,7 +32,7 @@ BOXES = [
 
 
 def write_room(raw, room='Area_1/office_1', annotations=None, **changes):
-    """Write a room; ``changes``: an annotation's name → other content, or None to leave it out."""
+    """Write a room; ``changes`` has other contents of annotations, None to leave one out."""
     folder = raw / room
     (folder / 'Annotations').mkdir(parents=True, exist_ok=True)
     files = {**(ANNOTATIONS if annotations is None else annotations)}

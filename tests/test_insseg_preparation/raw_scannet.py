@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A raw ScanNet v2 release with tiny scenes, typed by hand after genuine files."""
+"""A raw ScanNet v2 release with tiny scenes, typed by hand like genuine files."""
 
 import struct
 
@@ -36,8 +36,8 @@ end_header
 """
 FACES = struct.pack('<BiiiBiii', 3, 0, 1, 2, 3, 2, 1, 3)
 
-# x, y, z, red, green, blue, alpha: two of a chair, three of a couch, one of a wall, one without
-# annotation, one of another chair.
+# x, y, z, red, green, blue, alpha: two points of a chair, three of a couch, one of a wall, one
+# without annotation, one of another chair.
 VERTICES = [
     (0.5, 0.25, 0.0, 255, 0, 0, 255),
     (1.5, 0.75, 1.0, 250, 1, 2, 255),
@@ -77,7 +77,7 @@ LABEL_MAP = (
     '1213\tcouch\tsofa\t\t6\t9\tsofa\tsofa\tSofa\n'
     '9999\tthing without id\t\t1\t\t\t\t\t\n'
 )
-# What all this means, by hand.
+# The expected result, by hand.
 SEMANTIC = [5, 5, 6, 6, 6, 1, 0, 5]
 INSTANCE = [1, 1, 3, 3, 3, 2, 0, 4]
 
@@ -93,7 +93,7 @@ def labels_mesh(labels=tuple(SEMANTIC)):
 
 
 def write_scene(raw, scene='scene0000_00', **changes):
-    """Write a labelled scene; ``changes``: file ending → other content, or None to leave it out."""
+    """Write a labelled scene; ``changes`` has other contents by ending, None to leave one out."""
     folder = raw / 'scans' / scene
     folder.mkdir(parents=True, exist_ok=True)
     files = {
@@ -114,7 +114,7 @@ def write_scene(raw, scene='scene0000_00', **changes):
 
 
 def write_release(raw, train=('scene0000_00',), val=(), test=()):
-    """Write scenes, lists and label map."""
+    """Write scenes, split lists and the label map."""
     for split, scenes in (('train', train), ('val', val), ('test', test)):
         if scenes:
             (raw / f'scannetv2_{split}.txt').write_text(''.join(f'{name}\n' for name in scenes))

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Raw files, labelled scans and info files that were tampered with."""
+"""Mutated raw files, labelled scans and info files."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ SEED = st.integers(0, 2**32 - 1)
 
 
 def check_labels(found, size, *, most):
-    """Points, labels and boxes of a converted scene; there were so many bytes of points."""
+    """Check points, labels and boxes of a converted scene; ``most`` bounds the number of points."""
     assert found.points.dtype == np.float32 and found.points.shape == (len(found.points), 6)
     assert 1 <= size <= most and np.isfinite(found.points).all()
     assert found.points[:, 3:].min() >= 0 and found.points[:, 3:].max() <= 255
@@ -104,7 +104,7 @@ def change_scannet(kind, drawn, tmp_path):
         ids = read_stored_ids(label_map, label_set)
         return convert_scene(files, ids, label_set.class_of_id, superpoints=True)
 
-    # Where two files contradict each other, either may be named.
+    # If two files contradict each other, the error may name either.
     found = right_or_refused(convert, RawDataError, name=f'{tmp_path}/')
     if found is not None:
         check_labels(found, len(found.points), most=len(files.mesh.read_bytes()))

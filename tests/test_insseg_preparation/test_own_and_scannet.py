@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Own scans beside ScanNet's in one training, as docs/own-data.md says."""
+"""Training on own scans together with ScanNet, see docs/own-data.md."""
 
 import re
 
@@ -20,7 +20,7 @@ LEAF = re.search(r'```python\n(.*?)```', SECTION, re.S).group(1)
 
 @pytest.fixture
 def leaf(tmp_path, tiny_data, monkeypatch):
-    """The leaf of the docs, with the data of this test, over one as prepare_custom.py writes it."""
+    """Write the leaf of the docs with the data of this test, based on one of prepare_custom.py."""
     monkeypatch.syspath_prepend(ROOT / 'tools')
     from insseg_preparation.custom.leaf import write_leaf
 
@@ -52,7 +52,7 @@ def test_both_are_trained_on_with_the_same_classes(leaf):
 
 
 def test_other_classes_are_refused(leaf):
-    """Else the numbers of one's classes would be read as those of the other's."""
+    """Otherwise the class indices of one dataset would be read as those of the other."""
     from mmdet3d.registry import DATASETS
 
     data = Config.fromfile(leaf).train_dataloader.dataset

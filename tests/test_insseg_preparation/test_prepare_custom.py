@@ -24,7 +24,7 @@ CLASSES = ClassList(('chair', 'table'))
 
 @pytest.fixture
 def raw(tmp_path):
-    """Two scans to train on, one to validate, one without labels."""
+    """Write two scans for training, one for validation, and one without labels."""
     for name, table in (
         ('train/a', POINTS),
         ('train/b', POINTS),
@@ -114,7 +114,7 @@ def test_labelled_test_scans_keep_their_labels(raw, out):
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_random_labels_keep_their_meaning(tmp_path_factory, data):
-    """Every point's class name and every pair of points' being one object survive."""
+    """Every point keeps its class name, and points of one object stay in one object."""
     ids = data.draw(st.lists(st.integers(0, 60), min_size=1, max_size=4, unique=True))
     num_points = data.draw(st.integers(1, 30))
     owner = np.array(
@@ -154,7 +154,7 @@ def test_names_decide_what_is_val_and_a_few_more_scans_change_little(tmp_path):
     assert {k: list(v) for k, v in first.items()} == {k: list(v) for k, v in again.items()}
     assert (len(first['train']), len(first['val'])) == (16, 4)
     assert not set(first['train']) & set(first['val'])
-    others = [f'attic{k}' for k in range(5)]  # in front of all by name
+    others = [f'attic{k}' for k in range(5)]  # first of all by name
     more = find_scans(empty_scans(tmp_path / 'more', [*names, *others]))
     assert len(more['val']) == 5 and len(set(first['val']) & set(more['val'])) >= 3
 
@@ -396,14 +396,14 @@ def test_train_without_any_object_is_refused(raw, out):
 
 
 def test_instance_zero_is_asked_for_where_it_matters(tmp_path):
-    table = changed('instance', POINTS[:, 7] + (POINTS[:, 7] < 0))  # 0 for none as well
+    table = changed('instance', POINTS[:, 7] + (POINTS[:, 7] < 0))  # 0 means none too
     with pytest.raises(RawDataError, match=r"\['chair'\] have the instance id 0.*--first-instance"):
         convert(tmp_path, table)
     first = convert(tmp_path, table, first_instance=0).instance
     assert first.tolist() == [1, 1, 2, 2, 2, 1, 3, 1]
     second = convert(tmp_path, table, first_instance=1).instance
     assert second.tolist() == [0, 0, 1, 1, 1, 0, 2, 0]
-    table = changed('instance', POINTS[:, 7] + 1)  # from 1; 0 only where there is no class
+    table = changed('instance', POINTS[:, 7] + 1)  # from 1; 0 only for points without a class
     assert convert(tmp_path, table).instance.tolist() == INSTANCE
 
 

@@ -84,7 +84,7 @@ def test_info_file_has_the_keys_types_and_boxes_of_version_2(raw, out):
 
 
 def test_the_least_coordinate_is_taken_away_before_rounding_to_float32(raw, out):
-    # Millimetres at 4 km from the origin are lost in float32.
+    # float32 loses millimetres at 4 km from the origin.
     wall = '4096.001 0 0 1 1 1\n4096.002 0 0 1 1 1\n4096 9 9 1 1 1\n'
     typed.write_room(raw, 'Area_1/hall_1', {'wall_1.txt': wall})
     prepare_s3dis(raw, out)
@@ -103,7 +103,7 @@ def test_both_releases_are_told_apart(raw, out, tmp_path):
         ('Stanford3dDataset_v1.2', 'v1.2'),
     ):
         named = tmp_path / name
-        shutil.copytree(raw, named)  # the name counts more than the files
+        shutil.copytree(raw, named)  # the name takes precedence over the files
         assert find_release(named).kind == kind
         assert find_release(named, kind='v1.2').kind == 'v1.2'
     prepare_s3dis(raw, out)
@@ -113,7 +113,7 @@ def test_both_releases_are_told_apart(raw, out, tmp_path):
     with pytest.raises(ValueError, match='Give one of these'):
         find_release(tmp_path)
     shutil.rmtree(tmp_path / 'Stanford3dDataset_v1.2')
-    release = find_release(tmp_path)  # the folder above will do
+    release = find_release(tmp_path)  # the parent folder is accepted too
     assert release.kind == 'aligned' and release.rooms == {1: ['office_1', 'office_2'], 5: ['WC_1']}
     with pytest.raises(ValueError, match="release='v2'"):
         find_release(raw, kind='v2')
@@ -130,7 +130,7 @@ def test_a_release_that_is_not_whole_says_so(raw, out):
             (raw / f'Area_{area}/hall_{number}').mkdir(parents=True)
     shutil.rmtree(raw / 'Area_1/office_1'), shutil.rmtree(raw / 'Area_1/office_2')
     shutil.rmtree(raw / 'Area_5/WC_1')
-    assert len(find_release(raw).remarks) == 1  # which release it is
+    assert len(find_release(raw).remarks) == 1  # the kind of release
 
 
 def test_areas_can_be_chosen(raw, out):

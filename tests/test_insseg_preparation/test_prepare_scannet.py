@@ -38,7 +38,7 @@ def info_of(out, split='train'):
 
 
 def failure(raw, out):
-    """The message of the only scene, which must fail, leaving no info file."""
+    """Return the message of the only scene, which must fail without writing an info file."""
     report = prepare_scannet(raw, out)
     (outcome,) = report.outcomes
     assert outcome.state == 'failed' and report.incomplete == ['train']
@@ -145,7 +145,7 @@ def test_scene_without_objects_converts(raw, out):
 def test_seg_info_repeats_scenes_by_size_and_weighs_rare_classes(raw, out):
     counts = np.zeros((2, 20), np.int64)
     counts[0, 0], counts[1, 4] = 8192, 8192
-    sizes = np.array([8192, 3 * 8192])  # of the second scene two thirds are of no class
+    sizes = np.array([8192, 3 * 8192])  # two thirds of the second scene have no class
     indices, weights = seg_info(sizes, counts, points_per_sample=8192)
     assert indices.tolist() == [0, 1, 1, 1] and indices.dtype == np.int32
     assert weights.shape == (20,) and weights.dtype == np.float32
@@ -185,7 +185,7 @@ def test_windows_line_ends_in_all_texts(tmp_path, out):
     )
     for path in raw.glob('scannetv2*'):
         text = path.read_bytes().replace(b'\n', b'\r\n')
-        path.write_bytes(b'\xef\xbb\xbf' + text)  # and the mark that editors put before UTF-8
+        path.write_bytes(b'\xef\xbb\xbf' + text)  # with a byte order mark
     prepare_scannet(raw, out)
     first, second = info_of(out)['data_list']
     assert first['axis_align_matrix'] == second['axis_align_matrix'] != np.eye(4).tolist()

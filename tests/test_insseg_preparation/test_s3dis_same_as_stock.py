@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""S3DIS as prepared here against mmdetection3d's own converter, which its wheel carries."""
+"""Comparison of prepared S3DIS data with those of mmdetection3d's converter in its wheel."""
 
 import os
 import pickle
@@ -30,7 +30,7 @@ def prepared(tmp_path):
     raw, out = tmp_path / 'raw', tmp_path / 'out'
     raw.mkdir()
     typed.write_release(raw, [f'Area_1/{room}' for room in ROOMS])
-    # Some thousands of points, so that rooms are drawn more than once; and no box in it.
+    # Thousands of points, because rooms must be drawn more than once; no object has a box.
     wall = ''.join(f'{-22 + k / 1000} 38 0 {k % 256} 1 2\n' for k in range(9000))
     others = dict.fromkeys(typed.ANNOTATIONS)
     typed.write_room(raw, 'Area_1/office_2', {**others, 'wall_1.txt': wall})
@@ -40,7 +40,7 @@ def prepared(tmp_path):
 
 @pytest.fixture
 def stock(tmp_path, prepared):
-    """Folder with what mmdetection3d's export step leaves of the same rooms."""
+    """Make a folder with the result of mmdetection3d's export step for the same rooms."""
     folder = tmp_path / 'stock'
     exported = folder / 's3dis_data'
     exported.mkdir(parents=True)
@@ -62,7 +62,7 @@ def test_same_files_and_infos(stock, prepared, monkeypatch):
     utils, update = stock_module('s3dis_data_utils'), stock_module('update_infos_to_v2')
     monkeypatch.setattr(update.time, 'sleep', lambda seconds: None)
     data = utils.S3DISData(root_path=str(stock), split='Area_1')
-    data.sample_id_list.sort()  # it takes them as the file system lists them
+    data.sample_id_list.sort()  # its order is that of the file system
     infos = data.get_infos(num_workers=1)
     path = stock / 's3dis_infos_Area_1.pkl'
     mmengine.dump(infos, str(path), 'pkl')
@@ -75,7 +75,7 @@ def test_same_files_and_infos(stock, prepared, monkeypatch):
     ).get_seg_infos()
     update.update_s3dis_infos(str(path), str(stock))
     ours, theirs = (pickle.loads((f / path.name).read_bytes()) for f in (prepared, stock))
-    assert ours['metainfo'].pop('release') == 'aligned'  # the one key that is ours
+    assert ours['metainfo'].pop('release') == 'aligned'  # the only additional key
     assert_same(ours, theirs)
     for name in ('Area_1_resampled_scene_idxs', 'Area_1_label_weight'):
         ours, theirs = (np.load(f / 'seg_info' / f'{name}.npy') for f in (prepared, stock))
@@ -90,7 +90,7 @@ def test_same_files_and_infos(stock, prepared, monkeypatch):
 
 @needs_sample
 def test_same_keys_and_types_as_the_sample(prepared):
-    """A room of 100 points from mmdetection3d's tests, with an older header."""
+    """The sample is a room of 100 points from mmdetection3d's tests, with an older header."""
     theirs = pickle.loads((SAMPLE / 's3dis_infos.pkl').read_bytes())['data_list'][0]
     ours = pickle.loads((prepared / 's3dis_infos_Area_1.pkl').read_bytes())['data_list'][0]
     assert set(ours) - set(theirs) == {'sample_idx'} and not set(theirs) - set(ours)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Made rooms with the known faults: raw files, converter and data set give the maker's truth."""
+"""Made rooms with the known faults: converter and dataset reproduce the true labels."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ CLASSES = (
 
 
 def truth(index, program, release, stairs):
-    """Points, classes and instances of a room in the order of its files' names."""
+    """Return points, classes and instances of a room in the order of its files' names."""
     options = dataclasses.replace(OPTIONS, programs=(program,))
     room = make_s3dis_room((0, index), options, aligned=release == 'aligned')
     names = object_names(room.classes)

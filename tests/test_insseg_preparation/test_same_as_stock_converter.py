@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The info files against those of mmdetection3d's own converter, which its wheel carries."""
+"""Comparison of the info files with those of mmdetection3d's converter in its wheel."""
 
 import importlib.util
 import pickle
@@ -15,8 +15,8 @@ from insseg_preparation.scannet.release import prepare_scannet
 from . import raw_scannet as typed
 
 CONVERTERS = Path(mmdet3d.__file__).parent / '.mim/tools/dataset_converters'
-# What its export step leaves in scannet_instance_data for the scene typed by hand: centre, size
-# and nyu40 id of the objects of the 18 classes.
+# Result of its export step, scannet_instance_data, for the scene typed by hand: centre, size and
+# nyu40 id of the objects of the 18 classes.
 ALIGNED = [[9.5, 21, 30.5, 0.5, 1, 1, 5], [8, 22.5, 30.625, 4, 1, 0.25, 6], [5, 24, 36, 0, 0, 0, 5]]
 UNALIGNED = [[1, 0.5, 0.5, 1, 0.5, 1, 5], [2.5, 2, 0.625, 1, 4, 0.25, 6], [4, 5, 6, 0, 0, 0, 5]]
 MATRIX = [[0, -1, 0, 10], [1, 0, 0, 20], [0, 0, 1, 30], [0, 0, 0, 1]]
@@ -33,7 +33,7 @@ def stock_module(name):
 
 
 def assert_same(ours, theirs):
-    """Equal, and of the same types throughout."""
+    """Assert that values are equal and of the same types at all levels."""
     assert type(ours) is type(theirs)
     if isinstance(ours, dict):
         assert set(ours) == set(theirs)
@@ -49,7 +49,7 @@ def assert_same(ours, theirs):
 
 @pytest.fixture
 def stock(tmp_path):
-    """Folder with the export of the typed scene, in train, and of its mesh alone, in test."""
+    """Make a folder with the export of the typed scene in train, and of its mesh alone in test."""
     folder = tmp_path / 'stock'
     (folder / 'meta_data').mkdir(parents=True)
     exported = folder / 'scannet_instance_data'

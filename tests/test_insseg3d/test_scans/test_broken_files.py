@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Broken, odd and hostile files: a clear line, or the right points; never anything else."""
+"""Broken, odd and hostile files result in one clear line or in the right points."""
 
 import io
 import os
@@ -48,11 +48,11 @@ def npz(**arrays):
 
 
 class Panic(BaseException):
-    """As those of Rust's."""
+    """An error like a panic in Rust."""
 
 
 class Bomb:
-    """Makes a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __reduce__(self):
         return os.system, ('touch was_executed',)
@@ -76,13 +76,13 @@ def zipped(*names):
 
 
 def laz_of_chunks(chunks, place=383):
-    """A LAZ header, where the table of chunks lies, and its beginning."""
+    """Make a LAZ header, the position of the table of chunks, and the start of the table."""
     head = las_header(100, compressed=True)
     return head + struct.pack('<q2I', place, 0, chunks) + struct.pack('<q', 383)
 
 
 def las_header(points, *, size=375, kind=0, record=20, compressed=False):
-    """A LAS 1.4 header and nothing behind it."""
+    """Make a LAS 1.4 header without any data."""
     header = bytearray(size)
     header[:4] = b'LASF'
     header[24:26] = bytes((1, 4))
@@ -114,7 +114,7 @@ def some_nan(count):
     return points
 
 
-# name, content, and either a piece of the message or the number of points that the model sees
+# Name, content, and either a part of the message or the number of points passed to the model.
 CASES = [
     ('empty.ply', b'', 'an empty file'),
     ('empty.txt', b'', 'an empty file'),

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Which entries of a folder are scans: by name, whether or not they can be reached."""
+"""Scans in a folder are found by name, even if they cannot be reached."""
 
 import os
 import stat
@@ -127,7 +127,7 @@ def test_long_names_stay_apart():
 
 
 def link_to_nothing(path):
-    """Put a dead link in the place of a file or folder."""
+    """Replace a file or folder by a dead link."""
     path.rename(path.with_name(f'{path.name} moved'))
     path.symlink_to(path.parent / 'disk' / path.name)
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a scan is taken for: units, up axis, colours, density, offsets."""
+"""Assumptions about a scan: units, up axis, colours, density, offsets."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from insseg3d.scans.units import UNITS, UP_AXES
 
 
 def room(size=(5.0, 4.0, 2.6), count=6000):
-    """Floor, two walls and a table top; (P, 3) metres, z up."""
+    """Sample floor, two walls and a table top; (P, 3) metres, z up."""
     random = np.random.default_rng(0)
     parts = []
     for axis, at, share in ((2, 0.0, 4), (2, 0.75, 1), (0, 0.0, 2), (1, 0.0, 2)):
@@ -112,7 +112,7 @@ def test_z_stays_up_but_is_assumed_where_a_wall_would_do_for_a_floor(size):
 
 
 def furnished(ceiling=False):
-    """A room of 4 m x 4 m x 2.4 m seen from inside: floor, walls, tops and sides of furniture."""
+    """Sample a room of 4 m x 4 m x 2.4 m from inside: floor, walls, tops and sides of furniture."""
     random = np.random.default_rng(4)
 
     def rectangle(low, high):
@@ -183,8 +183,8 @@ MAP = np.array([500_000.0, 4_649_776, 100])
 
 
 def lost(name):
-    """Coordinates of a map without their last digits."""
-    if name == 'text':  # as C++ prints doubles if nobody asks for digits
+    """Make map coordinates without their last digits."""
+    if name == 'text':  # as C++ prints doubles by default
         return np.array([[float(f'{v:.6g}') for v in row] for row in COORDS + MAP])
     factor, dtype = {
         'float32': (1, np.float32),
@@ -327,7 +327,7 @@ def test_sparse_scans_are_told():
 @given(st.integers(-4, 4), st.integers(-4, 4), st.integers(0, 500))
 @settings(max_examples=20, deadline=None)
 def test_survey_coordinates_do_not_change_what_the_model_sees(east, north, height):
-    # Whole metres, so that the sum is exact, and a scan whose corner is at a whole metre.
+    # Whole metres make the sum exact, and the corner of the scan is at a whole metre.
     coords = np.r_[[[0.0, 0, 0]], np.round(COORDS[::20] * 1024) / 1024]
     colors = COLORS[:1].repeat(len(coords), axis=0)
     offset = np.array([east * 1e6, north * 1e6, height])

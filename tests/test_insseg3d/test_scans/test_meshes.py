@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Looks of meshes: pictures on their surfaces, colours of corners and faces; what glTF needs."""
+"""Looks of meshes: pictures on surfaces, colours of corners and faces, features of glTF."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ RANDOM = np.random.default_rng(0)
 SQUARE = np.array([(0, 0, 0), (4, 0, 0), (4, 4, 0), (0, 4, 0)], dtype=np.float32)
 UV = (SQUARE[:, :2] / 4).astype(np.float32)
 FACES = np.array([(0, 1, 2), (0, 2, 3)], dtype=np.uint16)
-# Left half red, right half blue; above all of it 40 green less than below.
+# The left half is red, the right half blue; the upper half has 40 less green than the lower.
 PIXELS = np.zeros((8, 8, 3), np.uint8)
 PIXELS[:, :4, 0], PIXELS[:, 4:, 2], PIXELS[4:, :, 1] = 250, 200, 40
 
@@ -29,14 +29,14 @@ def picture(path, mode='RGB'):
 
 
 def expected(coords):
-    """The colour of places on the square."""
+    """Return the colours at positions on the square."""
     return PIXELS[
         ((4 - coords[:, 1]) * 2).astype(int).clip(0, 7), (coords[:, 0] * 2).astype(int).clip(0, 7)
     ]
 
 
 def gltf(path, *parts, images=(), materials=(), **more):
-    """A glTF file; a part is a dict of arrays, and perhaps of a material, a mode, a matrix."""
+    """Write a glTF file; a part is a dict of arrays, and optionally material, mode, matrix."""
     views, accessors, meshes, nodes, binary = [], [], [], [], b''
     types = {np.dtype(t): k for k, t in {5121: 'u1', 5123: 'u2', 5125: 'u4', 5126: 'f4'}.items()}
     for part in parts:
@@ -105,7 +105,7 @@ def base_color(index=0, **more):
 
 PLAIN = dict(POSITION=SQUARE, indices=FACES.reshape(-1))
 TEXTURED = dict(PLAIN, TEXCOORD_0=UV * (1, -1) + np.float32((0, 1)), material=0)
-TEXTURED['TEXCOORD_0'] = TEXTURED['TEXCOORD_0'].astype(np.float32)  # from the upper left there
+TEXTURED['TEXCOORD_0'] = TEXTURED['TEXCOORD_0'].astype(np.float32)  # from the upper left in glTF
 
 
 def write_obj(path, name='room picture.png'):
@@ -274,7 +274,7 @@ def test_faces_without_an_area(tmp_path):
 @pytest.mark.parametrize('channels', [3, 4])
 @pytest.mark.parametrize('values', [(20 * 257, 30 * 257, 40 * 257), (5200, 7700, 10300)])
 def test_colours_of_16_bits_on_points(tmp_path, channels, values):
-    """trimesh keeps the lower 8 bits, right for the first ones by chance."""
+    """trimesh keeps the lower 8 bits, which by chance is right for the first colours."""
     colors = np.tile(np.uint16([[*values, 65535]]), (4, 1))[:, :channels]
     part = dict(POSITION=SQUARE, COLOR_0=np.ascontiguousarray(colors), mode=0)
     gltf(tmp_path / 'points.glb', part, dict(part, matrix=moved(10)))
@@ -446,7 +446,7 @@ def test_vertices_in_one_place_are_no_success(tmp_path):
     )
     with pytest.raises(RawDataError, match='all lie in one place'):
         read_scan(tmp_path / 'scene.glb')
-    gltf(tmp_path / 'one.glb', dict(PLAIN, POSITION=flat))  # as it says
+    gltf(tmp_path / 'one.glb', dict(PLAIN, POSITION=flat))  # as announced
     assert len(read_scan(tmp_path / 'one.glb').coords) == 4
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scans of every format that were tampered with: points that are in the file, or a clear line."""
+"""Mutated scans of every format result in points of the file or in one clear line."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def whole(form, tmp_path):
 
 
 def check(content, path):
-    """Read a file whose content somebody tampered with."""
+    """Read a file with mutated content."""
     path.write_bytes(content)
     scan = right_or_refused(lambda: read_scan(path), RawDataError, name=str(path))
     if scan is None:
@@ -64,7 +64,7 @@ def change_and_check(form, drawn, ending, tmp_path):
 
 
 def ending():
-    """Now and then a wrong one."""
+    """Draw an ending that is sometimes wrong."""
     return st.none() | st.none() | st.none() | st.sampled_from(ENDINGS)
 
 
@@ -98,7 +98,7 @@ def test_thousands_of_mutated_arrays_in_an_archive(tmp_path, drawn, seed):
 
 @pytest.mark.parametrize('form', [f for f in FORMS if not f.endswith(('.laz', '.npz', '.pcd'))])
 def test_what_was_cut_off_or_added_never_changes_the_points_before(form, tmp_path):
-    """Of formats that announce a number of points none are lost without a word."""
+    """If a format announces the number of points, none are lost without an error."""
     content = whole(form, tmp_path)
     path = tmp_path / form
     before = read_scan(path).coords

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Files that other programs write in ways of their own: the right points, or one clear line."""
+"""Files in the dialects of other programs result in the right points or in one clear line."""
 
 import struct
 
@@ -97,7 +97,7 @@ def test_ply_that_is_odd_in_one_way(tmp_path, change, message):
 
 
 def write_pcd(path, fields, kind='binary'):
-    """Fields of (name, type, columns of values)."""
+    """Write a PCD file with fields (name, type, columns of values)."""
     sizes = {'f4': ('4', 'F'), 'f8': ('8', 'F'), 'u1': ('1', 'U'), 'u2': ('2', 'U')}
     rows = np.zeros(
         20,

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Colours under other names than red, green, blue, and packed into one column."""
+"""Colours with other names than red, green and blue, or packed into one column."""
 
 from pathlib import Path
 
@@ -205,7 +205,7 @@ def test_colours_that_text_has_lost(tmp_path, name):
 
 
 def test_nan_of_binary_files_have_their_colours():
-    """Test bits of 0xff800000 and above, without those that every NaN has."""
+    """Test bits from 0xff800000, without those of the usual NaN."""
     values = packed().view(np.float32)
     found = find(rgb=values)
     np.testing.assert_array_equal(found.colors, RGB)

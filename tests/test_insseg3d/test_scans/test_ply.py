@@ -40,7 +40,7 @@ def values_of(kind):
 
 @st.composite
 def tables(draw):
-    """Format, (name, kind) of the properties, rows."""
+    """Draw a format, the (name, kind) of the properties, and rows."""
     kinds = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=6))
     row = st.tuples(*(values_of(kind) for kind in kinds))
     names = [f'p{k}' for k in range(len(kinds))]
@@ -78,7 +78,7 @@ def test_every_truncation_is_noticed(tmp_path_factory, table, data):
     form, properties, rows = table
     path = tmp_path_factory.mktemp('ply') / 'scan.ply'
     content = encode(form, properties, rows)
-    # Of a last line '3 0 1 2' that lost its end nobody can know; faces are not read anyway.
+    # A truncated last line '3 0 1 2' cannot be detected; faces are not read anyway.
     most = len(content) - (8 if FORMATS[form] is None else 1)
     path.write_bytes(content[: data.draw(st.integers(0, most))])
     with pytest.raises(RawDataError, match='scan.ply: .*; expected'):
@@ -151,7 +151,7 @@ def test_faces_of_any_number_of_corners_and_of_texture_corners(tmp_path, form, t
     path = tmp_path / 'scan.ply'
     path.write_bytes(header.encode() + b'end_header\n' + body)
     assert read_ply_vertices(path)['x'].tolist() == [1, 2, 3]
-    if FORMATS[form] is not None:  # any byte less is noticed
+    if FORMATS[form] is not None:  # every missing byte is noticed
         for size in range(1, len(body)):
             path.write_bytes(header.encode() + b'end_header\n' + body[:-size])
             with pytest.raises(RawDataError, match='cut off'):

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The same points from every format; files found; objects of other libraries."""
+"""Every format results in the same points; files are found; objects of libraries are read."""
 
 from types import SimpleNamespace
 
@@ -204,7 +204,7 @@ SHUFFLED = dict(
 
 
 class Frame:
-    """As polars has it: names in a list, columns by name."""
+    """A data frame like that of polars: names in a list, columns by name."""
 
     def __init__(self, columns, names='columns'):
         self._columns = columns

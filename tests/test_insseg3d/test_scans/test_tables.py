@@ -130,7 +130,7 @@ BAD_TEXTS = [
     ('1,5\t2,5\t3\n', 'line 1 has decimal commas between blanks or tabs.*semicolons between'),
     ('x y z\n1,5 2,5 -3,25\n', 'line 2 has decimal commas'),
     ('x,y,z\n1,2,3\n4,,\n5,', 'line 4 has 1 columns'),
-    ('x,y,z\n1,2,3\n4,5,', 'line 3 has 2 columns'),  # cut off?
+    ('x,y,z\n1,2,3\n4,5,', 'line 3 has 2 columns'),  # possibly cut off
     ('x,y,z\n1,2,3\n4,,5,6\n', 'line 3 has 4 columns'),
     ('x y z\n1 2 3\n4  5\n', 'line 3 has 2 columns'),
     ('x,y,z\n1,2,3\n,5,6,7\n', 'line 3 has 4 columns'),

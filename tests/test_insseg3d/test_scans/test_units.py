@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The conversion of own scans sees lost digits, and which way is up."""
+"""The conversion of users' own scans detects lost digits and the up axis."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def rectangle(low, high):
 
 
 def room():
-    """Floor and walls of 4.2 m x 4 m x 2.4 m, tops and sides of three pieces of furniture."""
+    """Sample floor and walls of 4.2 m x 4 m x 2.4 m, and three pieces of furniture."""
     parts = [
         rectangle((0, 0, 0), (4.2, 4, 0)),
         rectangle((0, 0, 0), (4.2, 0, 2.4)),

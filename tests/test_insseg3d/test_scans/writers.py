@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The same scan in every format that can be read, written as other programs write it.
+"""Writers of the same scan in every supported format, as other programs write it.
 
-``table`` is ``(P, 6)``: places that float32 and decimals hold exactly, colours in 0..255.
+``table`` is ``(P, 6)``: coordinates that are exact in float32 and as decimals, colours in 0..255.
 """
 
 import numpy as np
@@ -55,7 +55,7 @@ def write_pcd(path, table, encoding='binary'):
 
 
 def write_ascii_pcd(path, table, kind):
-    """As PCL does: colours packed into an integer, or into the float of the same bits."""
+    """Write a PCD file as PCL does, with colours packed into an integer or a float."""
     pytest.importorskip('pypcd4')
     packed = (table[:, 3:].astype(np.uint32) << (16, 8, 0)).sum(axis=1).astype(np.uint32)
     colors = packed if kind == 'U' else [f'{value:.9g}' for value in packed.view(np.float32)]
