@@ -13,7 +13,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from .ops.contingency import instance_codes
-from .ops.masks import resolve_overlaps
+from .ops.painting import resolve_overlaps
 
 
 class VoxelLevel(NamedTuple):
@@ -244,8 +244,8 @@ class InstanceMap:
             labels: ``(Q,)``.
             scores: ``(Q,)``.
             score_thr: Masks with a lower score are left out.
-            min_points: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
-            min_share: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
+            min_points: See :func:`~insseg3d.ops.painting.resolve_overlaps`.
+            min_share: See :func:`~insseg3d.ops.painting.resolve_overlaps`.
 
         Returns:
             Tensors on the masks' device; objects in the order of the masks.

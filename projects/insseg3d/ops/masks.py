@@ -12,20 +12,16 @@ All functions are plain functions of tensors, differentiable in their inputs. Lo
 computed in half precision: autocast is off in them, and logits in half precision are rejected.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..structures import SceneTargets
 from .precision import long_sums, refuse_half, without_autocast
 from .segment import segment_sum
-
-if TYPE_CHECKING:  # structures imports this module
-    from ..structures import SceneTargets
 
 MOST_VOXELS_AT_ONCE = 2**18
 """Largest number of voxels whose mask logits are in memory at a time: 100 MB for 100 masks."""
@@ -235,31 +231,3 @@ def mask_iou(inside: Tensor, counts: Tensor, *, chunk: int = MOST_VOXELS_AT_ONCE
     sizes = shared.diagonal()
     union = sizes[:, None] + sizes[None, :] - shared
     return (shared / union.clamp(min=1)).float()
-
-
-def resolve_overlaps(masks: Tensor, *, min_points: int = 1, min_share: float = 0.5) -> Tensor:
-    """Assign every point to at most one of several ranked, overlapping masks.
-
-    Masks are processed best first; each takes those of its points that are still free. If these
-    are fewer than ``min_points``, or less than ``min_share`` of the mask, the mask takes none and
-    the points stay free for later masks. The result for the masks above a score therefore does not
-    depend on the masks below it.
-
-    Args:
-        masks: ``(Q, P)`` bool, best first.
-        min_points: Least number of points that a mask must keep.
-        min_share: Least share of its points that a mask must keep.
-
-    Returns:
-        ``(P,)`` int64 row of the mask that owns the point, -1 for none.
-    """
-    owner = torch.zeros(masks.shape[1], dtype=torch.int32, device=masks.device)
-    free = torch.ones_like(owner, dtype=torch.uint8)
-    # The loop never synchronises with a GPU; on a CPU, bytes are faster than booleans.
-    for number, mask in enumerate(masks.view(torch.uint8), start=1):
-        left = mask & free
-        enough = (min_share * mask.sum(dtype=torch.int32)).clamp(min=max(min_points, 1))
-        left *= (left.sum(dtype=torch.int32) >= enough).view(torch.uint8)
-        free ^= left
-        owner.add_(left, alpha=number)
-    return owner.long() - 1

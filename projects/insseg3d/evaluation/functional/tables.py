@@ -97,8 +97,8 @@ def painted_table(
     See :func:`scene_table` for the arguments not listed here.
 
     Args:
-        min_points: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
-        min_share: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
+        min_points: See :func:`~insseg3d.ops.painting.resolve_overlaps`.
+        min_share: See :func:`~insseg3d.ops.painting.resolve_overlaps`.
 
     Returns:
         A table whose rows are the parts, in descending order of score.
@@ -142,8 +142,8 @@ def paint_masks(
         masks: ``(Q, P)`` bool or numbers (non-zero = inside).
         labels: ``(Q,)`` class of each mask.
         scores: ``(Q,)`` score of each mask. Masks with equal scores keep their order.
-        min_points: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
-        min_share: See :func:`~insseg3d.ops.masks.resolve_overlaps`.
+        min_points: See :func:`~insseg3d.ops.painting.resolve_overlaps`.
+        min_share: See :func:`~insseg3d.ops.painting.resolve_overlaps`.
     """
     order = np.argsort(-np.asarray(scores), kind='stable')
     masks, *rest = (torch.from_numpy(np.asarray(table)[order]) for table in (masks, labels, scores))
