@@ -139,8 +139,8 @@ def part_to_run(config: Config, where: str, packages: tuple[str, ...]) -> Config
             raise _Refusal(f'has no {place}.type')
     except _Refusal as refusal:
         raise ValueError(
-            f'{where}: the config inside {refusal}. Nothing of it was run. If you trust whoever '
-            'made the file, give the config by hand: --config FILE.'
+            f'{where}: the config inside {refusal}. No part of it was run. If you trust whoever '
+            'made the file, pass the config yourself: --config FILE.'
         ) from None
     return Config(dict(model=model, default_scope=scope, test_dataloader=dict(dataset=taken)))
 

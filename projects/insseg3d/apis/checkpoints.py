@@ -79,9 +79,9 @@ def _content(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # a damaged file makes torch raise errors of many classes
         if isinstance(error.__cause__, pickle.UnpicklingError):  # the message names the code
             raise ValueError(str(error)) from None
-        raise _not_a_checkpoint(path, 'of another format, damaged, or cut off') from None
+        raise _not_a_checkpoint(path, 'another format, damaged, or cut off') from None
     if not isinstance(content, dict):
-        raise _not_a_checkpoint(path, f'a {type(content).__name__} in it')
+        raise _not_a_checkpoint(path, f'it contains a {type(content).__name__}')
     return content
 
 
@@ -95,10 +95,10 @@ def _checked_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
             for name, value in given.items()
         )
     ):
-        raise ValueError('no weights in it')
+        raise ValueError('it contains no weights')
     weights = {name.removeprefix('module.'): value for name, value in given.items()}
     if len(weights) < len(given):
-        raise ValueError('weights of the same name in it')
+        raise ValueError('it contains several weights of the same name')
     return weights
 
 
@@ -106,17 +106,17 @@ def _checked_meta(meta: Any) -> dict[str, Any]:
     """Return the metadata of a checkpoint; reject values of unexpected types."""
     meta = {} if meta is None else meta
     if not isinstance(meta, dict):
-        raise ValueError('its meta is no dict')
+        raise ValueError('its meta is not a dict')
     if not isinstance(meta.get('cfg', ''), str):
-        raise ValueError('its meta.cfg is no text')
+        raise ValueError('its meta.cfg is not text')
     told = meta.get('dataset_meta') or {}
     if not isinstance(told, dict):
-        raise ValueError('its meta.dataset_meta is no dict')
+        raise ValueError('its meta.dataset_meta is not a dict')
     names, palette = told.get('classes'), told.get('palette')
     if names is not None and not (
         isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
     ):
-        raise ValueError('its meta.dataset_meta.classes are no names')
+        raise ValueError('its meta.dataset_meta.classes are not names')
     if palette is not None and np.array(palette).shape[1:] != (3,):
         raise ValueError('its meta.dataset_meta.palette has no colours (r, g, b)')
     return dict(meta)

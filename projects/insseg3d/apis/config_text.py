@@ -48,13 +48,13 @@ def config_of_text(text: str, where: str) -> Config:
     ) as error:
         raise ValueError(
             f'{where}: the config inside cannot be read ({error}); expected names, numbers, '
-            'strings, lists and dicts only. Give the config by hand: --config FILE.'
+            'strings, lists and dicts only. Pass the config yourself: --config FILE.'
         ) from None
     for kind in values_of(values, 'type'):
         if isinstance(kind, str) and not _TYPE.fullmatch(kind):
             raise ValueError(
                 f'{where}: the config inside has the type {kind!r}; expected the name of a '
-                'registered part. If you trust it, give the config by hand: --config FILE.'
+                'registered part. If you trust it, pass the config yourself: --config FILE.'
             )
     return config
 

@@ -214,8 +214,8 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             raise RawDataError(
                 scan.name,
                 '; '.join(doubts),
-                'a config that agrees with the checkpoint, as strict was asked for',
-                'Leave out the model, so that the config inside is used',
+                'a config that agrees with the checkpoint, because strict is set',
+                'Leave out the model to use the config inside',
             )
         ready = look_at(scan, known, voxel_size=self.voxel_size)
         return ready._replace(remarks=(*self._remarks, *ready.remarks))

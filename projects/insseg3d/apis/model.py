@@ -34,8 +34,8 @@ def check_device(device: str | torch.device) -> torch.device:
         chosen = torch.device(device)
     except (RuntimeError, TypeError):
         raise ValueError(
-            f'device {device!r}: no name of a device; expected cpu, cuda, or cuda:1 for the second '
-            'GPU'
+            f'device {device!r}: not the name of a device; expected cpu, cuda, or cuda:1 for the '
+            'second GPU'
         ) from None
     if chosen.type == 'cuda':
         _check_cuda(chosen, device)
@@ -51,14 +51,14 @@ def check_device(device: str | torch.device) -> torch.device:
 def _check_cuda(chosen: torch.device, device: str | torch.device) -> None:
     if torch.version.cuda is None and torch.version.hip is None:
         raise ValueError(
-            f'device {str(device)!r}: this torch has no CUDA, it was built for CPUs; {_REMEDY}, or '
-            'install a torch with CUDA'
+            f'device {str(device)!r}: this torch was built without CUDA; {_REMEDY}, or install a '
+            'torch with CUDA'
         )
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         raise ValueError(
-            f'device {str(device)!r}: torch finds no GPU here; {_REMEDY}, or look at what '
-            'tools/doctor.py prints'
+            f'device {str(device)!r}: torch finds no GPU here; {_REMEDY}, or see the output of '
+            'tools/doctor.py'
         )
     if chosen.index is not None and chosen.index >= count:
         raise ValueError(
@@ -102,7 +102,7 @@ def load_model(
         where = config.filename or (checkpoint.path if checkpoint else 'the config')
         raise ValueError(
             f'{where}: its model cannot be built ({type(error).__name__}: {error}); expected a '
-            'config that fits this version. Mend it, or give another: --config FILE.'
+            'config that fits this version. Correct it, or pass another: --config FILE.'
         ) from error
     if checkpoint is None:
         model.init_weights()

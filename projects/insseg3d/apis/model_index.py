@@ -80,7 +80,7 @@ def choose_model(
         return Config.fromfile(find_config(model)), checkpoint
     if 'cfg' not in checkpoint.meta:
         raise ValueError(
-            f'{checkpoint.path}: no config inside; say the model as well, by name or config'
+            f'{checkpoint.path}: no config inside; pass the model as well, by name or config'
         )
     return config_inside(checkpoint), checkpoint
 
@@ -157,9 +157,9 @@ def find_weights(model: str | Path) -> Path:
     if config.is_relative_to(Path.cwd()):
         config = config.relative_to(Path.cwd())
     raise FileNotFoundError(
-        f'{model}: no checkpoint of it in {" or ".join(map(str, folders))}. Give one (--weights), '
-        f'or train one: `make demo` a small one in minutes, then used as demo; for this model: '
-        f'python tools/train.py {config}'
+        f'{model}: no checkpoint of it in {" or ".join(map(str, folders))}. Pass one (--weights), '
+        f'or train one: `make demo` trains a small model in minutes, named demo; for this model, '
+        f'run python tools/train.py {config}'
     )
 
 

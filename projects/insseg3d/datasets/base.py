@@ -94,7 +94,7 @@ class InsSegDataset(Seg3DDataset):
         if table.max() < len(class_ids):  # transforms take the ignored label from the maximum
             raise ValueError(
                 f'{type(self).__name__}.METAINFO: all seg_all_class_ids are classes; expected '
-                'one more that is none, such as the number of the classes. Add it'
+                'one more id that is not a class, such as the number of classes. Add it'
             )
         return table
 
@@ -108,8 +108,8 @@ class InsSegDataset(Seg3DDataset):
         if self.backend_args is None and not os.path.isfile(self.ann_file):
             raise FileNotFoundError(
                 f'{self.ann_file}: not found; expected the info file of a split. Prepare the data '
-                '(tools/prepare_*.py, see docs/data.md), or say by $INSSEG3D_DATA or data_root '
-                'where they lie'
+                '(tools/prepare_*.py, see docs/data.md), or set $INSSEG3D_DATA or data_root to '
+                'their folder'
             )
         check_info(get(self.ann_file), str(self.ann_file))
         return super().load_data_list()
@@ -160,7 +160,7 @@ def check_file_sizes(info: dict) -> None:
     if rest:
         raise ValueError(
             f'{points_path}: {num_bytes} bytes; expected a multiple of {4 * num_feats}, '
-            f'{num_feats} float32 values a point. The file is cut off: convert the scene again'
+            f'{num_feats} float32 values per point. The file is cut off: convert the scene again'
         )
     for key in ('pts_instance_mask_path', 'pts_semantic_mask_path', 'super_pts_path'):
         path = info.get(key)
@@ -171,5 +171,5 @@ def check_file_sizes(info: dict) -> None:
             raise ValueError(
                 f'{path}: {num_bytes} bytes, that is {num_bytes / 8:g} int64 values; expected '
                 f'{num_points}, one for each point of {points_path}. One of the two files is cut '
-                'off or of another scene: convert the scene again'
+                'off or belongs to another scene: convert the scene again'
             )

@@ -38,7 +38,7 @@ def read_info(content: bytes, where: str) -> dict[str, Any]:
     except _MoreThanData as error:
         raise ValueError(
             f'{where}: holds {error}, which may run code; expected numbers, text and arrays. '
-            'Nothing of it was run. Prepare the data again'
+            'No part of it was run. Prepare the data again'
         ) from None
     except Exception as error:  # a damaged pickle raises errors of many classes
         reason = ' '.join(str(error).split())[:160] or type(error).__name__

@@ -57,9 +57,9 @@ class ConsistencyHook(Hook):
         if found != expected:
             raise ValueError(
                 f'--resume: the optimiser in the checkpoint has {found} groups of parameters, '
-                f'that of the config {expected}. Resume with the config that the run began with; '
-                'a run from before groups were merged goes on with --cfg-options '
-                'optim_wrapper.constructor=DefaultOptimWrapperConstructor. Or begin anew from '
+                f'that of the config {expected}. Resume with the original config of the run; '
+                'to resume a run from before groups were merged, add --cfg-options '
+                'optim_wrapper.constructor=DefaultOptimWrapperConstructor. Or start again from '
                 'the weights alone: load_from instead of --resume'
             )
 
@@ -92,8 +92,8 @@ def check_loader(split: str, loader: DataLoader, model: nn.Module) -> None:
             if num_classes != len(classes):
                 raise ValueError(
                     f'{place} ({type(dataset).__name__}) has {_listed(classes)}, but '
-                    f'model.{name}.num_classes={num_classes}; expected as many. Set num_classes '
-                    f'to {len(classes)}, and give all settings per class as many entries, or '
+                    f'model.{name}.num_classes={num_classes}; expected the same number. '
+                    f'Set num_classes to {len(classes)} and adapt all settings per class, or '
                     'choose classes of the data set with its metainfo=dict(classes=[…])'
                 )
 

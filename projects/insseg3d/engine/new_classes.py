@@ -69,10 +69,10 @@ class NewClassesHook(Hook):
         strange = [name for name, shape in own.items() if shapes.get(name) != shape]
         if strange:
             print_log(
-                f'Of {len(own)} other weights {len(strange)} are not in the checkpoint, or of '
+                f'Of {len(own)} other weights, {len(strange)} are not in the checkpoint or have '
                 f'another shape, and are trained from the start too ({strange[0]}, …). If these '
-                'are more than a few, the checkpoint is of another model: load_from one of the '
-                "config's sizes",
+                'are more than a few, the checkpoint belongs to another model: set load_from to '
+                "one with the config's sizes",
                 logger='current',
                 level=logging.WARNING,
             )

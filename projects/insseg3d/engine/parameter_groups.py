@@ -28,7 +28,7 @@ class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
                 raise
         print_log(
             f'optim_wrapper.optimizer.fused: this torch has no fused {self.optimizer_cfg["type"]} '
-            "for the model's device; it is built without, and computes the same",
+            "for the model's device; the optimiser is not fused, with the same results",
             logger='current',
         )
         self.optimizer_cfg = {k: v for k, v in self.optimizer_cfg.items() if k != 'fused'}

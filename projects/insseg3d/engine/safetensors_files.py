@@ -35,7 +35,7 @@ def load_from_safetensors(filename: str, map_location: Any = None) -> dict[str, 
             meta = json.loads((file.metadata() or {}).get(_META, '{}'))
     except (module.SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
-            f'{filename}: not a whole file of safetensors ({str(error)[:100]}); '
+            f'{filename}: not a complete safetensors file ({str(error)[:100]}); '
             'download or write it again.'
         ) from None
     if map_location is not None:

@@ -58,7 +58,7 @@ def load_from_http(
     """
     name = PurePosixPath(urlparse(filename).path).name
     if not name or name.startswith('.'):
-        raise ValueError(f'{filename}: no name of a file at its end; expected that of a checkpoint')
+        raise ValueError(f'{filename}: no file name at its end; expected that of a checkpoint')
     is_safetensors = name.endswith('.safetensors')
     if not is_safetensors:
         _refuse_old_torch(filename)
@@ -85,7 +85,7 @@ def load_from_ceph(filename: str, map_location: Any = None, backend: str = 'petr
 @CheckpointLoader.register_scheme(prefixes='pavi://', force=True)
 def load_from_pavi(filename: str, map_location: Any = None) -> Any:
     """Reject the address: mmengine's reader for it may run code from the file."""
-    raise ValueError(f'{filename}: not read from there; fetch the file, and give its path')
+    raise ValueError(f'{filename}: unsafe kind of address; download the file, and pass its path')
 
 
 # mmengine calls this function for names of models, torchvision:// and open-mmlab://.
@@ -101,6 +101,6 @@ def _refuse_old_torch(address: str) -> None:
     version = tuple(int(part) for part in torch.__version__.split('.')[:2])
     if version < _SAFE_TORCH:
         raise ValueError(
-            f'{address}: torch {torch.__version__} cannot read it without the risk of running it; '
-            'expected torch 2.6 or later, or a .safetensors file'
+            f'{address}: torch {torch.__version__} cannot read it without the risk of running '
+            'code; expected torch 2.6 or later, or a .safetensors file'
         )

@@ -72,14 +72,15 @@ class CheckAnnotations(BaseTransform):
                 raise ValueError(
                     f'{results[f"{key}_path"]}: {len(results[key])} entries for {num_points} '
                     f'points in {scene_name(results)}; expected one int64 per point. '
-                    'One of the two files is cut off or of another scene: convert the scene again'
+                    'One of the two files is cut off or belongs to another scene: convert the '
+                    'scene again'
                 )
         semantic, highest = results['pts_semantic_mask'], len(results['seg_label_mapping']) - 1
         if num_points and not (semantic.min() >= 0 and semantic.max() <= highest):
             wrong = np.unique(semantic[(semantic < 0) | (semantic > highest)])
             raise ValueError(
                 f'{results["pts_semantic_mask_path"]}: semantic ids {wrong[:5].tolist()}; expected '
-                f'0..{highest}. Is the file of another data set or label set?'
+                f'0..{highest}. Does the file belong to another data set or label set?'
             )
         return results
 

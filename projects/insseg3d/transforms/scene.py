@@ -50,7 +50,7 @@ def check_coords(coords: np.ndarray, scene: str) -> None:
     if len(coords) == 0:
         raise ValueError(
             f'{scene}: the scene has no points; expected at least one. '
-            'Leave the scene out of the split, or convert it again'
+            'Remove the scene from the split, or convert it again'
         )
     # The sum is NaN or infinite if any summand is: one cheap pass in the usual case.
     with np.errstate(invalid='ignore'):

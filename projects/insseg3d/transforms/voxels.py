@@ -54,8 +54,8 @@ class AddVoxelTables(BaseTransform):
         if num_columns not in (6, 7, 9, 10):
             raise ValueError(
                 f'{_name(sample)}: points have {num_columns} columns; expected 6 (x, y, z, r, g, '
-                'b), behind them perhaps 1 of superpoint ids and 3 of coordinates in the frame of '
-                'the grid'
+                'b), optionally followed by 1 of superpoint ids and 3 of coordinates in the frame '
+                'of the grid'
             )
         if num_columns > 6:
             results['inputs']['points'] = points[:, :6].contiguous()
@@ -78,8 +78,8 @@ class AddVoxelTables(BaseTransform):
         ids = column.astype(np.int64)
         if not ((ids == column) & (ids >= 0)).all():
             raise ValueError(
-                f'{_name(sample)}: the seventh column of the points holds values that are no '
-                'superpoint ids; expected integers ≥ 0, as LoadSuperpoints adds them. Load six '
+                f'{_name(sample)}: the seventh column of the points holds values that are not '
+                'superpoint ids; expected the integers ≥ 0 that LoadSuperpoints adds. Load six '
                 'columns: LoadPointsFromFile(use_dim=6)'
             )
         return consecutive_ids(ids)
@@ -93,8 +93,8 @@ class AddVoxelTables(BaseTransform):
             raise ValueError(
                 f'{_name(sample)}: instance ids have gaps, the highest is '
                 f'{len(num_points) - 1} but {np.count_nonzero(num_points)} occur; expected 0..G-1. '
-                'Put SelectInstances, and RelabelInstances behind what drops points, before '
-                'Pack3DDetInputs'
+                'Put SelectInstances before Pack3DDetInputs, and RelabelInstances after transforms '
+                'that drop points'
             )
         labels = majority_labels(instance, semantic, int(semantic.max(initial=0)) + 1)
         sample.gt_instances_3d = InstanceData(

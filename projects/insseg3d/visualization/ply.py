@@ -46,7 +46,7 @@ def write_instance_ply(
     objects = scene.pred if objects is None else objects
     if objects is None:
         raise ValueError(
-            f'{scene.name}: nothing to write, as the scene has no prediction. Give objects=….'
+            f'{scene.name}: nothing to write, as the scene has no prediction. Pass objects=….'
         )
     colors, _ = object_colors(Scene(scene.name, scene.xyz, scene.rgb, pred=objects))
     exact = np.array_equal(scene.xyz.astype(np.float32), scene.xyz, equal_nan=True)

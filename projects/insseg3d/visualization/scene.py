@@ -68,7 +68,7 @@ class Scene:
             if not ((rgb >= 0) & (rgb <= 255)).all():
                 raise ValueError(
                     f'{name}: colours must be in 0..255, found {rgb.min()} to {rgb.max()}. '
-                    'Give the colours of the file, not the normalised ones.'
+                    'Pass the colours of the file, not the normalised ones.'
                 )
         for kind, objects in (('pred', pred), ('truth', truth)):
             if objects is not None and objects.instance.shape != (len(points),):

@@ -110,9 +110,11 @@ class _Archive:
         except OSError as error:
             if error.filename is not None:  # the file cannot be opened, e.g. for lack of permission
                 raise
-            raise ExchangeError(str(path), f'no zip archive ({error})', 'one') from None
+            raise ExchangeError(str(path), f'no zip archive ({error})', 'a whole one') from None
         except Exception as error:  # a damaged archive raises errors of many classes
-            raise ExchangeError(str(path), f'no zip archive ({str(error)[:100]})', 'one') from None
+            raise ExchangeError(
+                str(path), f'no zip archive ({str(error)[:100]})', 'a whole one'
+            ) from None
         self._names = sorted(info.filename for info in self._zip.infolist() if not info.is_dir())
 
     def names(self) -> list[str]:

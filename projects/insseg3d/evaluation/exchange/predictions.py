@@ -97,7 +97,7 @@ def read_predictions(
         try:
             content = source.read(path)
         except KeyError:
-            raise ExchangeError(where, f'no mask file {path[:200]!r}', 'it in place') from None
+            raise ExchangeError(where, f'no mask file {path[:200]!r}', 'this file') from None
         mask = integer_lines(content, f'{source.path}/{path}') != 0
         if num_points is None:
             num_points = len(mask)
@@ -121,7 +121,7 @@ def _read_list(
         text = source.read(f'{scene}.txt').decode('utf-8', errors='replace')
     except KeyError as error:
         raise ExchangeError(
-            f'{source.path}/{scene}.txt', f'cannot be read ({error})', 'it'
+            f'{source.path}/{scene}.txt', f'cannot be read ({error})', 'a readable file'
         ) from None
     for number, line in enumerate(text.splitlines(), start=1):
         where = f'{source.path}/{scene}.txt:{number}'

@@ -45,8 +45,8 @@ def truth_ids(instance: np.ndarray, semantic: np.ndarray, label_set: LabelSet) -
     numbers = np.unique(instance[inside], return_inverse=True)[1]
     if numbers.max(initial=-1) >= MOST_INSTANCES:
         raise ValueError(
-            f'{numbers.max() + 1} objects; the text format holds at most {MOST_INSTANCES} a scene. '
-            'Score this scene through the config instead'
+            f'{numbers.max() + 1} objects; the text format holds at most {MOST_INSTANCES} per '
+            'scene. Score this scene through the config instead'
         )
     ids = np.zeros(len(instance), dtype=np.int64)
     ids[inside] = np.asarray(label_set.ids)[semantic[inside]] * 1000 + numbers + 1
@@ -74,7 +74,9 @@ def read_truth(source: Source, scene: str, label_set: LabelSet) -> Truth:
     try:
         content = source.read(name)
     except KeyError as error:
-        raise ExchangeError(f'{source.path}/{name}', f'cannot be read ({error})', 'it') from None
+        raise ExchangeError(
+            f'{source.path}/{name}', f'cannot be read ({error})', 'a readable file'
+        ) from None
     ids = integer_lines(content, f'{source.path}/{name}')
     if (ids < 0).any():
         number = int(np.argmax(ids < 0))
