@@ -75,7 +75,7 @@ KNOWN_NAMES = {name for names in NAMES.values() for name in names}
 
 COLUMNS_REMEDY = (
     'Name the columns in a header line or with --columns, e.g. '
-    '--columns x,y,z,-,red,green,blue,semantic,instance, - for one to pass over'
+    '--columns x,y,z,-,red,green,blue,semantic,instance, - for one to ignore'
 )
 
 
@@ -221,7 +221,7 @@ def _name_in_file(
             path,
             f'columns {present}, each of which may be {column}',
             'one',
-            f'Say which with --{column}-name, or rename the others'
+            f'Choose one with --{column}-name, or rename the others'
             if column in _LABELS
             else 'Rename or remove the others',
         )

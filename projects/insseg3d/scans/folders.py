@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import RawDataError
 
-ARRAY_FOLDERS = 'folders with coord.npy, and color.npy and the like beside it'
+ARRAY_FOLDERS = 'folders with coord.npy, and perhaps color.npy and others'
 """Layout with one file per array, for messages."""
 LONGEST_NAME = 200
 """Bytes of a file name that is derived from a scan's; file systems allow 255 with its affixes."""
@@ -66,8 +66,8 @@ def check_in_reach(path: Path) -> None:
         raise RawDataError(
             path,
             reason,
-            'what the name promises',
-            'Mount its disk, fetch it, or take the name out',
+            'a file or folder',
+            'Mount its disk, restore it, or remove the link',
         )
 
 

@@ -102,7 +102,7 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
     if path in arrays.values():
         if is_companion(path):
             raise RawDataError(
-                path, f'belongs to {next(iter(arrays.values()))}', 'places', 'Give the folder'
+                path, f'belongs to {next(iter(arrays.values()))}', 'coordinates', 'Give the folder'
             )
         path = path.parent
     try:
@@ -115,14 +115,14 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
             path,
             why_out_of_reach(path) or error.strerror or words_of(error),
             'a file that can be read',
-            'Correct the path, or its rights',
+            'Correct the path, or its permissions',
         ) from None
     except MemoryError:
         raise RawDataError(
             path,
             'more than the memory takes',
             'a scan that fits into it',
-            'Thin it, or cut it into pieces',
+            'Reduce its points, or cut it into pieces',
         ) from None
     except _MALFORMED as error:
         raise RawDataError(
@@ -135,7 +135,7 @@ def read_scan(path: Path, *, columns: tuple[str, ...] | None = None, mesh_sample
         raise RawDataError(
             path,
             f'{type(error).__name__} in {_place_of(error)}',
-            'to read it, or to say why not',
+            'a scan, or a description of its fault',
             'This is a fault of the program, please report it with this line',
         ) from error
     return dataclasses.replace(scan, notes=(*scan.notes, *notes))
@@ -146,7 +146,7 @@ def _kind(path: Path) -> tuple[str, tuple[str, ...]]:
     if arrays_in(path):
         return 'folder', ()
     if not stat.S_ISREG(path.stat().st_mode):
-        raise RawDataError(path, 'no ordinary file', 'a scan', 'Give the files one by one')
+        raise RawDataError(path, 'no regular file', 'a scan', 'Give the files one by one')
     ending = path.suffix.lower()
     ending = _SAME.get(ending, ending)
     with open(path, 'rb') as file:

@@ -65,7 +65,7 @@ def convert_coords(
         shift = np.floor(coords.min(axis=0))
         coords -= shift
         notes.append(
-            f'moved by {(-shift).tolist()} m to the origin: float32 has no millimetres out there'
+            f'moved by {(-shift).tolist()} m to the origin: float32 has no millimetres there'
         )
     return coords
 
@@ -87,7 +87,7 @@ def _check_steps(given: np.ndarray, scale: float, path: Path, notes: list[str]) 
             path,
             f'places in steps of {where}{reason}',
             f'at most {_COARSE:g} m',
-            'Export them as double, or subtract an offset before they are exported',
+            'Export them as double, or subtract an offset before exporting',
         )
     if steps.max() > _FINE:
         notes.append(f'places are stored in steps of {where}{reason}')
@@ -122,15 +122,15 @@ def _check_size(size: np.ndarray, path: Path) -> None:
             path,
             f'a scan of {_metres(size)}',
             f'metres, at most {_LARGEST_SCAN:g}',
-            f'Give --units {likely}, or --units m if it is as large as that',
+            f'Give --units {likely}, or --units m if it is really that large',
         )
     if longest < _SMALLEST_SCAN:
         raise RawDataError(
             path,
             f'a scan of {_metres(size)}',
             f'metres, at least {_SMALLEST_SCAN:g}',
-            'Is it scaled to a unit cube? Export it in metres, or give --units m if it is as small '
-            'as that',
+            'Is it scaled to a unit cube? Export it in metres, or give --units m if it is really '
+            'that small',
         )
 
 

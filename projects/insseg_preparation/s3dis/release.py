@@ -68,7 +68,7 @@ def prepare_s3dis(
     wanted = sorted(set(release.rooms if areas is None else areas))
     if not wanted or set(wanted) - set(release.rooms):
         there = sorted(release.rooms)
-        raise ValueError(f'{release.folder}: areas {areas} asked for; those there are {there}')
+        raise ValueError(f'{release.folder}: areas {areas} requested; those there are {there}')
     for remark in release.remarks:
         on_remark(remark)
     report = convert_release(

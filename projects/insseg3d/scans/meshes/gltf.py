@@ -98,7 +98,7 @@ def look_at_gltf(path: Path) -> Gltf:
         if isinstance(error, RawDataError):
             raise
         raise RawDataError(  # the code above only traverses the tree of the file
-            path, 'a tree that is not as glTF has it', 'meshes with places', 'Export it again'
+            path, 'a tree that glTF does not allow', 'meshes with coordinates', 'Export it again'
         ) from None
 
 
@@ -275,7 +275,7 @@ def _pictures(tree: dict, path: Path) -> tuple[list[str], set, set]:
     for primitive in _primitives(tree):
         number = primitive['attributes'].get('TEXCOORD_0')
         if number is not None and accessors[number]['componentType'] != _FLOAT:
-            notes.append('places in pictures are integers, which are not read; grey')
+            notes.append('positions in pictures are integers, which are not read; grey')
             lost |= {material['name'] for material in tree.get('materials', [])}
     return sorted(set(notes)), lost, with_picture
 

@@ -15,7 +15,7 @@ from ..scan import Scan
 from .text_table import number, plain_holes
 
 _LARGEST_PACKED_RATIO, _SMALL = 200, 2**28
-_BIN_REMEDY = 'Say what the columns are, e.g. --columns x,y,z,- for four of them'
+_BIN_REMEDY = 'Name the columns, e.g. --columns x,y,z,- for four of them'
 
 
 def refuse_bomb(path: Path, unpacked: int) -> None:
@@ -171,7 +171,7 @@ def _refuse_records(path: Path) -> None:
         if count is not None and count * least > size:
             raise RawDataError(
                 path,
-                f'{count} records beside the points in {size} bytes',
+                f'{count} records besides the points in {size} bytes',
                 'a whole file',
                 'Export it again',
             )

@@ -170,7 +170,7 @@ def _from_folder(folder: Path, names: ColumnNames) -> ScanColumns:
             folder,
             f'labels {", ".join(segments)}',
             'one of them',
-            f'Say which with --semantic-name, e.g. --semantic-name {segments[0]}',
+            f'Choose one with --semantic-name, e.g. --semantic-name {segments[0]}',
         )
     if segments and names.semantic is None:
         arrays['semantic'] = arrays.pop(segments[0])
