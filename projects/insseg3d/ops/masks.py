@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Masks over voxels: sums, costs and losses equal to those over points, and overlaps of masks.
+"""Masks over voxels: sums, costs, losses and IoU that equal those over points.
 
 Shapes: V voxels, Q masks, G objects, E rows of the voxel--instance table. ``x`` are mask logits,
 ``w`` points per voxel, ``c`` the points that a voxel shares with an object. All points of a voxel

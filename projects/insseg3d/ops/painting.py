@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""From masks that may overlap to parts that share no point."""
+"""Painting of masks, which may overlap, into parts that share no point."""
 
 import torch
 from torch import Tensor
