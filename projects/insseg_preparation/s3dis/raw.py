@@ -209,7 +209,7 @@ def read_annotation(path: Path) -> Annotation:
         row = int(np.argmin(is_near.all(axis=1)))
         raise RawDataError(
             path,
-            f'line {line_of_row(text, row)} has the place {table[row, :3].tolist()}',
+            f'line {line_of_row(text, row)} has the coordinates {table[row, :3].tolist()}',
             f'metres below {_FARTHEST:g}',
             DOWNLOAD_AGAIN,
         )

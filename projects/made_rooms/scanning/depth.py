@@ -114,7 +114,7 @@ def render_depth(triangles, camera, focal, height, width):
 
 @njit(cache=True)
 def observe(points, normals, camera, image, focal, reach, views, nearest):
-    """Count the points that a camera sees.
+    """Record the points that a camera sees.
 
     A point is seen if it is in the image and nearer than ``reach``, faces the camera at more than
     a grazing angle, and is not behind the surface in the depth image.

@@ -137,7 +137,7 @@ def _end_of_header(content: bytes, path: Path) -> tuple[int, int]:
     if end >= 0 and b'\n' not in content[:end] and b'\r' in content[:end]:
         raise RawDataError(
             path,
-            "a header whose lines end with '\\r' alone, as on Macs of old",
+            "a header whose lines end with '\\r' alone, as on old Macs",
             "'\\n' or '\\r\\n'",
             'Open it in another program, such as MeshLab, and save it again',
         )
