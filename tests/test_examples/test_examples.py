@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The examples run as they stand, and give what the inferencer gives."""
+"""The examples run unchanged, and their results are those of the inferencer."""
 
 import importlib.util
 from pathlib import Path
@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).parents[2] / 'examples'
 
 @pytest.fixture(scope='module')
 def weights(sure_weights, tmp_path_factory):
-    """As from tools/publish_model.py: with its config inside."""
+    """Write a checkpoint like tools/publish_model.py, with its config inside."""
     config, checkpoint = choose_model('demo', read_checkpoint(sure_weights))
     return write_published(
         published(checkpoint, config, dataset_meta(config)),
@@ -28,7 +28,7 @@ def weights(sure_weights, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def lenient(monkeypatch):
-    """An untrained model is sure of little: whatever it finds shall come out."""
+    """Lower the score threshold, because an untrained model has low scores."""
     defaults = InstanceSeg3DInferencer.__init__.__kwdefaults__
     monkeypatch.setitem(defaults, 'score_thr', 0.05)
     monkeypatch.setitem(defaults, 'min_voxels', 10)

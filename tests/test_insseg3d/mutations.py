@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Valid files made invalid: what bad disks, cut downloads, other programs and bad people do.
+"""Valid files made invalid, as by bad disks, cut downloads, other programs and attackers.
 
 ``changes`` draws what happens to a file, ``mutated`` does it, ``right_or_refused`` reads the
 outcome in bounded memory and time. Every run tries the same files; with ``FUZZ_ANEW`` set in the
@@ -27,7 +27,7 @@ FEW = settings(
     deadline=None,
     database=None,
     derandomize='FUZZ_ANEW' not in os.environ,
-    phases=[Phase.explicit, Phase.generate],  # a seed gets no simpler when it gets smaller
+    phases=[Phase.explicit, Phase.generate],  # smaller seeds are not simpler
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,
@@ -185,7 +185,7 @@ def _span(content, rng):
 
 
 def _place(content, rng):
-    """Half of them in the header."""
+    """Choose a position, half of the time in the header."""
     return rng.randrange(min(len(content), rng.choice((200, len(content)))) + 1)
 
 
@@ -197,7 +197,7 @@ def _flip(content, rng):
 
 
 def _field(content, rng):
-    """An extreme binary number somewhere, aligned as such numbers mostly are."""
+    """Write an extreme binary number at an aligned position."""
     value = rng.choice((0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**64 - 1))
     kind = rng.choice(('<B', '<H', '<I', '>I', '<Q'))
     field = struct.pack(kind, value % 256 ** struct.calcsize(kind))
@@ -237,7 +237,7 @@ CHANGES = {
     'append': lambda c, rng: c + rng.choice(PIECES) * rng.choice((1, 3)),
     'empty': lambda c, rng: b'',
 }
-# The first ones change what a header says and are the most likely to get through.
+# The first ones change the header and are the most likely to pass checks.
 _NAMES = ['number'] * 5 + ['word'] * 3 + ['flip bits'] * 2 + ['binary number'] * 2 + [*CHANGES]
 
 
@@ -249,7 +249,7 @@ def changes(most=2):
 
 
 def mutated(content, drawn):
-    """The content of a file after the changes."""
+    """Return the content of a file after the changes."""
     for name, seed in drawn:
         content = CHANGES[name](content, random.Random(seed))
     note(f'content: {content[:300]!r}, {len(content)} bytes')
@@ -257,14 +257,14 @@ def mutated(content, drawn):
 
 
 def mutated_member(content, drawn, seed):
-    """A zip archive with changes inside one of its files; all checksums are right again."""
+    """Change one of the files inside a zip archive, and correct all checksums."""
     rng = random.Random(seed)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         files = {info.filename: archive.read(info) for info in archive.infolist()}
     chosen = rng.choice(sorted(files))
     note(f'in {chosen}')
     files[chosen] = mutated(files[chosen], drawn)
-    if rng.random() < 0.15:  # a file that another one is called
+    if rng.random() < 0.15:  # a file that is referred to by another
         files[rng.choice(sorted(files))] = files[chosen]
         del files[chosen]
     out = io.BytesIO()
@@ -275,12 +275,12 @@ def mutated_member(content, drawn, seed):
 
 
 class _TooLong(BaseException):
-    """Not an Exception, so that a reader seldom takes it for a fault of the file."""
+    """Not an Exception, because readers might mistake it for a fault of the file."""
 
 
 @contextlib.contextmanager
 def fence(*, seconds=60, more=2**30):
-    """Memory and time for reading a file of some kilobytes: a GiB and a minute, then it fails."""
+    """Limit reading a file of a few kilobytes to one GiB of memory and one minute."""
     late = []
 
     def ring(*_):
@@ -306,15 +306,15 @@ def fence(*, seconds=60, more=2**30):
 
 
 def right_or_refused(read, kind, *, name):
-    """Call ``read``.
+    """Call ``read``, which must succeed or reject the file with the right error.
 
     Args:
-        read: reads a file that was tampered with.
-        kind: the very class of the error that may come.
-        name: what its message must name.
+        read: Function that reads a file that was tampered with.
+        kind: Exact class of the error.
+        name: Text that the message must contain.
 
     Returns:
-        What it returned; None if it refused the file as it should.
+        The result of ``read``; None if it rejected the file correctly.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
@@ -331,6 +331,6 @@ def right_or_refused(read, kind, *, name):
     nonsense = [
         w for w in caught if issubclass(w.category, RuntimeWarning) and 'insseg3d' in w.filename
     ]
-    # Numbers that do not fit where they are put: nobody reads these.
+    # Warnings about numbers that overflow are ignored.
     assert not nonsense, nonsense[0]
     return result

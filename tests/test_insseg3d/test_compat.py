@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Each cure of compat.py: it helps where it is needed, and is not there where it is not."""
+"""Each cure of compat.py helps where it is needed, and is not applied elsewhere."""
 
 import importlib.metadata
 import importlib.util
@@ -24,7 +24,7 @@ from insseg3d import compat
 
 
 def run_python(code: str, path: Path | None = None) -> subprocess.CompletedProcess:
-    """Runs code in a fresh interpreter, with a folder first on the module path."""
+    """Run code in a fresh interpreter, with a folder first on the module path."""
     env = dict(os.environ, PYTHONPATH=str(path or ''))
     return subprocess.run([sys.executable, '-c', code], env=env, text=True, capture_output=True)
 
@@ -43,7 +43,7 @@ def fake_mmcv(folder: Path, compiled: bool) -> Path:
 
 @pytest.fixture
 def without_ext(monkeypatch, tmp_path):
-    """An interpreter state in which the stand-in was not installed, and mmcv is a made one."""
+    """Set up an interpreter state without the stand-in, and with a fake mmcv."""
     monkeypatch.delitem(sys.modules, 'mmcv._ext')
     monkeypatch.delitem(sys.modules, 'mmcv', raising=False)
     monkeypatch.syspath_prepend(tmp_path)
@@ -55,7 +55,7 @@ def test_stand_in_only_for_an_mmcv_without_operators(without_ext, compiled):
     fake_mmcv(without_ext, compiled)
     compat.stand_in_for_mmcv_operators()
     assert ('mmcv._ext' in sys.modules) != compiled
-    assert 'mmcv' not in sys.modules  # it looked without importing
+    assert 'mmcv' not in sys.modules  # the check did not import it
 
 
 def test_no_stand_in_without_mmcv(monkeypatch):
@@ -74,7 +74,7 @@ def test_stand_in_leaves_a_loaded_module_alone(monkeypatch):
 
 def test_missing_operator_says_which_why_and_how():
     operators = compat.MissingOperators('mmcv._ext')
-    assert hasattr(operators, 'ball_query_forward')  # what mmcv asks on import
+    assert hasattr(operators, 'ball_query_forward')  # mmcv calls this on import
     with pytest.raises(RuntimeError) as error:
         operators.ball_query_forward(1, nsample=2)
     for word in ("'ball_query_forward'", 'mmcv-lite', 'pip install'):
@@ -89,7 +89,7 @@ def test_missing_operator_says_which_why_and_how():
 )
 def test_mmdet3d_imports_after_this_project_and_not_before():
     code = 'import mmdet3d.models, mmdet3d.datasets, mmdet3d.evaluation'
-    assert 'mmcv._ext' in run_python(code).stderr  # else the cure can go
+    assert 'mmcv._ext' in run_python(code).stderr  # otherwise the cure is obsolete
     result = run_python('import insseg3d; ' + code)
     assert result.returncode == 0, result.stderr
 
@@ -98,7 +98,7 @@ def test_mmdet3d_imports_after_this_project_and_not_before():
 
 
 def test_packages_are_found_without_pkg_resources(tmp_path):
-    # A package that refuses to import shadows the real one; find_spec says it is not there.
+    # A package that fails to import shadows the real one; find_spec does not find it.
     code = """
 import importlib.util, sys
 sys.modules['pkg_resources'] = None
@@ -186,7 +186,7 @@ def test_getattr_is_not_registered():
 
 @pytest.fixture
 def old_checkpoint(tmp_path):
-    """As mmengine writes it when nobody cures it."""
+    """Write a checkpoint like mmengine without the cure."""
     path = tmp_path / 'old.pth'
     code = f"""
 import torch

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A checkpoint from anywhere: its config builds known parts, and nothing of it is run."""
+"""Untrusted checkpoints: their configs build known parts only, and no code in them runs."""
 
 import http.server
 import os
@@ -39,7 +39,7 @@ def marker(tmp_path):
 
 
 class Bomb:
-    """Pickled, it makes a file when it is read."""
+    """An object that makes a file when it is unpickled."""
 
     def __init__(self, marker):
         self.marker = marker
@@ -49,7 +49,7 @@ class Bomb:
 
 
 def refusal_of(values):
-    """The line with which a config inside a checkpoint is refused."""
+    """Return the message with which a config inside a checkpoint is rejected."""
     with pytest.raises(ValueError, match=r'^bad\.pth: the config inside') as error:
         part_to_run(Config(values), 'bad.pth', PACKAGES)
     message = str(error.value)
@@ -297,7 +297,7 @@ def test_a_model_that_cannot_be_built_is_one_line(demo):
 
 
 class serving:  # noqa: N801 (used as a word)
-    """A server of a folder; gives its address and a list of what was asked for."""
+    """A server of a folder; returns its address and a list of the requests."""
 
     def __init__(self, folder):
         asked = self.asked = []
@@ -364,7 +364,7 @@ def test_weights_from_an_address(ending, tmp_path, cache):
         for _ in range(2):
             found = read_checkpoint(f'{root}/good{ending}')
             torch.testing.assert_close(found.state_dict['a'], torch.arange(3.0))
-    assert len(asked) == 1  # the second time from the cache
+    assert len(asked) == 1  # the second time, from the cache
 
 
 def test_an_old_torch_reads_only_safetensors_from_an_address(tmp_path, cache, monkeypatch):
@@ -379,7 +379,7 @@ def test_an_old_torch_reads_only_safetensors_from_an_address(tmp_path, cache, mo
 
 
 def test_what_mmengine_would_execute_on_resume_is_left_out(tmp_path):
-    """Its runner runs meta['config'], as an old mmcv wrote it, for a number of GPUs."""
+    """mmengine's runner executes meta['config'] of an old mmcv to find the number of GPUs."""
     content = dict(state_dict=dict(a=torch.zeros(1)), meta=dict(config='import os', epoch=3))
     torch.save(content, tmp_path / 'old.pth')
     meta = CheckpointLoader.load_checkpoint(str(tmp_path / 'old.pth'))['meta']

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Checkpoints: loaded whole or refused, published small and harmless, read without running them."""
+"""Checkpoints: strict loading, publishing without private parts, and safe reading."""
 
 import hashlib
 import json
@@ -65,7 +65,7 @@ def test_another_number_of_classes_is_told_by_name(model):
 
 
 def trained(model):
-    """As mmengine writes it."""
+    """Save a checkpoint in the format of mmengine."""
     return dict(
         state_dict={f'module.{k}': v for k, v in model.state_dict().items()},
         optimizer=dict(state={0: torch.zeros(1000)}),
@@ -118,10 +118,10 @@ def test_published_files_hold_what_others_need_and_no_more(model, ending, tmp_pa
     if ending == 'pth':
         content = torch.load(path, weights_only=True)
         assert content.keys() == {'state_dict', 'meta'}
-    else:  # another program reads the same
+    else:  # another program reads the same weights
         safetensors = pytest.importorskip('safetensors.torch')
         assert safetensors.load_file(path).keys() == model.state_dict().keys()
-    # and so does mmengine, as in tools/test.py
+    # mmengine does too, as in tools/test.py
     loaded = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
     assert loaded['state_dict'].keys() == model.state_dict().keys()
 
@@ -209,7 +209,7 @@ def test_the_last_checkpoint_of_a_name_is_found(tmp_path, monkeypatch):
         place.mkdir(parents=True)
         (place / 'iter_2.pth').touch()
         (place / 'last_checkpoint').write_text(str(tmp_path / 'gone' / 'iter_2.pth'))
-        assert find_weights('demo') == place / 'iter_2.pth'  # the second goes before the first
+        assert find_weights('demo') == place / 'iter_2.pth'  # the second folder takes precedence
         (place / 'iter_1.pth').touch()
         (place / 'last_checkpoint').write_text(str(place / 'iter_1.pth'))
         assert find_weights('demo') == place / 'iter_1.pth'

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The page over all scans."""
+"""The index page of all scans."""
 
 import html
 import re

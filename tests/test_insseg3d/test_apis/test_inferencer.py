@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""From any scan to objects: order, format, units and place do not matter; rows stay."""
+"""The inferencer: results do not depend on order, format, units or position of a scan."""
 
 import copy
 import os
@@ -23,11 +23,11 @@ from insseg3d.scans.errors import RawDataError
 from ..test_scans.writers import WRITERS
 
 CONFIG = Path(__file__).parents[3] / 'configs' / 'queryis' / 'queryis-s_demo.py'
-# mmdetection3d's demo/data/scannet/scene0000_00.bin, where it is at hand.
+# mmdetection3d's demo/data/scannet/scene0000_00.bin, if available.
 REAL_SCAN = Path(
     os.environ.get('INSSEG3D_REAL_SCAN', CONFIG.parents[3] / 'shared' / 'real' / 'scene0000_00.bin')
 )
-# An untrained model is sure of little: whatever it finds shall come out.
+# An untrained model has low scores; all of its objects are kept.
 LENIENT = dict(score_thr=0.05, min_voxels=10)
 
 
@@ -99,7 +99,7 @@ def test_masks_made_in_pieces_are_the_same(inferencer, result, own_points, chunk
     monkeypatch.setitem(masks.binary_masks.__kwdefaults__, 'chunk', chunk)
     found = inferencer(own_points)
     np.testing.assert_array_equal(found.labels, result.labels)
-    # Sums of other lengths may differ in their last digits, and so masks at one half.
+    # Sums of other lengths may differ in their last digits, and with them masks at one half.
     assert (found.instance != result.instance).mean() < 1e-3
 
 
@@ -114,7 +114,7 @@ def test_units_axes_and_place_do_not_matter(inferencer, result, own_points):
     known = Assumptions(units='mm', up='y')
     found = inferencer(turned, assumptions=known)
     assert found.up.tolist() == [0, 1, 0] and found.scale == 0.001
-    # 1.024 times as large: other voxels, and so other masks, but all rows are there.
+    # 1.024 times as large: voxels and masks differ, but all rows are there.
     assert len(found.instance) == len(turned)
 
 
@@ -140,8 +140,8 @@ def predictions(masks, scores, point2voxel):
 @pytest.mark.parametrize(
     'options, instance, labels, num_small',
     [
-        # Six points in four voxels; of the masks, the first has one voxel, the second two, the last
-        # three, the fourth is weak. Without the first, enough is left to the third.
+        # Six points in four voxels. The first mask has one voxel, the second two, the last three;
+        # the fourth has a low score. Without the first mask, the third keeps enough points.
         (dict(min_voxels=1), [0, 0, -1, 1, 1, 1], [0, 1], 0),
         (dict(min_voxels=2), [1, 1, 1, 0, 0, 0], [1, 2], 1),
         (dict(min_voxels=3), [0, 0, 0, 0, 0, -1], [2], 2),
@@ -211,7 +211,7 @@ def test_one_model_a_thread(sure_weights, result, own_points):
 
 
 def test_it_is_one_of_mmdetection3ds():
-    # Not by get() or build(): in mmdet3d 1.4 both look for a package that it does not have.
+    # get() and build() of mmdet3d 1.4 search for a package that it does not have.
     assert INFERENCERS.module_dict['instance-seg3d'] is InstanceSeg3DInferencer
     assert issubclass(InstanceSeg3DInferencer, Base3DInferencer)
 

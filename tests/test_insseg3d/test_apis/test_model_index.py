@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Names of models, in a checkout and where the package is installed."""
+"""Names of models, in a checkout and in an installed package."""
 
 import shutil
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_an_installed_package_and_a_checkout_without_links(tmp_path, monkeypatch
     monkeypatch.setattr(installed, '_PACKAGE', package)
     with pytest.raises(FileNotFoundError, match='install the package again'):
         index_folder()
-    for folder in (tmp_path, package / '.mim'):  # the second goes before the first
+    for folder in (tmp_path, package / '.mim'):  # the second name takes precedence
         shutil.copytree(ROOT / 'configs', folder / 'configs')
         shutil.copy(ROOT / 'model-index.yml', folder)
         assert index_folder() == folder

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Checkpoints and the configs in them that were tampered with."""
+"""Checkpoints, and configs inside them, that were tampered with."""
 
 import io
 

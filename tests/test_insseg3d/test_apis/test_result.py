@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Boxes, centres and tables of objects whose place and size are known."""
+"""Boxes, centres and tables of objects with known positions and sizes."""
 
 import numpy as np
 import pytest

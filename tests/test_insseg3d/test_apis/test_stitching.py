@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Objects across tiles, with their true masks in place of a model's: whole again, and apart."""
+"""Merging of objects over tiles, tested with true masks instead of a model's."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ SPACING = 0.1
 
 
 def floor_plan(width, depth, boxes):
-    """Points of a floor, and of each the box (x0, y0, x1, y1) that it lies in, -1 for none."""
+    """Make points of a floor, and the box (x0, y0, x1, y1) of each point, -1 for none."""
     x, y = np.meshgrid(np.arange(0, width, SPACING), np.arange(0, depth, SPACING), indexing='ij')
     xy = np.stack([x.ravel(), y.ravel()], axis=1)
     owner = np.full(len(xy), -1)
@@ -27,7 +27,7 @@ def floor_plan(width, depth, boxes):
 
 
 def oracle(xy, owner, labels, size=SIZE, overlap=OVERLAP, spoil=None):
-    """What a model would find that always finds the truth of what it is shown."""
+    """Make the tiles of a model that always finds the true objects."""
     tiles, home = tiles_of(xy, size=size, overlap=overlap)
     found = []
     for tile in tiles:
@@ -38,7 +38,7 @@ def oracle(xy, owner, labels, size=SIZE, overlap=OVERLAP, spoil=None):
             truth = spoil(tile, xy[rows], truth)
         shown = np.unique(truth[truth >= 0])
         number = np.full(len(labels) + 1, -1)
-        number[shown] = np.arange(len(shown))[::-1]  # tiles number as they like
+        number[shown] = np.arange(len(shown))[::-1]  # the numbering within a tile is arbitrary
         found.append(
             TileObjects(
                 rows,
@@ -103,7 +103,7 @@ CASES = {
 def test_true_masks_are_whole_again(name):
     (width, depth), boxes = CASES[name]
     xy, owner = floor_plan(width, depth, boxes)
-    labels = [4] * len(boxes)  # nothing but their masks keeps them apart
+    labels = [4] * len(boxes)  # only their masks separate them
     instance, found, num_small = stitch(*oracle(xy, owner, labels))
     check_same(instance, found, owner, labels)
     assert num_small == 0 and ((instance >= 0) == (owner >= 0)).all()
@@ -112,7 +112,7 @@ def test_true_masks_are_whole_again(name):
 @pytest.mark.parametrize('name', CASES)
 @pytest.mark.parametrize('seed', [0, 1])
 def test_also_where_tiles_are_wrong_at_their_edges(name, seed):
-    """Near its edges a tile loses a third of an object's points, and takes some around it."""
+    """Near its edges, a tile loses a third of an object's points and adds some around it."""
     random = np.random.default_rng(seed)
 
     def spoil(tile, xy, truth):
@@ -132,7 +132,7 @@ def test_also_where_tiles_are_wrong_at_their_edges(name, seed):
 
 
 def test_cut_pieces_that_a_tile_takes_for_something_else_give_way_to_the_whole():
-    """In the left tile the object is a stump of another class, at worse and at better scores."""
+    """In the left tile, the object is a stump of another class, with lower or higher scores."""
     xy, owner = floor_plan(14, 6, [(6.8, 1, 9.5, 4)])
     for score in (0.5, 0.99):
         (left, right), home = oracle(xy, owner, [4])
@@ -142,7 +142,7 @@ def test_cut_pieces_that_a_tile_takes_for_something_else_give_way_to_the_whole()
 
 
 def test_what_the_nearer_tile_does_not_see_is_no_object():
-    """A stump at the edge, most of which the neighbour knows better and takes for nothing."""
+    """A stump at the edge, most of which is at home in the neighbour, which finds no object."""
     xy, owner = floor_plan(14, 6, [(7, 1, 8, 4)])
     (left, right), home = oracle(xy, owner, [4])
     nothing = right._replace(instance=np.full(len(right.rows), -1))
@@ -152,7 +152,7 @@ def test_what_the_nearer_tile_does_not_see_is_no_object():
 
 
 def test_classes_are_voted_by_score_and_points():
-    xy, owner = floor_plan(14, 6, [(3, 1, 9, 4)])  # 4 m at home on the left, 2 m on the right
+    xy, owner = floor_plan(14, 6, [(3, 1, 9, 4)])  # 4 m are at home on the left, 2 m on the right
     (left, right), home = oracle(xy, owner, [4])
     for score, label, mean in ((0.9, 1, 0.5), (0.99, 1, 0.5), (0.3, 1, 0.5)):
         right = right._replace(scores=np.array([score]))
@@ -174,14 +174,14 @@ def test_classes_are_voted_by_score_and_points():
 
 
 def test_a_mask_of_two_objects_does_not_join_what_another_tile_holds_apart():
-    """The left tile takes both for one; the right one sees that the second ends within it."""
+    """The left tile merges two objects; the second ends within the right tile."""
     xy, owner = floor_plan(14, 6, [(1, 1, 3, 3), (6.8, 1, 7.9, 3)])
     (left, right), home = oracle(xy, owner, [4, 4])
     left = left._replace(
         instance=np.minimum(left.instance, 0), labels=np.array([4]), scores=np.array([0.9])
     )
     assert len(merge_tiles([left, right], home)) == 2
-    # With the second going on beyond the left tile, nothing speaks against their being one.
+    # If the second continues beyond the left tile, nothing contradicts a single object.
     xy, owner = floor_plan(14, 6, [(1, 1, 3, 3), (6, 1, 9, 3)])
     (left, right), home = oracle(xy, owner, [4, 4])
     left = left._replace(
@@ -191,18 +191,18 @@ def test_a_mask_of_two_objects_does_not_join_what_another_tile_holds_apart():
 
 
 def test_all_pieces_of_an_object_agree():
-    """A tile that takes two objects for one does not join them against the three others."""
+    """A tile that merges two objects does not join them against three other tiles."""
     xy, owner = floor_plan(14, 14, [(5, 5, 7, 9), (7, 5, 9, 9)])
     found, home = oracle(xy, owner, [4, 4])
     first = found[0]._replace(
         instance=np.minimum(found[0].instance, 0), labels=np.array([4]), scores=np.array([0.7])
     )
     instance, labels, _ = stitch([first, *found[1:]], home)
-    check_same(instance, labels, owner, [4, 4], least_iou=0.5)  # it tells of a quarter
+    check_same(instance, labels, owner, [4, 4], least_iou=0.5)  # it is home to a quarter
 
 
 def test_a_few_common_points_do_not_join_two_objects():
-    """Two objects that meet at a tile's edge; each tile leaks a little into the other's."""
+    """Two objects meet at a tile's edge; each tile's mask leaks a little into the other object."""
     xy, owner = floor_plan(14, 6, [(2, 1, 6.1, 4), (6.1, 1, 10, 4)])
     tiles, home = tiles_of(xy, size=SIZE, overlap=OVERLAP)
     (left, right), home = oracle(xy, owner, [4, 4])
@@ -257,7 +257,9 @@ def test_painting_by_hand():
         claims, 9, min_share=0.5, is_large=lambda rows: len(rows) >= 2
     )
     assert instance.tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]
-    assert kept == [0, 1] and num_small == 1  # the last is small, of the third too little is left
+    assert (
+        kept == [0, 1] and num_small == 1
+    )  # the last is small, and the third keeps too few points
     instance, kept, num_small = paint_claims(
         claims, 9, min_share=0.3, is_large=lambda rows: len(rows) >= 2
     )
@@ -265,13 +267,13 @@ def test_painting_by_hand():
 
 
 def kept(tile, xy, low, high):
-    """A tile whose only object keeps the points with x in [low, high)."""
+    """Make a tile whose only object keeps the points with x in [low, high)."""
     x = xy[tile.rows, 0]
     return tile._replace(instance=np.where((x > low - 0.05) & (x < high - 0.05), tile.instance, -1))
 
 
 def test_a_view_that_its_edge_cuts_is_helped_by_the_other():
-    """As wide as the overlap; each tile loses the tenth that lies at its own edge."""
+    """An object as wide as the overlap; each tile loses the tenth at its own edge."""
     xy, owner = floor_plan(14, 6, [(6, 1, 8, 3)])
     (left, right), home = oracle(xy, owner, [4])
     instance, labels, _ = stitch([kept(left, xy, 6, 7.8), kept(right, xy, 6.2, 8)], home)
@@ -318,7 +320,7 @@ def test_pieces_that_contradict_each_other_are_not_joined_by_a_third():
 
 
 def test_two_objects_of_a_tile_are_never_joined():
-    """Two other tiles agree with each other, but each with another one of them."""
+    """Two other tiles agree with each other, but each of them with a different one."""
     one = by_hand(range(30), range(10), range(20, 30), cut=True)
     two = by_hand([*range(10), *range(50, 80)], [*range(10), *range(50, 80)], cut=True)
     three = by_hand(range(20, 80), [*range(20, 30), *range(50, 80)], cut=True)

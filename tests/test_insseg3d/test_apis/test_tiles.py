@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Tiles cover a scan, overlap, and leave every point one home."""
+"""Tiles cover a scan, overlap, and assign every point one home."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_every_point_has_one_home_that_holds_it_and_knows_it_best(seed, size, sh
     tiles, home = tiles_of(xy, size=size, overlap=share * size)
     held = np.array([tile.holds(xy) for tile in tiles])
     assert held[home, np.arange(len(xy))].all()
-    # Depth: the least distance to a side that cuts; no tile knows the point better.
+    # Depth is the least distance to a finite side; it is greatest in the home tile.
     xy = xy.astype(np.float64)
     depth = np.array([np.minimum(xy - tile.low, tile.high - xy).min(axis=1) for tile in tiles])
     best = depth[home, np.arange(len(xy))]

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Large scans tile by tile: the objects, the rows and the voxels of the whole scan."""
+"""Inference tile by tile has the objects, the rows and the voxels of the whole scan."""
 
 import copy
 from types import SimpleNamespace
@@ -35,7 +35,7 @@ def inferencer(sure_weights):
 
 @pytest.fixture(scope='module')
 def hall():
-    """A floor of 12 × 7 m with blocks on it, each of one colour, which says which block it is."""
+    """Make a floor of 12 × 7 m with blocks; the colour of a block is its number."""
     random = np.random.default_rng(0)
     points = [
         np.c_[
@@ -48,12 +48,12 @@ def hall():
         block = random.random((1500, 3)) * (*size, 0.7) + (x, y, 0)
         points.append(np.c_[block, np.full((1500, 3), 20 * (k + 1))])
     points = np.concatenate(points)
-    points[0, 3:] = 255  # so that it is clear what colours are
+    points[0, 3:] = 255  # makes the range of colours certain
     return points, np.r_[np.full(6000, -1), np.repeat(np.arange(8), 1500)]
 
 
 class Oracle:
-    """In place of the model's forward pass: finds the blocks by their colours."""
+    """Find the blocks by their colours; replaces the model's forward pass."""
 
     def __init__(self):
         self.seen = []
@@ -91,7 +91,7 @@ def test_true_objects_are_whole_again_whatever_the_order(inferencer, hall):
     oracle = with_oracle(inferencer)
     result = oracle(points)
     assert len(oracle.forward.seen) == 8 and max(n for n, _ in oracle.forward.seen) < 7000
-    assert max(count for _, count in oracle.forward.seen) < 8  # no tile shows all
+    assert max(count for _, count in oracle.forward.seen) < 8  # no tile shows all of it
     np.testing.assert_array_equal(result.instance, block)  # the better score is the lower number
     np.testing.assert_array_equal(result.labels, np.arange(8) % 3)
     np.testing.assert_allclose(result.scores, 0.9 - 0.01 * np.arange(8), rtol=1e-6)
@@ -143,7 +143,7 @@ def test_tiles_have_the_voxels_of_one_grid(hall):
         own = voxelize(tile.grid, voxel_size=VOXEL)
         np.testing.assert_array_equal(tile.points, points[tile.rows])
         assert tile.grid.min() >= 0 and (tile.grid.min(axis=0) < VOXEL).all()
-        # Points share a voxel here where they do there, but for those on a border of voxels.
+        # The same points share voxels in both, except for points on a border of voxels.
         pairs = np.unique(np.c_[whole.point2voxel[tile.rows], own.point2voxel], axis=0)
         assert len(pairs) <= 1.01 * len(own.counts)
         homes[tile.rows[tile.at_home]] += 1
@@ -172,7 +172,7 @@ def test_what_an_edge_cuts_may_be_small_and_the_rest_counts_at_home():
     counted = torch.tensor([0, 0, 1, 0, 0, 1], dtype=torch.bool)
     objects, num_small = paint(found, limits, spared=spared, counted=counted)
     assert objects.instance.tolist() == [0, 0, -1, -1, -1, -1]
-    assert num_small == 1  # the second; the third is another tile's
+    assert num_small == 1  # the second; the third belongs to another tile
     assert paint(found, limits)[1] == 3
 
 
@@ -182,7 +182,7 @@ def test_impossible_tiles_are_refused_before_the_model_is_loaded():
 
 
 def test_voxels_of_two_tiles_are_counted_apart():
-    """Ten points in ten voxels, of which either tile holds seven and numbers them from 0."""
+    """Ten points in ten voxels; each tile has seven of them, numbered from 0."""
     home = np.repeat([0, 1], 5)
     tiles = [
         TilePoints(rows, np.zeros((7, 6)), None, np.ones(7, dtype=bool), home[rows] == index)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""mmdetection3d's MinkUNet with its levels, on spconv's code for CPUs: one thread."""
+"""mmdetection3d's MinkUNet with its levels, on spconv's CPU code with one thread."""
 
 import contextlib
 
@@ -35,7 +35,7 @@ def build(**changes):
 
 
 def voxels(extent, batch_size=2, seed=0):
-    """Random voxels scene after scene, with one in the last corner of the grid."""
+    """Make random voxels, scene by scene, with one in the last corner of the grid."""
     generator = torch.Generator().manual_seed(seed)
     scenes = []
     for b in range(batch_size):
@@ -110,7 +110,7 @@ def test_config_is_left_as_it_was():
 
 @torch.no_grad()
 def test_spconv_runs_on_the_device_of_the_features(monkeypatch):
-    """It launches on the current one, whatever it is given."""
+    """spconv launches on the current device, not on that of its input."""
     current, seen = [], []
 
     @contextlib.contextmanager

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The sparse residual U-Net: sizes, levels, order, and voxels at the edge of what is allowed."""
+"""The sparse residual U-Net: sizes, levels, order, and extreme voxels."""
 
 import pytest
 import torch
@@ -66,7 +66,7 @@ def test_misspelt_argument_is_named():
 
 
 def test_every_parameter_gets_a_gradient():
-    """Also where most levels have few voxels, and in a network built twice."""
+    """This also holds if most levels have few voxels, and for a network built twice."""
     for net in (_small(), _small()):
         features, coors = _voxels()
         sum(level.features.square().sum() for level in net(features, coors).values()).backward()

@@ -10,5 +10,5 @@ FRAGMENT = ROOT / 'configs/_base_/datasets/scannet.py'
 
 
 def load_config(name='scannet'):
-    """As plain dicts, a new copy each time."""
+    """Load a fragment as plain dicts, a new copy each time."""
     return Config.fromfile(FRAGMENT.with_stem(name)).to_dict()

@@ -19,7 +19,7 @@ CLASSES = ['chair', 'table']
 
 @pytest.fixture
 def root(tmp_path):
-    """Data root with the folder custom in it."""
+    """Return the data root that contains the folder custom."""
     for split in ('train', 'val', 'test'):
         (tmp_path / 'raw' / split).mkdir(parents=True)
         write_npy(tmp_path / 'raw' / split / f'of_{split}', POINTS)

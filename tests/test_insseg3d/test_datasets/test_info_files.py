@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Info files: data is read, whatever wrote it; what would run is refused."""
+"""Info files: data of any writer is read, and code is rejected."""
 
 import collections
 import json
@@ -50,7 +50,7 @@ def test_arrays_and_containers_of_every_protocol(protocol, tmp_path):
 
 
 class Calls:
-    """Pickled, it has a function called when it is read."""
+    """An object that calls a function when it is unpickled."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments

@@ -62,7 +62,7 @@ def test_areas_follow_each_other_in_the_order_given(prepared):
 
 
 def test_a_label_set_without_an_ignored_id_is_refused(prepared):
-    """Transforms would take the last class for the ignored one, and drop its objects."""
+    """Otherwise, transforms would treat the last class as ignored and drop its objects."""
 
     class Other(S3DISInstanceSegDataset):
         METAINFO = {**META, 'seg_all_class_ids': tuple(range(13))}
@@ -99,7 +99,7 @@ def test_training_sample_has_every_object(prepared):
     dataset = build(config, 'train_dataloader', prepared)
     assert len(dataset) == 6
     sample = dataset[0]['data_samples']
-    # board, ceiling, three chairs, and stairs, which count as clutter
+    # board, ceiling, three chairs, and stairs, which are clutter
     assert sample.gt_instances_3d.labels_3d.tolist() == [11, 0, 8, 8, 8, 12]
     assert sample.gt_pts_seg.pts_instance_mask.tolist() == [0, 0, 1, 2, 2, 3, 4, 5]
     assert sample.gt_pts_seg.pts_semantic_mask.tolist() == typed.SEMANTIC
@@ -136,7 +136,7 @@ def test_data_root_comes_from_the_environment_or_lies_beside_configs(monkeypatch
 
 
 def test_six_folds_part_the_rooms(prepared, tmp_path):
-    """By lines in a leaf and by options of the command line, as the fragment says."""
+    """Folds are set by lines in a leaf and by options of the command line, as in the fragment."""
     tested = []
     for fold in range(1, 7):
         others = tuple(area for area in range(1, 7) if area != fold)
@@ -167,7 +167,7 @@ def test_six_folds_part_the_rooms(prepared, tmp_path):
 
 
 def options(*texts):
-    """What mmengine makes of ``--cfg-options``."""
+    """Parse ``--cfg-options`` like mmengine."""
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     return ConfigDict(parser.parse_args(['--cfg-options', *texts]).cfg_options)

@@ -32,7 +32,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture
 def copied(prepared, tmp_path):
-    """The prepared data, free to be damaged."""
+    """Return a copy of the prepared data that tests may damage."""
     for path in prepared.rglob('*'):
         if path.is_file():
             target = tmp_path / path.relative_to(prepared)
@@ -178,7 +178,7 @@ def test_some_scenes_only(prepared):
 
 
 def test_samples_of_mmdetection3d():
-    """Its own sample: 100 points, an info header of an older version."""
+    """mmdetection3d's own sample: 100 points, an info header of an older version."""
     root = os.environ.get('INSSEG3D_REAL_SAMPLES')
     if not root:
         pytest.skip('INSSEG3D_REAL_SAMPLES does not name the folder with the folder scannet')

@@ -16,7 +16,7 @@ from ...test_insseg_preparation import raw_scannet as typed
 from .config import ROOT
 
 META = ScanNet200InsSegDataset.METAINFO
-# armchair, couch and wall with their ids of the benchmark; nothing of the 200 is called "gadget".
+# armchair, couch and wall with their ids of the benchmark; none of the 200 is "gadget".
 LABEL_MAP = 'id\traw_category\tnyu40id\n1\twall\t1\n23\tarmchair\t5\n6\tcouch\t6\n777\tgadget\t40\n'
 
 
@@ -128,7 +128,7 @@ def test_one_folder_does_not_hold_both_label_sets(raw, out, first, second):
 def test_a_run_that_was_stopped_leaves_nothing_of_the_other_label_set(raw, out):
     prepare_scannet(raw, out)
     for path in out.glob('*.pkl'):
-        path.unlink()  # as if stopped before the info files
+        path.unlink()  # as if interrupted before the info files
     assert {outcome.state for outcome in prepare(raw, out).outcomes} == {'converted'}
     assert mask(out, 'semantic_mask') == [23, 23, 6, 6, 6, 1, 0, 23]
 

@@ -46,7 +46,7 @@ def test_data_root_comes_from_the_environment_or_lies_beside_configs(monkeypatch
 
 
 def test_leaf_changes_the_voxel_size_as_documented(tmp_path):
-    # The lines in the comment on top of the fragment.
+    # The lines in the comment at the top of the fragment.
     lines = FRAGMENT.read_text().split('either pipeline:\n')[1].split('# All other')[0]
     leaf = tmp_path / 'leaf.py'
     leaf.write_text(f'_base_ = {str(FRAGMENT)!r}\n' + lines.replace('#     ', ''))

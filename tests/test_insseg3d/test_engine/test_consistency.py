@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Settings that do not fit each other are refused before the first iteration."""
+"""Settings that do not fit each other are rejected before the first iteration."""
 
 from types import SimpleNamespace
 
@@ -23,7 +23,7 @@ REFUSED = (
 @pytest.fixture
 def config(tiny_config, tiny_data, tmp_path, monkeypatch):
     monkeypatch.setenv('INSSEG3D_DATA', str(tiny_data))
-    # The formatting of configs for the log takes most of such a run.
+    # Formatting the config for the log would take most of the time of such a run.
     monkeypatch.setattr(Config, 'pretty_text', property(lambda self: str(self._cfg_dict)))
     config = Config.fromfile(tiny_config)
     config.work_dir = str(tmp_path)
@@ -37,7 +37,7 @@ def with_classes(config, number):
 
 
 def read_nothing(config, monkeypatch):
-    """A runner whose training would fail with the first scene that is read."""
+    """Make a runner whose training would fail at the first scene it reads."""
     runner = Runner.from_cfg(config)
     monkeypatch.setattr(DrawSampler, '__iter__', lambda self: pytest.fail('a scene was drawn'))
     return runner
@@ -67,7 +67,7 @@ def test_classes_of_a_test_are_compared(config, tmp_path):
     Runner.from_cfg(config).train()
     config.load_from = str(tmp_path / 'iter_2.pth')
     assert Runner.from_cfg(config).test()
-    config.test_dataloader = config.test_dataloader.copy()  # that of the validation
+    config.test_dataloader = config.test_dataloader.copy()  # the data set of the validation
     config.test_dataloader.dataset = dict(
         config.test_dataloader.dataset, metainfo=dict(classes=['chair'])
     )
@@ -98,7 +98,7 @@ def test_each_data_set_in_wrappers_is_compared(config, monkeypatch):
 @pytest.mark.parametrize(
     'head, classes',
     [
-        # Of a semantic head the number may count walls and floors too.
+        # The classes of a semantic head may include walls and floors.
         (SimpleNamespace(num_classes=20), ('chair', 'table')),
         (SimpleNamespace(num_classes=20, class_layers=('classifier',)), None),
     ],
@@ -168,7 +168,7 @@ def test_an_optimiser_of_other_groups_is_refused_and_the_remedy_resumes(config, 
     runner = Runner.from_cfg(config)
     runner.train()
     assert runner.iter == 3
-    # Weights alone load as ever.
+    # Loading only weights still works.
     config.optim_wrapper.constructor = 'MergedGroupsConstructor'
     config.resume = False
     runner = Runner.from_cfg(config)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Files mapped into memory are loaded as files that are read."""
+"""Files mapped into memory load like files that are read."""
 
 import mmap
 
@@ -32,7 +32,7 @@ def build(tiny_config, tiny_data, monkeypatch):
         ]
         assert len(loading) == 2
         for transform in loading:
-            assert transform['backend_args'] == MAPPED  # what the config says
+            assert transform['backend_args'] == MAPPED  # the backend in the config
             transform['backend_args'] = backend_args
         return DATASETS.build(dict(cfg, **changes))
 
@@ -40,7 +40,7 @@ def build(tiny_config, tiny_data, monkeypatch):
 
 
 def content(sample):
-    """All tensors of a packed sample."""
+    """Return all tensors of a packed sample."""
     voxels, truth = sample['data_samples'].voxels, sample['data_samples'].eval_ann_info or {}
     return [
         sample['inputs']['points'],
@@ -87,7 +87,7 @@ def test_buffer_is_a_map_that_cannot_be_written(tmp_path):
     assert isinstance(buffer, mmap.mmap) and array.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match='read-only'):
         array[0] = 1
-    path.unlink()  # as when a converter replaces the file
+    path.unlink()  # like a converter that replaces the file
     assert array.sum() == 10
 
 

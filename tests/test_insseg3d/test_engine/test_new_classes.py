@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Checkpoints of other classes, with entries that are no weights."""
+"""Checkpoints of other classes, with entries that are not weights."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from insseg3d.engine import NewClassesHook
 
 
 class Head(nn.Module):
-    """A classifier, and a note that torch keeps beside the weights."""
+    """A classifier with an extra state, which torch stores with the weights."""
 
     class_layers = ('classifier',)
 

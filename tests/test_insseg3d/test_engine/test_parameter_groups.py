@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Few groups of parameters compute what a group for each parameter does."""
+"""Merged groups of parameters compute the same as one group per parameter."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def network():
         nn.Linear(5, 16), nn.LayerNorm(16), nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Linear(16, 3)
     )
     model.frozen = nn.Parameter(torch.ones(3), requires_grad=False)
-    return model.double()  # so that only the order of sums could differ, and that by nothing
+    return model.double()  # only the order of sums could differ, which has no effect here
 
 
 def trained(steps=10, **cfg):
@@ -86,7 +86,7 @@ def test_each_parameter_keeps_its_options():
     ],
 )
 def test_fused_is_left_out_where_the_optimiser_has_none(optimizer):
-    """As in a leaf that changes the type in a dict that it inherits."""
+    """Change the type in an inherited dict, like a leaf."""
     model, _ = trained(optimizer=optimizer)
     without = {key: value for key, value in optimizer.items() if key != 'fused'}
     expected, _ = trained(optimizer=without)
@@ -96,7 +96,7 @@ def test_fused_is_left_out_where_the_optimiser_has_none(optimizer):
 
 @OPTIMIZERS.register_module(name='FusedOnGPUForTest')
 class FusedOnGPU(torch.optim.AdamW):
-    """As torch's before 2.4, which has no fused steps on a CPU."""
+    """An optimiser like those of torch before 2.4, without fused steps on a CPU."""
 
     def __init__(self, params, **options):
         super().__init__(params, **options)
@@ -128,6 +128,6 @@ def test_sgd_is_fused_too():
 def test_other_errors_stay():
     with pytest.raises(TypeError, match='momentum'):
         build(dict(ADAMW, momentum=0.9))
-    # One that fails with and without.
+    # An error that occurs with and without fused.
     with pytest.raises(TypeError, match='momentum'):
         build(dict(type='Adamax', lr=1e-2, weight_decay=0.0, momentum=0.9, fused=True))

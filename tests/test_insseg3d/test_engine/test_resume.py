@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Training that was stopped goes on as if it had not been, and at once."""
+"""An interrupted training resumes at once, as if it had not been interrupted."""
 
 import hashlib
 import multiprocessing
@@ -28,7 +28,7 @@ NUM_SCENES, BATCH, MAX_ITERS, STOP = 5, 2, 7, 4
 
 @TRANSFORMS.register_module(name='LogReadForTest')
 class LogRead(BaseTransform):
-    """Writes down that a scene is read; the file is there for workers too."""
+    """Transform that records in a file that a scene is read; works in workers, too."""
 
     def __init__(self, path):
         self.path = path
@@ -41,7 +41,7 @@ class LogRead(BaseTransform):
 
 @pytest.fixture
 def data(tmp_path):
-    """Prepared scenes with 60 random points and 3 objects each."""
+    """Write prepared scenes with 60 random points and 3 objects each."""
     rng = np.random.default_rng(0)
     entries = []
     for number in range(NUM_SCENES):
@@ -82,7 +82,7 @@ def dataset_config(root, log):
 
 
 def digest(points, data_sample):
-    """A fingerprint of all that a sample holds, to the last bit."""
+    """Compute a fingerprint of a whole sample, to the last bit."""
     tensors = [points, *(data_sample.voxels.get(key) for key in sorted(data_sample.voxels.keys()))]
     tensors += [data_sample.gt_instances_3d.labels_3d, data_sample.gt_pts_seg.pts_instance_mask]
     sha = hashlib.sha256()
@@ -92,7 +92,7 @@ def digest(points, data_sample):
 
 
 class Watcher(BaseModel):
-    """Notes which samples it sees."""
+    """Model that records its samples."""
 
     def __init__(self):
         super().__init__()
@@ -134,7 +134,9 @@ def make_runner(data, name, *, workers=0, seed=3, resume_from=None, loop=None, *
 
 def train(runner):
     runner.train()
-    if runner.train_dataloader._iterator is not None:  # or the garbage collector waits for workers
+    if (
+        runner.train_dataloader._iterator is not None
+    ):  # otherwise the garbage collector waits for workers
         runner.train_dataloader._iterator._shutdown_workers()
     reads = (Path(runner.work_dir) / 'reads.txt').read_text().splitlines()
     return runner.model.seen, len(reads)
@@ -145,14 +147,14 @@ def test_resumed_training_sees_the_samples_of_an_uninterrupted_one(data, workers
     whole, _ = train(make_runner(data, 'whole'))
     assert len(whole) == MAX_ITERS and len({s for batch in whole for s in batch}) == 2 * MAX_ITERS
     checkpoint = str(data / 'whole' / f'iter_{STOP}.pth')
-    # Another seed is given, or none: the checkpoint's counts.
+    # With another seed or none in the config, that of the checkpoint is used.
     runner = make_runner(data, 'resumed', workers=workers, seed=None, resume_from=checkpoint)
     resumed, num_reads = train(runner)
     assert resumed == whole[STOP:]
     assert runner.train_loop.iter == MAX_ITERS
     if workers == 0:
         assert num_reads == BATCH * (MAX_ITERS - STOP)
-    else:  # workers read ahead: as many batches again as they may have ready
+    else:  # workers prefetch up to this many batches
         assert num_reads <= BATCH * (MAX_ITERS - STOP + 2 * workers + workers)
 
 
@@ -166,7 +168,7 @@ def test_nothing_is_read_before_training_starts(data):
     runner = make_runner(data, 'early', workers=2)
     loop = runner.build_train_loop(runner._train_loop)
     assert isinstance(loop, DrawBasedTrainLoop)
-    assert not multiprocessing.active_children()  # no worker that reads ahead
+    assert not multiprocessing.active_children()  # without workers, nothing is prefetched
     assert not (data / 'early' / 'reads.txt').exists()
 
 
@@ -184,7 +186,7 @@ def test_resume_late_in_a_long_training_is_immediate(data):
 
 
 def test_processes_share_the_samples_of_one(data, monkeypatch):
-    """Processes × workers: every draw gives the same sample, whoever makes it."""
+    """Every draw is the same sample for any number of processes and workers."""
     samples = {}
     for world_size in (1, 2):
         for rank in range(world_size):

@@ -11,7 +11,7 @@ from insseg3d.engine import DrawIndex, DrawSampler, sampler
 
 
 def draws(size, count, *, seed=0, start=0, rank=0, world_size=1, shuffle=True):
-    """The first draws as (index, (seed, draw))."""
+    """Return the first draws as (index, (seed, draw))."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampler, 'get_dist_info', lambda: (rank, world_size))
         drawn = DrawSampler(range(size), shuffle=shuffle, seed=seed)
@@ -34,7 +34,7 @@ def test_seeds_differ():
 @settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 10**6), st.integers(0, 5))
 def test_starts_anywhere(size, start, seed):
-    # Draw by draw from further back, and at once.
+    # Start earlier and step draw by draw, or start at the draw.
     back = max(0, start - 30)
     assert draws(size, start - back + 5, seed=seed, start=back)[start - back :] == draws(
         size, 5, seed=seed, start=start

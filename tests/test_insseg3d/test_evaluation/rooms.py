@@ -27,7 +27,7 @@ def made_room(seed, num_points=900):
 
 
 def sample_of(seed):
-    """A room as mmengine's evaluator hands it to a metric."""
+    """Make a room in the format in which mmengine's evaluator passes it to a metric."""
     room = made_room(seed)
     sample = Det3DDataSample(metainfo={'lidar_path': f'rooms/room{seed}.bin'})
     sample.eval_ann_info = {

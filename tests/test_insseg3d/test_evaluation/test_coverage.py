@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Coverage, precision and recall against a naive transcription, and by hand."""
+"""Coverage, precision and recall against a naive transcription and hand-computed values."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from insseg3d.evaluation.functional import (
 
 
 def oracle(rooms, num_classes, threshold):
-    """The four means by the letter of the definition, masks as they are."""
+    """Compute the four means literally by the definition, for masks as predicted."""
     cov, wcov, prec, rec = [], [], [], []
     for label in range(num_classes):
         room_cov, room_wcov, right, wrong, found, total = [], [], 0, 0, 0, 0
@@ -62,9 +62,9 @@ def iou(a, b):
 def random_room(rng, num_classes=3):
     num_points, num_masks = int(rng.integers(1, 60)), int(rng.integers(0, 8))
     instance = rng.integers(-1, 5, num_points)
-    semantic = rng.integers(0, num_classes + 1, 6)[instance]  # one class an instance, K = ignored
+    semantic = rng.integers(0, num_classes + 1, 6)[instance]  # one class per instance, K = ignored
     masks = rng.random((num_masks, num_points)) < rng.random((num_masks, 1))
-    for row in range(0, num_masks, 2):  # some that fit
+    for row in range(0, num_masks, 2):  # some that match
         masks[row] = (instance == rng.integers(-1, 5)) ^ (rng.random(num_points) < 0.1)
     return dict(
         masks=masks,
@@ -99,7 +99,7 @@ def test_equals_the_naive_transcription(seed, threshold):
 
 
 def naive_painting(masks, scores, min_points, min_share):
-    """Point by point, mask by mask."""
+    """Paint point by point, mask by mask."""
     owner = [-1] * masks.shape[1]
     order = sorted(range(len(masks)), key=lambda q: (-scores[q], q))
     parts = []
@@ -151,7 +151,7 @@ def test_a_score_threshold_before_or_after_painting_is_the_same(seed):
 
 
 def halves():
-    """One object cut exactly in two, and a room without that class."""
+    """An object cut exactly in two, and a room without that class."""
     instance = np.zeros(8, dtype=int)
     masks = np.array([[1] * 4 + [0] * 4, [0] * 4 + [1] * 4], dtype=bool)
     cut = dict(

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Files that other programs read and write: there and back, and every fault by file and line."""
+"""Files for other programs: round trips, and errors that name the file and the line."""
 
 import io
 import shutil

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The registered metric: what it reads, keeps, prints, and refuses."""
+"""The registered metric: input, stored tables, output and errors."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ CLASSES = ('chair', 'table', 'sofa')
 
 
 def labelled_room(seed, num_points=6000):
-    """Ground truth, and a partition into predicted objects that is partly right."""
+    """Make ground truth, and a partly right partition into predicted objects."""
     rng = np.random.default_rng(seed)
     cells = np.repeat(np.arange(num_points // 20), 20)
     instance = (cells // 15) - 1
@@ -38,7 +38,7 @@ def labelled_room(seed, num_points=6000):
 
 
 def sample_of(instance, semantic, pred, labels, scores, *, as_numpy=True):
-    """A data sample as a model returns it, with both kinds of prediction."""
+    """Make a model's data sample, with both kinds of prediction."""
     sample = Det3DDataSample(metainfo={'lidar_path': 'rooms/a.bin'})
     truth = {'pts_instance_mask': instance, 'pts_semantic_mask': semantic}
     if not as_numpy:

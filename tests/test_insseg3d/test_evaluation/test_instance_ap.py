@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""AP against a naive transcription of the rules, against mmdetection3d's, and by hand."""
+"""AP against a naive transcription of the rules, mmdetection3d's AP, and hand-computed values."""
 
 import numpy as np
 import pytest
@@ -18,11 +18,11 @@ NUM_CLASSES = 4
 MIN_POINTS = 20
 
 
-# --- the oracle: the benchmark's rules, word by word, one scene, class and threshold at a time ---
+# --- the oracle: the benchmark's rules, literally, one scene, class and threshold at a time -------
 
 
 def oracle_ap(scenes, num_classes, min_points):
-    """``(K, T)`` AP by the letter of the rules."""
+    """Compute ``(K, T)`` AP literally by the rules."""
     ap = np.full((num_classes, len(AP_THRESHOLDS)), np.nan)
     for label in range(num_classes):
         for column, threshold in enumerate(AP_THRESHOLDS):
@@ -107,12 +107,12 @@ def _iou(one, other):
 
 
 def random_scene(rng):
-    """Objects and masks of multiples of 10 points, so that sizes, IoUs and scores often tie."""
+    """Make objects and masks of multiples of 10 points, which often tie in size, IoU and score."""
     num_cells = int(rng.integers(1, 50))
     instance = np.repeat(rng.integers(-1, 8, num_cells), 10)
     label_of = rng.integers(0, NUM_CLASSES + 1, 9)
     if rng.random() < 0.2:
-        label_of[:] = NUM_CLASSES  # nothing but void
+        label_of[:] = NUM_CLASSES  # void only
     elif rng.random() < 0.4:
         label_of[:] = rng.integers(0, 2)  # many objects of one class
     semantic = label_of[instance]
@@ -167,7 +167,7 @@ def tables_of(scenes, num_classes=NUM_CLASSES):
 
 
 def mmdet3d_metrics(scenes, num_classes=NUM_CLASSES, min_points=MIN_POINTS):
-    ids = list(range(1, num_classes + 1))  # class 0 would vanish in its coding
+    ids = list(range(1, num_classes + 1))  # its coding would lose class 0
     names = [str(label) for label in range(num_classes)]
     preds, gts = [], []
     for index, scene in enumerate(scenes):
@@ -212,7 +212,7 @@ def check_against_both(seed):
 def test_equals_oracle_and_mmdet3d_on_random_cases():
     finite = [check_against_both(seed).ap for seed in range(300)]
     values = np.concatenate(finite).ravel()
-    # The cases are worth something: all outcomes occur.
+    # The cases are meaningful: all outcomes occur.
     assert np.isnan(values).any() and (values == 0).any() and (values == 1).any()
     assert len(np.unique(values[~np.isnan(values)])) > 300
 
@@ -228,7 +228,7 @@ def test_equals_oracle_and_mmdet3d_on_thousands_of_cases():
 
 
 def line(length, *spans):
-    """Masks on a line of points, one for each (start, stop)."""
+    """Make masks on a line of points, one per (start, stop)."""
     masks = np.zeros((len(spans), length), dtype=bool)
     for mask, (start, stop) in zip(masks, spans):
         mask[start:stop] = True
@@ -236,7 +236,7 @@ def line(length, *spans):
 
 
 def scene_of(gt, gt_labels, masks, labels, scores):
-    """A scene from object masks and predicted masks; what no object covers is void."""
+    """Make a scene from object masks and predicted masks; all other points are void."""
     instance = np.full(gt.shape[1], -1)
     semantic = np.full(gt.shape[1], 99)
     for number, (mask, label) in enumerate(zip(gt, gt_labels)):
@@ -309,8 +309,8 @@ def test_input_order_decides_at_a_quarter():
     masks = line(700, (0, 400), (0, 200))
     first = score(scene_of(gt, [0, 0], masks, [0, 0], [0.9, 0.8])).per_class(0.25)[0]
     second = score(scene_of(gt, [0, 0], masks[::-1], [0, 0], [0.8, 0.9])).per_class(0.25)[0]
-    # The wide mask first: it is used for object one, the other is surplus, object two is missed.
-    # The narrow mask first: the wide one is surplus on object one (at the lower score, the object
+    # Wide mask first: it matches object one, the narrow mask is surplus, object two is missed.
+    # Narrow mask first: the wide mask is surplus on object one (at the lower score, the object
     # keeps the higher one) but stays free for object two.
     assert first == pytest.approx(oracle_curve([1, 0], [0.9, 0.8], 1)) and first < 1
     assert second == pytest.approx(oracle_curve([1, 1, 0], [0.9, 0.9, 0.8], 0)) == 1

@@ -62,7 +62,7 @@ def write_folder(root):
 
 
 def check_source(path, *, most):
-    """Read all scenes of a folder or an archive; there are so many bytes in it."""
+    """Read all scenes of a folder or an archive of a given number of bytes."""
     source = right_or_refused(lambda: open_source(path), ExchangeError, name=str(path))
     names = source and right_or_refused(lambda: scene_names(source), ExchangeError, name=str(path))
     for scene in names or ():

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Tables in a file, runs put together, and the metric that also gives coverage."""
+"""Files of results, merged runs, and the metric with coverage."""
 
 from dataclasses import fields
 from pathlib import Path

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One of two processes of test_two_processes.py: evaluates every second scene."""
+"""One of two processes of test_two_processes.py, which evaluates every second scene."""
 
 import insseg3d  # noqa: F401, I001  (before anything of mmdet3d)
 
@@ -17,7 +17,7 @@ if __name__ == '__main__':
     metric = METRICS.build(dict(type='CoverageInsSegMetric', results_file=f'{out}.npz'))
     metric.dataset_meta = {'classes': CLASSES}
     rank, world_size = get_rank(), get_world_size()
-    # As mmengine's sampler shares scenes out: in turn, and the last ones once more.
+    # mmengine's sampler deals out scenes in turn, and repeats the last ones.
     share = [k % num_scenes for k in range(rank, num_scenes + num_scenes % world_size, world_size)]
     metric.process({}, [sample_of(seed) for seed in share])
     metrics = metric.evaluate(num_scenes)

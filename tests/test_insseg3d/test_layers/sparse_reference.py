@@ -1,12 +1,12 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sparse convolutions by way of dense grids, and voxels to try them on."""
+"""Sparse convolutions computed on dense grids, and random voxels to test them."""
 
 import torch
 import torch.nn.functional as F
 
 
 def random_voxels(num=60, extent=(6, 5, 7), batch_size=2, seed=0, shuffle=True):
-    """Unique voxels (V, 4) of a few scenes, in any order."""
+    """Make unique voxels (V, 4) of a few scenes, in random order."""
     generator = torch.Generator().manual_seed(seed)
     cells = batch_size * extent[0] * extent[1] * extent[2]
     cell = torch.randperm(cells, generator=generator)[:num]
@@ -36,7 +36,7 @@ def dense_submanifold(features, coors, weight):
 
 
 def dense_strided(features, coors, weight):
-    """Features of the sorted coarse voxels, and those voxels."""
+    """Return features of the sorted coarse voxels, and those voxels."""
     coarse = coors.clone()
     coarse[:, 1:] //= 2
     coarse = torch.unique(coarse, dim=0)

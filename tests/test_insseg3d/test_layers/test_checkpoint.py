@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Weights must arrive, whatever road they took, or the loading must fail aloud."""
+"""Weights from every program are loaded, or loading fails with an error."""
 
 import re
 
@@ -16,7 +16,7 @@ from .sparse_reference import random_voxels
 
 
 class Model(BaseModule):
-    """A backbone under a prefix, as in a segmentor."""
+    """A backbone under a prefix, like in a segmentor."""
 
     def __init__(self, init_cfg=None):
         super().__init__()
@@ -31,7 +31,7 @@ def _backbone(init_cfg=None):
 
 @pytest.fixture
 def trained():
-    """A model whose every number differs from the initial ones, norms included."""
+    """Make a model all of whose numbers differ from the initial ones, including norms."""
     torch.manual_seed(1)
     model = Model()
     for tensor in model.state_dict().values():
@@ -51,7 +51,7 @@ def _same(one, other):
 
 
 def _as_spconv1(state):
-    """(out, k, k, k, in) to (k, k, k, in, out)."""
+    """Permute (out, k, k, k, in) to (k, k, k, in, out)."""
     return {
         key: value.permute(1, 2, 3, 4, 0).contiguous() if value.ndim == 5 else value
         for key, value in state.items()
@@ -67,7 +67,7 @@ def test_saved_and_loaded_by_mmengine(trained, tmp_path):
 
 
 def test_changed_prefix(trained, tmp_path):
-    """The metadata's keys keep the old path; ours do not ask them."""
+    """The keys of the metadata keep the old path; our layers do not use them."""
     state = {'state_dict': trained.backbone.state_dict()}
     save_checkpoint(state, str(tmp_path / 'b.pth'))
     other = Model()
@@ -142,7 +142,7 @@ def test_wrong_shape_raises():
 
 
 class TestShortcut:
-    """A 1x1x1 weight of 2 inputs and 3 outputs, as each program writes the same map."""
+    """Make the 1x1x1 weights with which each program writes the same map of 2 to 3 channels."""
 
     matrix = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Batch normalisation where there is little to measure."""
+"""Batch normalisation of very few rows."""
 
 import pytest
 import torch

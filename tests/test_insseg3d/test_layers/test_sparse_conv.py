@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sparse convolutions against dense ones, in values and gradients, and what must not matter."""
+"""Sparse convolutions against dense ones in values and gradients, and their invariances."""
 
 import multiprocessing
 import os
@@ -21,7 +21,7 @@ CHANNELS = [(3, 5), (16, 16), (6, 40), (33, 17), (80, 64), (48, 112)]
 
 @pytest.fixture(params=['native', 'torch'])
 def implementation(request, monkeypatch):
-    """The compiled kernels, which must be there, and the torch operators they stand in for."""
+    """Run with the compiled kernels, which must exist, and with the torch operators."""
     assert sparse_cpu.usable(torch.zeros(1))
     assert sparse_cpu.usable(torch.zeros(1, dtype=torch.float64))
     if request.param == 'torch':
@@ -82,7 +82,7 @@ def test_strided_and_inverse_equal_dense(channels, extent):
 
 @pytest.mark.usefixtures('implementation')
 def test_many_blocks_equal_dense_in_float32():
-    """More rows than one block of the kernels, and lists that fill no whole tile."""
+    """More rows than a block of the kernels, and lists that do not fill a tile."""
     coors = random_voxels(3001, (18, 19, 20), seed=3)
     features = torch.randn(len(coors), 16, requires_grad=True)
     layer = _layer(SubMConv3d, (16, 32), torch.float32)
@@ -119,7 +119,7 @@ def _network(dtype):
 
 
 def _run(features, coors, dtype, network=None):
-    """Values at the voxels and gradients of a small network."""
+    """Compute values at the voxels and gradients of a small network."""
     conv, down, up = network or _network(dtype)
     features = features.to(dtype).requires_grad_()
     fine = conv(SparseTensor.from_voxels(features, coors, multiple=2))
@@ -201,7 +201,7 @@ def test_several_python_threads_at_once():
 
 
 def _in_worker(queue, features, coors):
-    torch.set_num_threads(1)  # as torch's data loader does in its workers
+    torch.set_num_threads(1)  # like torch's data loader in its workers
     queue.put([result.numpy() for result in _run(features, coors, torch.float32)])
 
 
@@ -290,7 +290,7 @@ def test_empty_tensor_keeps_the_graph():
 
 
 def test_kernels_are_compiled_once(tmp_path):
-    """A second process finds every kernel on disk and leaves no other copy there."""
+    """A second process finds every kernel on disk and writes no further copy."""
     code = (
         'import torch, insseg3d.ops.sparse.cpu as cpu, insseg3d.ops.sparse.neighbors as near\n'
         'assert near._kernels() and all(map(cpu._kernels, (torch.float32, torch.float64)))'

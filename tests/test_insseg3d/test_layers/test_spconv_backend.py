@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The spconv backend against the torch one: on CPU with one thread, and on CUDA where there is one.
+"""The spconv backend against the torch one, on a CPU with one thread, and on CUDA if available.
 
-spconv's CPU code is right on one thread only.
+spconv's CPU code is correct with one thread only.
 """
 
 import contextlib
@@ -74,7 +74,7 @@ def _run(backend, device, coors, training=True):
 
 @pytest.mark.parametrize('training', [True, False])
 def test_backends_agree(device, training):
-    """In eval mode too, where spconv by itself cuts the graph."""
+    """There are gradients in eval mode, too, in which spconv itself records no graph."""
     coors = random_voxels(900, (11, 9, 13))
     ours, grid = _run('torch', device, coors, training)
     theirs, other_grid = _run('spconv', device, coors, training)
@@ -84,7 +84,7 @@ def test_backends_agree(device, training):
 
 
 def test_gradients_of_permutations_are_permutations(device):
-    """Advanced indexing would add up rows that occur once, which takes its time on CUDA."""
+    """Advanced indexing would accumulate rows in its backward pass, which is slow on CUDA."""
     out, coarse = _forward(
         _layers('spconv', device),
         torch.randn(300, 8, device=device),
@@ -121,7 +121,7 @@ def test_inverse_alone_makes_its_table(device):
 
 @pytest.mark.parametrize('modes', [(True, True), (False, False), (True, False), (False, True)])
 def test_two_networks_on_one_grid(device, modes):
-    """As when activations are computed again, or a second model looks at the same voxels."""
+    """Like recomputed activations, or a second model on the same voxels."""
     coors = random_voxels(300, (9, 9, 9)).to(device)
     features = torch.randn(len(coors), 8, device=device)
     results = {}
@@ -139,7 +139,7 @@ def test_two_networks_on_one_grid(device, modes):
 
 
 def test_inverse_after_a_submanifold_convolution_alone(device):
-    """The mode's tables are there, but not that of the strided convolution."""
+    """The mode has tables, but not that of the strided convolution."""
     coors = random_voxels(200, (9, 9, 9)).to(device)
     results = []
     for backend in ('torch', 'spconv'):
@@ -153,7 +153,7 @@ def test_inverse_after_a_submanifold_convolution_alone(device):
 
 
 def test_inference_then_training_on_one_grid(device):
-    """Tables made without gradients lack the half that a backward pass needs."""
+    """Tables made without gradients lack the half for the backward pass."""
     coors = random_voxels(300, (9, 9, 9)).to(device)
     layer = SubMConv3d(8, 8, backend='spconv').to(device)
     x = SparseTensor.from_voxels(torch.randn(len(coors), 8, device=device), coors)
@@ -167,7 +167,7 @@ def test_inference_then_training_on_one_grid(device):
 
 @pytest.mark.parametrize('grads', [True, False])
 def test_spconv_is_told_whether_gradients_are_wanted(device, grads, monkeypatch):
-    """Its CUDA kernels go by the module's mode: no graph and half a table in eval mode."""
+    """spconv's CUDA kernels depend on the module's mode: in eval mode, no graph, half a table."""
     told = []
     forward = spconv.SubMConv3d.forward
 
@@ -187,7 +187,7 @@ def test_spconv_is_told_whether_gradients_are_wanted(device, grads, monkeypatch)
 
 
 def test_each_thread_computes_with_its_own_weight(device, monkeypatch):
-    """Both stand inside spconv at the same time, each with its model."""
+    """Two threads are inside spconv at the same time, each with its own model."""
     forward, meeting = spconv.SubMConv3d.forward, threading.Barrier(2, timeout=60)
 
     def meet(self, *args, **kwargs):
@@ -209,7 +209,7 @@ def test_each_thread_computes_with_its_own_weight(device, monkeypatch):
 
 
 def test_spconv_runs_on_the_device_of_the_features(device, monkeypatch):
-    """It launches on the current one, whatever it is given."""
+    """spconv launches on the current device, not on that of its input."""
     current, seen = [], []
 
     @contextlib.contextmanager
@@ -277,7 +277,7 @@ def test_bfloat16_is_not_made_float16(device, monkeypatch):
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('half', [torch.float16, torch.bfloat16], ids=str)
 def test_autocast_gives_the_same_dtype_on_both_backends(device, half, training):
-    """With a graph and without one: the layers behind the backbone then get one dtype."""
+    """The dtype is the same with and without a graph, for the layers after the backbone."""
     coors = random_voxels(300, (9, 9, 9)).to(device)
     features = torch.randn(len(coors), 8, device=device)
     for backend in ('torch', 'spconv'):
@@ -288,14 +288,14 @@ def test_autocast_gives_the_same_dtype_on_both_backends(device, half, training):
 
 
 def test_without_a_graph_autocast_computes_in_float16(device, monkeypatch):
-    """spconv by itself would compute in float32: it minds autocast only where it makes a graph."""
+    """spconv itself would compute in float32: without a graph, it ignores autocast."""
     told, forward = [], spconv.SubMConv3d.forward
 
     def spy(self, x):
         told.append((x.features.dtype, self.weight.dtype))
         if device == 'cuda':
             return forward(self, x)
-        # A CPU has no such kernels: those of float32, and a weight that stays as it is.
+        # A CPU has no such kernels: it uses float32, and the weight does not change.
         lent, self.weight = self.weight, self.weight.float()
         with torch.autocast('cpu', enabled=False):
             out = forward(self, x.replace_feature(x.features.float()))

@@ -31,7 +31,7 @@ def packed(sets):
 
 
 def sets_of(proposals):
-    """The sets again; checks that the list keeps its promises."""
+    """Convert the list back to sets, after checking its invariants."""
     members, proposal, sizes = (part.tolist() for part in proposals)
     assert proposal == sorted(proposal) and len(members) == sum(sizes) and 0 not in sizes
     found = [[] for _ in sizes]
@@ -116,7 +116,7 @@ def test_too_many_are_thinned_at_random_and_the_same_for_a_seed():
     for seed in range(300):
         for points in thinned(seed):
             counts[min(points)] += 1
-    assert counts.min() > 10 and counts.max() < 60  # 30 on average, the last as the first
+    assert counts.min() > 10 and counts.max() < 60  # 30 on average, uniform over all
     few = choose_at_random(proposals, 100, torch.Generator())
     assert few is proposals
 

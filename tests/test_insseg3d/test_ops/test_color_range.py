@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The range of stored colours, which no single value decides."""
+"""The range of stored colours, which does not depend on a single value."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ BYTES = np.random.default_rng(3).integers(0, 256, (700, 3))
 
 
 def stored(factor=1.0, dtype=float, **outliers):
-    """Colours times a factor; ``at_7=1.5`` sets a value."""
+    """Scale colours by a factor; ``at_7=1.5`` sets a value."""
     colors = (BYTES * factor).astype(dtype)
     for name, value in outliers.items():
         colors.reshape(-1)[int(name.removeprefix('at_'))] = value
@@ -73,7 +73,7 @@ def test_a_few_larger_values_are_clipped_and_make_it_unsure(colors, most, above)
 
 
 def test_whole_numbers_of_0_and_1_are_no_sure_range():
-    """Fractions that somebody cast to bytes."""
+    """Fractions that were cast to bytes."""
     colors = np.random.default_rng(0).integers(0, 2, (100, 3)).astype(np.uint8)
     assert find_color_range(colors)[:2] == (255, False)
     colors[7, 1] = 2

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Steps in which places are stored."""
+"""Steps in which coordinates are stored."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_planes_at_even_distances_are_seen_after_a_move_and_a_change_of_units(ax
 def test_what_is_no_loss_has_no_steps():
     assert not regular_steps(CLOUD).any()
     floors = CLOUD.copy()
-    floors[:, 2] = np.where(CLOUD[:, 2] > 1, 2.5, 0)  # two planes, and nothing else
+    floors[:, 2] = np.where(CLOUD[:, 2] > 1, 2.5, 0)  # only two planes
     assert not regular_steps(floors).any()
     uneven = CLOUD.copy()
     uneven[:, 2] = np.array([0, 0.4, 0.75, 0.9, 2.1])[np.arange(len(CLOUD)) % 5]

@@ -13,7 +13,7 @@ from insseg3d.ops.distortion import (
 
 
 def naive_distortion(coords, rng, granularity, magnitude):
-    """Convolutions with a box, and one interpolator per component, in float64."""
+    """Compute it by box convolutions and one interpolator per component, in float64."""
     nodes = np.floor(np.abs(coords).max(0) / granularity).astype(int) + 3
     noise = rng.standard_normal((3, *nodes), dtype=np.float32).astype(np.float64)
     axes = [np.linspace(-(n - 1) * granularity, (n - 1) * granularity, n) for n in nodes]

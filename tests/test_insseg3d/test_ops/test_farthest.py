@@ -9,7 +9,7 @@ from insseg3d.ops.farthest import farthest_points
 
 
 def naive(coords, num_points):
-    """One point after another, every distance anew, in float64."""
+    """Choose point by point, with all distances recomputed in float64."""
     coords = coords.numpy().astype(np.float64)
     chosen = [0]
     while len(chosen) < min(num_points, len(coords)):
@@ -37,7 +37,7 @@ def test_on_a_line_by_hand():
 )
 def test_equals_naive_scene_by_scene(seed, lengths, num_points):
     generator = torch.Generator().manual_seed(seed)
-    # Few cells, so that there are ties and points that lie on each other.
+    # Few cells cause ties and coinciding points.
     scenes = [torch.randint(0, 4, (n, 3), generator=generator, dtype=torch.int32) for n in lengths]
     together = farthest_points(scenes, num_points)
     for scene, chosen in zip(scenes, together):

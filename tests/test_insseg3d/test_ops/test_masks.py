@@ -19,7 +19,7 @@ from insseg3d.structures import SceneTargets
 
 
 def make_scene(num_voxels=7, num_objects=3, seed=0):
-    """Points in voxels, some voxels holding points of two objects and of none."""
+    """Make points in voxels; some voxels contain points of two objects and of none."""
     generator = torch.Generator().manual_seed(seed)
     num_points = 5 * num_voxels
     voxel = torch.cat(
@@ -165,7 +165,7 @@ def test_no_object_gives_empty_connected_losses():
 
 
 def test_an_object_may_be_chosen_several_times():
-    """As by an assigner that gives an object several queries."""
+    """Like with an assigner that matches an object to several queries."""
     _, _, targets = make_scene()
     chosen = torch.tensor([1, 0, 1, 1])
     each = object_points(targets, torch.arange(3), torch.float64)

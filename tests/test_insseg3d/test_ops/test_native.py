@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Compiling works where nothing can be written."""
+"""Compilation works without a writable folder."""
 
 import numba
 

@@ -16,7 +16,7 @@ OFFSETS = list(itertools.product((-1, 0, 1), repeat=3))
 
 @pytest.fixture(params=['native', 'torch'], autouse=True)
 def implementation(request, monkeypatch):
-    """Both implementations answer to every test; the native one must be there."""
+    """Run every test with both implementations; the native one must exist."""
     assert neighbors._kernels() is not None
     if request.param == 'torch':
         monkeypatch.setattr(neighbors, '_native', lambda tensor: False)
@@ -70,7 +70,7 @@ def _check(rows):
     [
         [(0, 0, 0, 0)],
         [(0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 0, 2)],
-        [(0, 0, 0, 4), (0, 0, 1, 0), (0, 1, 0, 0), (0, 1, 4, 4)],  # ends of rows are no neighbours
+        [(0, 0, 0, 4), (0, 0, 1, 0), (0, 1, 0, 0), (0, 1, 4, 4)],  # ends of rows are not neighbours
         [(0, 1, 1, 1), (1, 0, 0, 0), (1, 1, 1, 1)],
         [(2, 3, 1, 0)],
         list(itertools.product((0, 1), range(3), range(4), range(3))),

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Masks that overlap become parts that share no point."""
+"""Painting of overlapping masks into parts that share no point."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_overlaps_go_to_the_better_mask_and_crumbs_are_dropped():
 
 @pytest.mark.parametrize('seed', range(20))
 def test_overlaps_of_random_masks_are_resolved_point_by_point(seed):
-    """Against the rule spelt out on sets of points."""
+    """Compare with the rule written with sets of points."""
     rng = np.random.default_rng(seed)
     masks = rng.random((12, 60)) < rng.uniform(0.1, 0.6)
     min_points, min_share = int(rng.integers(1, 6)), float(rng.choice([0.0, 0.3, 0.5, 1.0]))

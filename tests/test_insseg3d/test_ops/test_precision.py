@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sums over the points of a scene: never in half precision, whatever autocast does around them."""
+"""Sums over the points of a scene are never in half precision, even under autocast."""
 
 import pytest
 import torch

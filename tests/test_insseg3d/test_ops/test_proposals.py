@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Proposals against dense masks, naive loops and numbers worked out by hand."""
+"""Proposals against dense masks, naive loops and hand-computed numbers."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from insseg3d.ops.grouping.proposals import (
 
 
 def random_masks(seed):
-    """Masks (N, P), their members in random order, and objects (P,)."""
+    """Make masks (N, P), their members in random order, and objects (P,)."""
     rng = np.random.default_rng(seed)
     masks = rng.random((int(rng.integers(0, 7)), int(rng.integers(1, 40)))) < 0.4
     proposal, members = (torch.from_numpy(index) for index in masks.nonzero())
@@ -36,7 +36,7 @@ def test_overlaps_and_ious_equal_those_of_dense_masks(seed):
     num = len(masks)
     shared = masks.astype(int) @ masks.T.astype(int)
     np.testing.assert_array_equal(pairwise_overlaps(members, proposal, num_proposals=num), shared)
-    if len(members):  # as on a GPU
+    if len(members):  # the path of GPUs
         np.testing.assert_array_equal(overlaps_by_sorting(members, proposal, num), shared)
     union = masks.sum(1)[:, None] + masks.sum(1)[None] - shared
     np.testing.assert_allclose(
@@ -97,7 +97,7 @@ def test_matrix_suppression_equals_its_formula(sigma):
 
 
 def test_a_proposal_fills_its_grid_by_hand():
-    # 1 m long: 14 voxels, less a hundredth; 11 cm long: 50 voxels a metre at most.
+    # 1 m long: 14 voxels, minus a hundredth; 11 cm long: at most 50 voxels per metre.
     coords = torch.tensor([[0, 0, 0], [1.0, 0.5, 0.1], [0.999, 0, 0], [5, 5, 5], [5.11, 5, 5]])
     proposal = torch.tensor([0, 0, 0, 1, 1])
     grid = voxelize_proposals(coords, proposal, num_proposals=2, full_scale=14)

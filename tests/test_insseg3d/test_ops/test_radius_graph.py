@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Components of the radius graph against all pairs, on the CPU's path and the parallel one."""
+"""Components of the radius graph against all pairs, on the CPU path and the parallel one."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from insseg3d.ops.grouping.radius_graph import radius_components
 
 
 def all_pairs(coords, groups, radius):
-    """Every distance in float64, then the components, numbered by their first points."""
+    """Compute all distances in float64, and the components, numbered by their first points."""
     coords = np.asarray(coords, dtype=np.float64)
     difference = coords[:, None] - coords[None]
     square = difference[..., 0] ** 2 + difference[..., 1] ** 2 + difference[..., 2] ** 2
@@ -36,7 +36,7 @@ def check(coords, groups, radius):
     )
     with pytest.MonkeyPatch.context() as patch:
         by_scatter(patch)
-        # In small pieces, so that a case has several.
+        # Small chunks, of which a case has several.
         patch.setattr(radius_graph, '_PAIRS_AT_ONCE', 7)
         np.testing.assert_array_equal(
             radius_components(coords, groups, radius=radius).numpy(), expected
@@ -47,14 +47,14 @@ def random_case(seed):
     rng = np.random.default_rng(seed)
     num = int(rng.integers(1, 90))
     kind = rng.integers(4)
-    if kind == 0:  # on a lattice: many points at exactly r, and in the same place
+    if kind == 0:  # on a lattice: many points coincide or have distances of exactly r
         coords = rng.integers(0, rng.integers(2, 9), (num, 3)) * 0.25
         radius = float(rng.choice([0.25, 0.5, 0.25 * 2**0.5, 0.75]))
     elif kind == 1:  # balls, some touching
         centres = rng.uniform(0, 1, (int(rng.integers(1, 6)), 3))
         coords = centres[rng.integers(0, len(centres), num)] + rng.normal(0, 0.05, (num, 3))
         radius = float(rng.uniform(0.01, 0.2))
-    elif kind == 2:  # a thin line, far from 0
+    elif kind == 2:  # a thin line far from the origin
         coords = np.zeros((num, 3))
         coords[:, rng.integers(3)] = rng.uniform(0, 3, num)
         coords += rng.uniform(-1e4, 1e4, 3)

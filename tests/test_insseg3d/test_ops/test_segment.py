@@ -7,7 +7,7 @@ from insseg3d.ops.segment import pad_rows, running_index, segment_max
 def test_scenes_of_unequal_length_are_padded_behind():
     block, padding = pad_rows([torch.ones(2, 3), torch.zeros(0, 3), 2 * torch.ones(3, 3)])
     assert block[:, :, 0].tolist() == [[1, 1, 0], [0, 0, 0], [2, 2, 2]]
-    # The empty scene keeps one row of zeros, that there is something to attend to.
+    # The empty scene keeps one row of zeros, because attention needs a row.
     assert padding.int().tolist() == [[0, 0, 1], [0, 1, 1], [0, 0, 0]]
 
 
@@ -25,7 +25,7 @@ def test_only_empty_scenes():
 def test_largest_of_each_segment_is_negative_too():
     values = torch.tensor([[-3.0, 1], [-1, -5], [-2, 0]], requires_grad=True)
     largest = segment_max(values, torch.tensor([2, 0, 2]), 3)
-    assert largest.tolist() == [[-1, -5], [0, 0], [-2, 1]]  # 0 where there is nothing
+    assert largest.tolist() == [[-1, -5], [0, 0], [-2, 1]]  # 0 for a segment without rows
     largest.sum().backward()
     assert values.grad.tolist() == [[0, 1], [1, 1], [1, 0]]
     assert segment_max(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long), 0).shape == (0, 2)

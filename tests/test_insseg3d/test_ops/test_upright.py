@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Which way is up, by the geometry."""
+"""The upward direction, inferred from the geometry."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def rectangle(random, low, high, density=300):
 
 
 def room(seed, size=(4.2, 3.9, 2.3), ceiling=False, origin=(0, 0)):
-    """Floor, four walls, and boxes on the floor, of which it is hidden."""
+    """Make a floor, four walls, and boxes that hide parts of the floor."""
     random = np.random.default_rng(seed)
     wide, deep, high = size
     floor = rectangle(random, (0, 0, 0), (wide, deep, 0))
@@ -40,7 +40,7 @@ def room(seed, size=(4.2, 3.9, 2.3), ceiling=False, origin=(0, 0)):
 
 
 def turned(coords, up):
-    """``coords``, z up, so that another direction is."""
+    """Turn ``coords``, z up, to another upward direction."""
     flip = [1, -1, -1] if up[0] == '-' else [1, 1, 1]
     return np.roll(coords * flip, 'xyz'.index(up[-1]) - 2, axis=1)
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scenes in memory, as the loading transforms leave them."""
+"""Scenes in memory, in the format of the loading transforms."""
 
 import numpy as np
 import torch

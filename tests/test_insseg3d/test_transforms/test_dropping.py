@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Transforms that leave something out: points, colours."""
+"""Transforms that drop points or colours."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from .scenes import coords_of, random_scene, scene
 
 
 def numbered(num_points, **more):
-    """A scene whose red value and labels are the point's own number."""
+    """Make a scene whose red values and labels are the indices of the points."""
     results = random_scene(num_points, **more)
     numbers = np.arange(num_points)
     results['points'].tensor[:, 3] = torch.from_numpy(numbers)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""DataLoader(pin_memory=True) reaches all tensors; nothing is really pinned without a GPU."""
+"""DataLoader(pin_memory=True) pins all tensors; without a GPU, pinning is simulated."""
 
 import pickle
 

@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 
 def write_scene(folder, rng, num_points, num_objects, extent):
-    """Files of a scene whose red values count its points; returns its info and its labels."""
+    """Write a scene whose red values number its points; return its info and its labels."""
     points = rng.uniform(-extent, extent, (num_points, 6)).astype(np.float32)
     points[:, 3] = np.arange(num_points) % 256
     points[:, 4] = np.arange(num_points) // 256
@@ -51,7 +51,7 @@ def run(name, info, **changes):
 
 
 def original_index(points):
-    """Which point of the file each is, told by its colour."""
+    """Identify each point of the file by its colour."""
     red, green = np.round((points[:, 3:5].numpy() + 1) * 127.5).astype(int).T
     return red + 256 * green
 
@@ -70,7 +70,7 @@ def test_training(folder, seed, num_points, num_objects, extent, max_points):
     info['draw'] = (seed, int(rng.integers(10**9)))
     changes = {
         'CropToMaxPoints': {'max_points': max_points, 'window': 3.0, 'step': 0.3},
-        'RandomColorShift': {'std': 0.0},  # as the colours tell the points apart
+        'RandomColorShift': {'std': 0.0},  # as many as colours can distinguish
     }
     out = run('train_pipeline', info, **changes)
     points, sample = out['inputs']['points'], out['data_samples']
@@ -81,7 +81,7 @@ def test_training(folder, seed, num_points, num_objects, extent, max_points):
     assert points.shape[1] == 6 and torch.isfinite(points).all()
     assert 1 <= len(points) <= min(num_points, max_points)
     assert len(ids) == len(classes) == len(voxels.point2voxel) == len(points)
-    # Labels are still those of the point, and no point of a kept instance got another's.
+    # Labels belong to their points, and no point of a kept instance has those of another.
     index = original_index(points)
     assert (np.diff(index) > 0).all()
     has_object = (TABLE[semantic] < 18) & (instance > 0)
@@ -93,7 +93,7 @@ def test_training(folder, seed, num_points, num_objects, extent, max_points):
     assert sorted(set(ids[ids >= 0].tolist())) == list(range(len(truth)))
     np.testing.assert_array_equal(classes[ids >= 0], truth.labels_3d.numpy()[ids[ids >= 0]])
     assert truth.num_points.sum() == (ids >= 0).sum() == voxels.inst_points.sum()
-    # Tables agree with one another.
+    # Tables agree with each other.
     assert (voxels.coors >= 0).all() and voxels.counts.sum() == len(points)
     assert (voxels.counts == torch.bincount(voxels.point2voxel)).all()
     order = voxels.inst_index * len(voxels.coors) + voxels.inst_voxel
@@ -116,7 +116,7 @@ def test_testing_returns_what_went_in(folder, seed, num_points, num_objects):
     centred = stored[:, :3] - stored[:, :3].mean(0)
     np.testing.assert_allclose(points[:, :3], centred, atol=1e-5)
     np.testing.assert_allclose(points[:, 3:], stored[:, 3:] / 127.5 - 1, atol=1e-6)
-    # Labels per voxel pair, carried back to points, are the stored ones.
+    # Labels of voxel pairs, transferred to points, are the stored ones.
     ids = sample.eval_ann_info['pts_instance_mask']
     assert len(sample.voxels.point2voxel) == num_points
     for one in np.unique(ids[ids >= 0]):

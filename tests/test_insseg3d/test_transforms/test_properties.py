@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What holds for every transform, whatever the scene and whatever ran before."""
+"""Properties of every transform, for any scene and after any other transform."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ from insseg3d.transforms.scene import SUPERPOINT, add_columns, columns
 from .scenes import packed, scene
 
 K = 5
-# Each with what it may change of a point.
+# Each transform with the values of a point that it may change.
 TRANSFORMS = [
     (RandomMatrix(scale=(0.9, 1.1)), 'coord'),
     (ElasticDistortion(), 'grid'),
@@ -44,7 +44,7 @@ TRANSFORMS = [
 
 @st.composite
 def scenes(draw):
-    """A small scene, centred and with colours about 0, whose superpoint is the point's number."""
+    """Make a small scene, centred, with colours about 0; superpoints are indices of points."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size, objects = draw(st.integers(1, 200)), draw(st.integers(0, 6))
     extent = draw(st.sampled_from([0.0, 0.05, 2.0, 6.0]))
@@ -75,7 +75,7 @@ def copy_of(results):
 
 
 def parts_of(results):
-    """Everything of a scene by name, and the number that each point had at first."""
+    """Return all parts of a scene by name, and the original index of each point."""
     points = results['points']
     parts = {name: columns(points, name) for name in ('coord', 'color')}
     if 'grid' in points.attribute_dims:
@@ -94,7 +94,7 @@ def test_any_transforms_in_any_order(results, transforms):
         again = transform(copy_of(results))
         results = transform(results)
         parts, numbers = parts_of(results)
-        # Counts, order, and that no point has got another one's values.
+        # Counts, order, and values that stay with their points.
         assert 1 <= len(numbers) <= size and (np.diff(numbers) > 0).all()
         assert set(numbers) <= set(numbers_before)
         if changes != 'rows':
@@ -104,7 +104,7 @@ def test_any_transforms_in_any_order(results, transforms):
             if name != changes and (name, changes) != ('grid', 'rows'):
                 np.testing.assert_array_equal(parts[name], before[name][kept])
         assert all(np.isfinite(values).all() for values in parts.values())
-        # Labels are those of the points; instances may have other numbers.
+        # Labels stay with their points; instances may be renumbered.
         classes, instances = results['pts_semantic_mask'], results['pts_instance_mask']
         assert len(classes) == len(instances) == len(numbers)
         np.testing.assert_array_equal(classes, first['pts_semantic_mask'][numbers])
@@ -112,7 +112,7 @@ def test_any_transforms_in_any_order(results, transforms):
         np.testing.assert_array_equal(instances >= 0, of_number >= 0)
         pairs = set(zip(instances.tolist(), of_number.tolist()))
         assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
-        # The draw decides, whatever else happened.
+        # Only the draw matters.
         assert torch.equal(again['points'].tensor, results['points'].tensor)
     results = RelabelInstances()(results)
     present = np.unique(results['pts_instance_mask'])
@@ -126,7 +126,7 @@ def check_tables(results, numbers):
     out = AddVoxelTables(voxel_size=0.3)(packed(results))
     points, voxels = out['inputs']['points'].numpy(), out['data_samples'].voxels
     np.testing.assert_array_equal(points, np.hstack([parts['coord'], parts['color']]))
-    assert voxels.point2superpoint.tolist() == list(range(len(numbers)))  # one a point
+    assert voxels.point2superpoint.tolist() == list(range(len(numbers)))  # one per point
     grid = parts.get('grid', parts['coord'] - parts['coord'].min(0))
     np.testing.assert_array_equal(
         voxels.coors[voxels.point2voxel], np.floor(grid / np.float32(0.3))
@@ -143,7 +143,7 @@ def check_tables(results, numbers):
 
 @pytest.fixture(scope='module')
 def dataset(tiny_config, tiny_data):
-    """Training data with every random transform there is."""
+    """Make training data with every random transform."""
     init_default_scope('mmdet3d')
     cfg = Config.fromfile(tiny_config).train_dataloader.dataset.to_dict()
     cfg['data_root'] = str(tiny_data / 'scannet')
@@ -180,7 +180,7 @@ def test_samples_depend_on_the_draw_and_not_on_the_worker(dataset):
     for workers in (1, 2):
         shared = load(dataset, indices, workers)
         assert len(shared) == 8 and all(map(equal, alone, shared))
-    # From the middle, as a resumed training, and with other neighbours in the batch.
+    # From the middle, like a resumed training, and with other samples in the batch.
     assert all(map(equal, alone[5:], load(dataset, indices[5:], 2)))
     other = load(dataset, [DrawIndex(int(i), (4, i.draw[1])) for i in indices], 0)
     assert not any(map(equal, alone, other))
@@ -188,7 +188,7 @@ def test_samples_depend_on_the_draw_and_not_on_the_worker(dataset):
 
 
 def test_spread_of_the_distortion_at_the_points():
-    """Between nodes the mean of eight displacements spreads less than at a node."""
+    """Between nodes, the mean of eight displacements has a smaller spread than at a node."""
     rng = np.random.default_rng(0)
     coords = rng.uniform(-3, 3, (4000, 3))
     coords[::2] = np.round(coords[::2] / 0.8) * 0.8  # the nodes of the wide pass: 2 g apart
@@ -200,12 +200,12 @@ def test_spread_of_the_distortion_at_the_points():
         spread.append((shift - shift.mean(0)).reshape(-1, 2, 3))
     spread = np.stack(spread).std(axis=(0, 1, 3))
     at_nodes, between = spread
-    # (√19 / 9)³ · 3.2 = 0.363 at a node, less what the scene shares, which no grid can see.
+    # (√19 / 9)³ · 3.2 = 0.363 at a node, minus the common shift of the scene, which is invisible.
     assert 0.28 < at_nodes < 0.38 and 0.75 < between / at_nodes < 0.95
 
 
 def test_share_of_flips():
-    """A flip is a matrix with negative determinant: without jitter, half of all."""
+    """A flip has a negative determinant: half of all matrices without jitter."""
     transform = RandomMatrix(jitter_std=0.0)
     corners = np.eye(3)
     flips = [

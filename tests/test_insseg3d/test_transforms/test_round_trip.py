@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""From a made room to the voxel tables and back to its points: labels and instances stay."""
+"""From a made room to voxel tables and back to points: labels and instances are unchanged."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ AUGMENTATION_OFF = {
 
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
-    """Rooms, and the folder of the data set that they were written to and converted."""
+    """Return rooms, and the folder of the data set made from them."""
     root = tmp_path_factory.mktemp('made')
     options = RoomOptions(
         spacing=0.08, area=(6.0, 9.0), objects=(4, 7), clutter=(1, 3), vertices=(0, 240_000)
@@ -39,7 +39,7 @@ def made(tmp_path_factory):
 
 
 def truth_of(room):
-    """Class, 18 for none, and instance, -1 for none, of every point, as the generator has them."""
+    """Return the generator's class (18 for none) and instance (-1 for none) of every point."""
     classes = np.full(len(room.points), len(CLASSES))
     instances = np.full(len(room.points), -1)
     number = 0
@@ -63,7 +63,7 @@ def load(root, voxel_size):
 
 
 def devoxelise(voxels, num_instances):
-    """Each point's instance: the one with most points in its voxel, -1 where none has as many."""
+    """Return the majority instance of each point's voxel, -1 if most points have none."""
     table = np.zeros((len(voxels.coors), num_instances + 1), np.int64)
     table[voxels.inst_voxel, voxels.inst_index] = voxels.inst_points
     table[:, -1] = voxels.counts - table.sum(1)  # points without an instance
@@ -83,7 +83,7 @@ def test_labels_and_instances_of_made_rooms_come_back_point_for_point(made, voxe
         truth, voxels = sample['data_samples'].gt_instances_3d, sample['data_samples'].voxels
         labels = truth.labels_3d.numpy()
         table, came_back = devoxelise(voxels, len(labels))
-        # Every voxel's points are counted to the instances that they have.
+        # The points of every voxel are counted for their instances.
         expected = np.zeros_like(table)
         np.add.at(expected, (voxels.point2voxel.numpy(), instances), 1)  # -1 is the last column
         np.testing.assert_array_equal(table, expected)
@@ -93,7 +93,7 @@ def test_labels_and_instances_of_made_rooms_come_back_point_for_point(made, voxe
         np.testing.assert_array_equal(
             labels[came_back[has_object & ~shared]], classes[has_object & ~shared]
         )
-        # Point for point also without voxels between.
+        # Point by point, also without voxels.
         packed = sample['data_samples'].gt_pts_seg
         np.testing.assert_array_equal(packed.pts_instance_mask, instances)
         np.testing.assert_array_equal(packed.pts_semantic_mask, classes)
@@ -103,5 +103,5 @@ def test_labels_and_instances_of_made_rooms_come_back_point_for_point(made, voxe
         objects += len(labels)
         shared_points += shared.sum()
     assert objects >= 2 * len(rooms)
-    # Where no voxel holds two objects, all points were compared; with coarse ones some differ.
+    # If no voxel contains two objects, all points are equal; with coarse voxels some differ.
     assert (shared_points == 0) == (voxel_size < 0.01)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Superpoint ids on their way from the file to the tables of the packed scene."""
+"""Superpoint ids, from the file to the tables of the packed scene."""
 
 import mmengine
 import numpy as np

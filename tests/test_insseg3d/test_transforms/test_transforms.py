@@ -134,7 +134,7 @@ def test_statistics_of_the_matrix():
     transform, rng = RandomMatrix(), np.random.default_rng(0)
     still = RandomMatrix(rotation=(0, 0))
     matrices = np.stack([still.matrix(rng) for _ in range(4000)])
-    mean = np.diag([0.0, 1, 1])  # the first entry is flipped half of the time
+    mean = np.diag([0.0, 1, 1])  # half of the matrices are flipped
     np.testing.assert_allclose(matrices.mean(0), mean, atol=0.06)
     spread = matrices.std(0)
     np.testing.assert_allclose(spread.ravel()[1:], 0.1, atol=0.01)
@@ -183,7 +183,7 @@ def test_crop_keeps_what_lies_in_a_window(distorted, draw):
     assert 10 <= len(kept) <= 1500 and (np.diff(kept) > 0).all()
     np.testing.assert_array_equal(results['pts_semantic_mask'], kept)
     np.testing.assert_array_equal(results['pts_instance_mask'], kept + 7)
-    # All points of a box, moved by one vector, with the box's corner at the origin.
+    # All points of a box, moved by one vector that puts its corner at the origin.
     moved = columns(points, 'grid')
     offset = moved - before[kept]
     np.testing.assert_allclose(offset, offset[:1].repeat(len(kept), 0), atol=1e-5)
@@ -204,7 +204,7 @@ def test_crop_of_a_dense_clump_takes_a_random_subset():
 
 
 def two_clumps(draw):
-    """900 points here, 900 there, nothing between: most windows are empty."""
+    """Two clumps of 900 points with nothing between them: most windows are empty."""
     rng = np.random.default_rng(0)
     near = rng.uniform(0, 0.2, (900, 3))
     return scene(np.concatenate([near, near + [9, 9, 0]]), draw=(0, draw))
@@ -218,7 +218,7 @@ def test_crop_tries_again_when_few_points_are_left():
         )
         results = [transform(two_clumps(draw))['points'] for draw in range(10)]
         sizes[tries] = [len(points) for points in results]
-    # Half a clump or more is a success, a random subset of both (1000) the way out.
+    # Half a clump or more is a success; the fallback is a random subset of both (1000).
     assert all(450 <= size <= 900 for size in sizes[40])
     assert 1000 in sizes[1] and min(sizes[1]) >= 450
 
@@ -256,7 +256,7 @@ def test_instances_of_ignored_classes_and_unannotated_points_are_none():
 def test_mixed_instance_gets_the_label_of_most_of_its_points():
     results = SelectInstances()(labelled([1, 1, 1, 2, 2, 3, 3], [2, 2, 0, 1, 0, 3, 1]))
     assert results['pts_semantic_mask'].tolist() == [2, 2, 2, 0, 0, 3, 1]
-    # a point of an ignored class leaves its instance rather than voting
+    # a point of an ignored class leaves its instance and does not vote
     assert results['pts_instance_mask'].tolist() == [0, 0, 0, 1, 1, -1, 2]
 
 

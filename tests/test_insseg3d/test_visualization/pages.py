@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A page in a browser, as its reader sees and uses it."""
+"""A page in a browser, as its readers see and use it."""
 
 import io
 
@@ -10,11 +10,11 @@ from insseg_lab.browser import console, load_page, mouse
 
 
 class Page:
-    """What a reader does with a scene page, and what there is to see of it."""
+    """A scene page in a browser: actions of a reader, and their visible effects."""
 
     def __init__(self, driver, path):
         self.driver = driver
-        mouse(driver, 'mouseMoved', 2, 2, held=False)  # not where an earlier test left it
+        mouse(driver, 'mouseMoved', 2, 2, held=False)  # not at its position in an earlier test
         driver.set_script_timeout(60)
         load_page(driver, path.as_uri())
 
@@ -38,14 +38,14 @@ class Page:
         self.run('document.querySelector(arguments[0]).click()', selector)
 
     def settle(self):
-        """Wait until what was asked for is drawn."""
+        """Wait until the requested view is drawn."""
         self.driver.execute_async_script(
             'const done = arguments[0], wait = () => requestAnimationFrame(() => '
             'viewer.pending || viewer.holds.size ? wait() : requestAnimationFrame(done)); wait();'
         )
 
     def picture(self):
-        """The stage as ``(height, width, 3)`` numbers."""
+        """Return the stage as ``(height, width, 3)`` numbers."""
         self.settle()
         whole = np.asarray(Image.open(io.BytesIO(self.driver.get_screenshot_as_png())))[..., :3]
         x, y, width, height = self.place('#stage')
@@ -68,7 +68,7 @@ class Page:
             mouse(self.driver, kind, x + column, y + row, held=held)
 
     def chosen(self):
-        """(list, class) of the rows that are marked."""
+        """Return (list, class) of the marked rows."""
         return [
             tuple(pair)
             for pair in self.run(
@@ -80,7 +80,7 @@ class Page:
 
 
 def inside(tone):
-    """Pixels whose neighbours are all of a colour, too: not on the rim of anything."""
+    """Find pixels whose neighbours all have the same colour, away from any edge."""
     result = tone.copy()
     for axis in (0, 1):
         for shift in range(-4, 5):
@@ -89,6 +89,6 @@ def inside(tone):
 
 
 def tone_of(picture, color):
-    """Where a picture shows a colour, darker or lighter."""
+    """Find the pixels of a colour, darker or lighter."""
     size = np.linalg.norm(picture, axis=2) * np.linalg.norm(color) + 1e-9
     return (picture @ np.asarray(color, dtype=float) / size > 0.995) & (size > 3000)

@@ -74,7 +74,7 @@ def test_page_and_picture_show_the_first_scenes(tmp_path):
     hook.num_pictured = 2
     run(hook, make_outputs(tmp_path, 3))
     two = Image.open(tmp_path / 'page.png').size
-    # Three views beside each other, one row a scene.
+    # Three views side by side, one row per scene.
     assert two[0] == one[0] and two[1] > one[1] * 1.5
 
 
@@ -98,7 +98,7 @@ def data_of(page):
 
 def test_show_dir_has_a_page_for_every_scene_and_one_over_the_first(tmp_path):
     (tmp_path / 'scans').mkdir()
-    # As test.py of mmdetection3d sets it for `--show-dir shown --score-thr 0.25`.
+    # The values that mmdetection3d's test.py sets for `--show-dir shown --score-thr 0.25`.
     hook = ScenePageHook(
         draw=True, test_out_dir='shown', vis_task='lidar_seg', score_thr=0.25, num_scenes=2
     )
@@ -155,7 +155,7 @@ def test_tensorboard_gets_views_of_the_first_validation_scenes(tmp_path):
     images = events.Images('val_room0')
     assert [image.step for image in images] == [100, 200]
     assert images[0].width == 3 * 480 and images[0].height > 400
-    # The same pictures as files, since a local backend stands beside.
+    # The same pictures are also files, because there is a local backend, too.
     assert (tmp_path / 'local' / 'vis_image' / 'val_room1_200.png').is_file()
 
 

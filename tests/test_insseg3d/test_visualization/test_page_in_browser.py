@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Pages in a headless Chromium; skipped where it, its driver or selenium is missing."""
+"""Pages in a headless Chromium; skipped if it, its driver or selenium is missing."""
 
 import importlib
 
@@ -18,7 +18,7 @@ CLASSES = ('bed', 'chair', 'lamp')
 
 
 def blocks(name='blocks', num_points=24_000, seed=0):
-    """A bed, a chair and a lamp in a row on a floor; the lamp is missed, the chair called a bed."""
+    """Make a bed, a chair and a lamp on a floor; the lamp is missed, the chair taken for a bed."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(-1, 3, num_points)
     xyz = rng.random((num_points, 3)) * 0.8
@@ -42,7 +42,7 @@ def driver():
 
 @pytest.fixture(scope='module')
 def paths(tmp_path_factory):
-    """Pages of two scenes with truth, and of a scan that was found objects in."""
+    """Write pages of two scenes with truth, and of a scan with predicted objects only."""
     folder = tmp_path_factory.mktemp('pages')
     scene = blocks()
     return dict(
@@ -83,7 +83,7 @@ def color_of(page, key, index):
 
 
 def middle(mask):
-    """A pixel near the middle of a patch."""
+    """Find a pixel near the middle of a patch."""
     rows, columns = np.nonzero(inside(mask))
     assert len(rows) > 50
     nearest = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
@@ -166,7 +166,7 @@ def test_what_belongs_together_lights_up_in_all_views(two):
 def test_slider_changes_what_counts(found):
     before = found.picture()
     assert found.texts('#pred-count') == ['2'] and len(found.texts('#pred-list .name')) == 2
-    assert found.texts('#score-out') == ['0.30']  # as the page was asked for
+    assert found.texts('#score-out') == ['0.30']  # the page's initial value
     found.run(
         "const s = document.getElementById('score'); s.value = 0.6;"
         "s.dispatchEvent(new Event('input'))"
@@ -175,7 +175,7 @@ def test_slider_changes_what_counts(found):
     after, chair = found.picture(), color_of(found, 'pred', 1)
     assert tone_of(before, chair).sum() > 1000 and tone_of(after, chair).sum() < 50
     found.click(*middle(tone_of(before, chair)))
-    assert found.chosen() == []  # what does not count cannot be chosen
+    assert found.chosen() == []  # entries without objects cannot be chosen
 
 
 def test_classes_and_the_rest_can_be_hidden(two):
@@ -191,7 +191,7 @@ def test_classes_and_the_rest_can_be_hidden(two):
     hidden = two.picture()
     assert two.texts('#pred-list .name') == []
     assert two.texts('#truth-list .name') == ['chair', 'lamp']
-    for index in (0, 1):  # both predicted ones are called beds
+    for index in (0, 1):  # both predicted ones are beds
         color = color_of(two, 'pred', index)
         assert tone_of(picture, color).sum() > 1000 > 50 > tone_of(hidden, color).sum()
     two.press('#legend li:nth-child(4) button')
@@ -278,7 +278,7 @@ def test_phone_in_the_dark(paths):
         page.press('#theme')
         assert page.picture()[-5, 5].min() > 240
         assert page.complaints() == []
-        # And where there is no WebGL, lists and a picture are left.
+        # Without WebGL, the page shows lists and a picture.
         driver.execute_cdp_cmd(
             'Page.addScriptToEvaluateOnNewDocument',
             dict(source='HTMLCanvasElement.prototype.getContext = () => null'),

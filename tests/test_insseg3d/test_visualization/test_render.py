@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Pictures without a display."""
+"""Rendering without a display."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from insseg3d.visualization.room import RoomFrame, facing_sides, room_frame, wal
 
 
 def box_room(*, ceiling, angle=0.3, size=(5.0, 3.0, 2.6), seed=0):
-    """Floor, walls and, if asked for, a ceiling, turned by an angle: (P, 3)."""
+    """Make a floor, walls and an optional ceiling, rotated by an angle: (P, 3)."""
     rng = np.random.default_rng(seed)
     sheets = []
     for axis in range(3):
@@ -28,7 +28,7 @@ def box_room(*, ceiling, angle=0.3, size=(5.0, 3.0, 2.6), seed=0):
             sheet = rng.random((9000, 3))
             sheet[:, axis] = end
             if axis == 2 and end == 1.0:
-                sheet = sheet[sheet[:, 0] > 0.25]  # scans seldom have all of it
+                sheet = sheet[sheet[:, 0] > 0.25]  # scans rarely cover all of it
             sheets.append(sheet * size)
     points = np.concatenate(sheets)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -88,7 +88,7 @@ def test_left_is_left_and_up_is_up():
 
 
 def furnished(seed=0, *, ceiling=True):
-    """A room with a red block of points on its floor."""
+    """Make a room with a red block of points on its floor."""
     rng = np.random.default_rng(seed)
     room = box_room(ceiling=ceiling)
     block = rng.random((3000, 3)) * (0.8, 0.8, 0.7) + (*room[:, :2].mean(axis=0), 0.0)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scenes, object maps and how they compare."""
+"""Scenes, object maps and their comparison."""
 
 import numpy as np
 import pytest
@@ -81,19 +81,19 @@ def test_palette_is_stable_and_distinct():
     distance = np.linalg.norm(palette[:, None].astype(float) - palette[None], axis=2)
     assert distance[~np.eye(PALETTE_SIZE, dtype=bool)].min() > 25
     assert distance[:6, :6][~np.eye(6, dtype=bool)].min() > 70
-    assert np.ptp(palette, axis=1).min() > 40  # no grey: it is for points without object
+    assert np.ptp(palette, axis=1).min() > 40  # grey is reserved for points without an object
     assert np.ptp(neutral_colors(palette), axis=1).max() < 12
 
 
 def least_distance(colors):
-    """Of two colours to the eyes that tell them apart least, in OKLab."""
+    """Compute the least distance of two colours over all kinds of vision, in OKLab."""
     seen = seen_by_all(colors / 255)
     distance = np.linalg.norm(seen[:, :, None] - seen[:, None], axis=3)
     return distance[:, ~np.eye(len(colors), dtype=bool)].min()
 
 
 def test_palette_is_told_apart_without_one_kind_of_cones():
-    # Red and green of equal lightness: far apart, but for who lacks the red or the green cones.
+    # Red and green of equal lightness differ strongly, except without red or green cones.
     red, green = np.array([[197, 88, 17], [120, 124, 24]], dtype=float)
     seen = seen_by_all(np.stack([red, green]) / 255)
     far = np.linalg.norm(seen[:, 0] - seen[:, 1], axis=1)
@@ -111,7 +111,7 @@ def test_greys_look_the_same_to_all():
 
 
 def row_of_objects(count):
-    """Objects of ten points, half a metre apart."""
+    """Make objects of ten points, half a metre apart."""
     instance = np.repeat(np.arange(count), 10)
     points = np.column_stack([instance * 0.5, np.zeros((count * 10, 2))])
     return Scene.of('row', points, truth=InstanceMap.of(instance, np.zeros(count, int)))

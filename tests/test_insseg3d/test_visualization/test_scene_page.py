@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a page holds; test_page_in_browser.py looks at what a browser makes of it."""
+"""The content of a page; test_page_in_browser.py tests it in a browser."""
 
 import base64
 import gzip
@@ -21,7 +21,7 @@ CLASSES = ('bed', 'chair', '</script><b>')
 
 
 def room(num_points=3000, *, num_objects=3, name='room & <co>', seed=0):
-    """Blocks in a row on a floor; the last one is not predicted."""
+    """Make blocks in a row on a floor; the last one is not predicted."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(-1, num_objects, num_points)
     xyz = rng.random((num_points, 3)) * (0.8, 0.8, 0.8)
@@ -40,7 +40,7 @@ def room(num_points=3000, *, num_objects=3, name='room & <co>', seed=0):
 
 
 class Parser(html.parser.HTMLParser):
-    """Collects scripts and checks that tags are closed in order."""
+    """Parser that collects scripts and checks that tags are closed in order."""
 
     def __init__(self):
         super().__init__()
@@ -82,7 +82,7 @@ def test_embedded_scene_decodes_to_the_scan(page):
     (packed,) = parse(page)[1]['scenes']
     xyz = unpack(packed['xyz'], '<u2').reshape(-1, 3) * packed['step'] + packed['origin']
     assert packed['step'] < 1e-4
-    distance, rows = cKDTree(scene.xyz).query(xyz)  # points come in another order
+    distance, rows = cKDTree(scene.xyz).query(xyz)  # points are shuffled
     np.testing.assert_array_equal(np.sort(rows), np.arange(3000))
     assert distance.max() <= packed['step'] / 2 * np.sqrt(3) * (1 + 1e-9)
     np.testing.assert_array_equal(unpack(packed['rgb'], np.uint8).reshape(-1, 3), scene.rgb[rows])
@@ -130,7 +130,7 @@ def test_large_scans_are_thinned_and_pages_stay_small(page):
 
 def test_first_points_are_a_sample_of_all(page):
     scene = room(20_000)
-    scene = scene.take(np.argsort(scene.truth.instance))  # an object after the other
+    scene = scene.take(np.argsort(scene.truth.instance))  # object by object
     write_scene_page(page, [scene], classes=CLASSES, title='')
     (packed,) = parse(page)[1]['scenes']
     ids = unpack(packed['truth']['ids'], np.uint8)
