@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One scene as several methods see it, in one picture."""
+"""A picture of scenes with the results of several methods."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,11 +16,11 @@ _LINE = 26  # pixels of a line of the legend
 
 
 class MethodResult(NamedTuple):
-    """What a method makes of a scene.
+    """The result of a method for a scene.
 
     Attributes:
-        name: the caption.
-        objects: of the scene's points.
+        name: The caption.
+        objects: Objects of the scene's points.
         semantic: ``(P,)`` class index of each point, K for none; None if the method has none.
     """
 
@@ -32,13 +32,13 @@ class MethodResult(NamedTuple):
 def method_panels(
     scene: Scene, results: Sequence[MethodResult], class_colors: np.ndarray
 ) -> list[tuple[str, np.ndarray]]:
-    """Captions and colours of all views of a scene: input, semantics, instances, ground truth.
+    """Return captions and colours of all views: input, semantics, instances, ground truth.
 
     Objects that cover each other (IoU > 1/2) have one colour in all views.
 
     Args:
-        scene: with ground truth or without; its prediction is not shown.
-        results: of the methods, in the order of the views.
+        scene: Scene with or without ground truth; its prediction is not shown.
+        results: Results of the methods, in the order of the views.
         class_colors: ``(K, 3)`` uint8.
 
     Returns:
@@ -78,24 +78,24 @@ def draw_figure(
     azimuth: float = -60.0,
     elevation: float = 48.0,
 ) -> np.ndarray:
-    """A row for each scene, a column for each view, captions below; no display is needed.
+    """Draw a row per scene and a column per view, with captions below; no display is needed.
 
     Where a method has a semantic prediction, a legend names the classes in it.
 
     Args:
-        rows: scenes, each with the results of the same methods.
+        rows: Scenes, each with the results of the same methods.
         classes: K names.
         class_colors: ``(K, 3)`` uint8.
-        width: of one view, pixels.
-        height: of one view, pixels.
-        azimuth: where the viewer stands, degrees from the room's own first direction.
-        elevation: degrees above the horizon.
+        width: Of one view, pixels.
+        height: Of one view, pixels.
+        azimuth: Where the viewer stands, degrees from the room's own first direction.
+        elevation: Degrees above the horizon.
 
     Returns:
         ``(height, width, 3)`` uint8.
 
     Raises:
-        ValueError: the rows would have other numbers of views.
+        ValueError: The rows would have other numbers of views.
     """
     panels = [method_panels(scene, results, class_colors) for scene, results in rows]
     captions = [[caption for caption, _ in row] for row in panels]
@@ -127,7 +127,7 @@ def draw_figure(
 
 
 def _legend(entries: Sequence[tuple[str, np.ndarray]], width: int) -> np.ndarray:
-    """Names beside their colours, as many to a line as there is room for."""
+    """Draw names and their colours, as many to a line as there is room for."""
     font = ImageFont.load_default(size=15)
     places, left, top = [], 12.0, 6
     for name, _ in entries:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scenes of a data set and what methods found in them, from checkpoints or from files."""
+"""Scenes of a data set and the objects that methods found, from checkpoints or from files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ class StoredScene(NamedTuple):
     """A scene with its ground truth.
 
     Attributes:
-        scene: to be shown.
+        scene: Scene to show.
         points: ``(P, 6)`` float32 as stored, for a model.
     """
 
@@ -35,11 +35,11 @@ def read_scene(dataset: Seg3DDataset, name: str) -> StoredScene:
     """Read a scene of a data set.
 
     Args:
-        dataset: a test set.
-        name: of the scene: that of its file without ending.
+        dataset: A test set.
+        name: Name of the scene: that of its file without ending.
 
     Raises:
-        ValueError: no such scene; names some.
+        ValueError: If there is no such scene; the message names some.
     """
     names = [
         Path(dataset.get_data_info(number)['lidar_points']['lidar_path']).stem
@@ -68,8 +68,9 @@ def result_of_model(
     """Let a model segment a scene.
 
     Args:
-        name: caption.
-        model: as of ``load_model``, as is ``config``.
+        name: Caption.
+        model: Model from ``load_model``.
+        config: Its config.
         points: ``(P, 6)``.
     """
     found = predict_points(model, config, points).pred_pts_seg
@@ -87,15 +88,15 @@ def result_of_files(
     """Read a method's prediction of a scene; the best of overlapping masks has the points.
 
     Args:
-        name: caption.
-        source: folder or archive in a format of ``tools/evaluate.py``.
-        scene: its name.
-        label_set: ids of the classes.
-        num_points: of the scene.
-        score_thr: masks of a lower score are left out.
+        name: Caption.
+        source: Folder or archive in a format of ``tools/evaluate.py``.
+        scene: Name of the scene.
+        label_set: Ids of the classes.
+        num_points: Points of the scene.
+        score_thr: Masks of a lower score are left out.
 
     Raises:
-        ExchangeError: naming file and line of what cannot be used.
+        ExchangeError: If a file cannot be used; the message names file and line.
     """
     masks, labels, scores = read_predictions(source, scene, label_set, num_points)
     sure = scores >= score_thr

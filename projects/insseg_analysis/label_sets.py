@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The ids that files give the classes of a data set."""
+"""The ids of a data set's classes in files."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ _DATASETS = {
 
 
 def label_set(name: str) -> LabelSet:
-    """The label set of a name.
+    """Return the label set of a name.
 
     Args:
         name: 'scannet', 'scannet200', 's3dis', or the path of a file with lines ``id name``.
 
     Raises:
-        FileNotFoundError: it is neither.
+        FileNotFoundError: If it is neither.
     """
     if name in _DATASETS:
         return label_set_of(_DATASETS[name].METAINFO)
@@ -37,19 +37,19 @@ def label_set(name: str) -> LabelSet:
 
 
 def class_groups(name: str) -> dict[str, str] | None:
-    """Class → group (head, common, tail) of a label set that has such, else None."""
+    """Return the group of each class (head, common or tail); None if the set has no groups."""
     return _DATASETS[name].METAINFO.get('frequency') if name in _DATASETS else None
 
 
 def label_set_of(metainfo: dict) -> LabelSet:
-    """The label set of a data set.
+    """Return the label set of a data set.
 
     Args:
-        metainfo: with ``classes`` and their stored ids, ``seg_valid_class_ids``.
+        metainfo: Dict with ``classes`` and their stored ids, ``seg_valid_class_ids``.
 
     Returns:
-        Those ids; one more where they begin with 0, as 0 means "no object" in files: ceilings of
-        S3DIS would be lost.
+        These ids; plus one if they begin with 0, because 0 means "no object" in files, and the
+        ceilings of S3DIS would be lost.
     """
     ids = [int(class_id) for class_id in metainfo['seg_valid_class_ids']]
     first = 1 if 0 in ids else 0

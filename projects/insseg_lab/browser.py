@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A browser without a window, to test and to time pages in."""
+"""A headless browser, in which pages are tested and timed."""
 
 import contextlib
 import importlib.util
@@ -28,7 +28,7 @@ _ORBIT_RADIUS = 150  # pixels
 
 
 def find_browser() -> tuple[str, str] | None:
-    """Where Chromium and its driver are installed; None without both of them."""
+    """Return the paths of Chromium and its driver; None if one of them is missing."""
     names = ('chromium', 'chromium-browser', 'google-chrome')
     program = next(filter(None, map(shutil.which, names)), None)
     driver = shutil.which('chromedriver')
@@ -36,25 +36,25 @@ def find_browser() -> tuple[str, str] | None:
 
 
 def can_browse() -> bool:
-    """Whether all that :func:`open_browser` needs is installed."""
+    """Return whether the requirements of :func:`open_browser` are installed."""
     return find_browser() is not None and importlib.util.find_spec('selenium') is not None
 
 
 @contextlib.contextmanager
 def open_browser(*, width: int = 1280, height: int = 720, dark: bool = False) -> Iterator[Any]:
-    """Start a headless Chromium that draws in software, and end it.
+    """Start a headless Chromium that draws in software, and end it afterwards.
 
     Args:
-        width: of the page, pixels; below 600 as of a phone.
-        height: of the page, pixels.
-        dark: what the reader's system prefers.
+        width: Width of the page in pixels; below 600 it is that of a phone.
+        height: Height of the page in pixels.
+        dark: Whether the system of the reader prefers dark colours.
 
     Yields:
         Selenium's driver.
 
     Raises:
-        RawDataError: selenium is not installed.
-        FileNotFoundError: Chromium or its driver is not installed.
+        RawDataError: If selenium is not installed.
+        FileNotFoundError: If Chromium or its driver is not installed.
     """
     optional_module('selenium', 'the browser')
     webdriver = importlib.import_module('selenium.webdriver')
@@ -89,10 +89,10 @@ def load_page(driver: Any, address: str, *, timeout: float = 60.0) -> float:
     """Open a scene page and wait for its first picture.
 
     Returns:
-        Seconds that it took.
+        Seconds until the picture.
 
     Raises:
-        TimeoutError: nothing was drawn in time; the message has the page's console.
+        TimeoutError: If nothing was drawn in time; the message has the page's console.
     """
     start = time.perf_counter()
     driver.get(address)
@@ -107,7 +107,7 @@ def load_page(driver: Any, address: str, *, timeout: float = 60.0) -> float:
 
 
 def console(driver: Any) -> list[str]:
-    """What the page has complained of since the last call: warnings and errors."""
+    """Return the warnings and errors of the page since the last call."""
     return [
         entry['message']
         for entry in driver.get_log('browser')
@@ -116,7 +116,7 @@ def console(driver: Any) -> list[str]:
 
 
 def mouse(driver: Any, kind: str, x: float, y: float, *, held: bool) -> None:
-    """A mouse event as the browser gets it from the system; ``kind`` as 'mouseMoved'."""
+    """Send a mouse event as the system would; ``kind`` is, for example, 'mouseMoved'."""
     driver.execute_cdp_cmd(
         'Input.dispatchMouseEvent',
         dict(type=kind, x=x, y=y, button='left', buttons=int(held), clickCount=1),
@@ -124,15 +124,15 @@ def mouse(driver: Any, kind: str, x: float, y: float, *, held: bool) -> None:
 
 
 def orbit(driver: Any, seconds: float, centre: tuple[float, float]) -> dict[str, float]:
-    """Drag the mouse to and fro over the scene, as a reader turns it.
+    """Drag the mouse to and fro over the scene, as a reader would turn it.
 
     Args:
-        driver: with a scene page.
-        seconds: how long.
-        centre: (x, y) of the drag, pixels.
+        driver: Driver with a scene page.
+        seconds: Duration.
+        centre: Centre (x, y) of the drag in pixels.
 
     Returns:
-        ``fps``: frames drawn a second; ``points``: points of the last of them.
+        ``fps``: frames per second; ``points``: points of the last frame.
     """
     x, y = centre
     mouse(driver, 'mouseMoved', x, y, held=False)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Commands that are measured, and folders in which only one of them works at a time."""
+"""Commands that are measured, and folders in which one of them works at a time."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class RunFailed(RuntimeError):
-    """A command ended badly; the text says which, and where its output is."""
+    """A command failed; the message names it and the file of its output."""
 
 
 class Busy(RuntimeError):
@@ -20,11 +20,11 @@ class Busy(RuntimeError):
 
 
 class Finished(NamedTuple):
-    """What a command took.
+    """Duration and memory of a command.
 
     Attributes:
-        seconds: from start to end.
-        memory_mb: most memory that one of its processes had.
+        seconds: Duration.
+        memory_mb: Most memory of one of its processes.
     """
 
     seconds: float
@@ -32,13 +32,13 @@ class Finished(NamedTuple):
 
 
 def launch(command: Sequence[str], log: Path, lock: int) -> Finished:
-    """Run a command, its output into a file.
+    """Run a command, and append its output to a file.
 
     Args:
-        command: To run.
-        log: File that the output is added to.
+        command: Words of the command.
+        log: File of the output.
         lock: Open file that the command inherits. If this process is killed, the command lives
-            on and with it the lock, so that nobody trains beside it in the same folder.
+            on, and with it the lock: no second training starts in the same folder.
 
     Raises:
         RunFailed: If its exit status is not 0.
@@ -57,7 +57,7 @@ def launch(command: Sequence[str], log: Path, lock: int) -> Finished:
 
 @contextlib.contextmanager
 def only_one(folder: Path, *, wait: bool = True) -> Iterator[int]:
-    """Hold a folder; waits while another process, or an orphan of one, works in it.
+    """Lock a folder; wait while another process, or an orphan of one, works in it.
 
     Raises:
         Busy: If one does, and ``wait`` is false.

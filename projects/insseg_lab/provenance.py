@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Where a figure comes from, in words that name no computer, person or folder.
+"""The origin of a figure, in words that name no computer, person or folder.
 
 Importing this loads nothing but the standard library: ``tools/demo.py`` must say its first words
 at once.

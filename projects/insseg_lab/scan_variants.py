@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One scan as different people would hand it in, to compare what a model finds in each."""
+"""Variants of a scan as different people would export it, to compare a model on each."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +28,8 @@ class Variant(NamedTuple):
     """A way to hand in a scan.
 
     Attributes:
-        make: Takes coordinates and colours 0..255, both ``(P, 3)`` float64; gives those of the
-            variant.
+        make: Function of coordinates and colours 0..255, both ``(P, 3)`` float64, that returns
+            those of the variant.
         reference: Name of the variant in which the model should find the same objects.
     """
 
@@ -92,7 +92,7 @@ def variant_of(name: str, points: np.ndarray) -> Scan:
 
 
 def read_truth(root: Path, name: str) -> tuple[np.ndarray, TrueObjects]:
-    """Points ``(P, 6)`` and true objects of a prepared scene in the layout of ScanNet."""
+    """Read points ``(P, 6)`` and true objects of a prepared scene in the layout of ScanNet."""
     points = np.fromfile(root / 'points' / f'{name}.bin', dtype=np.float32).reshape(-1, 6)
     instance, semantic = (
         np.fromfile(root / folder / f'{name}.bin', dtype=np.int64)
@@ -112,7 +112,7 @@ def read_truth(root: Path, name: str) -> tuple[np.ndarray, TrueObjects]:
 def piece_of(
     points: np.ndarray, truth: TrueObjects, share: float
 ) -> tuple[np.ndarray, TrueObjects]:
-    """The end of a scene of which somebody scanned no more: its first ``share`` along x."""
+    """Cut off a scene after its first ``share`` along x, as if no more had been scanned."""
     along = points[:, 0] - points[:, 0].min()
     kept = along <= share * along.max()
     instance = truth.instance[kept]
@@ -124,7 +124,7 @@ def piece_of(
 
 
 def count_found(result: InstanceResult, truth: TrueObjects) -> int:
-    """True objects that a result has, of the right class and with an IoU above one half."""
+    """Count the true objects found, with the right class and an IoU above one half."""
     ious = map_ious(
         truth.instance, result.instance, num_first=len(truth.labels), num_second=len(result)
     )

@@ -1,10 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What tiles do to objects: with known masks in place of a model's, with other seams, and without.
+"""Effects of tiles on objects: with known masks, with other seams, and without seams.
 
-A model that finds Q objects at most cannot be run on a floor of many more as a whole. So three
-things are compared there: how the parts of given masks come together again, which is the work of
-the stitching alone; the same model with seams elsewhere, which is also the model's liking for what
-it is shown; and both with the truth.
+A model that finds at most Q objects cannot segment a floor with many more as a whole. Three things
+are compared instead: given masks before and after the stitching; the model's objects with seams in
+two places, where the model also sees other pieces; and both with the ground truth.
 """
 
 import copy
@@ -38,7 +37,7 @@ class Objects(NamedTuple):
 
 
 def read_scene(root: Path, name: str) -> tuple[np.ndarray, Objects]:
-    """Points ``(P, 6)`` and true objects of 100 points and more of a prepared ScanNet scene."""
+    """Read points ``(P, 6)`` and true objects of 100 points and more of a ScanNet scene."""
     points = np.fromfile(root / 'points' / f'{name}.bin', dtype=np.float32).reshape(-1, 6)
     instance, semantic = (
         np.fromfile(root / folder / f'{name}.bin', dtype=np.int64)
@@ -53,7 +52,7 @@ def read_scene(root: Path, name: str) -> tuple[np.ndarray, Objects]:
 
 
 def find(inferencer: InstanceSeg3DInferencer, points: np.ndarray, tiling: Tiling | None) -> Objects:
-    """What the model finds with this tiling."""
+    """Return the objects that the model finds with a tiling."""
     inferencer = copy.copy(inferencer)
     inferencer.tiling = tiling
     result = inferencer(points)
@@ -61,7 +60,7 @@ def find(inferencer: InstanceSeg3DInferencer, points: np.ndarray, tiling: Tiling
 
 
 def put_together(objects: Objects, points: np.ndarray, tiling: Tiling) -> Objects:
-    """What becomes of objects that every tile finds as far as they reach into it."""
+    """Cut objects by the tiles, and return the result of stitching them."""
     tiles, home = tiles_of(points, **tiling._asdict())
 
     def shown(tile: TilePoints) -> tuple[InstanceMap, int, torch.Tensor]:
@@ -81,7 +80,7 @@ def put_together(objects: Objects, points: np.ndarray, tiling: Tiling) -> Object
 
 
 def across_seams(objects: Objects, points: np.ndarray, tiling: Tiling) -> np.ndarray:
-    """``(Q,)`` bool: which objects have a twentieth of their points or more beyond a seam."""
+    """Return ``(Q,)`` bool: whether a twentieth of an object or more lies beyond a seam."""
     tiles, home = tiles_of(points, **tiling._asdict())
     table = map_contingency(objects.instance, home, num_first=objects.count, num_second=len(tiles))[
         1:
@@ -90,9 +89,9 @@ def across_seams(objects: Objects, points: np.ndarray, tiling: Tiling) -> np.nda
 
 
 def in_one_part(objects: Objects, points: np.ndarray) -> np.ndarray:
-    """``(Q,)`` bool: which objects have nine tenths of their points in one connected part.
+    """Return ``(Q,)`` bool: whether nine tenths of an object are one connected part.
 
-    Others are masks of several things. Those that tiles tell apart nothing puts together.
+    Other objects are masks of several things. If tiles separate these, nothing joins them again.
     """
     rows = np.flatnonzero(objects.instance >= 0)
     instance = objects.instance[rows]
@@ -106,7 +105,7 @@ def in_one_part(objects: Objects, points: np.ndarray) -> np.ndarray:
 
 
 def best_ious(first: Objects, second: Objects) -> np.ndarray:
-    """``(Q,)`` IoU of each object of the first with the most similar one of the second."""
+    """Return ``(Q,)`` IoU of each object of the first with the most similar of the second."""
     table = map_ious(
         first.instance, second.instance, num_first=first.count, num_second=second.count
     )
@@ -116,7 +115,7 @@ def best_ious(first: Objects, second: Objects) -> np.ndarray:
 def compare_tilings(
     inferencer: InstanceSeg3DInferencer, points: np.ndarray, truth: Objects, tiling: Tiling
 ) -> dict[str, Any]:
-    """Every comparison on a scene that is larger than a tile.
+    """Make every comparison on a scene that is larger than a tile.
 
     Returns:
         Rows of :func:`share` by what is compared; see the texts of ``tools/benchmark_tiles.py``.
@@ -168,7 +167,7 @@ def compare_tilings(
 def compare_with_whole(
     inferencer: InstanceSeg3DInferencer, points: np.ndarray, truth: Objects, tiling: Tiling
 ) -> dict[str, np.ndarray]:
-    """Tiles against a single piece, on a scene that the model can see as a whole."""
+    """Compare tiles with a single piece, on a scene that the model can see as a whole."""
     whole, tiled = (find(inferencer, points, t) for t in (None, tiling))
     return dict(
         same=best_ious(whole, tiled),
@@ -180,5 +179,5 @@ def compare_with_whole(
 
 
 def share(ious: np.ndarray, least: float) -> tuple[int, int, float]:
-    """How many IoUs reach the least, of how many; and the least."""
+    """Return the number of IoUs that reach the least, the number of all, and the least."""
     return int((ious >= least).sum()), len(ious), least

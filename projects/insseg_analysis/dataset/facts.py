@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a scene holds, seen on its way through a data set's own pipeline."""
+"""Facts about scenes, recorded on their way through the pipeline of their data set."""
 
 import multiprocessing
 import sys
@@ -23,10 +23,10 @@ class Objects(NamedTuple):
     """The annotated objects of a scene that belong to a class of the data set, ``(G,)`` each.
 
     Attributes:
-        labels: class that most points have.
-        num_points: points.
-        radius: mean distance of the points from their mean, in the unit of the file.
-        num_classes: how many different classes its points have.
+        labels: Class of most of the points.
+        num_points: Number of points.
+        radius: Mean distance of the points from their mean, in the unit of the file.
+        num_classes: Number of classes among the points.
     """
 
     labels: np.ndarray
@@ -36,27 +36,27 @@ class Objects(NamedTuple):
 
 
 class SceneFacts(NamedTuple):
-    """What was seen of one scene. Lengths are in the unit of the file, before any transform.
+    """Facts about one scene. Lengths are in the unit of the file, before any transform.
 
     Attributes:
-        scene: its points file.
-        error: what stopped the pipeline, or None. What was not reached is None or 0 then.
-        num_points: points in the file.
-        low: smallest x, y, z.
-        high: largest x, y, z.
-        spacing: median distance of a point's nearest neighbour that is not in the same place.
-        duplicates: share of points with another one in the same place.
-        upright: share of surface that faces along x, along y, and along z.
-        up: score of each direction, as :func:`~insseg3d.ops.upright.up_scores` gives it.
-        steps: distance of the planes in which all points lie along x, y, z; 0 for none.
-        colors: smallest and largest value of the three colours, or None without colours.
-        one_color: whether all points have the same colour.
-        fractions: whether the colours seem to be fractions of 1, though some may be larger.
-        semantic_points: stored semantic id → points; None without annotation.
-        unlabelled: share of points without an instance of a class.
-        objects: None without annotation.
-        num_voxels: of the sample that comes out of the pipeline, or None.
-        num_kept: points that come out of the pipeline.
+        scene: File of the points.
+        error: Error that stopped the pipeline, or None. Facts after it are None or 0.
+        num_points: Points in the file.
+        low: Smallest x, y, z.
+        high: Largest x, y, z.
+        spacing: Median distance of a point to the nearest one in another place.
+        duplicates: Share of points with another one in the same place.
+        upright: Share of surface that faces along x, along y, and along z.
+        up: Score of each direction; see :func:`~insseg3d.ops.upright.up_scores`.
+        steps: Distance of the planes that hold all points along x, y, z; 0 if there are none.
+        colors: Smallest and largest value of the three colours, or None without colours.
+        one_color: Whether all points have the same colour.
+        fractions: Whether the colours seem to be fractions of 1, though some may be larger.
+        semantic_points: Number of points by stored semantic id; None without annotation.
+        unlabelled: Share of points without an instance of a class.
+        objects: Annotated objects; None without annotation.
+        num_voxels: Voxels of the sample after the pipeline, or None.
+        num_kept: Points after the pipeline.
     """
 
     scene: str
@@ -85,7 +85,7 @@ class SceneFacts(NamedTuple):
 
 
 class _DrawnIndex(int):
-    """A scene number that says which draw it is, so that augmentations are the same each time."""
+    """A scene number with a fixed draw, so that augmentations are the same each time."""
 
     @property
     def draw(self) -> tuple[int, int]:
@@ -93,7 +93,7 @@ class _DrawnIndex(int):
 
 
 class _Recorder:
-    """A pipeline that keeps what the first transforms load; also looks into nested pipelines."""
+    """A pipeline that keeps the first value of each key, also inside nested pipelines."""
 
     def __init__(self, transforms: Sequence[Callable], seen: dict[str, Any]) -> None:
         self.transforms = list(transforms)
@@ -121,14 +121,14 @@ def _copied(value: Any) -> Any:
 def gather_facts(
     dataset: Any, *, workers: int = 1, limit: int | None = None
 ) -> Iterator[SceneFacts]:
-    """Send the scenes of a data set through its pipeline and yield what was seen, in order.
+    """Send the scenes of a data set through its pipeline and yield their facts, in order.
 
     Args:
-        dataset: one of this project, or of mmdetection3d with the same kind of results, or several
-            of them joined. Their pipelines are replaced by ones that look on: use a data set built
-            for this purpose.
-        workers: processes.
-        limit: look at so many scenes, spread evenly; None for all.
+        dataset: Data set of this project, or of mmdetection3d with the same kind of results, or
+            several of them joined. Their pipelines are replaced by recording ones: use a data set
+            that was built for this purpose.
+        workers: Processes.
+        limit: Number of scenes, spread evenly; None: all.
     """
     datasets, seen = _parts(dataset), {}
     for part in datasets:
@@ -148,7 +148,7 @@ def gather_facts(
 
 
 def _parts(dataset: Any) -> list[Any]:
-    """The data sets that mmengine's wrappers repeat or join."""
+    """Return the data sets that mmengine's wrappers repeat or join."""
     while hasattr(dataset, 'dataset'):
         dataset = dataset.dataset
     if hasattr(dataset, 'datasets'):
@@ -196,7 +196,7 @@ def _look(dataset: Any, seen: dict[str, Any], number: int) -> SceneFacts:
 
 
 def _points_facts(points: np.ndarray) -> dict[str, Any]:
-    """What points, ``(P, 3 or more)``, say by themselves."""
+    """Return the facts that come from points, ``(P, 3 or more)``, alone."""
     coords = points[:, :3].astype(np.float64)
     facts: dict[str, Any] = {'num_points': len(points)}
     if points.shape[1] >= 6 and len(points):
@@ -211,7 +211,7 @@ def _points_facts(points: np.ndarray) -> dict[str, Any]:
 
 
 def _color_facts(colors: np.ndarray) -> dict[str, Any]:
-    """Extremes, and what most of the colours, ``(P, 3)``, say."""
+    """Return extremes and range of colours, ``(P, 3)``."""
     found = find_color_range(colors)
     return dict(
         colors=(float(colors.min()), float(colors.max())),
@@ -221,7 +221,7 @@ def _color_facts(colors: np.ndarray) -> dict[str, Any]:
 
 
 def _surface_facts(coords: np.ndarray) -> dict[str, Any]:
-    """Spacing, duplicates and orientation of the surface, measured at some points."""
+    """Return spacing, duplicates and orientation of the surface, measured at some points."""
     rng = np.random.default_rng(0)
     if len(coords) > _MAX_TREE:
         # A piece of the scene rather than every n-th point, which would widen the spacing.
@@ -246,7 +246,7 @@ def _surface_facts(coords: np.ndarray) -> dict[str, Any]:
 
 
 def _annotation_facts(seen: dict[str, Any], num_points: int) -> dict[str, Any]:
-    """What the annotation says, as it is stored."""
+    """Return the facts that come from the stored annotation."""
     semantic = np.asarray(seen['pts_semantic_mask']).astype(np.int64)
     instance = np.asarray(seen['pts_instance_mask']).astype(np.int64)
     ids, counts = np.unique(semantic, return_counts=True)

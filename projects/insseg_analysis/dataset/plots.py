@@ -1,14 +1,15 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One picture of the distributions in a data set."""
+"""A picture of the distributions in a data set."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .expectations import Expectations
 from .facts import SceneFacts
-from .findings import Expectations
 from .report import class_statistics
 
 _COLORS = ('#2f6db5', '#e08a2e', '#4f9d5b')
@@ -21,16 +22,12 @@ def save_distributions(
 
     Args:
         path: PNG file; its folder is made.
-        splits: split → facts of its scenes.
-        expected: for the classes' names, and the lines at the voxel size and the queries.
+        splits: Facts of the scenes of each split.
+        expected: Names of the classes, and the voxel size and queries that lines mark.
     """
     read = {
         name: [scene for scene in scenes if scene.low is not None]
         for name, scenes in splits.items()
-    }
-    annotated = {
-        name: [scene.objects for scene in scenes if scene.objects is not None]
-        for name, scenes in read.items()
     }
     tall = max(3.2, 0.2 * min(len(expected.classes), 60))
     figure = Figure(figsize=(15, 6.4 + tall), layout='constrained')
@@ -42,6 +39,24 @@ def save_distributions(
         ],
         height_ratios=[3.2, 3.2, tall],
     )
+    _scene_histograms(axes, read, expected)
+    _object_histograms(axes, read, expected)
+    _class_bars(axes['classes'], read, expected.classes)
+    if len(splits) > 1:
+        figure.legend(
+            *axes['points'].get_legend_handles_labels(),
+            loc='outside upper right',
+            ncols=len(splits),
+            frameon=False,
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _scene_histograms(
+    axes: dict[str, Axes], read: dict[str, list[SceneFacts]], expected: Expectations
+) -> None:
+    """Draw how points and extents of the scenes are distributed."""
     _histogram(axes['points'], 'points a scene', _each(read, lambda s: s.num_points))
     _histogram(
         axes['spacing'],
@@ -54,6 +69,19 @@ def save_distributions(
         axes['width'], 'longer side of the floor, metres', _each(read, lambda s: s.extent[:2].max())
     )
     _histogram(axes['height'], 'size along z, metres', _each(read, lambda s: s.extent[2]))
+    _histogram(
+        axes['unlabelled'], 'share of points without a class', _each(read, lambda s: s.unlabelled)
+    )
+
+
+def _object_histograms(
+    axes: dict[str, Axes], read: dict[str, list[SceneFacts]], expected: Expectations
+) -> None:
+    """Draw how numbers and sizes of the annotated objects are distributed."""
+    annotated = {
+        name: [scene.objects for scene in scenes if scene.objects is not None]
+        for name, scenes in read.items()
+    }
     _histogram(
         axes['objects'],
         'objects a scene',
@@ -70,19 +98,6 @@ def save_distributions(
     )
     _histogram(axes['size'], 'points an object', points, log=True)
     _histogram(axes['radius'], 'radius of an object, metres', radius)
-    _histogram(
-        axes['unlabelled'], 'share of points without a class', _each(read, lambda s: s.unlabelled)
-    )
-    _class_bars(axes['classes'], read, expected.classes)
-    if len(splits) > 1:
-        figure.legend(
-            *axes['points'].get_legend_handles_labels(),
-            loc='outside upper right',
-            ncols=len(splits),
-            frameon=False,
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
 
 
 def _each(scenes: dict[str, Sequence], value) -> dict[str, np.ndarray]:
@@ -101,7 +116,7 @@ def _histogram(
     mark: float | None = None,
     mark_label: str = '',
 ) -> None:
-    """Share of each split by value; the mark is a line at what the config has."""
+    """Draw the share of each split by value, with a line at the value of the config."""
     values = {
         name: some[np.isfinite(some) & ((some > 0) | (not log))] for name, some in values.items()
     }
@@ -137,7 +152,7 @@ def _histogram(
 
 
 def _class_bars(axis, read: dict[str, Sequence[SceneFacts]], classes: Sequence[str]) -> None:
-    """Objects of each class, the most frequent first."""
+    """Draw the objects of each class, the most frequent first."""
     counts = {}
     for name, scenes in read.items():
         table = class_statistics(scenes, classes)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Facts and findings as text, and the statistics of classes that some methods need."""
+"""Facts and findings as text, and statistics of classes."""
 
 import textwrap
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from .findings import Finding
 
 
 def summary_table(splits: dict[str, Sequence[SceneFacts]]) -> str:
-    """One column a split: how many, how large, how dense, how coloured, how labelled.
+    """Return numbers, sizes, density, colours and labels as a table, a column per split.
 
     Args:
-        splits: split → facts of its scenes.
+        splits: Facts of the scenes of each split.
     """
     columns = {name: _summary(scenes) for name, scenes in splits.items()}
     rows = [['', *columns]]
@@ -60,7 +60,7 @@ def _summary(scenes: Sequence[SceneFacts]) -> dict[str, str]:
 
 
 def _spread(values: Sequence[float], unit: str = '') -> str:
-    """Median, and the range if there is one."""
+    """Format the median, and the range if there is one."""
     values = [value for value in values if np.isfinite(value)]
     if not values:
         return '–'
@@ -74,16 +74,16 @@ def _short(value: float) -> str:
 
 
 def class_statistics(scenes: Sequence[SceneFacts], classes: Sequence[str]) -> dict[str, dict]:
-    """What the objects of each class are like.
+    """Return number and mean sizes of the objects of each class.
 
     Args:
-        scenes: facts of the scenes of one split.
-        classes: names.
+        scenes: Facts of the scenes of one split.
+        classes: Names of the classes.
 
     Returns:
-        Class → ``num_objects``, ``mean_points`` (points an object), ``mean_radius`` (mean over
-        the objects of the mean distance of their points from their mean, metres). The last two
-        are None for classes without objects.
+        ``num_objects``, ``mean_points`` (points per object) and ``mean_radius`` (mean over the
+        objects of the mean distance of their points from their mean, in metres) of each class. The
+        last two are None for classes without objects.
     """
     objects = [scene.objects for scene in scenes if scene.objects is not None]
     if not objects:
@@ -104,21 +104,21 @@ def class_statistics(scenes: Sequence[SceneFacts], classes: Sequence[str]) -> di
     return statistics
 
 
-# From mean distance to the radii of HAIS, which does not say how its table for ScanNet was made:
-# the median ratio of that table to the mean distances in made rooms, over eight kinds of
-# furniture, which are of real sizes there.
+# From mean distance to the radii of HAIS, whose table for ScanNet has no documented origin: the
+# median ratio of that table to the mean distances in made rooms, over eight kinds of furniture,
+# which have real sizes there.
 RADIUS_FACTOR = 1.65
 
 
 def class_tables(statistics: dict[str, dict]) -> dict[str, list[float]]:
-    """The statistics as lists that configs of grouping methods hold, in the order of the classes.
+    """Return the statistics as lists for configs of grouping methods, in the order of the classes.
 
     Args:
-        statistics: As of :func:`class_statistics`.
+        statistics: Statistics from :func:`class_statistics`.
 
     Returns:
-        ``class_points``, mean points an object, and ``class_radii``, metres; -1 where a class has
-        no object.
+        ``class_points``, mean points per object, and ``class_radii``, metres; -1 for a class
+        without objects.
     """
     rows = statistics.values()
     return dict(
@@ -133,10 +133,10 @@ def class_tables(statistics: dict[str, dict]) -> dict[str, list[float]]:
 
 
 def class_table(statistics: dict[str, dict[str, dict]]) -> str:
-    """One row a class: objects in each split, points and radius of those of the first split.
+    """Return a row per class: objects of each split, and mean sizes in the first split.
 
     Args:
-        statistics: split → what :func:`class_statistics` returns.
+        statistics: Split → what :func:`class_statistics` returns.
     """
     statistics = {split: table for split, table in statistics.items() if table}
     if not statistics:
@@ -159,11 +159,11 @@ def class_table(statistics: dict[str, dict[str, dict]]) -> str:
 
 
 def findings_text(findings: Sequence[Finding], *, most: int = 20) -> str:
-    """The findings, one paragraph each.
+    """Return the findings as text, one paragraph each.
 
     Args:
-        findings: in the order to be shown.
-        most: show so many of one level.
+        findings: The findings, in their order.
+        most: Findings of one level that are shown, at most.
     """
     lines = []
     for level in ('error', 'warning', 'note'):

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What went wrong in a run, for people: tables, curves, a page; and two runs side by side."""
+"""Reports of a run: tables, curves and a page; and comparisons of two runs."""
 
 from .comparison import Comparison, compare_runs, comparison_table
 from .page import write_report

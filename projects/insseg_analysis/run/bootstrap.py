@@ -1,8 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""How far AP would move with other scenes: resampling scenes with replacement.
+"""The spread of AP over scenes: resampling with replacement.
 
-S scenes, R resamples, K classes, T thresholds. A resample is a weight per scene, how often it was
-drawn; all resamples of a class and threshold are scored at once, from one sorted list of scores.
+S scenes, R resamples, K classes, T thresholds. A resample is a weight per scene, the number of its
+draws; all resamples of a class and threshold are scored at once, from one sorted list of scores.
 """
 
 from collections.abc import Sequence
@@ -72,17 +72,17 @@ def _of_threshold(matches: Sequence, column: int, num_gt: np.ndarray) -> ClassSc
 
 
 def weighted_ap(outcome: ClassScores, weights: np.ndarray) -> np.ndarray:
-    """AP with every scene counted so many times.
+    """Compute AP with weighted scenes.
 
     The benchmark's sum over the curve is the area under straight lines between its points, from
-    (recall 0, precision 1) on, so that a score that no drawn scene has changes nothing.
+    (recall 0, precision 1) on; a score that no drawn scene has therefore changes nothing.
 
     Args:
-        outcome: of one class and threshold.
-        weights: ``(R, S)`` how often each scene counts.
+        outcome: Outcome of one class and threshold.
+        weights: ``(R, S)`` number of times that each scene counts.
 
     Returns:
-        ``(R,)`` float64; NaN where no drawn scene has an object of the class.
+        ``(R,)`` float64; NaN if no drawn scene has an object of the class.
     """
     num_gt = weights @ outcome.num_gt
     of_item = weights[:, outcome.scene].astype(np.float64)
@@ -102,7 +102,7 @@ def weighted_ap(outcome: ClassScores, weights: np.ndarray) -> np.ndarray:
 
 
 def draw_scenes(num_scenes: int, num_resamples: int, *, seed: int = 0) -> np.ndarray:
-    """Weights of resamples, ``(R, S)`` int64; the same for every run that is compared."""
+    """Draw the weights of resamples, ``(R, S)`` int64; the same for every compared run."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(num_scenes, np.full(num_scenes, 1 / num_scenes), size=num_resamples)
 
@@ -112,15 +112,15 @@ def resampled_ap(
     weights: np.ndarray,
     thresholds: Sequence[float] = AP_THRESHOLDS,
 ) -> dict[str, np.ndarray]:
-    """AP, AP50 and AP25 of each class in each resample.
+    """Compute AP, AP50 and AP25 of each class in each resample.
 
     Args:
-        outcomes: of :func:`class_scores`.
+        outcomes: Outcomes from :func:`class_scores`.
         weights: ``(R, S)``.
-        thresholds: those that the outcomes are of.
+        thresholds: Thresholds of the outcomes.
 
     Returns:
-        Name → ``(R, K)`` float64, NaN as in :func:`weighted_ap`.
+        ``(R, K)`` float64 by name of the score, NaN as in :func:`weighted_ap`.
     """
     thresholds = np.asarray(thresholds)
     ap = np.stack(

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Two methods side by side, each with one run or several seeds."""
+"""Comparison of two methods, each with one run or several seeds."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,14 +15,14 @@ NAMES = ('AP', 'AP50', 'AP25')
 
 
 class Comparison(NamedTuple):
-    """What two methods score on the same scenes; ``(K + 1,)`` each, the mean of classes last.
+    """Scores of two methods on the same scenes; ``(K + 1,)`` each, the mean of classes last.
 
     Attributes:
         classes: K names.
-        a: name of the score → first method, mean over its seeds.
-        b: the same of the second.
-        spread_a: sample standard deviation over the seeds; NaN with one seed.
-        spread_b: the same of the second.
+        a: Scores of the first method by name, means over its seeds.
+        b: The same of the second.
+        spread_a: Sample standard deviation over the seeds; NaN with one seed.
+        spread_b: The same of the second.
         low: 2.5 % quantile of b − a over resampled scenes.
         high: 97.5 % quantile.
     """
@@ -41,18 +41,18 @@ def compare_runs(
 ) -> Comparison:
     """Compare two methods.
 
-    The interval says how far the difference would move with other scenes of the same kind: scenes
-    are drawn with replacement, the same for both methods and all seeds, and the seeds' mean is
-    taken. It knows nothing of seeds that were not run.
+    The interval shows how far the difference would move with other scenes of the same kind: scenes
+    are drawn with replacement, the same for both methods and all seeds, and the mean over the seeds
+    is taken. It does not account for seeds that were not run.
 
     Args:
-        a: runs of the first method, one a seed.
-        b: runs of the second.
-        num_resamples: how often scenes are drawn.
-        seed: of the drawing.
+        a: Runs of the first method, one per seed.
+        b: Runs of the second.
+        num_resamples: Number of resamples.
+        seed: Seed of the resamples.
 
     Raises:
-        ValueError: the runs are not of the same classes and scenes.
+        ValueError: If the runs differ in classes or scenes.
     """
     first = a[0]
     scenes = [scene.scene for scene in first.scenes]
@@ -122,7 +122,7 @@ def _spread(runs: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _quantile(values: np.ndarray, share: float) -> np.ndarray:
-    """Of each column, without its NaN; NaN where there is nothing else."""
+    """Return the quantile of each column without its NaN; NaN if it has nothing else."""
     return np.array(
         [
             np.quantile(column[~np.isnan(column)], share) if (~np.isnan(column)).any() else np.nan
@@ -132,12 +132,14 @@ def _quantile(values: np.ndarray, share: float) -> np.ndarray:
 
 
 def comparison_table(comparison: Comparison, name: str, titles: tuple[str, str]) -> str:
-    """One row a class: both methods, the difference, its 95 % interval; '*' if it leaves out 0.
+    """Return a row per class: both methods, their difference and its 95 % interval.
+
+    An interval without 0 has a '*'.
 
     Args:
-        comparison: of two methods.
+        comparison: Comparison of two methods.
         name: 'AP', 'AP50' or 'AP25'.
-        titles: what to call them.
+        titles: Names of the methods.
     """
     rows = [[name, *titles, 'difference', '95 % over scenes', '']]
     for k, label in enumerate((*comparison.classes, 'all')):

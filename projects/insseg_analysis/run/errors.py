@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What went wrong: every false prediction and every missed object gets one reason.
+"""Account of errors: every false prediction and every missed object gets one reason.
 
 At IoU 0.5, each class's predictions look for objects in descending order of score. A prediction
 that finds none is, by the first of these that holds:
@@ -14,10 +14,10 @@ that finds none is, by the first of these that holds:
 
 Objects that no prediction found and none of these reasons explains are ``missed``.
 
-The gain of a kind is the AP50 with all errors of that kind cured, less the AP50 as it is: wrong
-classes corrected, badly placed masks moved onto their object, merged ones cut, split ones joined,
-the rest dropped; missed objects found, with the lowest score of their scene. Gains do not add up,
-as cures hide each other.
+The gain of a kind is the AP50 with all errors of that kind cured minus the actual AP50. Wrong
+classes are corrected, badly placed masks moved onto their object, merged ones cut, split ones
+joined, and the rest dropped; missed objects are found with the lowest score of their scene. Gains
+do not add up, because one cure hides another.
 """
 
 from collections.abc import Sequence
@@ -37,10 +37,10 @@ class SceneErrors:
     """The reasons in one scene.
 
     Attributes:
-        pred_kind: one per prediction: a kind, 'found', or '' where it is not scored (too small,
+        pred_kind: One per prediction: a kind, 'found', or '' where it is not scored (too small,
             or mostly on void).
         pred_target: ``(Q,)`` int64 object that the reason refers to; −1 = none.
-        gt_kind: one per object: 'found', 'missed', '' where it is not scored, or the kind of the
+        gt_kind: One per object: 'found', 'missed', '' where it is not scored, or the kind of the
             prediction that explains it.
     """
 
@@ -50,7 +50,7 @@ class SceneErrors:
 
 
 def scene_errors(table: SceneTable, *, min_points: int = 100) -> SceneErrors:
-    """Finds the reason of every false prediction and every missed object of a scene."""
+    """Find the reason of every false prediction and every missed object of a scene."""
     inter = table.intersections.astype(np.int64)
     iou = inter / np.maximum(table.pred_sizes[:, None] + table.gt_sizes[None, :] - inter, 1)
     same = table.pred_labels[:, None] == table.gt_labels[None, :]
@@ -90,7 +90,7 @@ def scene_errors(table: SceneTable, *, min_points: int = 100) -> SceneErrors:
 
 
 def _best(values: np.ndarray) -> int:
-    """Gives the place of the largest value above 0, or −1."""
+    """Return the index of the largest value above 0, or −1."""
     return int(values.argmax()) if len(values) and values.max() > 0 else -1
 
 
@@ -103,7 +103,7 @@ class _Matching:
 def _match(
     table: SceneTable, own_iou: np.ndarray, scored_gt: np.ndarray, min_points: int
 ) -> _Matching:
-    """'found', 'false', or '' for every prediction; the object that it found."""
+    """Return 'found', 'false' or '' for every prediction, and the object that it found."""
     num_pred = len(table.pred_sizes)
     state, target = [''] * num_pred, np.full(num_pred, -1, dtype=np.int64)
     taken = np.zeros(len(table.gt_sizes), dtype=bool)
@@ -135,7 +135,7 @@ def _explain(
     scored_gt: np.ndarray,
     is_found: np.ndarray,
 ) -> list[str]:
-    """Why each object was not found: the first kind of a prediction that refers to it."""
+    """Explain each object that was not found by the first kind of a prediction on it."""
     gt_kind = [
         'found' if found else 'missed' if scored else ''
         for found, scored in zip(is_found, scored_gt)
@@ -154,11 +154,11 @@ class ErrorAccount:
     """Counts and gains per class.
 
     Attributes:
-        counts: kind → ``(K,)`` int64: false predictions of that kind by their own class; of
+        counts: ``(K,)`` int64 of each kind: false predictions of that kind by their own class; for
             'missed', the objects by theirs.
         found: ``(K,)`` int64 objects found.
-        ap50: ``(K,)`` float64 as it is.
-        gains: kind → ``(K,)`` float64, AP50 gained if the kind were cured; NaN without objects.
+        ap50: ``(K,)`` float64, the actual AP50.
+        gains: ``(K,)`` float64 of each kind: AP50 gained if it were cured; NaN without objects.
     """
 
     counts: dict[str, np.ndarray]
@@ -170,12 +170,12 @@ class ErrorAccount:
 def error_account(
     tables: Sequence[SceneTable], *, num_classes: int, min_points: int = 100
 ) -> ErrorAccount:
-    """Counts the errors of a run by kind and class, and what curing each kind would gain.
+    """Count the errors of a run by kind and class, and compute the gain of curing each kind.
 
     Args:
-        tables: one per scene.
+        tables: One per scene.
         num_classes: K.
-        min_points: as of :func:`instance_ap`.
+        min_points: See :func:`instance_ap`.
     """
     errors = [scene_errors(table, min_points=min_points) for table in tables]
     counts = {kind: np.zeros(num_classes, dtype=np.int64) for kind in KINDS}
@@ -202,7 +202,7 @@ def error_account(
 
 
 def _cure(table: SceneTable, errors: SceneErrors, kind: str) -> SceneTable:
-    """The table as it would be without errors of one kind."""
+    """Return the table without the errors of one kind."""
     wrong = np.array([found == kind for found in errors.pred_kind], dtype=bool)
     keep = np.flatnonzero(~wrong)
     is_open = np.array([found not in ('found', '') for found in errors.gt_kind], dtype=bool)

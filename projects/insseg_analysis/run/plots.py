@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Precision–recall curves and the account of errors, drawn."""
+"""Figures of precision and recall, of coverage, and of the account of errors."""
 
 from collections.abc import Sequence
 
@@ -20,13 +20,13 @@ KIND_COLORS = dict(
 def draw_curves(
     outcomes: Sequence[ClassScores], ap: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
-    """One curve a class that has objects, the best twenty by name in the legend.
+    """Draw a curve per class with objects; the legend has the best twenty.
 
     Args:
-        outcomes: of each class at one threshold.
-        ap: ``(K,)`` of each class, NaN without objects.
-        classes: names.
-        title: above the axes.
+        outcomes: Outcomes of each class at one threshold.
+        ap: ``(K,)`` AP of each class, NaN without objects.
+        classes: Names of the classes.
+        title: Title above the axes.
     """
     figure = Figure(figsize=(8.2, 5), layout='constrained')
     axis = figure.subplots()
@@ -52,7 +52,7 @@ def draw_curves(
 
 
 def draw_errors(account: ErrorAccount, classes: Sequence[str]) -> Figure:
-    """Left: false predictions and missed objects of each class; right: AP50 each kind costs."""
+    """Draw the errors of each class (left) and the AP50 that each kind costs (right)."""
     counts = np.array([account.counts[kind] for kind in KINDS])
     shown = [
         k
@@ -82,7 +82,7 @@ def draw_errors(account: ErrorAccount, classes: Sequence[str]) -> Figure:
 
 
 def draw_coverage(curves: dict[str, Sequence[dict[str, float]]]) -> Figure:
-    """Coverage, precision and recall against the score threshold.
+    """Draw coverage, precision and recall against the score threshold.
 
     Args:
         curves: 'partition' and 'overlap' → what :func:`coverage_curve` returns.

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Results of runs, gathered by leaf: means and deviations over seeds, tables and pictures."""
+"""Results of runs by leaf: means and deviations over seeds, tables and pictures."""
 
 import json
 import re
@@ -20,8 +20,8 @@ class LeafResult:
     """All runs of one leaf with one budget.
 
     Attributes:
-        leaf: its path.
-        runs: the results as the runner wrote them, one a seed.
+        leaf: Path of the leaf.
+        runs: Results in the form of the runner, one per seed.
     """
 
     leaf: str
@@ -33,27 +33,27 @@ class LeafResult:
         return Path(self.leaf).stem
 
     def values(self, key: str) -> list[float]:
-        """A number of every run, where it has one."""
+        """Return a number of every run that has it."""
         return [run[key] for run in self.runs if run[key] is not None]
 
     def mean(self, key: str) -> float | None:
-        """Mean over the runs."""
+        """Return the mean over the runs; None without values."""
         values = self.values(key)
         return statistics.fmean(values) if values else None
 
     def deviation(self, key: str) -> float | None:
-        """Standard deviation over the runs, of a sample; None for fewer than two."""
+        """Return the sample standard deviation over the runs; None for fewer than two."""
         values = self.values(key)
         return statistics.stdev(values) if len(values) > 1 else None
 
     def class_mean(self, name: str, key: str) -> float | None:
-        """Mean of a class's score over the runs that have objects of it."""
+        """Return the mean score of a class over the runs that have objects of it."""
         values = [run['classes'][name][key] for run in self.runs if name in run['classes']]
         return statistics.fmean(values) if values else None
 
 
 def read_runs(folder: Path) -> list[dict]:
-    """The results of runs in a folder, by file name; other JSON there is passed over.
+    """Return the results of runs in a folder, by file name; other JSON is passed over.
 
     Raises:
         ValueError: If a file is not JSON.
@@ -75,7 +75,7 @@ def by_leaf(runs: Sequence[dict], order: Sequence[str] = ()) -> list[LeafResult]
     """Gather runs by leaf and budget.
 
     Args:
-        runs: As of ``read_runs``.
+        runs: Results from ``read_runs``.
         order: Names of leaves that come first, in this order; the rest by name and number.
     """
     groups = {}
@@ -96,7 +96,7 @@ def by_leaf(runs: Sequence[dict], order: Sequence[str] = ()) -> list[LeafResult]
 
 
 def percent(value: float | None, deviation: float | None = None) -> str:
-    """A score times 100 with one decimal, with its deviation where there is one."""
+    """Format a score as a percentage with one decimal, and its deviation if there is one."""
     if value is None:
         return '–'
     text = f'{100 * value:.1f}'
@@ -104,9 +104,9 @@ def percent(value: float | None, deviation: float | None = None) -> str:
 
 
 def difference(result: LeafResult, base: LeafResult, key: str) -> str:
-    """How far a leaf's mean is from another's, and the pooled standard deviation of both.
+    """Format the difference of two leaves' means, and their pooled standard deviation.
 
-    What has another budget is not compared.
+    Leaves with different budgets are not compared.
     """
     if result is base:
         return ''
@@ -118,7 +118,7 @@ def difference(result: LeafResult, base: LeafResult, key: str) -> str:
 
 
 def pooled_deviation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Root of the mean variance of two samples, weighted with their degrees of freedom."""
+    """Return the root of the mean variance of two samples, weighted by degrees of freedom."""
     freedom = len(first) + len(second) - 2
     if min(len(first), len(second)) < 2:
         return None
@@ -129,7 +129,7 @@ def pooled_deviation(first: Sequence[float], second: Sequence[float]) -> float |
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table for a page; None is a dash."""
+    """Return a table in Markdown; None becomes a dash."""
     lines = ['| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns)]
     lines += [
         '| ' + ' | '.join('–' if cell is None else str(cell) for cell in row) + ' |' for row in rows
@@ -138,11 +138,11 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 
 
 def draw_leaves(results: Sequence[LeafResult], label: Callable[[LeafResult], str]) -> Figure:
-    """Scores of every leaf: curves where all names end in a number, else bars.
+    """Draw the scores of every leaf: as curves if all names end in a number, else as bars.
 
     Args:
-        results: As of ``by_leaf``.
-        label: How a leaf is called.
+        results: Leaves from ``by_leaf``.
+        label: Function that names a leaf.
     """
     numbered = [NUMBERED.match(result.name) for result in results]
     if results and all(numbered):

@@ -51,10 +51,10 @@ STAGES = (
 
 
 def write_ply(path: Path, points: np.ndarray) -> None:
-    """Write a scan without labels, as scanners' programs do: binary, floats and bytes.
+    """Write a scan without labels, as programs of scanners do: binary, floats and bytes.
 
     Args:
-        path: the file.
+        path: The file.
         points: ``(P, 6)`` x y z in metres, r g b in 0..255.
     """
     names = ('x', 'y', 'z', 'red', 'green', 'blue')
@@ -70,10 +70,10 @@ def time_inference(
     """Find the objects of a scan and write all files, several times over.
 
     Args:
-        inferencer: already loaded.
-        scan: the file.
-        folder: of the results.
-        repeat: how often, after a first time, which also loads and compiles what is needed once.
+        inferencer: The loaded model.
+        scan: The file.
+        folder: Folder of the results.
+        repeat: Timed runs after a first one, which also loads and compiles.
 
     Returns:
         ``points``, ``objects``; ``first_seconds``; ``seconds`` of each of ``STAGES`` and of the
@@ -94,7 +94,7 @@ def time_inference(
 
 
 def _timed_run(inferencer, scan, folder, device):
-    """Seconds of a run, and its result."""
+    """Return the seconds of a run, and its result."""
     seconds = dict.fromkeys(STAGES, 0.0)
     start = time.perf_counter()
     with _watched(inferencer, seconds, device):

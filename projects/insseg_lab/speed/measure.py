@@ -23,13 +23,13 @@ def time_scans(
     """Time scans one after the other, ``repeat`` times over.
 
     Args:
-        timer: Of the model.
-        scans: Their files.
-        repeat: How often each scan is timed.
-        warm_up: Predictions before, which are not kept.
+        timer: Timer of the model.
+        scans: Files of the scans.
+        repeat: Timed predictions of each scan.
+        warm_up: Predictions before them.
 
     Returns:
-        As of ``StageTimer``, one entry a prediction.
+        Seconds by stage, one entry per prediction; see ``StageTimer``.
     """
     for number in range(warm_up):
         timer(scans[number % len(scans)])
@@ -37,7 +37,7 @@ def time_scans(
 
 
 def summarize(rows: Sequence[dict[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Medians and interquartile ranges, in milliseconds, of seconds by stage."""
+    """Return medians and interquartile ranges by stage, in milliseconds."""
     table = {stage: 1000 * np.array([row[stage] for row in rows]) for stage in rows[0]}
     quarters = {stage: np.percentile(values, (25, 50, 75)) for stage, values in table.items()}
     return (
@@ -54,13 +54,13 @@ def scaling_curve(
     seed: int = 0,
     kinds: frozenset[str] = frozenset(KINDS),
 ) -> list[tuple[int, float]]:
-    """Milliseconds of ``total`` for scenes of several sizes.
+    """Return the milliseconds of ``total`` for scenes of several sizes.
 
     Args:
-        timer: Of the model.
+        timer: Timer of the model.
         sizes: Points of each scene.
-        repeat: Timed predictions of each size, after one that is not; their median counts.
-        seed: Which made room.
+        repeat: Timed predictions of each size, after a first one; the median is returned.
+        seed: Seed of the made room.
         kinds: Kinds of objects in it.
     """
     curve = []
@@ -74,7 +74,7 @@ def scaling_curve(
 
 
 def fitted_exponent(curve: Sequence[tuple[int, float]]) -> float | None:
-    """The exponent e of time ~ points^e, by least squares of the logarithms; None below two."""
+    """Fit e in time ~ points^e by least squares of the logarithms; None below two sizes."""
     if len({size for size, _ in curve}) < 2:
         return None
     sizes, times = np.log(np.array(curve, dtype=np.float64)).T
@@ -93,22 +93,22 @@ def measure(
     seed: int = 0,
     kinds: frozenset[str] = frozenset(KINDS),
 ) -> tuple[dict, dict]:
-    """All figures of one model.
+    """Measure the figures of one model.
 
     Args:
-        model: As of ``load_model``.
+        model: Model from ``load_model``.
         config: Its config.
         scans: Files of float32 x y z r g b.
         repeat: Timed predictions of each scan.
         warm_up: Predictions before them.
         amp: Whether the model runs under autocast.
         sizes: Points of the scenes of the scaling curve; none: no curve.
-        seed: Which made room the curve is measured on.
+        seed: Seed of the made room for the curve.
         kinds: Kinds of objects in it.
 
     Returns:
         ``scans`` (how many), ``points`` and ``voxels`` (medians), ``stages_ms``, ``peak_memory_mb``
-        without the curve, ``parameters``, ``exponent``; and what stands beside them:
+        without the curve, ``parameters``, ``exponent``; and the details:
         ``spread_ms`` (interquartile range), ``operations`` of the first scan by kind and
         ``scaling``, pairs of points and milliseconds.
     """
@@ -135,7 +135,7 @@ def measure(
 
 
 def operations_of(timer: StageTimer, scan: Path) -> dict[str, int]:
-    """Operations of one prediction, without reading and voxelising; as of count_operations."""
+    """Count the operations of one prediction, without reading and voxelising."""
     model = timer.model
     data = model.data_preprocessor(timer.pack(scan), False)
     return count_operations(model, lambda: model.predict(data['inputs'], data['data_samples']))

@@ -22,13 +22,13 @@ _NAMES = tuple(f'class {label}' for label in range(NUM_CLASSES))
 def made_predictions(
     num_scenes: int, num_masks: int, num_points: int, *, seed: int = 0
 ) -> Iterator[dict]:
-    """Data samples with overlapping masks, a few thousand points each, most on an object.
+    """Yield data samples with overlapping masks, a few thousand points each, most on an object.
 
     Args:
-        num_scenes: how many.
+        num_scenes: Number of samples.
         num_masks: Q.
         num_points: P.
-        seed: of everything.
+        seed: Seed of the samples.
     """
     rng = np.random.default_rng(seed)
     for number in range(num_scenes):
@@ -59,7 +59,7 @@ def time_here(num_scenes: int, num_masks: int, num_points: int) -> dict[str, flo
 
     Returns:
         ``seconds_a_scene``, of processing and computing, without making the predictions;
-        ``memory_gb`` more than one scene's predictions needed; ``AP25``.
+        ``memory_gb``, beyond that of one scene's predictions; ``AP25``.
     """
     metric = InsSegMetric()
     metric.dataset_meta = {'classes': _NAMES}
@@ -78,12 +78,12 @@ def time_here(num_scenes: int, num_masks: int, num_points: int) -> dict[str, flo
 
 
 def time_mmdet3d(num_scenes: int, num_masks: int, num_points: int) -> dict[str, float]:
-    """Score with mmdetection3d's ``scannet_eval``, which wants all masks at once.
+    """Score with mmdetection3d's ``scannet_eval``, which takes all masks at once.
 
-    Its metric, which gathers the masks, refuses overlapping ones; so only this function is timed.
+    Its metric, which gathers the masks, rejects overlapping ones; so only this function is timed.
 
     Returns:
-        As of :func:`time_here`.
+        The same as :func:`time_here`.
     """
     # Seconds to import: not before the other commands.
     from mmdet3d.evaluation.functional.scannet_utils.evaluate_semantic_instance import scannet_eval

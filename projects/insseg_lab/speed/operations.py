@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""How many floating-point operations a forward pass needs, counted while it runs."""
+"""Floating-point operations of a forward pass, counted while it runs."""
 
 import contextlib
 from collections.abc import Callable
@@ -17,16 +17,16 @@ _OTHERS = ('spconv.', 'MinkowskiEngine.', 'torchsparse.')
 
 
 def count_operations(model: nn.Module, run: Callable[[], object]) -> dict[str, int]:
-    """Run something and count the multiplications and additions in it, two a multiply-add.
+    """Run a function and count its multiplications and additions, two per multiply-add.
 
     Sparse convolutions count the pairs of neighbours that exist, times the channels, from the
-    neighbour tables. Linear layers and matrix products are counted as the backend is asked for
-    them, wherever they stand; attention by the shapes of queries, keys and values. Norms,
-    activations, means and other work in proportion to the elements are left out, as is custom.
+    neighbour tables. Linear layers and matrix products are counted when the backend runs
+    them; attention by the shapes of queries, keys and values. As is customary, norms, activations,
+    means and other work in proportion to the elements are left out.
 
     Args:
-        model: What ``run`` runs; its sparse convolutions are watched.
-        run: Does a forward pass.
+        model: Model that ``run`` calls; its sparse convolutions are watched.
+        run: Function that does a forward pass.
 
     Returns:
         Operations of each of ``KINDS``.
@@ -56,7 +56,7 @@ def count_operations(model: nn.Module, run: Callable[[], object]) -> dict[str, i
 
 
 class _Counter(TorchDispatchMode):
-    """Counts operators; inside a sparse convolution none, for its pairs are counted instead."""
+    """Counter of operators; inside a sparse convolution the pairs are counted instead."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,5 +112,5 @@ _PRODUCTS = {
 
 
 def _attention(queries: Tensor, keys: Tensor, values: Tensor) -> int:
-    """Products of queries with keys, and of the weights with values; ``(…, length, channels)``."""
+    """Count the products of queries with keys and of weights with values."""
     return queries.numel() * keys.shape[-2] + queries[..., 0].numel() * values[0, 0].numel()

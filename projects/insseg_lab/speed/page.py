@@ -22,7 +22,7 @@ _CELL, _FLOOR = 0.8, 0.1  # metres
 
 
 def made_scene(num_points: int, seed: int = 0) -> Scene:
-    """A made room with as many points as wanted, cut into objects by a grid on the ground."""
+    """Return a made room with a number of points, cut into objects by a grid on the ground."""
     points = make_large_points(seed=seed, num_points=num_points)
     cells = np.floor(points[:, :2] / _CELL).astype(np.int64)
     _, instance = np.unique(cells, axis=0, return_inverse=True)
@@ -40,11 +40,11 @@ def time_view(
     """Write a page of a made scene, open it, and turn it with the mouse.
 
     Args:
-        num_points: of the scene.
-        seconds: of each of the two turns.
-        width: of the page, which the scene fills, pixels.
-        height: of the page, pixels.
-        seed: which made room.
+        num_points: Points of the scene.
+        seconds: Duration of each of the two turns.
+        width: Of the page, which the scene fills, pixels.
+        height: Of the page, pixels.
+        seed: Which made room.
 
     Returns:
         ``page_mb``, ``write_seconds``, ``load_seconds`` (to the first picture), ``orbit`` and

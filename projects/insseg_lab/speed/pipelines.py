@@ -35,12 +35,12 @@ def write_scan(folder: Path, points: np.ndarray, config: Config) -> dict:
     every eighth cell is unannotated. That costs what real labels of this number cost.
 
     Args:
-        folder: Where the files go.
+        folder: Folder of the files.
         points: ``(P, 6)``.
-        config: Its training data set names classes and ids.
+        config: Config whose training data set has the classes and ids.
 
     Returns:
-        What the data set hands to the pipeline, but for ``draw`` and ``eval_ann_info``.
+        The input of the pipeline, without ``draw`` and ``eval_ann_info``.
     """
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     dataset = DATASETS.get(config.train_dataloader.dataset.type)
@@ -67,13 +67,13 @@ def write_scan(folder: Path, points: np.ndarray, config: Config) -> dict:
 
 
 def cells(points: np.ndarray, size: float) -> np.ndarray:
-    """Number of the occupied cubic cell that holds each point, ``(P,)``."""
+    """Return the number of the occupied cubic cell of each point, ``(P,)``."""
     grid = np.floor((points[:, :3] - points[:, :3].min(0)) / size).astype(np.int64)
     return np.unique(np.ravel_multi_index(grid.T, grid.max(0) + 1), return_inverse=True)[1]
 
 
 def build_pipeline(transforms: Sequence[dict]) -> dict[str, object]:
-    """Build transforms one by one, those inside ``IfAnnotated`` too, each under its own name."""
+    """Build transforms by name, those inside ``IfAnnotated`` included."""
     built = [TRANSFORMS.build(transform) for transform in transforms]
     flat = []
     for transform in built:
@@ -94,9 +94,9 @@ def run_pipeline(
     """Send one scene through a pipeline.
 
     Args:
-        pipeline: As of ``build_pipeline``.
-        info: As of ``write_scan``.
-        draw: Number of the draw, which decides the augmentation.
+        pipeline: Transforms from ``build_pipeline``.
+        info: Scene from ``write_scan``.
+        draw: Number of the draw, which determines the augmentation.
 
     Returns:
         The packed sample, and the seconds of each transform.
@@ -126,14 +126,14 @@ class _Visits(Dataset):
 def loader_throughput(
     pipeline: dict[str, object], info: dict, *, workers: int, batch_size: int, batches: int
 ) -> float:
-    """Scenes a second that a data loader hands over, its processes started and warm.
+    """Return the scenes per second of a data loader whose processes run already.
 
     Args:
-        pipeline: As of ``build_pipeline``.
-        info: As of ``write_scan``.
+        pipeline: Transforms from ``build_pipeline``.
+        info: Scene from ``write_scan``.
         workers: Processes; 0 loads in this one.
-        batch_size: Scenes a batch.
-        batches: How many are timed.
+        batch_size: Scenes per batch.
+        batches: Timed batches.
     """
     visits = _Visits(pipeline, info, batch_size * batches)
     loader = DataLoader(

@@ -15,11 +15,11 @@ STAGE_COLORS = dict(
 
 
 def speed_table(entry: dict, details: dict) -> str:
-    """Stages, medians and spread of one model, and its sizes.
+    """Return stages, medians, spread and sizes of one model as text.
 
     Args:
-        entry: As of ``measure``, with ``config`` and ``device``.
-        details: As of ``measure``.
+        entry: Figures from ``measure``, with ``config`` and ``device``.
+        details: Details from ``measure``.
     """
     lines = [
         f'{entry["config"]}',
@@ -45,11 +45,13 @@ def speed_table(entry: dict, details: dict) -> str:
 
 
 def component_table(entries: Sequence[dict], others: Sequence[dict] = ()) -> str:
-    """Table 5's columns: features, query generation, mask prediction, all; milliseconds.
+    """Return a table in milliseconds with Table 5's columns.
+
+    They are features, query generation, mask prediction and all of it.
 
     Args:
-        entries: As of ``measure``, with ``config`` and ``device``.
-        others: Rows to set beside them: ``method``, ``device`` and ``ms``, the four numbers.
+        entries: Figures from ``measure``, with ``config`` and ``device``.
+        others: Rows for comparison: ``method``, ``device`` and ``ms``, the four numbers.
     """
     rows = [(Path(entry['config']).stem, entry['device'], *components(entry)) for entry in entries]
     rows += [(row['method'], row['device'], *row['ms']) for row in others]
@@ -66,7 +68,7 @@ def component_table(entries: Sequence[dict], others: Sequence[dict] = ()) -> str
 
 
 def components(entry: dict) -> tuple[float, float, float, float]:
-    """Features, query generation, mask prediction (with the ranking), and all of it."""
+    """Return features, query generation, mask prediction (with the ranking), and their sum."""
     stages = entry['stages_ms']
     return (
         stages['backbone'],
@@ -77,11 +79,11 @@ def components(entry: dict) -> tuple[float, float, float, float]:
 
 
 def draw_speed(entries: Sequence[dict], details: Sequence[dict]) -> Figure:
-    """Left: stages of each model, stacked; right: total over points, where measured.
+    """Draw the stages of each model (left), and the total over points, if measured (right).
 
     Args:
-        entries: As of ``component_table``.
-        details: Of the same models, as of ``measure``.
+        entries: See ``component_table``.
+        details: Details of the same models from ``measure``.
     """
     curves = [(entry, rest['scaling']) for entry, rest in zip(entries, details) if rest['scaling']]
     figure = Figure(

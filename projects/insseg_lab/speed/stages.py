@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Where the time of a prediction goes, stage by stage as in the paper's Table 5."""
+"""Timers of a prediction by stage, as in the paper's Table 5."""
 
 import contextlib
 import time
@@ -12,7 +12,7 @@ from mmengine.dataset import Compose, pseudo_collate
 
 STAGES = ('read', 'voxelize', 'transfer', 'backbone', 'query_generation', 'masks', 'postprocess')
 SUMS = {'total': STAGES[3:], 'end_to_end': STAGES}
-"""What Table 5 times, with the data on the device, and the way from the file to the instances."""
+"""Stages that Table 5 times, with the data on the device; and all, from file to instances."""
 
 
 class _Clock:
@@ -34,20 +34,19 @@ class _Clock:
 
 
 class StageTimer:
-    """Times predictions of one model, scan after scan, batch 1.
+    """Timer of predictions of one model, one scan at a time.
 
-    ``read`` is the loading transform (where files are mapped into memory, their pages are read in
+    ``read`` is the loading transform (of files that are mapped into memory, the pages are read in
     the next stage), ``voxelize`` the rest of the test pipeline on the host, ``transfer`` the copy
-    to the device. ``backbone`` holds the means of points in voxels and the neighbour tables,
-    ``query_generation`` neck and query decoder, ``masks`` the masks with their scores,
-    ``postprocess`` the ranking and the way to the points. Of a model that groups points, as in the
-    paper's table, ``query_generation`` is class and offset of each point and their grouping,
-    ``masks`` the network over proposals and what it says of them. Whatever parts the config
-    mixes: the stages end where the model calls its neck, or its head where it has none, and
-    ``decode_head.masks``.
+    to the device. ``backbone`` includes the means of points in voxels and the neighbour tables,
+    ``query_generation`` is neck and query decoder, ``masks`` the masks with their scores,
+    ``postprocess`` the ranking and the assignment to points. For a model that groups points, as in
+    the paper's table, ``query_generation`` is class and offset of each point and their grouping,
+    ``masks`` the network over proposals and its outputs. The stages end where the model calls its
+    neck, or its head if it has no neck, and ``decode_head.masks``; the parts do not matter.
 
     Args:
-        model: As of ``load_model``, with a head that makes masks from queries or from proposals.
+        model: Model from ``load_model`` whose head makes masks from queries or from proposals.
         config: Its config.
         amp: Whether the model runs under autocast: float16 on a GPU, bfloat16 on a CPU.
 
@@ -100,7 +99,7 @@ class StageTimer:
         }
 
     def autocast(self) -> torch.autocast:
-        """The context that the model runs in."""
+        """Return the context in which the model runs."""
         kind = self.device.type
         dtype = torch.float16 if kind == 'cuda' else torch.bfloat16
         return torch.autocast(kind, dtype=dtype, enabled=self.amp)

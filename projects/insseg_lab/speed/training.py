@@ -36,13 +36,13 @@ def time_updates(model: torch.nn.Module, config: Config, *, repeat: int, warm_up
     """Time updates with made gradients: mmengine's groups, merged groups, and as configured.
 
     Args:
-        model: whose weights are moved.
-        config: of a training; its ``optim_wrapper`` is timed, clipping of gradients included.
-        repeat: timed updates of each.
-        warm_up: updates before them.
+        model: Model whose weights are updated.
+        config: Config of a training; its ``optim_wrapper`` is timed, with clipping of gradients.
+        repeat: Timed updates of each kind.
+        warm_up: Updates before them.
 
     Returns:
-        Name → ``seconds`` an update, a median, and ``groups`` of parameters.
+        ``seconds`` per update, a median, and ``groups`` of parameters, by name of the kind.
     """
     configured = {k: v for k, v in config.optim_wrapper.to_dict().items() if k != 'type'}
     optimizer = {k: v for k, v in configured['optimizer'].items() if k != 'fused'}
@@ -82,7 +82,7 @@ def _wait(parameters: Sequence[torch.Tensor]) -> None:
 
 
 class _Moved(Hook):
-    """Changes each of the first weights by a share of itself, drawn anew in the same way."""
+    """Hook that changes each initial weight by a random share of itself, the same every time."""
 
     def __init__(self, share: float) -> None:
         self.share = share
@@ -96,7 +96,7 @@ class _Moved(Hook):
 
 
 class _Losses(Hook):
-    """Keeps the loss of each iteration."""
+    """Hook that keeps the loss of each iteration."""
 
     priority = 'LOWEST'
 
@@ -113,11 +113,11 @@ def training_losses(
     """Train without validation, and keep nothing but the losses.
 
     Args:
-        config: of the training; data, draws, first weights and schedule are those of it.
-        iterations: of the training.
-        half: type to which the forward passes are cast automatically; None: float32.
-        moved: share by which the first weights are changed. It shows how far trainings lie apart
-            that differ by next to nothing.
+        config: Config of the training.
+        iterations: Iterations of the training.
+        half: Type to which the forward passes are cast automatically; None: float32.
+        moved: Share by which the initial weights are changed. It shows how far apart trainings
+            are that differ by next to nothing.
 
     Returns:
         ``(iterations,)``.
@@ -152,7 +152,7 @@ def compare_losses(exact: np.ndarray, other: np.ndarray, *, window: int) -> dict
     Args:
         exact: ``(N,)``.
         other: ``(N,)``.
-        window: iterations that are averaged.
+        window: Iterations that are averaged.
 
     Returns:
         ``largest`` and ``last`` relative difference of the running means, and both ``last_means``.
