@@ -1,5 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Primitives of the compiled kernels that numba lacks: shared counters and memory by address."""
+"""Primitives of the compiled kernels that numba lacks: shared counters and memory by address.
+
+As for the tiles, numba's disk cache does not notice changes of this file.
+"""
 
 from llvmlite import ir
 from numba import types

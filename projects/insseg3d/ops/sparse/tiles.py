@@ -3,6 +3,9 @@
 
 A tile is emitted as LLVM instructions. It is 1 to 3 vectors wide and ``ROWS`` rows high; a vector
 has ``lanes`` numbers. Addresses and strides are in bytes.
+
+numba's disk cache does not notice changes of this file, only those of the file of a kernel. After
+a change here, delete the files ``*.nbi`` and ``*.nbc`` in the folder ``__pycache__``.
 """
 
 from llvmlite import binding, ir
