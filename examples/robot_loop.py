@@ -12,8 +12,7 @@ import time
 
 import numpy as np
 
-from insseg3d.apis import InstanceSeg3DInferencer
-from insseg3d.scans import Assumptions
+from insseg3d.apis import Assumptions, InstanceSeg3DInferencer
 from made_rooms import make_points
 
 

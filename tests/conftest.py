@@ -6,6 +6,7 @@ import insseg3d  # noqa: F401, I001  (first: its cures let mmdet3d import with m
 import dataclasses
 import importlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 ROOT = Path(__file__).parents[1]
 TINY_LEAF = """
@@ -51,6 +53,15 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker('gpu'):
             item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def open_log_streams():
+    """Give loggers of earlier tests an open stream: pytest has closed the one that they hold."""
+    for logger in MMLogger._instance_dict.values():
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
+                handler.stream = sys.stdout  # setStream would flush the closed one
 
 
 @pytest.fixture(autouse=True)

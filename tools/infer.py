@@ -28,8 +28,6 @@ from insseg3d.apis.batch import (
 from insseg3d.apis.files import write_index
 from insseg3d.apis.model_index import choose_model
 from insseg3d.engine.command import command, command_parser
-from insseg3d.scans import ENDINGS
-from insseg3d.scans.errors import visible
 from insseg_lab.inference import (
     Finder,
     FindingOptions,
@@ -38,6 +36,8 @@ from insseg_lab.inference import (
     find_in_one,
     print_outcome,
 )
+from insseg_scans import ENDINGS
+from insseg_scans.errors import visible
 
 
 def parse_args(argv=None):

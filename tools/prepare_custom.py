@@ -10,13 +10,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from insseg3d.scans.columns import ColumnNames
-from insseg3d.scans.units import UNITS, UP_AXES
 from insseg_preparation.command import new_parser, run
 from insseg_preparation.custom.classes import read_classes
 from insseg_preparation.custom.leaf import describe, write_leaf
 from insseg_preparation.custom.release import prepare_custom
 from insseg_preparation.custom.scan import CustomOptions
+from insseg_scans.columns import ColumnNames
+from insseg_scans.units import UNITS, UP_AXES
 
 
 def parse_args():

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from insseg3d.scans import optional_module
+from insseg_scans import optional_module
 
 _FLAGS = (
     '--headless=new',

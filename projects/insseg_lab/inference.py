@@ -20,10 +20,10 @@ from insseg3d.apis.files import Outcome, original_scene, summary, upright_scene
 from insseg3d.apis.inferencer import InstanceSeg3DInferencer
 from insseg3d.apis.result import InstanceResult
 from insseg3d.apis.tiling import Tiling
-from insseg3d.scans import COLOR_RANGES, Assumptions
-from insseg3d.scans.errors import visible
-from insseg3d.scans.units import UNITS, UP_AXES
 from insseg3d.visualization import render_views, save_png, write_instance_ply
+from insseg_scans import COLOR_RANGES, Assumptions
+from insseg_scans.errors import visible
+from insseg_scans.units import UNITS, UP_AXES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

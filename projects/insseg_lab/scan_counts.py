@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.datasets.info_files import read_info
-from insseg3d.scans.errors import RawDataError
+from insseg_scans.errors import RawDataError
 
 from .scan_variants import VARIANTS, TrueObjects, count_found, piece_of, read_truth, variant_of
 

@@ -10,7 +10,7 @@ import numpy as np
 from insseg3d.apis.result import InstanceResult
 from insseg3d.datasets.scannet import ScanNetInsSegDataset
 from insseg3d.ops.contingency import instance_codes, map_ious
-from insseg3d.scans import Scan
+from insseg_scans import Scan
 
 FOUND = 0.5  # IoU above which an object counts as found
 _LEAST_POINTS = 100  # as benchmarks have it

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from insseg3d.scans.errors import RawDataError
+from insseg_scans.errors import RawDataError
 
 from .storage import SceneRecord, write_whole
 

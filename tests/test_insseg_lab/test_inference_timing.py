@@ -8,8 +8,8 @@ import torch
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer, inferencer
 from insseg3d.apis import files as inferencer_files
-from insseg3d.scans import read_scan
 from insseg_lab.speed.inference import _watched, write_ply
+from insseg_scans import read_scan
 
 
 def test_what_is_watched_is_itself_again(sure_weights):

@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insseg3d.datasets import CustomInsSegDataset
-from insseg3d.scans.errors import RawDataError
-from insseg3d.scans.points.tables import ENDINGS
 from insseg_preparation.custom.classes import ClassList, read_classes
 from insseg_preparation.custom.release import prepare_custom
 from insseg_preparation.custom.scan import CustomOptions, convert_scan
@@ -16,6 +14,8 @@ from insseg_preparation.s3dis.room import convert_room
 from insseg_preparation.scannet.labels import LABEL_SETS, read_stored_ids
 from insseg_preparation.scannet.raw import find_scene, read_split
 from insseg_preparation.scannet.scene import convert_scene
+from insseg_scans.errors import RawDataError
+from insseg_scans.points.tables import ENDINGS
 
 from ..test_insseg3d.mutations import FEW, MANY, changes, mutated, mutated_member, right_or_refused
 from . import raw_s3dis, raw_scannet

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.scans.columns import ColumnNames
-from insseg3d.scans.errors import RawDataError
-from insseg3d.scans.units import UNITS, UP_AXES
 from insseg_preparation import storage
 from insseg_preparation.custom.classes import ClassList, read_classes
 from insseg_preparation.custom.release import find_scans, prepare_custom
 from insseg_preparation.custom.scan import CustomOptions, convert_scan
+from insseg_scans.columns import ColumnNames
+from insseg_scans.errors import RawDataError
+from insseg_scans.units import UNITS, UP_AXES
 
 from .custom_scans import INSTANCE, NAMES, POINTS, SEMANTIC, WRITERS, write_npy
 

@@ -15,7 +15,7 @@ FLOORS = {
     'insseg3d.structures': 0,
     'insseg3d.ops': 0,
     'insseg3d.layers': 1,
-    'insseg3d.scans': 1,
+    'insseg_scans': 1,
     'insseg3d': 2,  # the registered parts: backbones, datasets, transforms, evaluation and the rest
     'insseg3d.segmentors': 3,
     'insseg_preparation': 3,
@@ -25,11 +25,12 @@ FLOORS = {
     'tools': 8,
 }
 PARTS, METHOD_FLOOR = 2, 4
-STRANGERS = {PARTS, 3, METHOD_FLOOR}
+STRANGERS = {1, PARTS, 3, METHOD_FLOOR}
 ALONE = 'made_rooms'  # imports nothing of this project
 # Each other package of projects/ is a method or a family of methods.
 METHODS = {path.parent.name for path in PROJECTS.glob('*/__init__.py')} - {
     'insseg3d',
+    'insseg_scans',
     'insseg_preparation',
     'insseg_analysis',
     'insseg_lab',
@@ -133,8 +134,9 @@ def test_arrows_point_down():
         ('insseg3d.segmentors.s', 'from insseg3d.apis import inferencer', 'arrows'),
         ('queryis.head', 'from insseg_baselines import pointgroup', 'siblings'),
         ('queryis.head', 'from insseg3d import compat', 'has applied'),
-        ('insseg3d.scans.reading', 'from ..datasets import base', 'arrows'),
-        ('insseg3d.scans.reading', 'import insseg_preparation.storage', 'arrows'),
+        ('insseg_scans.reading', 'from insseg3d.datasets import base', 'arrows'),
+        ('insseg_scans.reading', 'from insseg3d.layers import norm', 'siblings'),
+        ('insseg_scans.reading', 'import insseg_preparation.storage', 'arrows'),
         ('insseg3d.apis.model', 'from insseg_analysis import label_sets', 'arrows'),
         ('insseg3d.apis.model', 'from insseg_lab.speed import measure', 'arrows'),
         ('insseg_analysis.figure', 'from insseg_lab import provenance', 'arrows'),
@@ -166,8 +168,8 @@ def test_finds_a_wrong_arrow(name, source, reason):
         ),
         ('queryis.head', 'from .neck import Neck\nfrom insseg3d.segmentors import s'),
         ('insseg3d.apis.infer', 'import queryis\nfrom ..transforms import crop'),
-        ('insseg3d.scans.looks', 'from ..ops import upright\nfrom .points import ply'),
-        ('insseg_preparation.custom.scan', 'from insseg3d.scans import x\nfrom ..storage import y'),
+        ('insseg_scans.looks', 'from insseg3d.ops import upright\nfrom .points import ply'),
+        ('insseg_preparation.custom.scan', 'from insseg_scans import x\nfrom ..storage import y'),
         ('insseg_analysis.figure', 'from insseg3d.apis import load_model'),
         ('insseg_lab.speed.measure', 'from made_rooms import KINDS\nimport insseg_analysis.run'),
         ('made_rooms.room', 'from .layout import programs\nimport numpy'),

@@ -8,9 +8,9 @@ import pytest
 from mmengine.config import Config
 
 from insseg3d.apis import class_names
-from insseg3d.scans.columns import NAMES, POSITIONS
-from insseg3d.scans.points.tables import ENDINGS
 from insseg_preparation.custom.leaf import write_leaf
+from insseg_scans.columns import NAMES, POSITIONS
+from insseg_scans.points.tables import ENDINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,8 +10,8 @@ import torch
 
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
-from insseg3d.scans import Assumptions
-from insseg3d.scans.errors import RawDataError
+from insseg_scans import Assumptions
+from insseg_scans.errors import RawDataError
 
 ROOT = Path(__file__).parents[2]
 LENIENT = dict(score_thr=0.05, min_voxels=10)

@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import torch.distributed as dist
 
-from ..scans import find_scans
-from ..scans.errors import visible
-from ..scans.folders import file_name, files_of, marked_name, stem_of, why_out_of_reach
+from insseg_scans import find_scans
+from insseg_scans.errors import visible
+from insseg_scans.folders import file_name, files_of, marked_name, stem_of, why_out_of_reach
+
 from .files import Outcome, is_done, summary, write_files
 from .inferencer import InstanceSeg3DInferencer
 from .result import InstanceResult

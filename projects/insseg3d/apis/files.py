@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ..scans.errors import visible
-from ..scans.folders import stem_of
+from insseg_scans.errors import visible
+from insseg_scans.folders import stem_of
+
 from ..visualization import (
     Scene,
     render_views,

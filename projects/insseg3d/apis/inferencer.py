@@ -17,7 +17,7 @@ from mmdet3d.structures.points import get_points_type
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 
-from ..scans import (
+from insseg_scans import (
     NOTHING_KNOWN,
     Assumptions,
     ReadyScan,
@@ -28,7 +28,8 @@ from ..scans import (
     read_scan,
     scan_of,
 )
-from ..scans.errors import RawDataError
+from insseg_scans.errors import RawDataError
+
 from ..structures import InstanceMap
 from ..transforms.scene import set_grid_coords
 from .checkpoints import Checkpoint

@@ -7,8 +7,9 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.fileio import load
 
+from insseg_scans import Remark
+
 from ..engine.installed import import_methods, index_folder
-from ..scans import Remark
 from .checkpoint_config import part_to_run
 from .checkpoints import Checkpoint, read_checkpoint
 from .config_text import config_of_text, values_of

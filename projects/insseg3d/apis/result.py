@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from mmengine.structures import InstanceData
 
+from insseg_scans import ReadyScan, Remark, optional_module
+
 from ..ops.boxes import OrientedBox, upright_box
-from ..scans import ReadyScan, Remark, optional_module
 from ..structures import InstanceMap
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from insseg3d.scans.errors import RawDataError
-from insseg3d.scans.folders import is_there
+from insseg_scans.errors import RawDataError
+from insseg_scans.folders import is_there
 
 _NO_CLASS = (255, 65535)  # written by label tools for "ignore", as are negative numbers
 _NAMES_OF_NONE = {

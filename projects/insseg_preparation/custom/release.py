@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from insseg3d.datasets.info_files import read_info
-from insseg3d.scans.errors import RawDataError, visible
-from insseg3d.scans.folders import (
+from insseg_scans.errors import RawDataError, visible
+from insseg_scans.folders import (
     ARRAY_FOLDERS,
     file_name,
     files_of,
@@ -24,7 +24,7 @@ from insseg3d.scans.folders import (
     stem_of,
     why_out_of_reach,
 )
-from insseg3d.scans.points.tables import ENDINGS
+from insseg_scans.points.tables import ENDINGS
 
 from ..conversion import (
     Converted,

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from insseg3d.ops.color_range import GREY, find_color_range, is_one_color, to_bytes
-from insseg3d.scans.columns import ColumnNames, ScanColumns, accepted, columns_are
-from insseg3d.scans.errors import RawDataError
-from insseg3d.scans.points.tables import read_scan
-from insseg3d.scans.units import convert_coords
+from insseg_scans.columns import ColumnNames, ScanColumns, accepted, columns_are
+from insseg_scans.errors import RawDataError
+from insseg_scans.points.tables import read_scan
+from insseg_scans.units import convert_coords
 
 from ..scannet.scene import boxes
 from .classes import ClassList

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from insseg3d.datasets.s3dis import AREAS
-from insseg3d.scans.errors import DOWNLOAD_AGAIN, RawDataError
-from insseg3d.scans.folders import refuse_dead_links, why_out_of_reach
-from insseg3d.scans.points.text_table import line_of_row, parse_table, repair_control_bytes
+from insseg_scans.errors import DOWNLOAD_AGAIN, RawDataError
+from insseg_scans.folders import refuse_dead_links, why_out_of_reach
+from insseg_scans.points.text_table import line_of_row, parse_table, repair_control_bytes
 
 ROOMS = {1: 44, 2: 40, 3: 23, 4: 49, 5: 68, 6: 48}
 """Number of rooms per area in a complete release, 272. (The paper of the dataset counts 271.)"""

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from insseg3d.scans.errors import DOWNLOAD_AGAIN, RawDataError
-from insseg3d.scans.points.ply import read_header
+from insseg_scans.errors import DOWNLOAD_AGAIN, RawDataError
+from insseg_scans.points.ply import read_header
 
 _FARTHEST = 1e6  # metres; greater values are no positions in a building
 

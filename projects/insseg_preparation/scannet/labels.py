@@ -9,7 +9,7 @@ from mmdet3d.datasets import ScanNetInstanceSegDataset
 
 from insseg3d.datasets.scannet import ScanNetInsSegDataset
 from insseg3d.datasets.scannet200 import CATEGORIES, ScanNet200InsSegDataset
-from insseg3d.scans.errors import RawDataError
+from insseg_scans.errors import RawDataError
 
 from .raw import read_label_map
 

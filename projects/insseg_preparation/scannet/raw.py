@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from insseg3d.ops.color_range import GREY, find_color_range, is_one_color, to_bytes
-from insseg3d.scans.errors import DOWNLOAD_AGAIN, RawDataError
-from insseg3d.scans.folders import refuse_dead_links
-from insseg3d.scans.points.ply import read_ply_vertices
+from insseg_scans.errors import DOWNLOAD_AGAIN, RawDataError
+from insseg_scans.folders import refuse_dead_links
+from insseg_scans.points.ply import read_ply_vertices
 
 LABEL_MAP = 'scannetv2-labels.combined.tsv'
 _SEGMENTS = '_vh_clean_2.0.010000.segs.json'

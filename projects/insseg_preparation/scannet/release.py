@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from insseg3d.datasets.scannet import ScanNetInsSegDataset
-from insseg3d.scans.errors import RawDataError
+from insseg_scans.errors import RawDataError
 
 from ..conversion import (
     Converted,

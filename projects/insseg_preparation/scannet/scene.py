@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from insseg3d.scans.errors import RawDataError
+from insseg_scans.errors import RawDataError
 
 from .annotation import (
     SegGroup,

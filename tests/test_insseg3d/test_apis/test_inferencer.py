@@ -17,10 +17,10 @@ from mmengine.config import Config
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.ops import masks
-from insseg3d.scans import Assumptions, Scan, look_at
-from insseg3d.scans.errors import RawDataError
+from insseg_scans import Assumptions, Scan, look_at
+from insseg_scans.errors import RawDataError
 
-from ..test_scans.writers import WRITERS
+from ...test_insseg_scans.writers import WRITERS
 
 CONFIG = Path(__file__).parents[3] / 'configs' / 'queryis' / 'queryis-s_demo.py'
 # mmdetection3d's demo/data/scannet/scene0000_00.bin, if available.

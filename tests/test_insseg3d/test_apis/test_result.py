@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 
 from insseg3d.apis.result import InstanceResult, upright_box
-from insseg3d.scans.units import UP_AXES
 from insseg3d.structures import InstanceMap
+from insseg_scans.units import UP_AXES
 
 CORNERS = np.array([[x, y, z] for x in (0, 4) for y in (0, 2) for z in (0, 1)], dtype=float)
 

@@ -15,8 +15,8 @@ from insseg3d.apis.painting import Limits, paint
 from insseg3d.apis.tiles import tiles_of
 from insseg3d.apis.tiling import TilePoints, find_in_tiles, points_of_tiles
 from insseg3d.ops.voxelize import voxelize
-from insseg3d.scans import Assumptions
 from insseg3d.structures import InstanceMap
+from insseg_scans import Assumptions
 
 VOXEL = 0.08
 

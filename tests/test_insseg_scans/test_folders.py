@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insseg3d.scans.errors import RawDataError, visible
-from insseg3d.scans.folders import (
+from insseg_preparation.s3dis.release import prepare_s3dis
+from insseg_preparation.scannet.release import prepare_scannet
+from insseg_scans.errors import RawDataError, visible
+from insseg_scans.folders import (
     LONGEST_NAME,
     arrays_in,
     file_name,
@@ -19,11 +21,9 @@ from insseg3d.scans.folders import (
     scans_in,
     why_out_of_reach,
 )
-from insseg3d.scans.points.tables import ENDINGS
-from insseg_preparation.s3dis.release import prepare_s3dis
-from insseg_preparation.scannet.release import prepare_scannet
+from insseg_scans.points.tables import ENDINGS
 
-from ...test_insseg_preparation import raw_s3dis, raw_scannet
+from ..test_insseg_preparation import raw_s3dis, raw_scannet
 
 ODD = os.fsdecode(b'k\xfcche')
 

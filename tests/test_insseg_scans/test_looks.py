@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insseg3d.ops.coordinate_steps import spacing
-from insseg3d.scans import Assumptions, Scan, look_at
-from insseg3d.scans.errors import RawDataError
-from insseg3d.scans.frame import guess_units
-from insseg3d.scans.units import UNITS, UP_AXES
+from insseg_scans import Assumptions, Scan, look_at
+from insseg_scans.errors import RawDataError
+from insseg_scans.frame import guess_units
+from insseg_scans.units import UNITS, UP_AXES
 
 
 def room(size=(5.0, 4.0, 2.6), count=6000):

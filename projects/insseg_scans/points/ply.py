@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...ops.native import compiled
+from insseg3d.ops.native import compiled
+
 from ..errors import DOWNLOAD_AGAIN, RawDataError
 from .ply_header import Element, Header, read_header
 from .text_table import number

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insseg3d.scans import Assumptions, look_at, read_scan
-from insseg3d.scans.columns import ColumnNames, find_columns
-from insseg3d.scans.errors import RawDataError
 from insseg_preparation.custom.classes import ClassList
 from insseg_preparation.custom.scan import CustomOptions, convert_scan
+from insseg_scans import Assumptions, look_at, read_scan
+from insseg_scans.columns import ColumnNames, find_columns
+from insseg_scans.errors import RawDataError
 
 RANDOM = np.random.default_rng(0)
 XYZ = RANDOM.integers(0, 4096, (80, 3)) / 1024

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from insseg3d.scans import extras, find_scans, read_scan, scan_of
-from insseg3d.scans.errors import RawDataError
+from insseg_scans import extras, find_scans, read_scan, scan_of
+from insseg_scans.errors import RawDataError
 
 from .writers import WRITERS, write_las, write_ply
 

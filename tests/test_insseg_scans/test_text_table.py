@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.scans.errors import RawDataError
-from insseg3d.scans.points.text_table import line_of_row, parse_table, repair_control_bytes
+from insseg_scans.errors import RawDataError
+from insseg_scans.points.text_table import line_of_row, parse_table, repair_control_bytes
 
 PATH = Path('table.txt')
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from plyfile import PlyData, PlyElement
 
-from insseg3d.scans import read_scan, scan_of
-from insseg3d.scans.errors import RawDataError
+from insseg_scans import read_scan, scan_of
+from insseg_scans.errors import RawDataError
 
 from .writers import write_las, write_ply
 

@@ -4,16 +4,9 @@
 Nothing in this package is registered.
 """
 
+from .assumptions import COLOR_RANGES, NOTHING_KNOWN, Assumptions, Remark, check_assumptions
 from .extras import EXTRAS, optional_module
-from .looks import (
-    COLOR_RANGES,
-    NOTHING_KNOWN,
-    Assumptions,
-    ReadyScan,
-    Remark,
-    check_assumptions,
-    look_at,
-)
+from .looks import ReadyScan, look_at
 from .reading import ENDINGS, find_scans, read_scan
 from .scan import Scan, scan_of
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.scans.columns import NAMES, ColumnNames
-from insseg3d.scans.errors import RawDataError
-from insseg3d.scans.points.tables import ENDINGS, read_scan
+from insseg_scans.columns import NAMES, ColumnNames
+from insseg_scans.errors import RawDataError
+from insseg_scans.points.tables import ENDINGS, read_scan
 
-from ...test_insseg_preparation.custom_scans import POINTS, WRITERS, npz_writer, ply_writer
+from ..test_insseg_preparation.custom_scans import POINTS, WRITERS, npz_writer, ply_writer
 
 
 def assert_read(scan, table):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from insseg3d.scans import read_scan
-from insseg3d.scans.errors import RawDataError
+from insseg_scans import read_scan
+from insseg_scans.errors import RawDataError
 
 trimesh = pytest.importorskip('trimesh')
 RANDOM = np.random.default_rng(0)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...ops.native import compiled
+from insseg3d.ops.native import compiled
+
 from ..errors import DOWNLOAD_AGAIN, RawDataError
 
 _MOST_REPAIRS = 1000  # a file with more control characters is no text

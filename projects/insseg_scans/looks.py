@@ -1,53 +1,30 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Assumptions about a scan before a model processes it: units, up axis, colours, oddities."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..ops.color_range import GREY, find_color_range, given_color_range, is_one_color, to_bytes
-from ..ops.coordinate_steps import regular_steps, spacing, type_steps
-from ..ops.upright import find_up
+from insseg3d.ops.color_range import (
+    GREY,
+    find_color_range,
+    given_color_range,
+    is_one_color,
+    to_bytes,
+)
+from insseg3d.ops.coordinate_steps import regular_steps, spacing, type_steps
+from insseg3d.ops.upright import find_up
+
+from .assumptions import COLOR_RANGES, NOTHING_KNOWN, Assumptions, Remark, check_assumptions
 from .columns import no_colors
 from .errors import RawDataError
 from .frame import guess_units
 from .scan import Scan
 from .units import UNITS, UP_AXES
 
-COLOR_RANGES = {'1': 1.0, '255': 255.0, '1023': 1023.0, '4095': 4095.0, '65535': 65535.0}
 _FAR = 1000.0  # metres; further from the origin, float32 loses tenths of millimetres
 _USUAL_VOXEL = 0.02  # metres
 _MOST_VOXELS_ALONG = 2**20  # the grid has 21 bits per axis
-
-
-class Assumptions(NamedTuple):
-    """Properties of a scan given by the user; None is inferred.
-
-    Attributes:
-        units: Key of ``UNITS``.
-        up: Key of ``UP_AXES``.
-        color_range: Key of ``COLOR_RANGES``, the greatest possible colour value; 'none' ignores
-            the colours.
-        strict: Whether to refuse a scan that needs a guess.
-    """
-
-    units: str | None = None
-    up: str | None = None
-    color_range: str | None = None
-    strict: bool = False
-
-
-NOTHING_KNOWN = Assumptions()
-
-
-class Remark(NamedTuple):
-    """A finding in one line; ``guessed`` if it may be wrong, or may spoil the result."""
-
-    text: str
-    guessed: bool
-
-    def __str__(self) -> str:
-        return f'{"assumed" if self.guessed else "found"}: {self.text}'
 
 
 class ReadyScan(NamedTuple):
@@ -170,23 +147,6 @@ def _refuse_guesses(scan: Scan, remarks: list[Remark]) -> None:
             'nothing to guess, because strict is set',
             'Set it by hand (--units, --up, --color-range), or correct the scan',
         )
-
-
-def check_assumptions(assumptions: Assumptions) -> None:
-    """Refuse misspelt values.
-
-    Raises:
-        ValueError: If a value is unknown.
-    """
-    known: dict[str, Any] = {
-        'units': UNITS,
-        'up': UP_AXES,
-        'color_range': {**COLOR_RANGES, 'none': 0},
-    }
-    for name, values in known.items():
-        value = getattr(assumptions, name)
-        if value is not None and value not in values:
-            raise ValueError(f'{name} is {value!r}; expected one of {", ".join(values)}')
 
 
 def _up(scan: Scan, given: Assumptions, coords, remarks: list[Remark]) -> str:

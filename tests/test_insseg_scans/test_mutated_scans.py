@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insseg3d.scans import ENDINGS, look_at, read_scan
-from insseg3d.scans.errors import RawDataError
+from insseg_scans import ENDINGS, look_at, read_scan
+from insseg_scans.errors import RawDataError
 
-from ..mutations import FEW, MANY, changes, mutated, mutated_member, right_or_refused
+from ..test_insseg3d.mutations import FEW, MANY, changes, mutated, mutated_member, right_or_refused
 from .writers import WRITERS
 
 RANDOM = np.random.default_rng(0)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.scans.errors import RawDataError
-from insseg3d.scans.points.ply import read_ply_vertices
+from insseg_scans.errors import RawDataError
+from insseg_scans.points.ply import read_ply_vertices
 
 KINDS = {
     'char': 'i1',

@@ -15,7 +15,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from ...ops.color_range import to_bytes
+from insseg3d.ops.color_range import to_bytes
+
 from ..errors import RawDataError
 from .surfaces import picture_of
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insseg3d.scans import Assumptions, look_at, read_scan, reading
-from insseg3d.scans.errors import RawDataError
+from insseg_scans import Assumptions, look_at, read_scan, reading
+from insseg_scans.errors import RawDataError
 
 RANDOM = np.random.default_rng(0)
 ROOM = np.c_[RANDOM.random((200, 3)) * (4, 5, 2.5), RANDOM.integers(0, 256, (200, 3))]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insseg3d.scans.errors import RawDataError
-from insseg3d.scans.units import UNITS, UP_AXES, convert_coords
+from insseg_scans.errors import RawDataError
+from insseg_scans.units import UNITS, UP_AXES, convert_coords
 
 RANDOM = np.random.default_rng(0)
 MAP = np.array([500_000.0, 4_649_776, 100])
