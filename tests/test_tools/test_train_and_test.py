@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from insseg3d.engine import stock_tools
+from insseg3d.engine.installed import import_methods
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -119,9 +120,7 @@ def test_a_leafs_own_custom_imports_leave_the_methods_registered(tmp_path, tool,
 
 def test_no_tool_names_a_package_of_methods():
     """Methods come from the configs: a new one is in no list here."""
-    projects = TOOLS.parent / 'projects'
-    own = {'insseg3d', 'insseg_analysis', 'insseg_lab', 'insseg_preparation', 'made_rooms'}
-    methods = {path.parent.name for path in projects.glob('*/__init__.py')} - own
+    methods = set(import_methods()) - {'insseg3d'}
     assert {'queryis', 'insseg_baselines'} <= methods
     named = re.compile(rf'^\s*(?:import|from) (?:{"|".join(methods)})\b', re.M)
     assert named.search('import queryis  # noqa: F401')
