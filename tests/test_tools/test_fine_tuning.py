@@ -157,7 +157,7 @@ def test_a_checkpoint_of_another_model_is_told(trained, tmp_path, monkeypatch):
     )
     Runner.from_cfg(config).train()
     assert re.match(
-        r'Of \d+ other weights 1 are not in the checkpoint, or of another shape.*'
+        r'Of \d+ other weights, 1 are not in the checkpoint or have another shape.*'
         r'queries.embedding.weight',
         told[1],
     )
