@@ -33,7 +33,7 @@ from insseg_scans.errors import RawDataError
 from ..structures import InstanceMap
 from ..transforms.scene import set_grid_coords
 from .checkpoints import Checkpoint
-from .model import check_device, load_model
+from .model import check_device, find_instances, load_model
 from .model_index import choose_model, disagreements, voxel_size_of
 from .painting import Limits, paint
 from .result import InstanceResult, result_of
@@ -126,8 +126,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         self.assumptions = assumptions
         self.score_thr, self.min_share = score_thr, min_share
         self.min_voxels, self.min_points = min_voxels, min_points
-        self.columns, self.mesh_samples = columns, mesh_samples
-        self.tiling = tiling
+        self.columns, self.mesh_samples, self.tiling = columns, mesh_samples, tiling
         self._points_type = get_points_type(load['coord_type'])
 
     def __call__(
@@ -178,6 +177,10 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             order = model_order(ready.points)
             batch = self._batch(ready.scan.name, ready.points[order])
             yield ready, order, batch
+
+    def forward(self, inputs: dict) -> list[Det3DDataSample]:
+        """Find the instances of a batch; see :func:`find_instances`."""
+        return find_instances(self.model, inputs)
 
     def postprocess(
         self,

@@ -181,3 +181,20 @@ def predict_points(
         their order.
     """
     return model.test_step(pack_points(points, config, name))[0]
+
+
+def find_instances(model: torch.nn.Module, batch: dict) -> list[Det3DDataSample]:
+    """Find the instances of a batch, without the map of the points that a test adds.
+
+    Args:
+        model: Model from :func:`load_model`.
+        batch: ``inputs`` and ``data_samples``, as the test pipeline packs them.
+
+    Returns:
+        The data samples with ``pred_instances_3d``.
+    """
+    data = model.data_preprocessor(batch, False)
+    samples = data['data_samples']
+    for sample, found in zip(samples, model.predict_scenes(data['inputs'], samples)):
+        sample.pred_instances_3d = found
+    return samples

@@ -17,6 +17,7 @@ from mmengine.config import Config
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
 from insseg3d.ops import masks
+from insseg3d.ops.painting import resolve_overlaps
 from insseg_scans import Assumptions, Scan, look_at
 from insseg_scans.errors import RawDataError
 
@@ -65,6 +66,17 @@ def test_any_order_of_the_points_gives_the_same_objects(inferencer, result, own_
         for points in (own_points, own_points[order])
     ]
     assert torch.equal(*seen)
+
+
+def test_masks_are_painted_once(inferencer, own_points, monkeypatch):
+    painted = []
+
+    def counting(masks, **limits):
+        painted.append(len(masks))
+        return resolve_overlaps(masks, **limits)
+
+    monkeypatch.setattr('insseg3d.structures.resolve_overlaps', counting)
+    assert len(inferencer(own_points)) and len(painted) == 1
 
 
 @pytest.mark.parametrize('name', WRITERS)
