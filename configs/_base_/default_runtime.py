@@ -1,4 +1,4 @@
-# Settings that all runs share. The schedules set iteration counts, the models their imports.
+# Settings shared by all runs. Schedules set the iteration counts; models set their imports.
 default_scope = 'mmdet3d'
 
 default_hooks = dict(
@@ -7,13 +7,13 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    # Writes pages of a test run: tools/test.py --show-dir, or out_file.
+    # Writes the pages of a test run if tools/test.py --show-dir, or out_file, is given.
     visualization=dict(type='ScenePageHook'),
-    # Sends views of validation scenes to TensorBoard or its like, where the visualizer has one.
+    # Sends views of validation scenes to the visualizer's image backends, such as TensorBoard.
     scene_images=dict(type='SceneImageHook'),
-    # Here, not in custom_hooks: a leaf that sets that list replaces it as a whole.
+    # Not in custom_hooks, because a leaf that sets that list replaces it entirely.
     consistency=dict(type='ConsistencyHook'),
-    # With several processes: one set of running means and variances, validated and saved.
+    # Gives all processes the same running means and variances before validating and saving.
     sync_buffers=dict(type='SyncSavedBuffersHook'),
 )
 

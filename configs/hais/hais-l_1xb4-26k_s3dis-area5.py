@@ -1,4 +1,4 @@
-# HAIS-L: as hais-s_1xb4-26k_s3dis-area5, with channel unit 32.
+# HAIS-L: same as hais-s_1xb4-26k_s3dis-area5, with channel unit 32.
 _base_ = 'hais-s_1xb4-26k_s3dis-area5.py'
 model = dict(
     backbone=dict(base_channels=32),

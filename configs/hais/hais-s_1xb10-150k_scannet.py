@@ -1,5 +1,6 @@
-# HAIS-S on ScanNetV2 with the budget and the schedule of 3D-QueryIS.
-# Proposals from a fifth on, scores by masks from two fifths, as in the original.
+# HAIS-S on ScanNetV2 with the budget and schedule of 3D-QueryIS.
+# Proposals start after a fifth of the iterations and mask-based scores after two fifths, as in the
+# original.
 _base_ = [
     '../_base_/models/hais-s.py',
     '../_base_/datasets/scannet-stuff.py',

@@ -1,5 +1,5 @@
 # HAIS-S on ScanNetV2 with its own schedule.
-# Proposals from epoch 100 of 500, scores by masks from 200.
+# Of its 500 epochs, proposals start at epoch 100 and mask-based scores at epoch 200.
 _base_ = [
     '../_base_/models/hais-s.py',
     '../_base_/datasets/scannet-stuff.py',

@@ -1,5 +1,5 @@
-# HAIS-S on S3DIS, tested on Area 5, with its own schedule:
-# The 500 epochs of the schedule for ScanNet, of 204 rooms: HAIS gives none for S3DIS.
+# HAIS-S on S3DIS, tested on Area 5, with its own schedule. HAIS publishes none for S3DIS, so this
+# is the schedule for ScanNet: 500 epochs, here of 204 rooms.
 _base_ = [
     '../_base_/models/hais-s_s3dis.py',
     '../_base_/datasets/s3dis.py',

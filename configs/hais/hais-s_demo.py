@@ -1,4 +1,4 @@
-# HAIS-S made small as the demo of 3D-QueryIS is, with its data, iterations and sizes.
+# HAIS-S reduced like the demo of 3D-QueryIS, with the same data, iterations and sizes.
 _base_ = [
     '../_base_/models/hais-s_demo.py',
     '../_base_/datasets/scannet-stuff_demo.py',

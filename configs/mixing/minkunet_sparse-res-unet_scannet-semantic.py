@@ -1,5 +1,5 @@
-# This project's U-Net under mmdetection3d's own semantic segmentor and head. Not in the paper.
-# Classes are the 18 of instances: wall and floor are not among them.
+# This project's U-Net with mmdetection3d's own semantic segmentor and head. Not in the paper.
+# The classes are the 18 instance classes, without wall and floor.
 _base_ = '../queryis/queryis-s_1xb10-150k_scannet.py'
 custom_imports = dict(imports=['insseg3d'])
 model = dict(

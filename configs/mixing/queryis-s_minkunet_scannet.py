@@ -9,6 +9,6 @@ model = dict(
         encoder_channels=[32, 64, 128, 256],
         decoder_channels=[256, 128, 96, 96],
     ),
-    neck=dict(in_channels=128),  # of stride 4: decoder levels are 8, 4, 2, 1
+    neck=dict(in_channels=128),  # the level of stride 4; decoder strides are 8, 4, 2, 1
     decode_head=dict(in_channels=96),
 )

@@ -1,4 +1,4 @@
-# QueryIS with mmdet's losses and match costs, which see voxels where this project's see points.
+# QueryIS with mmdet's losses and match costs. These count voxels; this project's own count points.
 # Not in the paper.
 _base_ = '../queryis/queryis-s_1xb10-150k_scannet.py'
 mask_cost = dict(type='DenseMatchCost', needs_masks=True)

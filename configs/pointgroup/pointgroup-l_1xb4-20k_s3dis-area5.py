@@ -1,4 +1,4 @@
-# PointGroup-L: as pointgroup-s_1xb4-20k_s3dis-area5, with channel unit 32.
+# PointGroup-L: same as pointgroup-s_1xb4-20k_s3dis-area5, with channel unit 32.
 _base_ = 'pointgroup-s_1xb4-20k_s3dis-area5.py'
 model = dict(
     backbone=dict(base_channels=32),

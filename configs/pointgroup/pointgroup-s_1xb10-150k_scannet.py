@@ -1,5 +1,5 @@
-# PointGroup-S on ScanNetV2 with the budget and the schedule of 3D-QueryIS.
-# Scores from a third on, as in the original.
+# PointGroup-S on ScanNetV2 with the budget and schedule of 3D-QueryIS.
+# Scores start after a third of the iterations, as in the original.
 _base_ = [
     '../_base_/models/pointgroup-s.py',
     '../_base_/datasets/scannet-stuff.py',

@@ -1,5 +1,5 @@
-# PointGroup-S on S3DIS, tested on Area 5, with the budget and the schedule of 3D-QueryIS.
-# Scores from a third on, as in the original.
+# PointGroup-S on S3DIS, tested on Area 5, with the budget and schedule of 3D-QueryIS.
+# Scores start after a third of the iterations, as in the original.
 _base_ = [
     '../_base_/models/pointgroup-s_s3dis.py',
     '../_base_/datasets/s3dis.py',

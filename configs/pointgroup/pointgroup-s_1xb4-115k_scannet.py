@@ -1,4 +1,4 @@
-# PointGroup-S on ScanNetV2 with its own schedule. Scores from epoch 128 of 384.
+# PointGroup-S on ScanNetV2 with its own schedule. Scores start at epoch 128 of 384.
 _base_ = [
     '../_base_/models/pointgroup-s.py',
     '../_base_/datasets/scannet-stuff.py',

@@ -1,5 +1,5 @@
-# PointGroup-S on S3DIS, tested on Area 5, with its own schedule:
-# The 384 epochs of the schedule for ScanNet, of 204 rooms: PointGroup gives none for S3DIS.
+# PointGroup-S on S3DIS, tested on Area 5, with its own schedule. PointGroup publishes none for
+# S3DIS, so this is the schedule for ScanNet: 384 epochs, here of 204 rooms.
 _base_ = [
     '../_base_/models/pointgroup-s_s3dis.py',
     '../_base_/datasets/s3dis.py',

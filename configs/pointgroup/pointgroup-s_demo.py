@@ -1,4 +1,4 @@
-# PointGroup-S made small as the demo of 3D-QueryIS is, with its data, iterations and sizes.
+# PointGroup-S reduced like the demo of 3D-QueryIS, with the same data, iterations and sizes.
 _base_ = [
     '../_base_/models/pointgroup-s_demo.py',
     '../_base_/datasets/scannet-stuff_demo.py',

@@ -1,6 +1,6 @@
-# 3D-QueryIS-S on S3DIS, tested on Area 5: batch 10, 60,000 iterations (the paper gives no number).
-# Table 3, "Area 5": 55.5 AP / 66.7 AP50 in the paper, which does not say of which width.
-# The other folds: the leaves of areas 1 to 4 and 6.
+# 3D-QueryIS-S on S3DIS, tested on Area 5: batch 10, 60,000 iterations (the paper specifies none).
+# Table 3, "Area 5": 55.5 AP / 66.7 AP50 in the paper, which does not specify the width.
+# For the other folds, see the leaves of areas 1 to 4 and 6.
 _base_ = [
     '../_base_/models/queryis-s.py',
     '../_base_/datasets/s3dis.py',

@@ -1,6 +1,6 @@
-# 3D-QueryIS-S with five steps of batch 2 for each update: the memory of two scenes in place of ten.
-# Iterations are steps here, so that there are 150,000 updates as in the paper. Batch norm sees two
-# scenes at a time.
+# 3D-QueryIS-S with five steps of batch 2 per update, to use the memory of two scenes, not ten.
+# An iteration is one step here, so there are 150,000 updates as in the paper. Batch norm uses the
+# statistics of two scenes.
 _base_ = 'queryis-s_1xb10-150k_scannet.py'
 train_dataloader = dict(batch_size=2)
 optim_wrapper = dict(accumulative_counts=5)
@@ -10,4 +10,4 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=750000, val_interval=50000)
 default_hooks = dict(checkpoint=dict(interval=25000))
-auto_scale_lr = dict(base_batch_size=2)  # of a step: mmengine does not look at accumulative_counts
+auto_scale_lr = dict(base_batch_size=2)  # per step: mmengine ignores accumulative_counts here

@@ -1,4 +1,4 @@
-# 3D-QueryIS-S made small enough to learn from made rooms on two CPU cores in some ten minutes.
+# 3D-QueryIS-S, small enough to learn from made rooms on two CPU cores in about ten minutes.
 _base_ = [
     '../_base_/models/queryis-s_demo.py',
     '../_base_/datasets/scannet_demo.py',

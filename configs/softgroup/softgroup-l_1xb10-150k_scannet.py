@@ -1,4 +1,4 @@
-# SoftGroup-L: as softgroup-s_1xb10-150k_scannet, with channel unit 32.
+# SoftGroup-L: same as softgroup-s_1xb10-150k_scannet, with channel unit 32.
 _base_ = 'softgroup-s_1xb10-150k_scannet.py'
 model = dict(
     backbone=dict(base_channels=32),

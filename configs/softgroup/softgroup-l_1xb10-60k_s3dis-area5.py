@@ -1,4 +1,4 @@
-# SoftGroup-L: as softgroup-s_1xb10-60k_s3dis-area5, with channel unit 32.
+# SoftGroup-L: same as softgroup-s_1xb10-60k_s3dis-area5, with channel unit 32.
 _base_ = 'softgroup-s_1xb10-60k_s3dis-area5.py'
 model = dict(
     backbone=dict(base_channels=32),

@@ -1,5 +1,5 @@
-# SoftGroup-S on ScanNetV2 with the budget and the schedule of 3D-QueryIS.
-# Proposals from a fifth on.
+# SoftGroup-S on ScanNetV2 with the budget and schedule of 3D-QueryIS.
+# Proposals start after a fifth of the iterations.
 _base_ = [
     '../_base_/models/softgroup-s.py',
     '../_base_/datasets/scannet-stuff.py',

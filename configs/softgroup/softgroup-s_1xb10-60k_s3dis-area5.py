@@ -1,5 +1,5 @@
-# SoftGroup-S on S3DIS, tested on Area 5, with the budget and the schedule of 3D-QueryIS.
-# Proposals from a fifth on.
+# SoftGroup-S on S3DIS, tested on Area 5, with the budget and schedule of 3D-QueryIS.
+# Proposals start after a fifth of the iterations.
 _base_ = [
     '../_base_/models/softgroup-s_s3dis.py',
     '../_base_/datasets/s3dis.py',

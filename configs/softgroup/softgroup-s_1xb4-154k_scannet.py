@@ -1,5 +1,5 @@
 # SoftGroup-S on ScanNetV2 with its own schedule.
-# Proposals from a fifth on, where SoftGroup starts from a trained backbone.
+# Proposals start after a fifth of the iterations; the original starts from a trained backbone.
 _base_ = [
     '../_base_/models/softgroup-s.py',
     '../_base_/datasets/scannet-stuff.py',

@@ -1,5 +1,5 @@
-# SoftGroup-S on S3DIS, tested on Area 5, with its own schedule:
-# 20 epochs of 204 rooms with 20 visits each, a cosine from the start.
+# SoftGroup-S on S3DIS, tested on Area 5, with its own schedule: 20 epochs of 204 rooms with 20
+# visits each, and cosine decay from the start.
 _base_ = [
     '../_base_/models/softgroup-s_s3dis.py',
     '../_base_/datasets/s3dis.py',

@@ -1,4 +1,4 @@
-# SoftGroup-S made small as the demo of 3D-QueryIS is, with its data, iterations and sizes.
+# SoftGroup-S reduced like the demo of 3D-QueryIS, with the same data, iterations and sizes.
 _base_ = [
     '../_base_/models/softgroup-s_demo.py',
     '../_base_/datasets/scannet-stuff_demo.py',

@@ -1,6 +1,6 @@
-# Own scans, as `python tools/prepare_custom.py` prepares them; see docs/own-data.md. A leaf adds
-# the classes: train_dataloader = dict(dataset=dict(classes=['chair', 'table'])), and so for val and
-# test. The data lie in $INSSEG3D_DATA/custom, by default in data/custom beside configs/.
+# Your own scans, prepared by `python tools/prepare_custom.py`; see docs/own-data.md. A leaf adds
+# the classes: train_dataloader = dict(dataset=dict(classes=['chair', 'table'])), likewise for val
+# and test. The data are in $INSSEG3D_DATA/custom, by default data/custom next to configs/.
 _base_ = 'scannet.py'
 import os  # noqa: E402
 

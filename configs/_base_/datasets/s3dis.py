@@ -1,13 +1,13 @@
 # S3DIS, 13 classes, trained on five areas and tested on Area 5. `python tools/prepare_s3dis.py`
-# makes the data. They lie in $INSSEG3D_DATA/s3dis, by default in data/s3dis beside configs/.
+# writes the data to $INSSEG3D_DATA/s3dis, by default data/s3dis next to configs/.
 #
-# As ScanNet, except that each visit takes a random quarter of the points, since rooms are dense
-# and large, and that the crop has coarser steps (64 voxels). Another fold of the six-fold
-# protocol, as in configs/queryis/*_s3dis-area*.py:
+# The pipeline differs from ScanNet's in two ways: each visit takes a random quarter of the points,
+# because the rooms are dense and large, and the crop moves in coarser steps (64 voxels).
+# To train another fold of the six-fold protocol, as configs/queryis/*_s3dis-area*.py do, set
 #     train_dataloader = dict(dataset=dict(areas=(2, 3, 4, 5, 6)))
 #     val_dataloader = dict(dataset=dict(areas=(1,)))
 #     test_dataloader = dict(dataset=dict(areas=(1,)))
-# in a leaf, or --cfg-options train_dataloader.dataset.areas="(2,3,4,5,6)" and so on.
+# in a leaf, or pass --cfg-options train_dataloader.dataset.areas="(2,3,4,5,6)" and so on.
 _base_ = 'scannet.py'
 import os  # noqa: E402
 

@@ -1,5 +1,5 @@
-# ScanNet v2 as in scannet.py, where training samples also distinguish wall and floor from points
-# that nobody annotated: for methods that group points by their predicted class.
+# ScanNet v2 as in scannet.py. In addition, training samples distinguish wall and floor from points
+# without annotation, which methods that group points by their predicted class need.
 _base_ = 'scannet.py'
 label_stuff = dict(type='LabelStuff', transforms=_base_.select_instances)
 load_training_annotations = [*_base_.read_masks, label_stuff]

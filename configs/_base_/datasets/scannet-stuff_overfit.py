@@ -1,10 +1,10 @@
-# As scannet-stuff_demo.py, with one unchanged room, the first, to train on and to test.
+# As scannet-stuff_demo.py, but the first room alone, not augmented, is both training and test set.
 _base_ = 'scannet-stuff_demo.py'
 train_dataloader = dict(
     batch_size=1,
     dataset=dict(
         indices=1,  # the first scene
-        # Without augmentation.
+        # No augmentation.
         pipeline=[
             _base_.load_points,
             *_base_.load_training_annotations,

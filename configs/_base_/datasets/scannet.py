@@ -1,26 +1,27 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-# ScanNet v2, 18 classes: data, augmentation, metric. `python tools/prepare_scannet.py` makes the
-# data. They lie in $INSSEG3D_DATA/scannet, by default in data/scannet beside configs/.
+# ScanNet v2, 18 classes: data, augmentation and metric. `python tools/prepare_scannet.py` writes
+# the data to $INSSEG3D_DATA/scannet, by default data/scannet next to configs/.
 #
-# Pipelines are lists of the transforms that are named below. To replace one in a leaf, write the
-# list with its names; here for the voxel size, the last transform of either pipeline:
+# Pipelines are lists of the named transforms below. To replace a transform in a leaf, write the
+# list again by name. For the voxel size, which the last transform of both pipelines sets:
 #     voxels = dict(type='AddVoxelTables', voxel_size=0.05)
 #     train_pipeline = [*_base_.train_transforms, _base_.pack, voxels]
 #     test_pipeline = [*_base_.test_transforms, _base_.pack_points, voxels]
 #     train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 #     val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 #     test_dataloader = val_dataloader
-# All other lengths are metres and do not depend on it. Set a value where it is used: mmengine
-# fills in variables before it merges a leaf, so `voxels` alone would change nothing.
+# All other lengths are in metres and do not depend on the voxel size. Set a new value where it is
+# used: mmengine fills in variables before it merges a leaf, so redefining `voxels` alone would
+# change nothing.
 # num_workers=0 requires persistent_workers=False.
-_base_ = []  # says to mmengine that this is no config of its newer kind, in spite of the import
+_base_ = []  # otherwise mmengine takes the import below for its newer, pure Python config style
 import os  # noqa: E402
 
 data_root = os.path.join(
     os.environ.get('INSSEG3D_DATA', os.path.abspath('{{ fileDirname }}/../../../data')), 'scannet'
 )
 
-mapped = dict(backend='mmap')  # local files; None reads from anywhere, as mmengine does
+mapped = dict(backend='mmap')  # local files only; None uses mmengine's storage backends
 load_points = dict(
     type='LoadPointsFromFile',
     coord_type='DEPTH',
@@ -55,7 +56,7 @@ voxels = dict(type='AddVoxelTables', voxel_size=0.02)
 augment = [*normalize, random_matrix, elastic, crop, relabel, color_shift]
 train_transforms = [load_points, *load_annotations, *augment]
 train_pipeline = [*train_transforms, pack, voxels]
-# Also runs on a points file without masks. Keeps all points, in their order.
+# Also works on a points file without masks. Keeps all points in their order.
 test_transforms = [
     load_points,
     dict(type='IfAnnotated', transforms=load_annotations),

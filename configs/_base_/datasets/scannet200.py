@@ -1,6 +1,6 @@
-# ScanNet200, 198 instance classes: as ScanNet, with its own folder, class and info files.
-# `python tools/prepare_scannet.py --label-set scannet200` makes the data. They lie in
-# $INSSEG3D_DATA/scannet200, by default in data/scannet200 beside configs/.
+# ScanNet200, 198 instance classes. Differs from ScanNet in its folder, dataset type and info files.
+# `python tools/prepare_scannet.py --label-set scannet200` writes the data to
+# $INSSEG3D_DATA/scannet200, by default data/scannet200 next to configs/.
 _base_ = 'scannet.py'
 import os  # noqa: E402
 

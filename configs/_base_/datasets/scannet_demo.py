@@ -1,7 +1,7 @@
-# As scannet.py, with voxels of 8 cm and two scenes per batch: the data of the demo.
+# Data of the demo: scannet.py with 8 cm voxels and two scenes per batch.
 _base_ = 'scannet.py'
 voxels = dict(type='AddVoxelTables', voxel_size=0.08)
-# Without `elastic`: rooms are many here, minutes few.
+# `elastic` is left out: there are many rooms, and it costs time.
 augment = [
     *_base_.normalize,
     _base_.random_matrix,

@@ -1,5 +1,5 @@
-# Common parts of PointGroup, HAIS and SoftGroup with channel unit 16 (S), on the backbone of
-# 3D-QueryIS. 18 classes, plus wall and floor.
+# Parts common to PointGroup, HAIS and SoftGroup, with channel unit 16 (S), on the backbone of
+# 3D-QueryIS. There are 18 classes, plus wall and floor.
 _base_ = 'sparse-res-unet-s.py'
 custom_imports = dict(imports=['insseg3d', 'insseg_baselines'])
 model = dict(
@@ -28,7 +28,7 @@ model = dict(
         ranking=dict(type='ProposalRanking'),
     ),
 )
-# Settings that a budget adapts to the size of made rooms; see docs/experiments.md.
+# Settings that budgets adapt to the size of made rooms; see docs/experiments.md.
 made_rooms = dict(
     lengths=['decode_head.grouping.radius'],
     per_metre=['decode_head.proposal_net.score_scale'],

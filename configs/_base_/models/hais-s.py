@@ -1,6 +1,6 @@
 # HAIS with channel unit 16 (S), on the backbone of 3D-QueryIS.
-# The two tables are those of HAIS for ScanNet v2: mean points and radius of an object, per class.
-# For other data, tools/check_dataset.py writes them.
+# Both tables are HAIS's own for ScanNet v2: the mean number of points and the mean radius (metres)
+# of an object per class. For other data, tools/check_dataset.py writes them.
 _base_ = 'grouping-s.py'
 model = dict(
     decode_head=dict(

@@ -1,7 +1,7 @@
 # HAIS-S for the 13 classes of S3DIS; ceiling and floor are one object each.
-# Points: SoftGroup's table for S3DIS, of training samples with a quarter of the points. Radii: of
-# the corresponding classes of ScanNet v2; -1 for the others, for which only the size of the primary
-# counts. The tables of tools/check_dataset.py are better.
+# Points are SoftGroup's table for S3DIS, measured on training samples with a quarter of the points.
+# Radii are those of the corresponding classes of ScanNet v2. Where there is none the radius is -1,
+# and only the size of the primary counts. Tables from tools/check_dataset.py are better.
 _base_ = 'hais-s.py'
 model = dict(
     decode_head=dict(

@@ -1,4 +1,4 @@
-# PointGroup-S for voxels of 8 cm: all lengths are four times those for voxels of 2 cm.
+# PointGroup-S for 8 cm voxels: all lengths are four times those for 2 cm voxels.
 _base_ = 'pointgroup-s.py'
 model = dict(
     backbone=dict(num_levels=5),

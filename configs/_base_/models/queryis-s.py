@@ -1,5 +1,5 @@
 # 3D-QueryIS with channel unit 16 (S): 7 levels, J 2000, K 100, L 3, H 4.
-# Queries and points have 128 channels. The paper's C is both this width and the channel unit.
+# Queries and points have 128 channels. The paper uses C for both this width and the channel unit.
 _base_ = 'sparse-res-unet-s.py'
 custom_imports = dict(imports=['insseg3d', 'queryis'])
 model = dict(
@@ -44,7 +44,7 @@ model = dict(
         ranking=dict(type='ArgmaxRanking', min_points=100),
     ),
 )
-# Settings that a budget adapts to the size of made rooms; see docs/experiments.md.
+# Settings that budgets adapt to the size of made rooms; see docs/experiments.md.
 made_rooms = dict(
     stride='neck.stride',
     level_channels='neck.in_channels',

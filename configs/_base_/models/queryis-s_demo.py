@@ -1,4 +1,4 @@
-# 3D-QueryIS-S with fewer levels, points and queries, and half the width: for voxels of 8 cm.
+# 3D-QueryIS-S for 8 cm voxels, with fewer levels, points and queries, and half the width.
 _base_ = 'queryis-s.py'
 model = dict(
     backbone=dict(num_levels=5, out_strides=(1, 2)),

@@ -1,6 +1,6 @@
 # SoftGroup with channel unit 16 (S), on the backbone of 3D-QueryIS.
-# The table is that of HAIS for ScanNet v2, which SoftGroup adopts: mean points of an object, per
-# class. For other data, tools/check_dataset.py writes it.
+# The table is HAIS's for ScanNet v2, which SoftGroup adopts: the mean number of points of an object
+# per class. For other data, tools/check_dataset.py writes it.
 _base_ = 'grouping-s.py'
 model = dict(
     decode_head=dict(

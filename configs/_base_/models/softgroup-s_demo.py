@@ -1,5 +1,5 @@
-# SoftGroup-S for voxels of 8 cm: all lengths are four times those for voxels of 2 cm.
-# Tables: from tools/check_dataset.py on the 400 training rooms of the demo.
+# SoftGroup-S for 8 cm voxels: all lengths are four times those for 2 cm voxels.
+# The tables were written by tools/check_dataset.py for the 400 training rooms of the demo.
 _base_ = 'softgroup-s.py'
 model = dict(
     backbone=dict(num_levels=5),

@@ -1,5 +1,5 @@
 # SoftGroup-S for the 13 classes of S3DIS; ceiling and floor are one object each.
-# Points: SoftGroup's table for S3DIS, of training samples with a quarter of the points.
+# Points are SoftGroup's table for S3DIS, measured on training samples with a quarter of the points.
 _base_ = 'softgroup-s.py'
 model = dict(
     decode_head=dict(

@@ -1,4 +1,4 @@
-# The backbone of all methods with channel unit 16 (S), and the preprocessor of batches.
+# The backbone of all methods, with channel unit 16 (S), and the batch preprocessor.
 model = dict(
     data_preprocessor=dict(type='Det3DDataPreprocessor', non_blocking=True),
     backbone=dict(

@@ -1,5 +1,5 @@
-# PointGroup's own schedule on ScanNet v2: Adam, a constant rate of 1e-3, 384 epochs of 1201 scans
-# in batches of 4.
+# PointGroup's own schedule on ScanNet v2: Adam with a constant learning rate of 1e-3 for 384 epochs
+# of 1201 scans in batches of 4.
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='MergedGroupsConstructor',

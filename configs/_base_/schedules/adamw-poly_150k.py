@@ -1,6 +1,7 @@
 # 3D-QueryIS, Sec. 4: AdamW, learning rate 1e-3, polynomial decay, 150,000 iterations, batch 10.
-# Not in the paper: power 0.9 (as its cited code bases), warm-up and gradient clipping (the rate is
-# high for a transformer), weight decay 0.01 (AdamW's default), none on norms, biases and queries.
+# The paper does not specify the power of 0.9 (from the code bases that it cites), the warm-up and
+# gradient clipping (the rate is high for a transformer), or the weight decay: 0.01, AdamW's
+# default, but none on norms, biases and queries.
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='MergedGroupsConstructor',
@@ -16,7 +17,7 @@ optim_wrapper = dict(
     ),
 )
 
-# The two multiply: warm-up acts on the decaying rate.
+# The two schedulers multiply: warm-up scales the decaying rate.
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=1500),
     dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=0, end=150000),

@@ -1,5 +1,5 @@
-# As the schedule for ScanNet, 60,000 iterations. The paper does not say how long it trains on
-# S3DIS; this is about 3,000 visits of each of its 204 training rooms.
+# The schedule for ScanNet with 60,000 iterations. The paper does not specify the training length on
+# S3DIS; this one visits each of the 204 training rooms about 3,000 times.
 _base_ = 'adamw-poly_150k.py'
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=1500),

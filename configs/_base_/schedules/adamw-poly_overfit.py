@@ -1,4 +1,4 @@
-# As that of the demo, 800 iterations.
+# The schedule of the demo with 800 iterations.
 _base_ = 'adamw-poly_demo.py'
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),

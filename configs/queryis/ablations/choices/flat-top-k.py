@@ -1,6 +1,6 @@
-# As many pairs of a query and a class as there are queries, the most probable; the parent has a
-# class for each query.
-# The paper has no number. Test only: the weights of the parent serve.
+# Of all pairs of a query and a class, keeps the most probable, as many as there are queries. The
+# parent assigns one class to each query.
+# The paper has no number. Test only: use the weights of the parent.
 # Changes: model.decode_head.ranking.type
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'
 model = dict(decode_head=dict(ranking=dict(type='FlatTopKRanking')))

@@ -1,5 +1,5 @@
-# Scores of masks that better ones of their class cover are lowered; in the parent queries do not
-# compete. The paper has no suppression and no number. Test only: the weights of the parent serve.
+# Lowers the score of a mask that better masks of its class cover. In the parent, queries do not
+# compete. The paper has no suppression and no number. Test only: use the weights of the parent.
 # Changes: model.decode_head.ranking.type
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'
 model = dict(decode_head=dict(ranking=dict(type='MatrixNMSRanking')))

@@ -1,4 +1,4 @@
-# Representative points of the voxels of stride 8: 16 cm; the parent has stride 4.
+# Pools representative points from voxels of stride 8 (16 cm); the parent uses stride 4.
 # The paper has no number.
 # Changes: model.backbone.out_strides, model.neck.in_channels, model.neck.stride
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'

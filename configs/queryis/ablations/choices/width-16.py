@@ -1,5 +1,5 @@
-# The paper's C read to the letter: queries as wide as the U-Net's finest level.
-# The paper has no number. The parent's width is 128.
+# The paper's C taken literally: queries are as wide as the U-Net's finest level. The parent's width
+# is 128. The paper has no number.
 # Changes: model.neck.out_channels, model.decode_head.embed_dims,
 #     model.decode_head.decoder.queries.embed_dims,
 #     model.decode_head.decoder.layer.embed_dims

@@ -1,4 +1,4 @@
-# Queries 256 wide, as in the transformers that the paper builds on; the parent's width is 128.
+# Queries are 256 wide, as in the transformers that the paper builds on; the parent's width is 128.
 # The paper has no number.
 # Changes: model.neck.out_channels, model.decode_head.embed_dims,
 #     model.decode_head.decoder.queries.embed_dims,

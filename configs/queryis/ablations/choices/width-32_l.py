@@ -1,4 +1,4 @@
-# The paper's C read to the letter for L. The paper has no number.
+# The paper's C taken literally for L. The paper has no number.
 # Changes: model.neck.out_channels, model.decode_head.embed_dims,
 #     model.decode_head.decoder.queries.embed_dims, model.decode_head.decoder.layer.embed_dims
 _base_ = '../../queryis-l_1xb10-150k_scannet.py'

@@ -1,4 +1,4 @@
-# Fig. 4b, J = 3000: curve only, the text gives no number.
+# Fig. 4b, J = 3000: the paper has a curve only, without numbers.
 # The number of representative points.
 # Changes: model.neck.num_points
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'

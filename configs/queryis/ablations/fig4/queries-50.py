@@ -1,4 +1,4 @@
-# Fig. 4a, K = 50: curve only, the text gives no number.
+# Fig. 4a, K = 50: the paper has a curve only, without numbers.
 # The number of queries.
 # Changes: model.decode_head.decoder.queries.num_queries
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'

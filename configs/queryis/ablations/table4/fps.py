@@ -1,5 +1,5 @@
 # Table 4, "FPS": 40.1 AP / 61.1 AP50 in the paper; the full model has 41.5 AP / 63.3 AP50.
-# Keys and values are J voxels of the level by farthest point sampling.
+# Keys and values are J voxels of the level, chosen by farthest point sampling.
 # Changes: model.neck.type, model.neck.maps
 _base_ = '../../queryis-s_1xb10-150k_scannet.py'
 model = dict(
