@@ -1,8 +1,8 @@
 # setup · demo · test · test-all · lint · docs · bench · results. `make -n NAME` shows the commands.
 #   make setup PYTHON=python3.12                                    another interpreter
 #   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu    where torch comes from
-# On a machine with a GPU see requirements/cu118.txt.
-# What was chosen once holds until something else is given.
+# For a machine with a GPU, see requirements/cu118.txt.
+# A choice is remembered until you make another one.
 -include .venv/choice.mk
 ifndef PYTHON
 PYTHON := $(shell for name in python3.11 python3.12 python3.10 python3; do \
@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKS := requirements/cpu.txt requirements/torch-cpu.txt
-# The stamp bears the interpreter and the source of torch: another choice is another set-up.
+# The stamp's name contains the interpreter and the source of torch: another choice sets up anew.
 CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
 STAMP := $(VENV)/.set-up-$(CHOICE)
 DOCS_VENV := work_dirs/docs-venv
@@ -47,7 +47,7 @@ lint: setup
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 
-# The site has an environment of its own, without torch. mkdocs.yml says where the pages go.
+# The site has its own environment, without torch. mkdocs.yml sets the output folder.
 docs: $(DOCS_VENV)/.set-up
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict
 

@@ -2,7 +2,7 @@
 #   docker build -f docker/cpu.Dockerfile -t queryis:cpu .
 FROM python:3.11-slim-bookworm
 
-# make for the commands of the README; git because the demo writes down its commit.
+# make runs the commands of the README; the demo uses git to record its commit.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git make \
@@ -14,7 +14,7 @@ WORKDIR /home/user/project
 ENV PATH=/home/user/env/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 COPY --chown=user:user requirements requirements
-# https://download.pytorch.org/whl/cpu has builds without CUDA; set it empty to use pip's own index.
+# https://download.pytorch.org/whl/cpu has builds without CUDA; leave it empty for pip's own index.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN python -m venv /home/user/env \
     && pip install --no-deps --only-binary :all: -r requirements/cpu.txt \

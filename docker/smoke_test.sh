@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-# Shows in under a minute that an image works: the environment is whole, the project imports from
-# anywhere, and two made rooms are written, converted, trained on for one step and tested.
+# Checks in under a minute that an image works: the environment is complete, the project can be
+# imported from any folder, and two made rooms can be written, converted, trained on and tested.
 #   docker run --rm IMAGE bash docker/smoke_test.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
