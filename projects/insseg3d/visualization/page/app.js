@@ -1,4 +1,4 @@
-// The page around the viewer: figures, tabs, modes, controls.
+// Fills the page around the viewer: figures, tabs, modes, controls.
 const data = JSON.parse(byId('data').textContent);
 const MODES = {
   color: 'Colour', class: 'Class', instance: 'Instance', score: 'Score', truth: 'Ground truth', errors: 'Errors',
@@ -59,10 +59,10 @@ function open(index) {
   arrange(false);
   showCut();
   const thinned = packed.shown < packed.total ? `Shown are ${number(packed.shown)} of ${number(packed.total)} points, for display only. ` : '';
-  byId('hint').textContent = `${thinned}Drag to turn, wheel or pinch to zoom, right button or two fingers to move; click an object.`;
+  byId('hint').textContent = `${thinned}Drag to rotate, scroll or pinch to zoom, drag with the right button or two fingers to pan. Click an object to select it.`;
 }
 
-// The modes that a scene has something for.
+// Returns the modes that the scene has data for.
 function modesOf({ pred, truth }) {
   if (pred) return truth ? Object.keys(MODES) : ['color', 'class', 'instance', 'score'];
   return truth ? ['color', 'class', 'instance'] : ['color'];

@@ -1,4 +1,4 @@
-// three.js, which this page carries: compressed modules that import each other.
+// Loads three.js from the page, which contains it as compressed modules that import each other.
 async function loadThree() {
   const text = (id) => {
     const packed = new Blob([bytesOf(document.getElementById(id).textContent)]);

@@ -1,4 +1,4 @@
-// What stands beside the view: the chosen object, the legend, the lists of objects.
+// Fills the side panel: the selected object, the legend, the lists of objects.
 const BADGES = { found: 'good', 'wrong class': 'warn', poor: 'warn', unmatched: 'bad', missed: 'bad' };
 
 const byId = (id) => document.getElementById(id);
@@ -17,7 +17,7 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-// Scrolls a list to one of its parts, and nothing else: the page stays where it is.
+// Scrolls a list to one of its parts without scrolling the page.
 function bringIntoView(list, part) {
   const outer = list.getBoundingClientRect(), inner = part.getBoundingClientRect();
   list.scrollBy({
@@ -34,13 +34,13 @@ function verdict(item) {
   return `${item.status}, IoU ${item.iou.toFixed(2)}`;
 }
 
-// The facts of an object: [name, value].
+// Returns the facts about an object as [name, value].
 function facts(key, item) {
   const rows = [];
   if (item.score !== null) rows.push(['score', item.score.toFixed(2)]);
   if (item.box) rows.push(['size', metres(item.box.size)]);
   rows.push(['points', number(item.points)]);
-  if (item.status) rows.push([key === 'truth' ? 'prediction' : 'against truth', verdict(item)]);
+  if (item.status) rows.push([key === 'truth' ? 'prediction' : 'ground truth', verdict(item)]);
   return rows;
 }
 
@@ -54,7 +54,7 @@ function fillSelected() {
   const { selection } = viewer, card = byId('selected');
   card.hidden = !(scene.pred || scene.truth);
   if (!selection) {
-    card.replaceChildren(make('p', { className: 'small' }, 'Click an object, here or in the list, for its class, score and size.'));
+    card.replaceChildren(make('p', { className: 'small' }, 'Click an object in the view or in a list to see its class, score and size.'));
     return;
   }
   const { key, index } = selection, item = scene[key].items[index];
@@ -106,7 +106,7 @@ function fillList(key) {
   byId(`${key}-count`).textContent = figure;
 }
 
-// What the colours of the mode mean, where they are not those of classes or objects.
+// Explains the colours of a mode that shows neither classes nor objects.
 function fillKey() {
   const key = byId('key');
   key.hidden = !['score', 'errors'].includes(look.mode);

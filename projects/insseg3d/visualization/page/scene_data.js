@@ -1,4 +1,4 @@
-// Unpacks a scene: places, colours, and one object number per point (0 = none). Paints it.
+// Unpacks a scene: coordinates, colours, and one object number per point (0 = none). Colours its points.
 const NEUTRAL = [0.985, 1.0, 1.02];
 const STATUS_COLORS = {
   found: [86, 180, 233], 'wrong class': [230, 159, 0], poor: [240, 228, 66], unmatched: [213, 94, 0], missed: [204, 121, 167],
@@ -16,7 +16,7 @@ function decodeObjects(packed) {
   return { ...packed, ids: packed.wide ? new Uint16Array(bytes.buffer) : bytes };
 }
 
-// Places are metres from the middle of the room's floor, so that 32 bits are enough anywhere.
+// Coordinates are metres from the middle of the room's floor, because 32 bits are too few far from the origin.
 function decodeScene(packed) {
   const quantised = new Uint16Array(bytesOf(packed.xyz).buffer), count = quantised.length / 3;
   const { frame, origin, step } = packed, middle = [...frame.centre, frame.floor];
@@ -28,7 +28,7 @@ function decodeScene(packed) {
   return scene;
 }
 
-// Bit set of the room's sides on which each point lies.
+// Returns, per point, a bit set of the room's sides on which it lies.
 function wallSides({ frame, xyz, count }) {
   const sides = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
@@ -42,7 +42,7 @@ function wallSides({ frame, xyz, count }) {
   return sides;
 }
 
-// Bit set of the room's sides that stand between it and a viewer in this direction (x, y).
+// Returns a bit set of the sides that hide the room from a viewer in this direction (x, y).
 function facingSides(frame, toward) {
   const length = Math.hypot(...toward) || 1;
   return frame.axes.reduce((bits, axis, k) => {
@@ -58,7 +58,7 @@ function rampColor(ramp, value) {
   return ramp[k].map((low, c) => low + (ramp[k + 1][c] - low) * (at - k));
 }
 
-// The colour of an object; null where it shows the scan's own.
+// Returns the colour of an object; null if the object has the colours of the scan.
 function tintOf(item, mode, data) {
   if (mode === 'color') return null;
   if (mode === 'class') return data.classColors[item.label];
@@ -67,7 +67,7 @@ function tintOf(item, mode, data) {
   return item.color;
 }
 
-// Colours of all points of a pane { objects, others, mode }; chosen: { ids, set } singles objects out, or null.
+// Returns the colours of all points of a pane { objects, mode }. chosen highlights objects: { ids, set }, or null.
 function paneColors(scene, pane, look, chosen, data) {
   const { rgb, light, count } = scene, colors = new Uint8Array(3 * count), { objects, mode } = pane;
   const tints = objects && objects.items.map((item) => (isCounted(item, look) ? tintOf(item, mode, data) : null));
@@ -89,7 +89,7 @@ function paneColors(scene, pane, look, chosen, data) {
   return colors;
 }
 
-// Fills rows with the points that a pane shows and gives their number.
+// Fills rows with the points that a pane shows and returns their number.
 function visibleRows(scene, objects, look, limits, rows) {
   const { xyz, sides, count } = scene;
   const gone = objects && objects.items.map((item) => isCounted(item, look) && look.hidden.has(item.label));

@@ -1,7 +1,7 @@
-// The panes: one cloud, drawn by three.js into each of them, with one camera for all.
+// Draws the points into each pane with three.js; all panes share one camera.
 const FIELD_OF_VIEW = 34, FRAME_MS = 1000 / 12, FEWEST = 20000;
 
-// three.js draws square dots: these are round, and darker towards their rim, which shows the form of things.
+// three.js draws square dots. These are round and darker towards the rim, which makes shapes easier to see.
 function roundDots(three) {
   const material = new three.PointsMaterial({ vertexColors: true });
   material.onBeforeCompile = (shader) => {
@@ -18,7 +18,7 @@ class Viewer {
   constructor(three, { stage, canvas, tip, look, data, onSelect, onStep, describe }) {
     Object.assign(this, { three, stage, tip, look, data, onSelect, onStep, describe });
     this.renderer = new three.WebGLRenderer({ canvas, alpha: true, antialias: false });
-    this.renderer.outputColorSpace = three.LinearSRGBColorSpace;  // colours come as they are to be seen
+    this.renderer.outputColorSpace = three.LinearSRGBColorSpace;  // colours are already display values
     this.camera = new three.PerspectiveCamera(FIELD_OF_VIEW, 1, 0.02, 200);
     this.camera.up.set(0, 0, 1);
     this.controls = new three.OrbitControls(this.camera, stage);
@@ -27,13 +27,13 @@ class Viewer {
     this.raycaster = new three.Raycaster();
     this.panes = [];
     this.selection = null;
-    this.budget = Infinity;  // points a frame while something moves
-    this.holds = new Set();  // what keeps it moving
+    this.budget = Infinity;  // points per frame while something moves
+    this.holds = new Set();  // reasons for the motion: 'turn', 'drag', 'key'
     this.listen();
     new ResizeObserver(() => this.redraw()).observe(stage);
   }
 
-  // panes: [{ key, element, objects, mode }], objects null where the scan has none.
+  // panes: [{ key, element, objects, mode }]; objects is null if the scan has none.
   show(scene, panes, keepCamera) {
     const { three } = this;
     if (scene !== this.scene) {
@@ -58,7 +58,7 @@ class Viewer {
     if (!keepCamera) this.home();
   }
 
-  // Colours and visibility again, after the look or the selection has changed.
+  // Updates colours and visibility after a change of the look or the selection.
   repaint() {
     this.panes.forEach((pane) => {
       const chosen = this.chosenIn(pane), color = pane.points.geometry.attributes.color;
@@ -80,7 +80,7 @@ class Viewer {
     };
   }
 
-  // Which points each pane shows. They come in random order, so that the first ones are a sample of all.
+  // Selects the points that each pane shows. Points are in random order: the first n are a sample of all.
   sift() {
     const limits = this.limits();
     this.siftedSides = limits.hiddenSides;
@@ -91,7 +91,7 @@ class Viewer {
     });
   }
 
-  // selection: { key: 'pred' | 'truth', index } or null; its counterpart lights up in the other panes.
+  // selection: { key: 'pred' | 'truth', index } or null; the other panes highlight its counterpart.
   select(selection) {
     this.selection = selection;
     this.repaint();
@@ -107,7 +107,7 @@ class Viewer {
     return { objects, ids: objects.ids, set: new Set(matches.filter((k) => k >= 0)) };
   }
 
-  // The upright boxes of what is singled out.
+  // Draws the upright boxes of the highlighted objects.
   outline(pane, chosen) {
     const { three } = this;
     if (pane.box) {
@@ -130,7 +130,7 @@ class Viewer {
     pane.world.add(pane.box);
   }
 
-  // The nearest place from where the whole room is seen.
+  // Moves the camera to the nearest position from which the whole room is visible.
   home() {
     const { three, camera, controls } = this, { frame } = this.scene;
     const shown = this.panes.find((pane) => pane.element.offsetParent !== null) || this.panes[0];
@@ -143,7 +143,7 @@ class Viewer {
       a * frame.half[0] * frame.axes[0][1] + b * frame.half[1] * frame.axes[1][1], z))));
     const slope = Math.tan(FIELD_OF_VIEW * Math.PI / 360), target = new three.Vector3();
     let distance = 1;
-    for (let round = 0; round < 12; round++) {  // step back until all corners fit, then centre them, and again
+    for (let round = 0; round < 12; round++) {  // move back until all corners fit, centre them, repeat
       const offsets = corners.map((corner) => corner.clone().sub(target));
       distance = Math.max(...offsets.flatMap((offset) => [[right, aspect], [up, 1]].map(
         ([axis, extent]) => Math.abs(offset.dot(axis)) / (0.95 * extent * slope) + offset.dot(toward))));
@@ -174,7 +174,7 @@ class Viewer {
     });
   }
 
-  // Draws fewer points while something moves, where all of them take too long.
+  // Draws fewer points while something moves if drawing all of them takes too long.
   spare(time) {
     if (this.holds.has('turn')) this.controls.update(this.lastTime ? (time - this.lastTime) / 1000 : 0);
     if (!this.lastTime) return;
@@ -218,7 +218,7 @@ class Viewer {
     this.redraw();
   }
 
-  // The object under a place of the page: { key, index }, or null.
+  // Returns the object at a position on the page: { key, index }, or null.
   pick(clientX, clientY) {
     const pane = this.panes.find(({ element }) => {
       const box = element.getBoundingClientRect();
@@ -287,11 +287,11 @@ class Viewer {
   }
 }
 
-// Where there is no WebGL: the scene's picture, so that lists and figures stay of use.
+// Replaces the viewer by a picture of the scene if there is no WebGL. Lists and figures still work.
 class StillPicture {
   constructor(stage, why) {
     const note = document.createElement('p');
-    note.append(`The scene cannot be turned here: ${why}. Lists and figures work.`);
+    note.append(`The scene cannot be turned here: ${why}. Lists and figures still work.`);
     this.picture = new Image();
     this.picture.alt = '';
     this.box = document.createElement('div');
