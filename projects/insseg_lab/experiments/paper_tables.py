@@ -7,9 +7,9 @@ NOT_YET = 'not trained yet'
 FIG4 = """\
 ## Fig. 4: numbers of queries and of representative points
 
-The paper has curves, and no numbers in its text: (a) better from K 50 to 100, then stable; (b)
-better from J 500 to 2000, then no more. Ours on made rooms stand above, where they were run; on
-ScanNetV2: not trained yet.
+The paper shows curves and has no numbers in its text: (a) AP rises from K 50 to 100, then it is
+stable; (b) it rises from J 500 to 2000, then no further. Our runs on made rooms, if there are any,
+are above; on ScanNetV2: not trained yet.
 """
 
 
@@ -91,7 +91,7 @@ def table4(paper: dict) -> str:
     return '\n'.join(
         [
             "## Table 4: ablations on ScanNetV2 val, the paper's numbers\n",
-            'The S model. Ours on made rooms stand above, where they were run.\n',
+            'The S model. Our runs on made rooms, if there are any, are above.\n',
             markdown_table(
                 ['variant', 'keys and values', 'queries', 'AP', 'AP50', 'ours on ScanNetV2'], rows
             ),

@@ -28,22 +28,21 @@ from .tables import (
 INTRODUCTION = """\
 # Results
 
-Made by `make results` from the files in `results/`; do not edit. Numbers that are called the
-paper's were copied from the paper (its data: ScanNetV2, S3DIS); nobody has reproduced them here.
-**3D-QueryIS has not been trained on ScanNet or S3DIS in this project yet.** What was trained here
-was trained on made rooms, at the budget that stands beside it, and is no measure of what the method
-reaches on scans.
+`make results` writes this page from the files in `results/`; do not edit it. The paper's numbers
+were copied from the paper (ScanNetV2, S3DIS) and have not been reproduced here. **3D-QueryIS has
+not been trained on ScanNet or S3DIS in this project yet.** All models here were trained on made
+rooms, with the budget given for each table, and do not show what the method reaches on real scans.
 
-AP, AP50 and AP25 are times 100, as in the paper; ± is the standard deviation over seeds.
+AP, AP50 and AP25 are multiplied by 100, as in the paper; ± is the standard deviation over seeds.
 """
 MADE_ROOMS = """\
 ## On made rooms: ours
 
-Furnished rooms made by `tools/synthesize.py`, the same for all rows of a table; models brought to
-their size by a budget ([experiments.md](experiments.md)). Read differences within a table, not
-against the paper: rooms are cleaner and smaller than scans, trainings shorter by orders of
-magnitude, and a difference below about twice the pooled standard deviation (in brackets) says
-nothing. Seconds of training are those of one thread on cores that other programs used as well.
+`tools/synthesize.py` made the furnished rooms, the same for all rows of a table; a budget scales
+the models to their size ([experiments.md](experiments.md)). Compare rows within a table, not with
+the paper: rooms are cleaner and smaller than scans, and trainings are shorter by orders of
+magnitude. A difference below about twice the pooled standard deviation (in brackets) is not
+significant. Training seconds were measured with one thread, on cores shared with other programs.
 """
 TOPICS = {
     'methods': 'Methods side by side',

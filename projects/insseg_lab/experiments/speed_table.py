@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Table 5 of docs/results.md: seconds by stage, ours beside the paper's."""
+"""Table 5 of docs/results.md: milliseconds by stage, our figures and the paper's."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ Entry = tuple[dict, dict, Path]
 
 
 def table5(paper: dict, folders: Sequence[Path]) -> str:
-    """Return Table 5, ours beside the paper's, as a section in Markdown.
+    """Return Table 5, our figures and the paper's, as a section in Markdown.
 
     Args:
         paper: Content of docs/paper_tables.json.
@@ -45,10 +45,10 @@ def table5(paper: dict, folders: Sequence[Path]) -> str:
     ]
     return '\n'.join(
         [
-            '## Table 5: milliseconds a scan\n',
-            'The paper does not say which width. Ours: medians, batch 1, data on '
-            'the device; features are the backbone, mask prediction holds the ranking '
-            '([speed.md](speed.md)).\n',
+            '## Table 5: milliseconds per scan\n',
+            'The paper does not name the width. Our figures are medians with batch 1 and data on '
+            'the device. The column *features* is the backbone, and *mask prediction* includes the '
+            'ranking ([speed.md](speed.md)).\n',
             markdown_table(COLUMNS, [*paper_rows(paper['table5']), *own_rows(entries)]),
             '',
             *notes,
