@@ -5,16 +5,8 @@ import runpy
 import sys
 
 import pytest
-from mmengine.logging import MMLogger
 
 from .converting import TOOLS
-
-
-@pytest.fixture(autouse=True)
-def own_loggers():
-    """Forget mmengine's loggers: they write to the captured streams of the test that made them."""
-    yield
-    MMLogger._instance_dict.clear()
 
 
 @pytest.fixture
