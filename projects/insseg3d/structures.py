@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The structures that parts exchange."""
+"""Structures that the parts of a model exchange."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class VoxelLevel(NamedTuple):
 class SceneTargets(NamedTuple):
     """Ground truth of one scene, per voxel, without a dense (G, V) matrix.
 
-    The voxel--instance table has one row per pair of a voxel and an instance that share points: two
-    rows for a voxel on a border, none for a voxel without an instance.
+    The voxel--instance table has one row per pair of a voxel and an instance that share points. A
+    voxel on a border between two instances has two rows, a voxel without an instance none.
 
     Attributes:
         counts: ``(V,)`` points in each voxel.
@@ -66,7 +66,7 @@ class SceneTargets(NamedTuple):
 
 
 class SceneRows(NamedTuple):
-    """Rows of features over which the masks of one scene are made; a row represents some points.
+    """Rows of features over which the masks of one scene are made; a row represents several points.
 
     A row is a voxel. If the test strategy splits a scene, it is a voxel of one of the parts.
 
@@ -111,18 +111,18 @@ class PointTargets(NamedTuple):
 
 @dataclass(frozen=True)
 class SceneBatch:
-    """A batch of scenes as a head gets it, the same in training and in a test.
+    """Input of a head: a batch of scenes, in training and in a test.
 
     Attributes:
-        levels: Levels of the backbone by stride, the finest at 1. If a test strategy splits the
-            scenes, those of the first part.
+        levels: Levels of the backbone by stride; the finest has stride 1. If a test strategy splits
+            the scenes, these are the levels of the first part.
         rows: Per scene, the rows of features over which masks are made.
-        coords: Per scene ``(P, 3)`` metres, the points as the network sees them: augmented, not
-            distorted.
+        coords: Per scene ``(P, 3)`` metres, the points as the network receives them: augmented, but
+            not distorted.
         memory: ``(B, J, C)`` from the neck; None for a model without a neck.
         padding: ``(B, J)`` bool, True for the rows of ``memory`` to ignore; None if there are none.
         iteration: Number of iterations that the training has completed.
-        samples: Per scene, the data sample, which holds the ground truth.
+        samples: Data sample of each scene, with its ground truth.
     """
 
     levels: dict[int, VoxelLevel]
@@ -156,7 +156,7 @@ class SceneBatch:
 
 
 def voxel_tables_of(sample: BaseDataElement) -> BaseDataElement:
-    """Return the voxel tables of a data sample, which ``AddVoxelTables`` made.
+    """Return the voxel tables that ``AddVoxelTables`` added to a data sample.
 
     Raises:
         ValueError: The sample has none.
@@ -183,10 +183,10 @@ def _annotated_tables(sample: BaseDataElement) -> BaseDataElement:
 
 @dataclass(frozen=True)
 class InstanceMap:
-    """A scene cut into objects that share no point.
+    """Map of a scene in which each point belongs to at most one object.
 
-    Arrays everywhere, but tensors on the model's device from :meth:`of_masks`; :meth:`numpy`
-    turns the one into the other.
+    The fields are arrays, except that :meth:`of_masks` returns tensors on the model's device.
+    :meth:`numpy` converts these to arrays.
 
     Attributes:
         instance: ``(P,)`` int64 in [-1, Q), the index of the point's object, -1 for none.
@@ -203,10 +203,10 @@ class InstanceMap:
 
     @classmethod
     def of(cls, instance: Any, labels: Any, scores: Any = None) -> InstanceMap:
-        """Make a map of arrays or tensors, as ``pred_pts_seg`` holds them.
+        """Make a map from arrays or tensors, such as those in ``pred_pts_seg``.
 
         Raises:
-            ValueError: An instance number has no label, or lengths do not fit.
+            ValueError: An instance number has no label, or lengths differ.
         """
         instance = np.maximum(to_array(instance).astype(np.int64), -1)
         labels = to_array(labels).astype(np.int64)
@@ -222,7 +222,7 @@ class InstanceMap:
 
     @classmethod
     def from_annotation(cls, instance: Any, semantic: Any, *, num_classes: int) -> InstanceMap:
-        """Make a map of ground truth: instance number and class per point, any numbering."""
+        """Make a map from ground truth: instance number (any numbering) and class of each point."""
         codes = instance_codes(to_array(instance), to_array(semantic), num_classes=num_classes)
         return cls(np.where(codes.codes < len(codes.labels), codes.codes, -1), codes.labels)
 
@@ -237,7 +237,7 @@ class InstanceMap:
         min_points: int = 1,
         min_share: float = 0.5,
     ) -> InstanceMap:
-        """Give each point to one of several ranked masks that may overlap.
+        """Assign each point to at most one of several ranked masks that may overlap.
 
         Args:
             masks: ``(Q, P)`` bool, in descending order of score.
@@ -250,7 +250,7 @@ class InstanceMap:
         Returns:
             Tensors on the masks' device; objects in the order of the masks.
         """
-        # Best first, so the confident ones come first. Their slice is a view, no copy of the masks.
+        # Masks are sorted by score, so a slice selects those above the threshold without a copy.
         confident = slice(int((scores >= score_thr).sum()))
         owner = resolve_overlaps(masks[confident], min_points=min_points, min_share=min_share)
         whole = cls(owner, labels[confident], scores[confident])
@@ -264,12 +264,12 @@ class InstanceMap:
         return np.bincount(to_array(self.instance) + 1, minlength=len(self) + 1)[1:]
 
     def choose(self, kept: Tensor) -> InstanceMap:
-        """Keep some objects of a map of tensors; the points of the others belong to none.
+        """Keep some objects of a map of tensors; points of the others then belong to no object.
 
         Args:
             kept: ``(Q,)`` bool.
         """
-        number = self.instance.new_full((len(self) + 1,), -1)  # the last is that of no object
+        number = self.instance.new_full((len(self) + 1,), -1)  # the last entry is for "no object"
         number[:-1][kept] = torch.arange(int(kept.sum()), device=kept.device)
         return InstanceMap(number[self.instance], self.labels[kept], self.scores[kept])
 

@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Baselines, one file each, with the backbone, data and metric of the other methods."""
+"""Baselines, one file each. They share backbone, data and metric with the other methods."""
 
-import insseg3d  # noqa: F401  (registers the kernel and cures mmcv's import first)
+import insseg3d  # noqa: F401  (registers the kernel and repairs mmcv's import first)
 
 from .hais import HAISHead, HierarchicalGrouping
 from .pointgroup import DualSpaceGrouping, PointGroupHead

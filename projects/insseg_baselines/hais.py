@@ -29,30 +29,31 @@ from insseg3d.ops.grouping.clusters import (
 )
 from insseg3d.ops.segment import segment_mean
 
-_AT_ONCE = 2**22  # distances that are computed at a time
+_AT_ONCE = 2**22  # number of distances per chunk
 
 
 @TASK_UTILS.register_module()
 class HierarchicalGrouping:
     """Connect nearby shifted points; in a test, large components absorb small ones nearby.
 
-    Let N be the mean points of an object of a class. A component of n points of this class is a
-    fragment if n is below ``primary_share`` of N, otherwise it is primary. Fragments of at least
-    ``kept_share`` of N are also proposals of their own. In a test, each fragment joins the nearest
-    primary of its class, by the means of the shifted points, if the distance is below
-    ``max(size_radius * sqrt(points of the primary), radius of the class)``.
+    Let N be the mean number of points of an object of a class. A component of n points of this
+    class is a fragment if n is below ``primary_share`` of N, otherwise it is primary. Fragments of
+    at least ``kept_share`` of N are also proposals themselves. In a test, each fragment joins the
+    nearest primary of its class if their distance is below
+    ``max(size_radius * sqrt(points of the primary), radius of the class)``. Distances are measured
+    between the means of the shifted points.
 
     Deviation: no limits of 1024 primaries, 1024 fragments and 8192 points per primary.
 
     Args:
-        class_points: Per class, mean points of an object in the training scenes. -1 if unknown: all
-            components of such a class are primary.
-        class_radii: Per class, radius of an object in metres; -1 if unknown.
+        class_points: Mean number of points of an object in the training scenes, per class. -1 if
+            unknown: all components of such a class are primary.
+        class_radii: Radius of an object in metres, per class; -1 if unknown.
         radius: Points within this distance (metres) are connected.
         primary_share: See above.
         kept_share: See above.
         size_radius: See above; metres.
-        train_share: Share of a scan's points that a training scene has. Sizes in a test are
+        train_share: Share of a scan's points in a training scene. Sizes in a test are
             multiplied by it to make them comparable with ``class_points``.
 
     Raises:
@@ -77,7 +78,7 @@ class HierarchicalGrouping:
         if len(self.class_points) != len(self.class_radii):
             raise ValueError(
                 f'HierarchicalGrouping: {len(self.class_points)} class_points and '
-                f'{len(self.class_radii)} class_radii, expected as many.'
+                f'{len(self.class_radii)} class_radii, expected the same number.'
             )
         self.radius = radius
         self.primary_share, self.kept_share = primary_share, kept_share
@@ -113,11 +114,11 @@ def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) 
     Args:
         centers: ``(N, 3)``.
         groups: ``(N,)``; fragments join primaries of their group only.
-        is_fragment: ``(N,)`` bool, the others are primary.
+        is_fragment: ``(N,)`` bool; the others are primary.
         reach: ``(N,)``; a primary absorbs fragments at a smaller distance.
 
     Returns:
-        ``(N,)`` number of the primary: of a primary its own, -1 for a fragment out of reach.
+        ``(N,)`` number of the primary: its own for a primary, -1 for a fragment out of reach.
     """
     numbers = torch.arange(len(centers), device=centers.device)
     owner = torch.where(is_fragment, -1, numbers)
@@ -127,7 +128,7 @@ def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) 
         if len(primaries) == 0:
             continue
         for some in fragments.split(max(_AT_ONCE // len(primaries), 1)):
-            # The variant by a matrix product loses the last digits.
+            # A matrix product would lose the last digits.
             distance, nearest = torch.cdist(
                 centers[some], centers[primaries], compute_mode='donot_use_mm_for_euclid_dist'
             ).min(1)
@@ -143,19 +144,19 @@ def _united(parts: Proposals, owner: Tensor) -> Proposals:
     number = number[parts.proposal]
     inside = number >= 0
     number, members = number[inside], parts.members[inside]
-    order = torch.argsort(members)  # then by proposal, so that members ascend within each
+    order = torch.argsort(members)  # then by proposal; members ascend within each
     order = order[torch.argsort(number[order], stable=True)]
     return Proposals(members[order], number[order], torch.bincount(number))
 
 
 @MODELS.register_module()
 class HAISHead(GroupingHead):
-    """The intra-instance network: predict a mask of the object inside each proposal, and a score.
+    """Predict the mask of the object inside each proposal, and a score (intra-instance network).
 
     Args:
         in_channels: See :class:`GroupingHead`, which also documents the remaining arguments.
         mask_iters: From this iteration on, the score is computed from the points inside the
-            predicted mask, and that mask is compared with objects. In a test it always is.
+            predicted mask, and that mask is compared with objects. A test always does so.
         positive_iou: A proposal learns the mask of an object if their IoU is above this.
         mask_thr: In a test, points with a higher mask logit belong to the mask.
     """
@@ -192,7 +193,7 @@ class HAISHead(GroupingHead):
         mask_loss = proposal_voxels.mask_cross_entropy(logits, proposals, targets, owner)
         scores = self._scores(proposal_voxels, logits if by_mask else None)
         return dict(
-            # Members of proposals without an object add nothing, but are counted.
+            # Members of proposals without an object contribute 0 to the sum, but are counted.
             loss_mask=mask_loss / max(len(proposals.members), 1),
             loss_score=F.binary_cross_entropy_with_logits(
                 scores, best.clamp(max=1), reduction='sum'
@@ -217,7 +218,7 @@ class HAISHead(GroupingHead):
             return self.mask(proposal_voxels.features)[:, 0]
 
     def _scores(self, proposal_voxels: ProposalVoxels, mask_logits: Tensor | None) -> Tensor:
-        """Compute score logits ``(N,)``; if there is a mask, features outside it count as 0."""
+        """Compute score logits ``(N,)``; features outside the mask, if there is one, count as 0."""
         features = proposal_voxels.features
         if mask_logits is not None:
             features = features * (mask_logits >= 0)[:, None]

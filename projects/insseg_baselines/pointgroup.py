@@ -23,7 +23,7 @@ from insseg3d.ops.grouping.clusters import Proposals, join_proposals, radius_clu
 
 @TASK_UTILS.register_module()
 class DualSpaceGrouping:
-    """Connect nearby points of each class twice: by their coordinates, and by the shifted ones.
+    """Connect nearby points of each class twice: by original and by shifted coordinates.
 
     Args:
         radius: Points within this distance (metres) are connected.
@@ -34,7 +34,7 @@ class DualSpaceGrouping:
         self.radius, self.min_points = radius, min_points
 
     def __call__(self, inputs: GroupingInput, *, training: bool) -> Proposals:
-        """Group points, in training as in a test; proposals by coordinates come first."""
+        """Group points; proposals by original coordinates come first."""
         chosen, _, groups = inputs.object_points()
         return join_proposals(
             [
@@ -48,7 +48,7 @@ class DualSpaceGrouping:
 
 @MODELS.register_module()
 class PointGroupHead(GroupingHead):
-    """ScoreNet: score each proposal. The target is its highest IoU, rescaled to [0, 1].
+    """Score each proposal (ScoreNet). The target is its highest IoU, rescaled to [0, 1].
 
     Args:
         in_channels: See :class:`GroupingHead`, which also documents the remaining arguments.
@@ -82,7 +82,7 @@ class PointGroupHead(GroupingHead):
     def judge(
         self, proposals: Proposals, proposal_voxels: ProposalVoxels, labels: Tensor
     ) -> tuple[Proposals, Tensor, Tensor]:
-        """Return all proposals, with the class of their points and their scores."""
+        """Return all proposals, the class of their points, and their scores."""
         return proposals, labels[proposals.first_members], self._scores(proposal_voxels).sigmoid()
 
     def _scores(self, proposal_voxels: ProposalVoxels) -> Tensor:

@@ -32,16 +32,16 @@ from insseg3d.ops.segment import segment_sum
 
 @TASK_UTILS.register_module()
 class SoftGrouping:
-    """Connect nearby shifted points; a point takes part in every class that is probable enough.
+    """Connect nearby shifted points; a point belongs to every class that is probable enough.
 
     Args:
-        class_points: Per class, mean points of an object in the training scenes. -1 if unknown: all
-            components of such a class are proposals.
+        class_points: Mean number of points of an object in the training scenes, per class. -1 if
+            unknown: all components of such a class are proposals.
         radius: Points within this distance (metres) are connected.
-        min_prob: A point takes part in a class if its probability is above this.
+        min_prob: A point belongs to a class if its probability is above this.
         min_class_points: Classes with fewer such points in a scene are skipped.
         min_share: Components with less than this share of ``class_points`` are dropped.
-        train_share: Share of a scan's points that a training scene has. Sizes in a test are
+        train_share: Share of a scan's points in a training scene. Sizes in a test are
             multiplied by it to make them comparable with ``class_points``.
     """
 
@@ -83,7 +83,7 @@ class SoftGrouping:
 def _clusters(
     coords: Tensor, groups: Tensor, points: Tensor, radius: float
 ) -> tuple[Proposals, Tensor]:
-    """Connect points, which may be in several groups; return components and their groups."""
+    """Connect points that may be in several groups; return components and their groups."""
     entries = torch.arange(len(points), device=points.device)
     parts = radius_clusters(coords, groups, entries, radius=radius)
     group = groups[parts.first_members]
@@ -92,14 +92,14 @@ def _clusters(
 
 @MODELS.register_module()
 class SoftGroupHead(GroupingHead):
-    """Top-down refinement: predict, per proposal, its class, and a mask and an IoU for each class.
+    """Predict the class of each proposal, and a mask and an IoU per class (top-down refinement).
 
     Class K is "background".
 
     Args:
         num_classes: See :class:`GroupingHead`, which also documents the remaining arguments.
         positive_iou: A proposal learns class and mask of an object if their IoU is at least this.
-        min_class_prob: In a test, a proposal comes out once for every class of a higher
+        min_class_prob: In a test, a proposal is returned once for every class of a higher
             probability.
         mask_thr: In a test, points with a higher mask logit belong to the mask.
     """
@@ -135,7 +135,7 @@ class SoftGroupHead(GroupingHead):
         targets: PackedTargets,
         iteration: int,
     ) -> dict[str, Tensor]:
-        """Compute ``loss_class``; and of positive proposals ``loss_mask`` and ``loss_iou``."""
+        """Compute ``loss_class``, and for positive proposals ``loss_mask`` and ``loss_iou``."""
         class_logits, iou_scores, mask_logits = self._describe(proposal_voxels)
         best, owner = best_object(object_iou(proposals, targets))
         owner = torch.where(best >= self.positive_iou, owner, -1)
@@ -168,7 +168,7 @@ class SoftGroupHead(GroupingHead):
         )
         possible = (probs > self.min_class_prob) & (sizes >= max(self.ranking.min_points, 1))
         which, classes = possible.nonzero(as_tuple=True)
-        # Reduce them to as many as can come out before listing their members.
+        # Keep only those that can be returned before listing their members.
         best = torch.sort(scores[which, classes], descending=True, stable=True).indices
         best = best[: self.ranking.max_instances]
         which, classes = which[best], classes[best]

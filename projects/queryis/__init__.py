@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """3D-QueryIS: the parts that only this method needs. README.md maps the paper to the files."""
 
-import insseg3d  # noqa: F401  (registers the kernel and cures mmcv's import first)
+import insseg3d  # noqa: F401  (registers the kernel and repairs mmcv's import first)
 
 from .activation_maps import LiteralMaps, SoftmaxMaps, SumNormalizedMaps
 from .hungarian_assigner import HungarianAssigner

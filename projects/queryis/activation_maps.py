@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Eq. 1 and 2: activation maps made of logits, which pool the voxels of a scene."""
+"""Eq. 1 and 2: turn logits into activation maps and pool the voxels of a scene with them."""
 
 import math
 
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 class SumNormalizedMaps(BaseModule):
     """Pool with sigmoid activation maps, each divided by its sum over the scene.
 
-    Source: 3D-QueryIS, Eq. 1 (the text before it names the sigmoid).
+    Source: 3D-QueryIS, Eq. 1 (the text before it mentions the sigmoid).
     Deviation: the division. Without it, a representative point grows with the number of voxels;
-    with it, a representative point is a weighted mean, of the magnitude of a feature.
+    with it, a representative point is a weighted mean and has the magnitude of a feature.
 
     Args:
-        prior: Initial activation of every voxel. A small one was meant to let each map leave the
-            average of the scene sooner. In measurements on made rooms no map leaves it: all maps
-            start with the same gradient and stay alike to the end of the training.
+        prior: Initial activation of every voxel. A small value was meant to move each map away from
+            the average of the scene sooner. In measurements on made rooms, no map moves away: all
+            maps start with the same gradient and stay alike until the end of the training.
 
     Raises:
         ValueError: ``prior`` is not in (0, 1).
@@ -57,8 +57,8 @@ class LiteralMaps(BaseModule):
     """Pool with undivided sigmoid activation maps, the paper's literal formulas.
 
     A representative point is a sum over the scene, initially about half the number of its voxels
-    times their mean. A norm layer behind it removes this length. Without one, attention saturates
-    and the training is expected to diverge.
+    times their mean. A subsequent norm layer removes this magnitude. Without one, attention
+    saturates and the training is expected to diverge.
 
     Source: 3D-QueryIS, Eq. 1 and 2.
     """
@@ -77,11 +77,11 @@ class LiteralMaps(BaseModule):
 class SoftmaxMaps(BaseModule):
     """Pool with maps that are a softmax over the voxels of the scene.
 
-    Deviation: from Eq. 1 of 3D-QueryIS, which has a sigmoid. As with :class:`SumNormalizedMaps`
-    a representative point is a weighted mean, but one voxel can have all the weight.
+    Deviation: Eq. 1 of 3D-QueryIS has a sigmoid. As in :class:`SumNormalizedMaps`, a representative
+    point is a weighted mean, but one voxel can have all the weight.
 
     Args:
-        temperature: Divisor of the logits. A smaller one makes maps more exclusive.
+        temperature: Divisor of the logits. A smaller value makes maps sharper.
 
     Raises:
         ValueError: ``temperature`` is not positive.

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Losses of masks that are matched with an object: registered parts, mixed in the config.
+"""Losses of masks that are matched with an object. They are registered and combined in the config.
 
 Each is called with mask logits ``(V, G')``, the points that each voxel shares with the object of
 that column ``(V, G')`` and the points per voxel ``(V,)``. It returns one value per mask, ``(G',)``.
@@ -50,7 +50,7 @@ class MaskDiceLoss(BaseModule):
 
 @MODELS.register_module()
 class DenseMaskLoss(BaseModule):
-    """Adapt one of mmdet's mask losses, or of your own with the same interface.
+    """Adapt a mask loss of mmdet, or your own loss with the same interface.
 
     Such a loss is called with logits and the share of each voxel's points that belong to the
     object, both ``(G', V)``, and ``reduction_override='none'``. If it returns a value per element,
@@ -67,7 +67,7 @@ class DenseMaskLoss(BaseModule):
         self.loss = MODELS.build(loss)
 
     def forward(self, logits: Tensor, inside: Tensor, counts: Tensor) -> Tensor:
-        if logits.shape[1] == 0:  # no mask: mmdet's losses differ in what they make of it
+        if logits.shape[1] == 0:  # no mask: mmdet's losses treat this case differently
             return logits.sum(0)
         points = counts.to(logits.dtype)
         share = inside / points.clamp(min=1)[:, None]

@@ -1,8 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Costs of matching a query with an object: registered parts, mixed in the config.
+"""Costs of matching a query with an object. They are registered and combined in the config.
 
-A cost maps one scene's :class:`SceneMatching` to a ``(G, Q)`` block. Losses have other names and
-live in ``mask_losses.py``: a pairwise cost needs all pairs and no gradient, a loss the opposite.
+A cost maps one scene's :class:`SceneMatching` to a ``(G, Q)`` block. The corresponding losses are
+in ``mask_losses.py``: a cost is computed for all pairs without gradients, a loss for the matched
+pairs with gradients.
 """
 
 import torch
@@ -70,12 +71,12 @@ class MaskDiceCost:
 
 @TASK_UTILS.register_module()
 class DenseMatchCost:
-    """Adapt one of mmdet's match costs, or of your own with the same interface.
+    """Adapt a match cost of mmdet, or your own cost with the same interface.
 
     Such a cost is called with two ``InstanceData``: ``scores`` (class logits ``(Q, K + 1)``) of the
     queries, ``labels`` ``(G,)`` of the objects, and ``masks`` of both if ``needs_masks``. It
-    returns ``(Q, G)``. Dense masks take one copy to the host per layer and scene, so a cost that
-    follows from :class:`MaskSums` is better written without this adapter, as the others here.
+    returns ``(Q, G)``. Dense masks are copied to the host once per layer and scene. If a cost can
+    be computed from :class:`MaskSums`, write it without this adapter, like the others here.
 
     Args:
         cost: Config of the cost, for example ``dict(type='mmdet.DiceCost', weight=5.0)``.

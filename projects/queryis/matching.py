@@ -28,7 +28,7 @@ class QueryOutputs(NamedTuple):
 
 
 class SceneMatching(NamedTuple):
-    """All that a cost may use, for one scene and one decoder layer.
+    """Inputs of the costs, for one scene and one decoder layer.
 
     Attributes:
         class_logits: ``(Q, K + 1)``, the last column is "no object".
@@ -46,7 +46,7 @@ class SceneMatching(NamedTuple):
 
 
 def matching_of(outputs: QueryOutputs, layer: int, b: int, targets: SceneTargets) -> SceneMatching:
-    """Collect what the costs may use, still on the device.
+    """Collect the inputs of the costs, still on the device.
 
     Args:
         outputs: Raw outputs for a batch.

@@ -8,7 +8,7 @@ from insseg3d.heads import Ranking
 
 @TASK_UTILS.register_module()
 class ArgmaxRanking(Ranking):
-    """Rank each query once, with its most probable class, "no object" excluded; suppress none.
+    """Rank each query once, with its most probable class other than "no object"; suppress none.
 
     The score is the class probability times the mean mask probability inside the mask.
 
@@ -28,9 +28,9 @@ class ArgmaxRanking(Ranking):
 
 @TASK_UTILS.register_module()
 class FlatTopKRanking(Ranking):
-    """Rank the most probable pairs of a query and a class: a query may occur several times.
+    """Rank the most probable pairs of a query and a class; a query may occur several times.
 
-    Deviation: from 3D-QueryIS, Sec. 3.5, where a query has the label of its most probable class.
+    Deviation: in 3D-QueryIS, Sec. 3.5, a query has the label of its most probable class.
     Source: Mask2Former's instance inference.
 
     Args:
@@ -52,16 +52,16 @@ class FlatTopKRanking(Ranking):
 
 @TASK_UTILS.register_module()
 class MatrixNMSRanking(Ranking):
-    """Rank as :class:`ArgmaxRanking`, but lower the score of duplicates.
+    """Rank like :class:`ArgmaxRanking`, but lower the score of duplicates.
 
-    The score of a mask falls with its overlap with better masks of its class.
+    The more a mask overlaps with better masks of its class, the lower its score.
 
-    Deviation: from 3D-QueryIS, Sec. 3.5, which has no suppression.
+    Deviation: 3D-QueryIS, Sec. 3.5, has no suppression.
     Source: SOLOv2, matrix NMS.
 
     Args:
         sigma: See ``MatrixNMS``.
-        min_points: See :class:`ArgmaxRanking`. Smaller masks lower no score.
+        min_points: See :class:`ArgmaxRanking`. Smaller masks lower no scores.
         score_thr: Masks with a lower score after the suppression are dropped.
     """
 

@@ -34,7 +34,7 @@ class LearnedQueries(BaseModule):
 
 @MODELS.register_module()
 class FPSQueries(BaseModule):
-    """Use features of voxels that lie far from each other, by farthest point sampling.
+    """Use the features of distant voxels, chosen by farthest point sampling.
 
     Source: 3D-QueryIS, Table 4, "Non-Params": points instead of learned queries.
     Deviation: if ``in_channels`` differs from ``embed_dims``, a linear layer projects the features
@@ -54,7 +54,7 @@ class FPSQueries(BaseModule):
         )
 
     def forward(self, batch: SceneBatch) -> Tensor:
-        """Return queries ``(B, Q, C)`` for the scenes of a batch; zeros for one without voxels."""
+        """Return queries ``(B, Q, C)`` for the scenes of a batch; 0 for a scene without voxels."""
         finest = batch.levels[1]
         scene = finest.coors[:, 0]
         features = split_rows(finest.features, scene, batch.num_scenes)
@@ -65,7 +65,7 @@ class FPSQueries(BaseModule):
         )
 
     def _repeat(self, rows: Tensor) -> Tensor:
-        """Extend at most Q rows to ``(Q, C)``."""
+        """Repeat at most Q rows until there are Q, ``(Q, C)``."""
         if len(rows) == 0:
             return rows.new_zeros(self.num_queries, rows.shape[1])
         times = -(-self.num_queries // len(rows))
@@ -78,7 +78,7 @@ class QueryDecoderLayer(BaseModule):
 
     A norm layer follows each of the three.
 
-    Source: 3D-QueryIS, Eq. 3; the order and the norms are the standard transformer decoder's.
+    Source: 3D-QueryIS, Eq. 3; order and norms are those of the standard transformer decoder.
 
     Args:
         embed_dims: C.
@@ -161,8 +161,8 @@ class QueryDecoder(BaseModule):
         """
         if batch.memory is None:
             raise ValueError(
-                f'{type(self).__name__}: the batch has no memory, to which queries attend; give '
-                'the model a neck, for example one of queryis.'
+                f'{type(self).__name__}: the batch has no memory, which queries need; '
+                'give the model a neck, for example one of queryis.'
             )
         queries = self.queries(batch)
         outputs = []

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Class and mask of each query, their losses and their results."""
+"""Predict the class and mask of each query, compute the losses and rank the results."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .matching import QueryOutputs, matching_of, to_host
 
 @MODELS.register_module()
 class QueryISHead(BaseModule):
-    """Decode queries, give each a class and a mask, match them with objects, rank them.
+    """Decode queries, predict class and mask of each, match them with objects, rank them.
 
     Under autocast, the decoder computes in half precision. Everything after it is computed in the
-    dtype of the parameters with autocast off: masks are sums over channels; matching, losses and
-    scores are sums over the points of a scene.
+    dtype of the parameters with autocast off, because it consists of sums: masks are sums over
+    channels; matching, losses and scores are sums over the points of a scene.
 
     Source: 3D-QueryIS, Sec. 3.3 to 3.5.
     Deviation: if ``in_channels`` differs from ``embed_dims``, a linear layer projects the point
@@ -43,8 +43,8 @@ class QueryISHead(BaseModule):
         loss_cls: Config of the class loss, with mmdet's interface: (logits, labels, avg_factor).
         mask_losses: Config of each loss on a matched mask, by name.
         ranking: Config of the ranking, called as ``ranking(RowMasks, class_logits (Q, K + 1))``.
-        supervised_layers: Decoder layers with losses, counted from 0; the last must be among
-            them. None for all.
+        supervised_layers: Decoder layers with losses, counted from 0, including the last. None
+            for all.
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
@@ -95,8 +95,8 @@ class QueryISHead(BaseModule):
     def _build_class_loss(self, config: dict) -> None:
         """Build the class loss; keep its weights as a buffer.
 
-        Weights in a list become a tensor in each call of mmdet's loss, which waits for the copy to
-        the device. That loss is given the weight of each query instead.
+        In each call, mmdet's loss makes a tensor of weights in a list and waits for its copy to the
+        device. To avoid this, it is called with the weight of each query instead.
         """
         self.loss_cls = MODELS.build(config)
         weights = getattr(self.loss_cls, 'class_weight', None)
@@ -147,7 +147,7 @@ class QueryISHead(BaseModule):
         def logits_of(some: slice) -> Tensor:
             return _full_precision(self._mask_features(rows.features[some])) @ embeddings.T
 
-        return binary_masks(logits_of, rows.counts)  # which switches autocast off
+        return binary_masks(logits_of, rows.counts)  # switches autocast off
 
     def _mask_features(self, features: Tensor) -> Tensor:
         """Project features ``(R, in_channels)`` to mask features ``(R, C)``."""
@@ -210,8 +210,8 @@ class QueryISHead(BaseModule):
     ) -> dict[int, Tensor]:
         """Count the pairs of each supervised layer, over all processes, divided by their number.
 
-        An assigner may give an object several queries, or none. A process without pairs counts 0
-        like any other; only the sum is kept from being 0.
+        An assigner may match an object with several queries, or with none. A process without pairs
+        contributes 0; only the sum is kept from being 0.
         """
         counts = dict.fromkeys(self.supervised_layers, 0.0)
         for (layer, _), (queries, _) in matches.items():
@@ -234,8 +234,8 @@ class QueryISHead(BaseModule):
             labels.append(
                 self._query_labels(outputs.class_logits[layer][b], scene, (queries, objects))
             )
-            # Only matched masks are made with gradients. Without an object the matrix is empty:
-            # the loss is 0 and still connected to every parameter.
+            # Only matched masks are computed with gradients. Without objects the matrix is empty,
+            # and the loss is 0 but still connected to every parameter.
             embeddings = outputs.mask_embeddings[layer][b][queries]
             logits = outputs.mask_features[b] @ embeddings.T
             inside = object_points(scene, objects, logits.dtype)

@@ -22,7 +22,7 @@ class RPGNeck(LevelNeck):
     after 20 iterations, and at the end their mean cosine is 0.91 to 0.98.
 
     Source: 3D-QueryIS, Sec. 3.2, Eq. 1 and 2.
-    Deviation: maps are normalised and S passes a norm layer. The config can replace both.
+    Deviation: maps are normalised, and a norm layer is applied to S. The config can replace both.
 
     Args:
         in_channels: Channels of the pooled level.
@@ -70,7 +70,7 @@ class RPGNeck(LevelNeck):
         ), None
 
     def _pool(self, features: Tensor) -> Tensor:
-        """Pool one scene by Eq. 1 and 2, ``(M, C)`` to ``(J, C)``; its long sums need float32."""
+        """Pool one scene by Eq. 1 and 2, ``(M, C)`` to ``(J, C)``; the long sums need float32."""
         with without_autocast(features):
             features = features if features.dtype == torch.float64 else features.float()
             return self.maps(self.map_logits(features), features)

@@ -18,7 +18,7 @@ from .level_neck import LevelNeck
 
 @MODELS.register_module()
 class AllVoxelsNeck(LevelNeck):
-    """Take all M voxels of the level; J is the M of the largest scene.
+    """Take all M voxels of the level; J is M of the largest scene.
 
     Source: 3D-QueryIS, Table 4, "w/o RPG". See :class:`LevelNeck` for the arguments.
     """
@@ -28,7 +28,7 @@ class AllVoxelsNeck(LevelNeck):
 
 
 class ChosenVoxelsNeck(LevelNeck):
-    """Take J voxels of the level, all of a scene that has fewer. A subclass chooses them.
+    """Take J voxels of the level, or all if a scene has fewer. A subclass chooses them.
 
     Args:
         in_channels: See :class:`LevelNeck`, which also documents the remaining arguments.
@@ -73,9 +73,9 @@ class ChosenVoxelsNeck(LevelNeck):
 class RandomVoxelsNeck(ChosenVoxelsNeck):
     """Take J random voxels of the level.
 
-    In training, the draw of a step depends on the seed and the iteration alone, so a resumed
-    training draws the same. In a test it depends on M alone, so a scene has one result. It is made
-    on the host, so it is the same for every device.
+    In training, the draw depends only on the seed and the iteration, so a resumed training makes
+    the same draws. In a test it depends only on M, so a scene always has the same result. It is
+    made on the host, so it is the same for every device.
 
     Source: 3D-QueryIS, Table 4, "Random". See :class:`ChosenVoxelsNeck` for the arguments.
     """

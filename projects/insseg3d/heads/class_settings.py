@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Checks of all that depends on the classes: settings with an entry per class, checkpoints."""
+"""Check settings with an entry per class, and checkpoints, against the number of classes."""
 
 from collections.abc import Iterable, Mapping, Sized
 
@@ -17,8 +17,8 @@ def check_class_table(
     """Compare the length of a setting per class with the number of classes.
 
     Args:
-        key: Its name, for the message.
-        table: An entry for each class.
+        key: Name of the setting, for the message.
+        table: One entry per class.
         num_classes: K, for the message.
         expected: Required number of entries: K, or K + 1 if "no object" has one.
         remedy: Advice for the message.
@@ -35,10 +35,10 @@ def check_class_table(
 
 
 def check_class_numbers(key: str, numbers: Iterable[int], num_classes: int) -> None:
-    """Reject numbers that are not those of classes.
+    """Reject numbers that are not class numbers.
 
     Raises:
-        ValueError: Some are not; the message lists them.
+        ValueError: There are such numbers; the message lists them.
     """
     strange = [number for number in numbers if not 0 <= number < num_classes]
     if strange:
@@ -59,16 +59,16 @@ def refuse_other_classes(
 ) -> None:
     """Reject a checkpoint of another label set.
 
-    Call it in ``_load_from_state_dict``: mmengine loads with ``strict=False``, which would only
-    log that a layer does not fit, and train it from the start.
+    Call this in ``_load_from_state_dict``. mmengine loads with ``strict=False``: it would only log
+    that a layer does not fit, and keep the initial weights of that layer.
 
     Args:
         state_dict: Weights that are being loaded.
-        name: Key of a weight with a row for each class. If it is not there, nothing is compared.
-        expected: Rows that the config asks for.
+        name: Key of a weight with one row per class. If it is missing, nothing is compared.
+        expected: Number of rows for the config.
         wanted: The config's setting, for the message.
         kind: Name of the classes, for the message.
-        beside: Rows that belong to no class, such as that of "no object".
+        beside: Number of rows that belong to no class, such as the row of "no object".
 
     Raises:
         RuntimeError: The checkpoint has another number of rows.

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Base class of the heads that group points into proposals and judge these."""
+"""Base class of the heads that group points into proposals and judge them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class GroupingInput(NamedTuple):
     """Input of a grouping strategy.
 
     Attributes:
-        points: Points of one scene or several. Scenes are never mixed.
+        points: Points of one or several scenes, which are grouped separately.
         logits: ``(R, K + S)`` semantic logits; one row can represent several points.
         shifted: ``(P, 3)`` metres, coordinates plus the predicted offsets.
         is_object: ``(K + S,)`` bool, the classes that are grouped.
@@ -37,8 +37,8 @@ class GroupingInput(NamedTuple):
         """Select the points whose most probable class is grouped.
 
         Returns:
-            Three ``(E,)``: their numbers, their classes, and the numbers of their groups, of which
-            each class of each scene is one.
+            Three ``(E,)``: the numbers of the points, their classes, and the numbers of their
+            groups. Each class of each scene is one group.
         """
         labels = self.logits.argmax(1)[self.points.point2row]
         chosen = self.is_object[labels].nonzero()[:, 0]
@@ -56,16 +56,16 @@ class GroupingHead(BaseModule):
         in_channels: C of the finest backbone level.
         pointwise: Config of the point-wise head, without the two above.
         grouping: Config of the strategy, called as ``grouping(inputs, training=…)``; it returns
-            proposals. If some of its settings have an entry for each class, it names these in
-            ``class_tables``.
+            proposals. Its ``class_tables`` lists the settings that have an entry per class, if
+            there are any.
         proposal_net: Config of the network over proposals.
         ranking: Config of the ranking.
         prepare_iters: Number of initial training iterations without proposals; until then the
             losses of their parts are 0.
-        max_proposals: Maximum number of proposals in training, times scenes. If there are more, so
-            many are drawn at random.
-        whole_classes: Classes of which a scene has one object with score 1, all points of the
-            class. They are not grouped. Source: SoftGroup, ceiling and floor of S3DIS.
+        max_proposals: Maximum number of proposals in training, per scene of the batch. If there
+            are more, a random subset is used.
+        whole_classes: Classes whose points in a scene form one object with score 1, without
+            grouping. Source: SoftGroup, ceiling and floor of S3DIS.
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
@@ -126,7 +126,7 @@ class GroupingHead(BaseModule):
     def loss(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Compute the losses of a batch.
 
-        Random numbers depend on ``batch.iteration`` alone, so a resumed training draws the same.
+        Random numbers depend only on ``batch.iteration``, so a resumed training draws the same.
         """
         points, outputs = self(batch)
         truth = PackedTargets.pack(batch.point_targets())
@@ -188,7 +188,7 @@ class GroupingHead(BaseModule):
             labels: ``(P,)`` most probable semantic class of each point.
 
         Returns:
-            The proposals that come out, their classes and their scores.
+            The resulting proposals, their classes and their scores.
         """
         return self.judge(proposals, self.proposal_net(points, proposals), labels)
 
@@ -201,14 +201,14 @@ class GroupingHead(BaseModule):
     ) -> dict[str, Tensor]:
         """Compute the losses of the parts that judge proposals.
 
-        Without proposals they are 0, and still connected to the parameters of these parts.
+        Without proposals they are 0, but still connected to the parameters of these parts.
         """
         raise NotImplementedError
 
     def judge(
         self, proposals: Proposals, proposal_voxels: ProposalVoxels, labels: Tensor
     ) -> tuple[Proposals, Tensor, Tensor]:
-        """Return the proposals that come out, ``(N',)`` their classes and ``(N',)`` their scores.
+        """Return the resulting proposals, their classes ``(N',)`` and their scores ``(N',)``.
 
         Args:
             proposals: N sets of points.

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Supervision of every point, as an auxiliary branch of any model."""
+"""Auxiliary branch that supervises every point, for any model."""
 
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule

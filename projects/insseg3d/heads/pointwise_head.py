@@ -27,7 +27,7 @@ class PackedPoints(NamedTuple):
     Attributes:
         features: ``(R, C)`` of the rows that represent the points.
         point2row: ``(P,)`` in ``[0, R)``.
-        coords: ``(P, 3)`` metres, as the network sees them.
+        coords: ``(P, 3)`` metres, as the network receives them.
         scene: ``(P,)`` int64.
         num_scenes: B.
     """
@@ -83,10 +83,10 @@ class PackedTargets(NamedTuple):
 
 
 class PointwiseOutputs(NamedTuple):
-    """Raw outputs, per row; they hold for all its points.
+    """Raw outputs, per row. All points of a row share them.
 
     Attributes:
-        logits: ``(R, K + S)``, the K classes before the S surfaces of the room.
+        logits: ``(R, K + S)``, the K classes, then the S surfaces of the room.
         offsets: ``(R, 3)`` metres, from the point to the centre of its object.
     """
 
@@ -100,8 +100,8 @@ class OffsetL1Loss(nn.Module):
 
     Args:
         loss_weight: Factor of the loss.
-        most_weight: If given, the weight of a point is the length of its true offset in metres, but
-            at most this. Source: HAIS's paper, with 1; its code has no such weight.
+        most_weight: If given, the weight of a point is the length of its true offset in metres, at
+            most this. Source: HAIS's paper, with 1; its code has no such weight.
     """
 
     def __init__(self, *, loss_weight: float = 1.0, most_weight: float | None = None) -> None:
@@ -118,7 +118,7 @@ class OffsetL1Loss(nn.Module):
 
 @MODELS.register_module()
 class OffsetDirectionLoss(nn.Module):
-    """Direction of the offsets; see :func:`offset_direction_loss`.
+    """Error in the direction of the offsets; see :func:`offset_direction_loss`.
 
     Args:
         loss_weight: Factor of the loss.
@@ -135,16 +135,16 @@ class OffsetDirectionLoss(nn.Module):
 
 @MODELS.register_module()
 class PointwiseHead(BaseModule):
-    """Semantic class and offset of each point.
+    """Predict the semantic class and the offset of each point.
 
     All points of a voxel have the same features, so both are computed per voxel.
-    Deviation: from the PointGroup family, whose hidden layers normalise over points. Here a voxel
-    counts once in the normalisation; in the losses it counts as often as it has points.
+    Deviation: hidden layers of the PointGroup family normalise over points. Here a voxel counts
+    once in the normalisation; in the losses it counts as often as it has points.
 
     Args:
         in_channels: C.
         num_classes: K.
-        num_stuff: S, surfaces of the room that the dataset labels besides the classes.
+        num_stuff: S, number of surfaces of the room that the dataset labels besides the classes.
         semantic_layers: Linear layers of the semantic branch, with norm and ReLU between.
         offset_losses: Config of each loss on the offsets, by name.
         init_cfg: See mmengine's ``BaseModule``.
@@ -199,7 +199,7 @@ class PointwiseHead(BaseModule):
         return losses
 
     def _labels(self, semantic: Tensor) -> Tensor:
-        """Return the column of the logits for each label, -1 for none."""
+        """Return the logit column of each label, -1 for none."""
         beyond = semantic - 1
         labels = torch.where(semantic < self.num_classes, semantic, beyond)
         unknown = (semantic == self.num_classes) | (labels >= self.num_classes + self.num_stuff)

@@ -17,10 +17,10 @@ from .pointwise_head import PackedPoints, PackedTargets
 
 
 class ProposalVoxels(NamedTuple):
-    """Voxels of proposals, with the features that the network computed for them.
+    """Voxels of proposals, with their features from the network.
 
-    A head that works per voxel has the same output for all members of a voxel. Its sums over
-    members are sums over voxels, weighted by the number of their members.
+    A head that works per voxel has the same output for all members of a voxel. It computes sums
+    over members as sums over voxels, weighted by the number of members.
 
     Attributes:
         features: ``(V, C)``.
@@ -38,7 +38,7 @@ class ProposalVoxels(NamedTuple):
         return self.grid.coors[:, 0]
 
     def largest(self, values: Tensor) -> Tensor:
-        """Reduce ``(V, C)`` to ``(N, C)``, the largest value in each proposal."""
+        """Reduce ``(V, C)`` to ``(N, C)``, the maximum over the voxels of each proposal."""
         return segment_max(values, self.proposal, self.num_proposals)
 
     def mean(self, values: Tensor) -> Tensor:
@@ -49,13 +49,13 @@ class ProposalVoxels(NamedTuple):
     def mask_cross_entropy(
         self, logits: Tensor, proposals: Proposals, targets: PackedTargets, owner: Tensor
     ) -> Tensor:
-        """Sum, over members, the cross entropy with "is a point of the proposal's object".
+        """Sum over members the cross entropy against membership in the proposal's object.
 
         Args:
             logits: ``(V,)``.
-            proposals: Those that the voxels describe.
+            proposals: Proposals to which the voxels belong.
             targets: Ground truth of their points.
-            owner: ``(N,)`` object of each proposal, -1 for none; such proposals add nothing.
+            owner: ``(N,)`` object of each proposal, -1 for none; such proposals contribute 0.
         """
         refuse_half(logits, 'mask_cross_entropy: logits')
         wanted = owner[proposals.proposal]
@@ -72,8 +72,8 @@ class ProposalNet(BaseModule):
     Source: PointGroup's ScoreNet and its descendants.
 
     Args:
-        unet: Config of the network, which is called as a backbone and returns the finest features
-            alone.
+        unet: Config of the network, which is called like a backbone and returns only the finest
+            features.
         full_scale: Voxels along an axis; see :func:`voxelize_proposals`.
         score_scale: Maximum number of voxels per metre.
         init_cfg: See mmengine's ``BaseModule``.
@@ -97,7 +97,7 @@ class ProposalNet(BaseModule):
         """Compute the features of proposals.
 
         Args:
-            points: Points with the features that are the input.
+            points: Points with the input features.
             proposals: N sets of these points; N may be 0.
             place: See :func:`voxelize_proposals`.
         """
@@ -134,7 +134,7 @@ def object_iou(
 
 
 def best_object(iou: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the highest IoU of each proposal and the object, both ``(N,)``; 0 and -1 if none.
+    """Return the highest IoU of each proposal and its object, both ``(N,)``; 0 and -1 if none.
 
     Args:
         iou: ``(N, G)``; G may be 0.

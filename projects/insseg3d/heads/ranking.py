@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""From scored masks to ranked instances over the points of a scene."""
+"""Rank scored masks and return instances over the points of a scene."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RowMasks(NamedTuple):
     """Masks over the rows of a scene; each row represents several points.
 
     Attributes:
-        masks: Over the rows.
+        masks: Masks over the rows.
         point2row: ``(P,)`` row of each point.
     """
 
@@ -108,7 +108,7 @@ class Ranking:
         """Turn the masks of one scene into instances over its points.
 
         Args:
-            masks: Over rows, or proposals.
+            masks: Masks over rows, or proposals.
             judgement: Further arguments of ``candidates``: class logits ``(Q, K + 1)``, or labels
                 and scores ``(N,)``.
 
@@ -124,10 +124,10 @@ class Ranking:
             )
             found = found.take(kept)._replace(scores=scores)
             found = found.take(self.keeps(scores, self.score_thr).nonzero()[:, 0])
-        # A stable order, so that equal scores rank alike in every run.
+        # A stable order ranks equal scores alike in every run.
         order = torch.sort(found.scores, descending=True, stable=True).indices
         found = found.take(order[: self.max_instances])
-        # Masks are expanded to points last: only those that are left, as booleans.
+        # Expand masks to points last: only the remaining ones, as booleans.
         return InstanceData(
             masks=masks.over_points(found.mask), labels_3d=found.labels, scores_3d=found.scores
         )

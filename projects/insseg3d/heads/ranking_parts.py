@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Parts of a ranking: candidates, which are ranked, and suppression of overlaps.
+"""Parts of a ranking: sources of candidates, and suppression of overlaps.
 
-The first are called as ``candidates(masks, …)``, with the arguments of the ranking, and return
+A source is called as ``candidates(masks, …)`` with the arguments of the ranking and returns
 :class:`Candidates`. A suppression is called as ``suppression(iou, labels, scores)``; see
 :class:`MaskNMS`.
 """
@@ -47,7 +47,7 @@ class JudgedCandidates:
 
 @TASK_UTILS.register_module()
 class ArgmaxCandidates:
-    """Take each mask once, with its most probable class, "no object" excluded.
+    """Take each mask once, with its most probable class other than "no object".
 
     The score is the class probability times the score of the mask.
     """
@@ -62,7 +62,7 @@ class ArgmaxCandidates:
 
 @TASK_UTILS.register_module()
 class FlatTopKCandidates:
-    """Take the most probable pairs of a mask and a class: a mask may occur several times.
+    """Take the most probable pairs of a mask and a class; a mask may occur several times.
 
     The score is the class probability times the score of the mask.
 
@@ -85,7 +85,7 @@ class FlatTopKCandidates:
     def __call__(self, masks, class_logits: Tensor) -> Candidates:
         """Take class logits ``(Q, K + 1)`` of Q masks that have ``scores (Q,)``."""
         probs = class_logits.softmax(-1)[:, :-1]
-        # Stable, so that equal pairs come out alike on every device.
+        # A stable order treats equal pairs alike on every device.
         best, pairs = torch.sort(probs.flatten(), descending=True, stable=True)
         number = len(probs) if self.num_results is None else self.num_results
         best, pairs = best[:number], pairs[:number]
@@ -95,10 +95,10 @@ class FlatTopKCandidates:
 
 @TASK_UTILS.register_module()
 class MaskNMS:
-    """Of two candidates that overlap too much, whatever their classes, drop the worse.
+    """Drop the worse of two candidates that overlap too much, whatever their classes.
 
     Args:
-        threshold: IoU in points up to which both stay.
+        threshold: IoU in points up to which both are kept.
         most: Maximum number of candidates that are compared, the best ones; the others are dropped.
             The table of their overlaps has ``most`` rows and columns.
     """
@@ -133,8 +133,8 @@ class MatrixNMS:
     Source: SOLOv2, matrix NMS.
 
     Args:
-        sigma: Of the Gaussian by which scores fall with the overlap, IoU in points. None: they
-            fall linearly.
+        sigma: Width of the Gaussian by which scores decrease with the overlap (IoU in points). With
+            None, they decrease linearly.
 
     Raises:
         ValueError: ``sigma`` is not positive.

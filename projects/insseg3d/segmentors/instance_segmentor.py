@@ -27,9 +27,9 @@ in the map without overlaps."""
 class InstanceSegmentor3D(Base3DSegmentor):
     """Instance segmentation of point clouds with a sparse backbone.
 
-    The data samples carry the voxel tables (``AddVoxelTables`` in the pipeline). The segmentor
-    averages the points of each voxel, calls the backbone and the neck, and gives the head a
-    :class:`SceneBatch`, in training as in a test. Each part is described in docs/mixing.md.
+    The data samples contain the voxel tables (``AddVoxelTables`` in the pipeline). The segmentor
+    averages the points of each voxel, calls the backbone and the neck, and passes a
+    :class:`SceneBatch` to the head, in training and in a test. docs/mixing.md describes each part.
 
     Args:
         backbone: Config. The backbone is called with voxel features ``(V, C)`` and coordinates
@@ -40,9 +40,9 @@ class InstanceSegmentor3D(Base3DSegmentor):
             its padding. None for a head that needs no memory.
         auxiliary: Config of each branch that adds losses to the training and has no other effect.
             Its ``name`` is the prefix of its losses; ``aux<index>`` if the config has no name.
-        data_preprocessor: Config, mmdetection3d's unchanged ``Det3DDataPreprocessor``.
-        test_strategy: Config of the way in which scenes pass the backbone in a test; None for
-            ``VoxelFull``.
+        data_preprocessor: Config of mmdetection3d's unchanged ``Det3DDataPreprocessor``.
+        test_strategy: Config of the strategy that passes scenes through the backbone in a test;
+            None for ``VoxelFull``.
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
@@ -80,8 +80,8 @@ class InstanceSegmentor3D(Base3DSegmentor):
     ) -> Sequence[Det3DDataSample]:
         """Add ``pred_instances_3d`` and ``pred_pts_seg`` to the data samples.
 
-        ``pred_pts_seg`` is a map in which each point belongs to one instance at most. It also holds
-        the results per point that the head left in the metainfo of its instances.
+        ``pred_pts_seg`` is a map in which each point belongs to at most one instance. It also holds
+        the results per point that the head stored in the metainfo of its instances.
         """
         found = self.predict_scenes(inputs, data_samples)
         for sample, instances in zip(data_samples, found):
@@ -182,7 +182,7 @@ class InstanceSegmentor3D(Base3DSegmentor):
         )
 
     def _point_map(self, instances: InstanceData) -> dict[str, Tensor]:
-        """Give each point to one instance at most, with the size limit of the ranking."""
+        """Assign each point to at most one instance, with the size limit of the ranking."""
         ranking = getattr(self.decode_head, 'ranking', None)
         found = InstanceMap.of_masks(
             instances.masks,
@@ -232,5 +232,5 @@ def _whole_parts(inputs: dict, data_samples: Sequence[Det3DDataSample]) -> list[
 
 def _split(levels: dict[int, VoxelLevel], parts: Sequence[ScenePart]) -> Sequence[Tensor]:
     """Split the finest features by scene."""
-    # Their rows are in the order of the scenes, so the lengths are known without asking the device.
+    # Rows are in the order of the scenes, so lengths are known without reading from the device.
     return levels[1].features.split([len(part.coors) for part in parts])

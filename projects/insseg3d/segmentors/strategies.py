@@ -1,9 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Ways for a scene's points to pass the backbone in a test: all at once, or in subsets.
+"""Strategies that pass a scene's points through the backbone in a test: all at once, or in subsets.
 
 A strategy is built by ``InstanceSegmentor3D(test_strategy=dict(type=…))``. It splits a scene into
-parts, which pass the backbone one after the other, and joins their features again. Queries are
-made from the first part alone; with these same queries, masks are made over all parts.
+parts, which pass through the backbone one after the other, and joins their features again. Queries
+are made from the first part only; masks over all parts are made with these queries.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..structures import SceneRows
 
 
 class ScenePart(NamedTuple):
-    """Some of a scene's points, with the voxels that hold them.
+    """Some of a scene's points, with the voxels that contain them.
 
     Attributes:
         points: ``(P_i, C)``.
@@ -51,10 +51,10 @@ class ScenePart(NamedTuple):
 
 @TASK_UTILS.register_module()
 class VoxelFull:
-    """Pass the whole scene at once.
+    """Pass the whole scene through the backbone at once.
 
-    The features of a voxel are means over its points. If voxels are coarser than the scan, they
-    depend little on the density of the points.
+    The features of a voxel are means over its points. If voxels are coarser than the scan, these
+    means depend little on the density of the points.
     """
 
     def split(self, points: Tensor, tables: BaseDataElement) -> list[ScenePart]:
@@ -74,22 +74,21 @@ class VoxelFull:
 
 @TASK_UTILS.register_module()
 class SharedQueries:
-    """Pass interleaved subsets of the points that share their queries.
+    """Pass interleaved subsets of the points through the backbone; all share the same queries.
 
-    Point i belongs to subset i mod ``splits``. Use it for scans that are much denser than the
-    training samples, of which a random share of the points was kept: each subset has the density
-    of a training sample.
+    Point i belongs to subset i mod ``splits``. Use this strategy if training samples keep a random
+    share of a scan's points, so that scans are much denser: each subset has the density of a
+    training sample.
 
-    The voxels of a subset are those voxels of the scene's grid that hold one of its points, and
-    their features are the means of the subset's points. The result covers all points, in their
-    order.
+    The voxels of a subset are the voxels of the scene's grid that contain one of its points. Their
+    features are the means of the subset's points. The result covers all points in their order.
 
-    Source: SoftGroup's four subsets of a room of S3DIS. Deviation: queries attend to a whole
-    scene, so they are made once, from the first subset. Subsets with queries of their own would
-    give instances of their own, and nothing would relate them.
+    Source: SoftGroup's four subsets of a room of S3DIS. Deviation: queries attend to a whole scene,
+    so they are made once, from the first subset. If each subset had its own queries, the instances
+    of different subsets would be unrelated.
 
     Args:
-        splits: Number of subsets. A scene with fewer points has as many as points.
+        splits: Number of subsets. A scene with fewer points has one subset per point.
 
     Raises:
         ValueError: ``splits`` is not a positive integer.

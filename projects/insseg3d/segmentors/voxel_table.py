@@ -19,8 +19,8 @@ class VoxelTablePreprocessor(Det3DDataPreprocessor):
     The stock preprocessor with ``voxel_type='minkunet'`` voxelises in the main process and calls
     ``.cuda()``. Here the voxels come from the pipeline, and the model may be on any device.
 
-    Deviation: from the stock preprocessor. A voxel has the mean of its points, not one of them, and
-    the label of most of its points, not of one. The columns of ``coors`` are (batch, x, y, z).
+    Deviation: a voxel has the mean of its points and the label of most of its points; in the stock
+    preprocessor, both are those of one point. The columns of ``coors`` are (batch, x, y, z).
 
     Args:
         non_blocking: Let copies to the device overlap with other work.
@@ -34,7 +34,7 @@ class VoxelTablePreprocessor(Det3DDataPreprocessor):
     def voxelize(
         self, points: Sequence[Tensor], data_samples: Sequence[Det3DDataSample]
     ) -> dict[str, Tensor]:
-        """Average points into voxels and add to each data sample what the stock head reads.
+        """Average points into voxels, and add the fields that the stock head reads to the samples.
 
         Args:
             points: Per scene ``(P, C)``.
@@ -70,7 +70,7 @@ class VoxelTablePreprocessor(Det3DDataPreprocessor):
 
 
 def _majority(labels: Tensor, point2voxel: Tensor, num_voxels: int) -> Tensor:
-    """Return the most frequent label of each voxel ``(V,)``, in a tie the lowest."""
+    """Return the most frequent label of each voxel ``(V,)``; in a tie, the lowest."""
     kinds = int(labels.max()) + 1
     votes = torch.bincount(point2voxel * kinds + labels, minlength=num_voxels * kinds)
     return votes.reshape(num_voxels, kinds).argmax(1)
