@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What all tests share."""
+"""Fixtures shared by all tests."""
 
-import insseg3d  # noqa: F401, I001  (first: its cures let mmdet3d import with mmcv-lite)
+import insseg3d  # noqa: F401, I001  (first, because it lets mmdet3d import with mmcv-lite)
 
 import dataclasses
 import importlib
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def open_log_streams():
-    """Give loggers of earlier tests an open stream: pytest has closed the one that they hold."""
+    """Give loggers of earlier tests an open stream, because pytest has closed theirs."""
     for logger in MMLogger._instance_dict.values():
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
@@ -71,9 +71,9 @@ def same_seed():
 
 @pytest.fixture(scope='session')
 def tiny_data(tmp_path_factory):
-    """Data root with four coarse made rooms to train on and one to test, converted as ever.
+    """Make a data root with four coarse made rooms for training and one for tests, converted.
 
-    Also with one of S3DIS in each area.
+    It also has one S3DIS room per area.
     """
     from insseg_preparation.s3dis.release import prepare_s3dis
     from insseg_preparation.scannet.release import prepare_scannet
@@ -98,13 +98,13 @@ def tiny_data(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def tiny_config(tmp_path_factory):
-    """The paper's leaf with a model that trains a step in a fraction of a second on a CPU."""
+    """Write the paper's leaf with a model that trains a step in a fraction of a second on a CPU."""
     return shrink(tmp_path_factory.mktemp('config'), 'queryis-s_1xb10-150k_scannet')
 
 
 @pytest.fixture(scope='session')
 def tiny_s3dis_config(tmp_path_factory):
-    """The same of the leaf for S3DIS."""
+    """Write the same for the S3DIS leaf."""
     return shrink(tmp_path_factory.mktemp('config'), 'queryis-s_1xb10-60k_s3dis-area5')
 
 
@@ -116,10 +116,10 @@ def shrink(folder, leaf):
 
 @pytest.fixture(scope='session')
 def sure_weights(tmp_path_factory, own_points):
-    """An untrained checkpoint of the demo's leaf that finds several objects in ``own_points``.
+    """Make an untrained checkpoint of the demo's leaf that finds several objects in ``own_points``.
 
-    Fresh from their initialisation all queries and all points are much the same, and one object
-    would hold the whole scan. Here both differ from their kind as a trained model's do.
+    After initialisation, all queries are nearly equal, and so are all points: one object would
+    cover the whole scan. Here they differ from each other, as in a trained model.
     """
     from insseg3d.apis import load_model, predict_points
 
@@ -149,7 +149,7 @@ def sure_weights(tmp_path_factory, own_points):
 
 @pytest.fixture(scope='session')
 def own_points():
-    """A floor with a box on it, far from the origin, of sizes that float32 and float64 share."""
+    """Make a floor with a box on it, far from the origin, with sizes that are exact in float32."""
     random = np.random.default_rng(0)
     floor = np.c_[random.random((3000, 2)) * 3, random.normal(0, 0.005, 3000)]
     box = random.random((2000, 3)) * (0.8, 0.6, 0.5) + (1, 1, 0)
@@ -160,7 +160,7 @@ def own_points():
 
 @pytest.fixture
 def run_tool(tiny_data, tmp_path):
-    """Runs one of tools/ as a user would, from another folder, on the tiny data and on the CPU."""
+    """Run a command of tools/ like a user, from another folder, on the tiny data and the CPU."""
     env = dict(
         os.environ,
         INSSEG3D_DATA=str(tiny_data),
@@ -185,7 +185,7 @@ def run_tool(tiny_data, tmp_path):
 
 @pytest.fixture
 def here(tiny_data, tmp_path, monkeypatch, capsys):
-    """Runs a tool's ``main`` in this process, from the test's folder, which saves seconds."""
+    """Run a tool's ``main`` in this process, from the test's folder, which saves seconds."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('INSSEG3D_DATA', str(tiny_data))
     monkeypatch.syspath_prepend(ROOT / 'tools')
@@ -200,7 +200,7 @@ def here(tiny_data, tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def read_losses():
-    """{iteration: {name: loss}} of the trainings logged under a work dir, in full precision."""
+    """Read {iteration: {name: loss}} of the trainings logged in a work dir, in full precision."""
 
     def read(work_dir):
         losses = {}

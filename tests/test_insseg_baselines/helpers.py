@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Small heads of each method, and random scenes and proposals to try them on."""
+"""Small heads of each method, and random scenes and proposals to test them on."""
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ def build_head(method, **changes):
 
 
 def make_scene(seed=0, num_rows=60, num_points=150, num_objects=3):
-    """Rows, coordinates and ground truth; blobs of points, so that something is grouped."""
+    """Make rows, coordinates and ground truth of a scene; points form blobs that can be grouped."""
     generator = torch.Generator().manual_seed(seed)
     blob = torch.randint(4, (num_points,), generator=generator)
     coords = blob[:, None] + 0.15 * torch.randn(num_points, 3, generator=generator)
@@ -83,14 +83,14 @@ def make_scene(seed=0, num_rows=60, num_points=150, num_objects=3):
 
 
 def batch_of(scenes, iteration=0):
-    """A batch of scenes, each of rows, coordinates and, if it has them, ground truth."""
+    """Make a batch of scenes, each with rows, coordinates and optionally ground truth."""
     rows, coords, *targets = zip(*scenes)
     samples = [sample_of(scene) for scene in targets[0]] if targets else ()
     return SceneBatch({}, rows, coords, iteration=iteration, samples=samples)
 
 
 def sample_of(targets):
-    """A data sample with this ground truth."""
+    """Make a data sample with this ground truth."""
     sample = Det3DDataSample()
     sample.voxels = BaseDataElement(inst_voxel=targets.labels[:0])
     sample.gt_pts_seg = PointData(
@@ -101,7 +101,7 @@ def sample_of(targets):
 
 
 def grouping_input(coords, logits, *, offsets=None, scene=None, num_scenes=1, is_object=None):
-    """Points with rows of their own."""
+    """Make the input of a grouping in which each point has its own row."""
     num = len(coords)
     scene = torch.zeros(num, dtype=torch.int64) if scene is None else scene
     points = PackedPoints(torch.zeros(num, 1), torch.arange(num), coords, scene, num_scenes)
@@ -112,7 +112,7 @@ def grouping_input(coords, logits, *, offsets=None, scene=None, num_scenes=1, is
 
 
 def sure(labels, num_columns=NUM_CLASSES + NUM_STUFF):
-    """Logits of points whose class is beyond doubt."""
+    """Make logits of points whose class is certain."""
     return 20.0 * torch.nn.functional.one_hot(torch.as_tensor(labels), num_columns).double()
 
 
@@ -126,7 +126,7 @@ def sets_of(proposals):
 def make_proposals(seed=0, num_points=40, num_proposals=5, num_objects=3, objects=True):
     """Make proposals, the output of the network for them, and ground truth; float64.
 
-    The first two proposals are the first two objects, but for a point.
+    The first two proposals are the first two objects, except for one point.
     """
     rng = np.random.default_rng(seed)
     instance = rng.integers(-1, num_objects, num_points)
@@ -163,14 +163,14 @@ def make_proposals(seed=0, num_points=40, num_proposals=5, num_objects=3, object
 
 
 def dense_iou(members, owner, truth):
-    """IoU of a set of points with an object, as the sources print it."""
+    """Compute the IoU of a set of points with an object, as the sources print it."""
     gt = set((truth == owner).nonzero()[:, 0].tolist())
     both = len(members & gt)
     return both / (len(members) + len(gt) - both + 1e-5)
 
 
 def best_of(members, targets):
-    """The best IoU and its object, the first of several; (0, -1) if it shares nothing."""
+    """Find the best IoU and the first object that has it; (0, -1) if no points are shared."""
     ious = [dense_iou(members, g, targets.instance) for g in range(len(targets.labels))]
     best = max(ious, default=0)
     return (best, ious.index(best)) if best > 0 else (0, -1)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Properties of all three: gradients, empty scenes, batches, limits, checkpoints."""
+"""Properties of all three methods: gradients, empty scenes, batches, limits, checkpoints."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def loss_of(head, scenes, iteration=0):
 
 
 def certain(head, favourite):
-    """Make a head that is sure of a class, wherever."""
+    """Make a head that predicts the same class everywhere with certainty."""
     with torch.no_grad():
         head.pointwise.semantic[-1].weight.zero_()
         head.pointwise.semantic[-1].bias.fill_(-9.0)[favourite] = 9.0
@@ -45,14 +45,14 @@ def test_every_parameter_gets_a_gradient(method):
     sum(losses.values()).backward()
     missing = [name for name, p in head.named_parameters() if p.grad is None]
     assert not missing
-    # Those of a network that saw proposals are not zero throughout.
+    # A network that received proposals has gradients other than 0.
     assert head.proposal_net.unet.encoder[0][0].conv1.weight.grad.abs().max() > 0
 
 
 def test_before_its_time_the_network_has_losses_of_zero(method):
     head = certain(build_head(method, prepare_iters=10).train(), 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(head, 'grouping', None)  # is not asked
+        patch.setattr(head, 'grouping', None)  # is not called
         losses = loss_of(head, [make_scene(0)], iteration=9)
     assert losses['loss_semantic'] > 0 and losses['loss_offset_l1'] > 0
     assert all(
@@ -67,7 +67,7 @@ def test_before_its_time_the_network_has_losses_of_zero(method):
 
 
 def test_no_points_of_objects(method):
-    """All is wall: nothing to group, in training as in tests; also without annotated objects."""
+    """All points are wall, so nothing is grouped, with and without annotated objects."""
     head = certain(build_head(method).train(), NUM_CLASSES)
     rows, coords, targets = make_scene(0)
     nothing = PointTargets(
@@ -111,7 +111,7 @@ def test_a_scene_of_one_point(method):
 
 
 def test_a_single_huge_component(method):
-    """50,000 points in one place, one class: one proposal, or one from each of two runs."""
+    """50,000 points of one class in one place form one proposal, or one in each of two runs."""
     num = 50_000
     generator = torch.Generator().manual_seed(0)
     point2row = torch.randint(1000, (num,), generator=generator)
@@ -170,7 +170,7 @@ def test_more_proposals_than_the_limit_are_thinned(method):
         patch.setattr(head.proposal_net, 'forward', watch)
         for iteration in (0, 0, *range(1, 9)):
             loss_of(head, [make_scene(0), make_scene(1)], iteration)
-    assert all(proposals.num_proposals == 4 for proposals in seen)  # two a scene
+    assert all(proposals.num_proposals == 4 for proposals in seen)  # two per scene
     assert torch.equal(seen[0].members, seen[1].members)
     assert any(not torch.equal(seen[0].members, other.members) for other in seen[2:])
 
@@ -220,7 +220,7 @@ def test_a_gpu_finds_the_same(method):
 @pytest.mark.slow
 @pytest.mark.parametrize('extent', [1.0, 20.0])
 def test_a_million_points_of_one_class(method, extent):
-    """In one place, or spread so thinly that there are thousands of components."""
+    """The points are in one place, or so sparse that there are thousands of components."""
     generator = torch.Generator().manual_seed(0)
     point2row = torch.randint(300_000, (1_000_000,), generator=generator)
     rows = SceneRows(
@@ -242,7 +242,7 @@ def test_a_million_points_of_one_class(method, extent):
 def test_a_saved_model_says_the_same(method, tmp_path):
     head = build_head(method).train()
     scenes = [make_scene(0), make_scene(1)]
-    loss_of(head, scenes)  # moves the running statistics
+    loss_of(head, scenes)  # updates the running statistics
     torch.save(head.state_dict(), tmp_path / 'head.pth')
     again = build_head(method)
     for parameter in again.parameters():

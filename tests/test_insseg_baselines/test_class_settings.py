@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A setting with an entry for each class is compared with the classes when the model is built."""
+"""A setting with one entry per class is checked against the classes when the model is built."""
 
 import json
 
@@ -19,7 +19,7 @@ TABLES = [
 
 
 def lengthened(method, by, only=None):
-    """The grouping with other lengths: of ScanNet's tables left in, or too short ones."""
+    """Change table lengths of the grouping: a table of ScanNet that was left in, or a short one."""
     return {
         key: [1.0] * (NUM_CLASSES + by)
         if key.startswith('class_') and only in (None, key)
@@ -60,7 +60,7 @@ def test_whole_classes_that_are_none_are_refused(method, numbers):
 
 @pytest.mark.parametrize('method', ['hais', 'softgroup'])
 def test_the_remedy_is_walked(method, here, tiny_data, tmp_path):
-    """Few classes on the table of many; the data check makes that of the data."""
+    """A leaf has few classes but a table for many; the data check writes the right table."""
     root = __file__.split('/tests/')[0]
     leaf = tmp_path / 'few.py'
     classes = ['chair', 'table', 'cabinet', 'bathtub']
@@ -83,7 +83,7 @@ def test_the_remedy_is_walked(method, here, tiny_data, tmp_path):
 
 
 def test_every_table_of_a_strategy_is_named():
-    """A new list per class that nobody compares fails here: a class's table has K entries."""
+    """Each setting with K entries must be in ``class_tables``; otherwise it is not checked."""
     for method in METHODS:
         head = MODELS.build(head_config(method))
         lists = {

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""HAIS: fragments and primaries, who absorbs whom; masks and scores inside proposals."""
+"""HAIS: primaries that absorb fragments; masks and scores inside proposals."""
 
 import math
 
@@ -21,7 +21,7 @@ from .helpers import (
 
 
 def line(*blobs):
-    """Points of blobs (place, how many) on a line, a millimetre apart, and their sets."""
+    """Make blobs (position, number of points) on a line, points 1 mm apart, and their sets."""
     coords, sets = [], []
     for place, count in blobs:
         sets.append(set(range(len(coords), len(coords) + count)))
@@ -36,11 +36,11 @@ def grouping(**changes):
 
 
 def test_sizes_split_components():
-    # 30 % of 100 points is the border of primaries, 5 % that of kept fragments.
+    # Primaries have at least 30 % of 100 points, kept fragments at least 5 %.
     coords, (large, middle, small, tiny) = line((0, 30), (5, 29), (10, 5), (15, 4))
     inputs = grouping_input(coords, sure([0] * len(coords)))
     assert sets_of(grouping()(inputs, training=True)) == [middle, small, large]
-    # Out of reach: at test time the same.
+    # Out of reach, a test has the same result.
     assert sets_of(grouping()(inputs, training=False)) == [middle, small, large]
 
 
@@ -49,10 +49,10 @@ def test_near_fragments_are_absorbed_at_test_time_only():
     inputs = grouping_input(coords, sure([0] * len(coords)))
     assert sets_of(grouping()(inputs, training=True)) == [primary]
     assert sets_of(grouping()(inputs, training=False)) == [primary | near]
-    # The root of the primary's points: 0.2 * sqrt(40) = 1.26 m.
+    # The reach depends on the root of the primary's points: 0.2 * sqrt(40) = 1.26 m.
     wide = grouping(size_radius=0.2)
     assert sets_of(wide(inputs, training=False)) == [primary | near | far]
-    # A kept fragment is a proposal by itself and is absorbed as well.
+    # A kept fragment is a proposal itself and is also absorbed.
     kept = grouping(kept_share=0.04)
     assert sets_of(kept(inputs, training=False)) == [near, far, primary | near]
 
@@ -132,7 +132,7 @@ def test_absorbing_equals_the_loop(seed, monkeypatch):
 def test_losses_equal_the_loop(seed, mask_iters):
     head = build_head('HAISHead', mask_iters=mask_iters).double()
     with torch.no_grad():
-        head.mask[-1].weight.mul_(5)  # masks that are not all alike
+        head.mask[-1].weight.mul_(5)  # masks differ
     proposals, voxels, targets = make_proposals(seed)
     by_mask = mask_iters == 0
     mask_total = score_total = 0.0

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""PointGroup: two runs of grouping; scores from stretched IoUs."""
+"""PointGroup: two runs of grouping; scores from rescaled IoUs."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from .helpers import best_of, build_head, entropy, grouping_input, make_proposal
 
 
 def test_components_of_the_places_then_of_the_shifted_ones():
-    # Two pairs 10 apart, which point to the same place; a wall point; a lone point.
+    # Two pairs, 10 m apart, with offsets to the same position; a wall point; a single point.
     x = torch.tensor([0, 0.02, 10, 10.02, 0.01, 5], dtype=torch.float64)
     coords = torch.stack([x, 0 * x, 0 * x], 1)
     offsets = torch.zeros(6, 3, dtype=torch.float64)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The whole model, from points and voxels to instances, as the runner calls it."""
+"""The whole model as the runner calls it, from points and voxels to instances."""
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ def build_model(method, **changes):
 
 
 def make_sample(seed, num_points=120, order=None):
-    """Points in blobs; voxels of an edge of 0.25, in the order of their indices."""
+    """Make points in blobs, and voxels with an edge of 0.25 m in the order of their indices."""
     generator = torch.Generator().manual_seed(seed)
     blob = torch.randint(4, (num_points,), generator=generator)
     coords = blob[:, None] + 0.15 * torch.randn(num_points, 3, generator=generator)
@@ -112,15 +112,15 @@ def test_permuted_points_permute_the_masks(method):
 
 
 def test_points_are_grouped_where_they_are(method):
-    """Offsets are 0: what is found lies within components of the points' coordinates, metres."""
+    """Offsets are 0, so each instance is within a component of the coordinates in metres."""
     points, sample = make_sample(0)
     (result,) = build_model(method).eval()(**batch((points, sample)), mode='predict')
     zeros = torch.zeros(len(points), dtype=torch.int64)
     label = radius_components(points[:, :3], zeros, radius=0.2)
     masks = result.pred_instances_3d.masks
-    if method != 'HAISHead':  # where a component may absorb others
+    if method != 'HAISHead':  # there, a component may absorb others
         assert all(len(label[mask].unique()) == 1 for mask in masks)
-    if method == 'PointGroupHead':  # which groups twice
+    if method == 'PointGroupHead':  # it groups twice
         assert sorted(masks.sum(1).tolist()) == sorted(
             2 * [size for size in torch.bincount(label).tolist() if size >= 3]
         )
@@ -131,7 +131,7 @@ def test_interleaved_subsets_are_grouped_together(method):
     model = build_model(method, test_strategy=dict(type='SharedQueries', splits=4)).eval()
     (result,) = model(**batch(make_sample(0)), mode='predict')
     (whole,) = build_model(method).eval()(**batch(make_sample(0)), mode='predict')
-    # Offsets are 0 and the class is the same throughout, so that what is grouped is the same.
+    # Offsets are 0 and all points have the same class, so the groups are the same.
     if method == 'PointGroupHead':
         sizes = sorted(result.pred_instances_3d.masks.sum(1).tolist())
         assert sizes == sorted(whole.pred_instances_3d.masks.sum(1).tolist())

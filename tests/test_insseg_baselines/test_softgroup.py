@@ -31,7 +31,7 @@ def test_a_point_may_be_grouped_in_several_classes():
     coords = torch.zeros(5, 3, dtype=torch.float64)
     coords[3:, 0] = 1.0
     probs = torch.tensor(
-        [  # two surfaces at the end
+        [  # the last two are surfaces
             [0.50, 0.30, 0.10, 0.05, 0.03, 0.02],
             [0.50, 0.25, 0.15, 0.05, 0.03, 0.02],
             [0.90, 0.05, 0.01, 0.01, 0.02, 0.01],
@@ -42,7 +42,7 @@ def test_a_point_may_be_grouped_in_several_classes():
     )
     inputs = grouping_input(coords, probs.log())
     assert sets_of(grouping()(inputs, training=True)) == [{0, 1, 2}, {0, 1}, {3}]
-    # Three points of class 1: with a limit of four, of any class, nothing is left.
+    # There are three points of class 1. With a limit of four per class, nothing is left.
     assert sets_of(grouping(min_class_points=4)(inputs, training=True)) == []
     assert sets_of(grouping(min_prob=0.4)(inputs, training=True)) == [{0, 1, 2}]
 
@@ -61,7 +61,7 @@ def test_small_components_are_left_out():
     coords[5:, 0] = 1.0
     inputs = grouping_input(coords, sure([0] * 8))
     assert sets_of(grouping(class_points=[100] * 4)(inputs, training=True)) == [{0, 1, 2, 3, 4}]
-    # As many points at test time as four training scenes have: five count as 1.25.
+    # A test scene has as many points as four training scenes: five count as 1.25.
     dense = grouping(class_points=[100] * 4, train_share=0.25)
     assert sets_of(dense(inputs, training=False)) == []
     unknown = grouping(class_points=[-1] * 4)
@@ -82,7 +82,7 @@ def test_each_class_has_its_own_size():
 
 
 def described(head, voxels, n):
-    """Class probabilities, IoUs, and mask logits of each voxel, of one proposal."""
+    """Make class probabilities, IoUs, and the mask logits of each voxel, of one proposal."""
     inside = voxels.features[voxels.proposal == n]
     mean = inside.mean(0)
     return head.classify(mean).softmax(0), head.iou(mean)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Proposals begin at their iteration, and a resumed training goes on as if it had not stopped."""
+"""Proposals start at their iteration; a resumed training continues as if never interrupted."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def train(tiny_data, tmp_path, monkeypatch):
         config.model.decode_head.update(prepare_iters=2, mask_iters=3, max_proposals=3)
         config.train_cfg.max_iters = 5
         config.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=-1)
-        # Sure enough of a class that there are proposals.
+        # Loose limits make sure that there are proposals.
         config.model.decode_head.grouping.update(kept_share=0.0, radius=1.0)
         config.experiment_name = f'{name}{len(changes)}'
         config.update(changes)

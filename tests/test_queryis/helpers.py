@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A small head and random scenes to try it on."""
+"""A small head, and random scenes to test it on."""
 
 import torch
 from mmdet3d.registry import MODELS
@@ -49,7 +49,7 @@ def build_head(**changes):
 
 
 def make_targets(num_voxels, num_objects, seed=0):
-    """Every voxel lies in one object (or none) and holds one to three points."""
+    """Make ground truth: every voxel is in at most one object and contains one to three points."""
     generator = torch.Generator().manual_seed(seed)
     counts = torch.randint(1, 4, (num_voxels,), generator=generator)
     owner = torch.randint(-1, max(num_objects, 1), (num_voxels,), generator=generator)
@@ -63,7 +63,7 @@ def make_targets(num_voxels, num_objects, seed=0):
 
 
 def make_batch(sizes, objects, seed=0):
-    """Memory ``(B, 5, WIDTH)``, features and ground truth of scenes with these sizes."""
+    """Make memory ``(B, 5, WIDTH)``, features and ground truth of scenes with these sizes."""
     generator = torch.Generator().manual_seed(seed)
     memory = torch.randn(len(sizes), 5, WIDTH, generator=generator)
     features = [torch.randn(size, CHANNELS, generator=generator) for size in sizes]
@@ -72,7 +72,7 @@ def make_batch(sizes, objects, seed=0):
 
 
 def batch_of(memory, features, targets, **changes):
-    """A batch of scenes whose voxels lie on a line, each with its points one after another."""
+    """Make a batch of scenes whose voxels lie on a line; points are in the order of the voxels."""
     rows = [
         SceneRows(some, scene.counts, torch.arange(len(some)).repeat_interleave(scene.counts))
         for some, scene in zip(features, targets)
@@ -91,7 +91,7 @@ def batch_of(memory, features, targets, **changes):
 
 
 def sample_of(targets):
-    """A data sample with this ground truth."""
+    """Make a data sample with this ground truth."""
     sample = Det3DDataSample()
     sample.voxels = BaseDataElement(
         counts=targets.counts,
@@ -104,6 +104,6 @@ def sample_of(targets):
 
 
 def scenes_of(batch, which):
-    """Some scenes of a batch, chosen by their numbers, as a batch."""
+    """Select scenes of a batch by their numbers and return them as a batch."""
     features = [batch.rows[b].features for b in which]
     return batch_of(batch.memory[which], features, [batch.voxel_targets()[b] for b in which])

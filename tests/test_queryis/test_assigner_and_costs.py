@@ -51,7 +51,7 @@ def test_least_cost_of_all_assignments(num_objects, num_queries):
 
 
 def test_hand_made_assignment():
-    """Two objects want query 0; the one that loses less by moving moves."""
+    """Query 0 is best for both objects; the object that loses less gets the other query."""
     assigner = TASK_UTILS.build(
         dict(type='HungarianAssigner', match_costs=[dict(type='QueryClassCost')])
     )

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Under autocast the decoder may compute in half, but no sum over the points of a scene does."""
+"""Under autocast, the decoder uses half precision, but sums over the points of a scene do not."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ DENSE = dict(
 
 
 def large_scene():
-    """124,000 points, of objects that their features tell apart."""
+    """Make 124,000 points of objects with distinguishable features."""
     generator = torch.Generator().manual_seed(0)
     owner = torch.arange(len(SIZES)).repeat_interleave(torch.tensor(SIZES))
     kinds = torch.randn(len(SIZES) + 1, CHANNELS, generator=generator)
@@ -96,11 +96,11 @@ def test_autocast_reaches_no_gradient_of_the_masks(half):
 @pytest.mark.parametrize('half', HALVES, ids=str)
 @pytest.mark.parametrize('features_half', [False, True])
 def test_scores_of_large_masks_under_autocast(half, features_half):
-    """Features come in half from a backbone under autocast."""
+    """A backbone under autocast returns features in half precision."""
     memory, features, targets = large_scene()
     head = build_head().eval()
     with torch.no_grad():
-        head.mask_embedding[-1].bias[:] = 1  # masks of all sizes, some of most of the scene
+        head.mask_embedding[-1].bias[:] = 1  # masks of all sizes; some cover most of the scene
     results = []
     for enabled in (False, True):
         rows = features.to(half) if features_half else features

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Losses of masks are means over the pairs that the assigner has made, however many these are."""
+"""Mask losses are means over the pairs of the assigner, however many there are."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from .helpers import NUM_CLASSES, QUERIES, build_head, make_batch
 
 
 class Given:
-    """An assigner that gives the same pairs in every layer, scene after scene."""
+    """An assigner that returns the same pairs in every layer, scene by scene."""
 
     def __init__(self, *scenes):
         self.scenes, self.calls = scenes, 0
@@ -63,7 +63,7 @@ def test_mask_losses_are_means_over_pairs(pairs):
 
 
 def test_each_layer_has_its_own_number_of_pairs():
-    """The first layers find nothing: their mask losses are 0, the last one's is unchanged."""
+    """The first layers have no pairs: their mask losses are 0, that of the last is unchanged."""
     batch = make_batch([20], [3])
     head = build_head()
     head.assigner = Given([], [], ONE_TO_ONE[0])
@@ -75,7 +75,7 @@ def test_each_layer_has_its_own_number_of_pairs():
 
 
 def test_one_reduction_for_the_pairs_of_all_layers(monkeypatch):
-    """A process with fewer layers or scenes would wait for ever for the others."""
+    """With one reduction per layer or scene, a process with fewer would block the others."""
     told = []
     monkeypatch.setattr(
         'queryis.queryis_head.reduce_mean', lambda value: told.append(value) or value

@@ -59,11 +59,11 @@ def test_empty_masks_never_come_out():
 
 def test_map_gives_each_point_to_the_best_mask_and_renumbers():
     found = point_map(rank(**SCENE, min_points=1), 0.1)
-    # The third mask owns nothing after the first two, so two instances remain.
+    # The first two masks leave the third no points, so two instances remain.
     assert found.instance.tolist() == [0, 1, 0, 0, 1, 0]
     assert found.labels.tolist() == [1, 0]
     assert len(found.scores) == 2
-    # The second owns nothing; the third takes its number: ids index the labels without gaps.
+    # The second has no points. The third gets its number: ids index the labels without gaps.
     scene = dict(SCENE, mask_probs=[[0.1, 0.4, 0.8], [0.7, 0.4, 0.1], [0.2, 0.3, 0.9]])
     gap = point_map(rank(**scene, min_points=1), 0.0)
     assert gap.instance.tolist() == [0, 1, -1, 0, 1, 0]
@@ -92,7 +92,7 @@ def test_flat_top_k_counts_pairs_before_it_drops_small_masks():
     assert len(rank(**scene, num_results=2, min_points=3)) == 1
     assert len(rank(**scene, num_results=50, min_points=1)) == 6
     assert len(rank(**scene, min_points=1)) == 3  # as many as queries
-    # A query's other labels own nothing of the map.
+    # The other labels of a query have no points in the map.
     found = point_map(rank(**scene, num_results=50, min_points=1), 0.1)
     assert found.instance.tolist() == [0, 1, 0, 0, 1, 0]
     with pytest.raises(ValueError, match='num_results is 0'):
@@ -145,7 +145,7 @@ def test_lowered_scores_decide_what_is_dropped_and_small_masks_lower_none():
     cfg = dict(type='MatrixNMSRanking', min_points=1)
     assert len(rank(**CROWD, **cfg, score_thr=0.3)) == 3
     assert len(rank(**CROWD, min_points=1, score_thr=0.3)) == 4
-    # The better mask has four points: too small to come out, so to lower another.
+    # The better mask has four points: it is too small to be returned, so it lowers no other.
     scores = rank(**CROWD, type='MatrixNMSRanking', min_points=5).scores_3d
     assert scores.tolist() == pytest.approx([0.9 * 0.6], abs=1e-5)
 
@@ -182,7 +182,7 @@ def test_presets_are_rankings_of_these_parts(preset, parts):
 
 
 def test_queries_may_be_suppressed_like_proposals():
-    """The first and the fourth mask share 4 of 6 and all of their points with the best."""
+    """The best mask contains 4 of 6 points of the first mask, and all points of the fourth."""
     cfg = dict(type='Ranking', candidates=dict(type='ArgmaxCandidates'), min_points=1)
     found = rank(**CROWD, **cfg, suppression=dict(type='MaskNMS', threshold=0.5))
     assert found.masks.sum(1).tolist() == [4, 4] and found.labels_3d.tolist() == [0, 0]

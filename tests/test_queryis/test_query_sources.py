@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Queries from points of the scene instead of learned ones."""
+"""Queries computed from points of the scene instead of learned."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def build(**changes):
 
 
 def on_lines(*lines, order=slice(None)):
-    """A batch whose scenes lie on a line at these places; features are the rows' numbers."""
+    """Make scenes with voxels on a line at these positions; features are the row numbers."""
     coors = torch.tensor([[b, 0, x, 0] for b, line in enumerate(lines) for x in line])
     rows = torch.arange(len(coors)).float()
     level = VoxelLevel(rows[:, None].expand(-1, WIDTH)[order], coors.reshape(-1, 4)[order])

@@ -15,7 +15,7 @@ from .helpers import NUM_CLASSES, QUERIES, WIDTH, build_head, make_batch, scenes
 
 
 def naive_loss(head, batch, layer):
-    """Losses of one decoder layer from dense per-voxel masks, one pair at a time."""
+    """Compute the losses of one decoder layer from dense per-voxel masks, pair by pair."""
     outputs, targets = head(batch), batch.voxel_targets()
     class_total, class_weight, num_masks = 0, 0, 0
     bce_total = dice_total = 0
@@ -83,7 +83,7 @@ def test_every_layer_has_its_losses_and_the_last_no_prefix():
 
 
 def test_last_and_auxiliary_losses_are_the_same_function():
-    """With layers that change nothing, every layer must report the same numbers."""
+    """If layers change nothing, all layers have the same losses."""
     head = build_head()
     for layer in head.decoder.layers:
         layer.forward = lambda queries, memory, padding: queries
@@ -104,7 +104,7 @@ def test_every_parameter_gets_a_gradient():
     head = build_head()
     sum(head.loss(make_batch([17, 5], [3, 1])).values()).backward()
     missing = [n for n, p in head.named_parameters() if p.grad is None or not p.grad.any()]
-    # The key's bias shifts all attention logits of a query alike: softmax cannot see it.
+    # The key's bias shifts all attention logits of a query equally, which cancels in the softmax.
     assert [n for n in missing if 'in_proj_bias' not in n] == []
 
 
@@ -199,7 +199,7 @@ def test_class_weight_of_another_length_is_refused_and_the_remedy_builds(by):
 
 
 def test_class_weights_stay_on_the_device(monkeypatch):
-    """A tensor made of a list waits for its copy, at each call and layer."""
+    """A tensor made from a list would wait for its copy in each call and layer."""
     head = build_head()
     batch = make_batch([20, 15], [3, 2])
     expected = head.loss(batch)['loss_cls']
@@ -210,7 +210,7 @@ def test_class_weights_stay_on_the_device(monkeypatch):
     monkeypatch.undo()
 
     class OtherLoss(CrossEntropyLoss):
-        """One that may take its weights as it likes: called as ever, with its list."""
+        """A subclass may use its weights differently, so it is called with its own list."""
 
     MODELS.register_module(name='OtherLossForTest', module=OtherLoss, force=True)
     other = build_head(
@@ -254,7 +254,7 @@ def test_dense_losses_of_mmdet_by_hand():
         / 7
     )
     torch.testing.assert_close(bce(logits, inside, counts), expected)
-    # The same as the loss that this project has for it.
+    # The result equals that of this project's own loss.
     own = MODELS.build(dict(type='MaskBCELoss', loss_weight=5.0))
     torch.testing.assert_close(own(logits, inside, counts), expected)
     dice = MODELS.build(
@@ -286,14 +286,14 @@ def test_dense_losses_of_mmdet_in_the_head():
 
 
 class VoxelDistance:
-    """A cost of one's own with mmdet's interface: voxels on which mask and object differ."""
+    """A custom cost with mmdet's interface: voxels in which mask and object differ."""
 
     def __call__(self, pred, gt):
         return torch.cdist((pred.masks > 0).float(), (gt.masks > 0.5).float(), p=1)
 
 
 class SquaredError(torch.nn.Module):
-    """A loss of one's own with mmdet's interface, per element."""
+    """A custom loss with mmdet's interface, per element."""
 
     def forward(self, logits, share, reduction_override):
         assert reduction_override == 'none'

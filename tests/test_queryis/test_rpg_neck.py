@@ -24,7 +24,7 @@ def build_neck(**changes):
     cfg.update(changes)
     neck = MODELS.build(cfg)
     neck.init_weights()
-    # Maps as after some training: they differ between voxels.
+    # Maps differ between voxels, as they do after some training.
     torch.nn.init.normal_(neck.map_logits.weight)
     return neck.double().eval()
 

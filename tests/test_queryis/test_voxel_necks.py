@@ -16,7 +16,7 @@ KINDS = ('AllVoxelsNeck', 'RandomVoxelsNeck', 'FPSNeck')
 
 @pytest.fixture(autouse=True)
 def hub():
-    """Put a fresh hub, where runners store seed and iteration, in front of those of other tests."""
+    """Make a new message hub current, in which runners store seed and iteration."""
     return MessageHub.get_instance(f'hub{uuid.uuid4()}')
 
 
@@ -39,7 +39,7 @@ def build(kind, num_points=6, **changes):
 
 
 def level(*sizes, seed=0):
-    """Voxels with distinct coordinates, scene after scene."""
+    """Make voxels with distinct coordinates, scene by scene."""
     generator = torch.Generator().manual_seed(seed)
     batch = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
     cells = torch.cat([torch.randperm(64, generator=generator)[:size] for size in sizes])
@@ -49,7 +49,7 @@ def level(*sizes, seed=0):
 
 
 def part(both, number):
-    """One scene of a level, as if alone."""
+    """Take one scene of a level as a batch of its own."""
     inside = both.coors[:, 0] == number
     coors = both.coors[inside].clone()
     coors[:, 0] = 0
@@ -65,7 +65,7 @@ def embedded(neck, voxels):
 
 
 def matches(neck, points, voxels):
-    """For each key, the voxel that it is the embedding of."""
+    """Find the voxel whose embedding each key is."""
     distance = torch.cdist(points, embedded(neck, voxels))
     assert (distance.min(1).values < 1e-12).all()
     return distance.argmin(1).tolist()
@@ -110,7 +110,7 @@ def test_farthest_voxels_by_hand():
 def test_random_voxels_differ_in_training_and_follow_the_seed():
     neck, voxels = build('RandomVoxelsNeck'), level(40)
     first, again = neck({4: voxels}, 1)[0], neck({4: voxels}, 1)[0]
-    assert torch.equal(first, again)  # at test time one scene has one result
+    assert torch.equal(first, again)  # in a test, a scene always has the same result
     neck.train()
     torch.manual_seed(1)
     draws = [neck({4: voxels}, 1)[0] for _ in range(2)]
@@ -126,7 +126,7 @@ def test_random_voxels_of_a_training_depend_on_seed_and_iteration_alone(hub, mon
         hub.update_info('seed', seed)
         hub.update_info('iter', iteration)
         monkeypatch.setattr('insseg3d.engine.progress.get_rank', lambda: rank)
-        torch.randn(3)  # whatever else has drawn in the meantime
+        torch.randn(3)  # other draws in the meantime do not matter
         return neck({4: voxels}, 1)[0]
 
     first = draw(0, 7)
@@ -138,7 +138,7 @@ def test_random_voxels_of_a_training_depend_on_seed_and_iteration_alone(hub, mon
 
 
 def test_random_voxels_leave_the_generator_of_torch_alone(hub):
-    """Dropout, and whatever else draws there, does not depend on the neck."""
+    """Dropout and other users of the generator do not depend on the neck."""
     hub.update_info('iter', 0)
     neck = build('RandomVoxelsNeck').train()
     state = torch.get_rng_state()
