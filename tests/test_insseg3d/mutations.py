@@ -1,9 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Valid files made invalid, as by bad disks, cut downloads, other programs and attackers.
+"""Make valid files invalid, like bad disks, interrupted downloads, other programs and attackers.
 
-``changes`` draws what happens to a file, ``mutated`` does it, ``right_or_refused`` reads the
-outcome in bounded memory and time. Every run tries the same files; with ``FUZZ_ANEW`` set in the
-environment each run tries others.
+``changes`` draws changes, ``mutated`` applies them to a file, and ``right_or_refused`` reads the
+result in bounded memory and time. Every run tests the same files; with ``FUZZ_ANEW`` set in the
+environment, each run tests others.
 """
 
 import contextlib
@@ -242,7 +242,7 @@ _NAMES = ['number'] * 5 + ['word'] * 3 + ['flip bits'] * 2 + ['binary number'] *
 
 
 def changes(most=2):
-    """Draw what happens to a file: names of ``CHANGES``, and a seed for each."""
+    """Draw the changes of a file: names of ``CHANGES``, and a seed for each."""
     return st.lists(
         st.tuples(st.sampled_from(_NAMES), st.integers(0, 2**32 - 1)), min_size=1, max_size=most
     )
@@ -275,7 +275,7 @@ def mutated_member(content, drawn, seed):
 
 
 class _TooLong(BaseException):
-    """Not an Exception, because readers might mistake it for a fault of the file."""
+    """Not an Exception, because readers might take it for an error in the file."""
 
 
 @contextlib.contextmanager

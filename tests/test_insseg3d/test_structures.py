@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Maps of objects that share no point, made from masks, cut and turned into arrays."""
+"""Maps of objects that share no points: made from masks, reduced, converted to arrays."""
 
 import numpy as np
 import pytest

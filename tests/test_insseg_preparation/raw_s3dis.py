@@ -32,7 +32,7 @@ BOXES = [
 
 
 def write_room(raw, room='Area_1/office_1', annotations=None, **changes):
-    """Write a room; ``changes`` has other contents of annotations, None to leave one out."""
+    """Write a room; ``changes`` has other contents of annotations; None leaves one out."""
     folder = raw / room
     (folder / 'Annotations').mkdir(parents=True, exist_ok=True)
     files = {**(ANNOTATIONS if annotations is None else annotations)}

@@ -93,7 +93,7 @@ def labels_mesh(labels=tuple(SEMANTIC)):
 
 
 def write_scene(raw, scene='scene0000_00', **changes):
-    """Write a labelled scene; ``changes`` has other contents by ending, None to leave one out."""
+    """Write a labelled scene; ``changes`` has other contents by ending; None leaves one out."""
     folder = raw / 'scans' / scene
     folder.mkdir(parents=True, exist_ok=True)
     files = {

@@ -31,7 +31,7 @@ def ray_depths(triangles, camera):
 
 def test_depth_image_equals_rays_also_for_triangles_behind_the_camera():
     rng = np.random.default_rng(0)
-    # The camera is amid the triangles: its image plane cuts many of them.
+    # The camera is among the triangles, so its image plane cuts many of them.
     triangles = rng.uniform(-2, 2, (12, 1, 3)) + rng.uniform(-2, 2, (12, 3, 3))
     camera = look_at(np.zeros((1, 3)), np.array([[1.0, 0.5, -0.2]]))[0]
     image = render_depth(triangles, camera, FOCAL, HEIGHT, WIDTH)

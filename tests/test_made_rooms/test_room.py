@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Made rooms have the figures of real scans."""
+"""Made rooms have the statistics of real scans."""
 
 import numpy as np
 import pytest

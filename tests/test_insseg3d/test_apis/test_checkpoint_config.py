@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Untrusted checkpoints: their configs build known parts only, and no code in them runs."""
+"""Untrusted checkpoints: their configs build only known parts, and none of their code runs."""
 
 import http.server
 import os
@@ -39,7 +39,7 @@ def marker(tmp_path):
 
 
 class Bomb:
-    """An object that makes a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, marker):
         self.marker = marker
@@ -119,7 +119,7 @@ def test_a_type_is_the_name_of_a_registered_part(demo, place, kind, marker):
 
 
 def test_a_name_is_harmless_in_every_registry_or_refused(demo, monkeypatch):
-    """The model decides which registry a part is built from."""
+    """The model determines the registry from which a part is built."""
     name = demo['model']['backbone']['type']
     monkeypatch.setitem(TASK_UTILS.module_dict, name, os.system)
     assert f'model.backbone.type = {name!r}' in refusal_of(demo)
@@ -305,7 +305,7 @@ class serving:  # noqa: N801 (used as a word)
             def __init__(self, *args, **kwargs):
                 super().__init__(*args, directory=str(folder), **kwargs)
 
-            def do_GET(self):  # noqa: N802 (its name there)
+            def do_GET(self):  # noqa: N802 (name in http.server)
                 asked.append(self.path)
                 super().do_GET()
 

@@ -121,7 +121,7 @@ def test_published_files_hold_what_others_need_and_no_more(model, ending, tmp_pa
     else:  # another program reads the same weights
         safetensors = pytest.importorskip('safetensors.torch')
         assert safetensors.load_file(path).keys() == model.state_dict().keys()
-    # mmengine does too, as in tools/test.py
+    # mmengine does the same in tools/test.py
     loaded = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
     assert loaded['state_dict'].keys() == model.state_dict().keys()
 

@@ -122,7 +122,7 @@ def test_units_axes_and_place_do_not_matter(inferencer, result, own_points):
     np.testing.assert_array_equal(found.instance, result.instance)
     np.testing.assert_array_equal(found.coords, survey[:, :3])
     turned = own_points[:, [1, 2, 0, 3, 4, 5]].copy()
-    turned[:, :3] *= 1024  # a power of two, so that nothing is rounded
+    turned[:, :3] *= 1024  # a power of two avoids rounding
     known = Assumptions(units='mm', up='y')
     found = inferencer(turned, assumptions=known)
     assert found.up.tolist() == [0, 1, 0] and found.scale == 0.001
@@ -173,7 +173,7 @@ def test_small_objects_are_left_out_counted_and_take_no_points(
         [0.9, 0.8, 0.7, 0.2],
         [0, 0, 1, 2, 2, 3],
     )
-    order = np.array([5, 0, 1, 2, 3, 4])  # the model saw the last row first
+    order = np.array([5, 0, 1, 2, 3, 4])  # the model received the last row first
     seen = np.random.default_rng(0).random((6, 6))
     ready = look_at(Scan('scan', seen[:, :3]), Assumptions(units='m', up='z'))
     result = inferencer.postprocess(preds, ready, order)

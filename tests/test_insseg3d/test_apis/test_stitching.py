@@ -73,7 +73,7 @@ def check_same(instance, labels, owner, true_labels, least_iou=1.0):
         assert labels[best] == label
 
 
-# Two tiles share x 6..8, four the square at the corner of the homes (7, 7).
+# Two tiles share x in 6..8; four share the square around the common corner (7, 7) of their homes.
 CASES = {
     'one tile': ((8, 8), [(1, 1, 3, 3), (5, 5, 8, 8)]),
     'on an edge, small': ((14, 6), [(6.5, 2, 7.5, 3)]),
@@ -132,7 +132,7 @@ def test_also_where_tiles_are_wrong_at_their_edges(name, seed):
 
 
 def test_cut_pieces_that_a_tile_takes_for_something_else_give_way_to_the_whole():
-    """In the left tile, the object is a stump of another class, with lower or higher scores."""
+    """In the left tile, the object is a piece of another class, with a lower or higher score."""
     xy, owner = floor_plan(14, 6, [(6.8, 1, 9.5, 4)])
     for score in (0.5, 0.99):
         (left, right), home = oracle(xy, owner, [4])
@@ -142,7 +142,7 @@ def test_cut_pieces_that_a_tile_takes_for_something_else_give_way_to_the_whole()
 
 
 def test_what_the_nearer_tile_does_not_see_is_no_object():
-    """A stump at the edge, most of which is at home in the neighbour, which finds no object."""
+    """A piece at a tile's edge is mostly at home in the neighbour, which finds no object there."""
     xy, owner = floor_plan(14, 6, [(7, 1, 8, 4)])
     (left, right), home = oracle(xy, owner, [4])
     nothing = right._replace(instance=np.full(len(right.rows), -1))
@@ -273,7 +273,7 @@ def kept(tile, xy, low, high):
 
 
 def test_a_view_that_its_edge_cuts_is_helped_by_the_other():
-    """An object as wide as the overlap; each tile loses the tenth at its own edge."""
+    """The object is as wide as the overlap; each tile loses the tenth at its own edge."""
     xy, owner = floor_plan(14, 6, [(6, 1, 8, 3)])
     (left, right), home = oracle(xy, owner, [4])
     instance, labels, _ = stitch([kept(left, xy, 6, 7.8), kept(right, xy, 6.2, 8)], home)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The config fragments of the data sets."""
+"""The config fragments of the datasets."""
 
 from pathlib import Path
 

@@ -136,7 +136,7 @@ def test_data_root_comes_from_the_environment_or_lies_beside_configs(monkeypatch
 
 
 def test_six_folds_part_the_rooms(prepared, tmp_path):
-    """Folds are set by lines in a leaf and by options of the command line, as in the fragment."""
+    """Folds can be set in a leaf or on the command line, as the fragment describes."""
     tested = []
     for fold in range(1, 7):
         others = tuple(area for area in range(1, 7) if area != fold)

@@ -67,7 +67,7 @@ def test_classes_of_a_test_are_compared(config, tmp_path):
     Runner.from_cfg(config).train()
     config.load_from = str(tmp_path / 'iter_2.pth')
     assert Runner.from_cfg(config).test()
-    config.test_dataloader = config.test_dataloader.copy()  # the data set of the validation
+    config.test_dataloader = config.test_dataloader.copy()  # the validation dataset
     config.test_dataloader.dataset = dict(
         config.test_dataloader.dataset, metainfo=dict(classes=['chair'])
     )

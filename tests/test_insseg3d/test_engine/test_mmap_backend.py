@@ -55,7 +55,7 @@ def test_samples_are_the_same_to_the_bit(build, split):
     for index in range(len(read)):
         samples = []
         for dataset in (mapped, read):
-            np.random.seed(0)  # noqa: NPY002  (what augments where no DrawSampler is)
+            np.random.seed(0)  # noqa: NPY002  (augmentation without DrawSampler uses it)
             samples.append(content(dataset[index]))
         assert len(samples[0]) >= 7 - (split == 'val')
         assert all(map(torch.equal, *samples))

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Two processes that share the scenes have the scores of one."""
+"""Two processes that share the scenes compute the same scores as one."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""One of two processes of test_two_processes.py, which evaluates every second scene."""
+"""One of the two processes of test_two_processes.py; it evaluates every second scene."""
 
 import insseg3d  # noqa: F401, I001  (before anything of mmdet3d)
 

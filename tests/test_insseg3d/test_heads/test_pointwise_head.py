@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Class and offset of each point: labels, targets, and a batch as its scenes."""
+"""Class and offset of each point: labels, targets, and batches that equal their scenes."""
 
 import pytest
 import torch

@@ -29,7 +29,7 @@ def test_best_first_with_masks_of_their_points():
     assert instances.labels_3d.tolist() == [1, 3, 2, 0]
     assert instances.masks.shape == (4, 40) and instances.masks.sum(1).tolist() == [10, 3, 5, 10]
     assert instances.masks[0].nonzero()[:, 0].tolist() == list(range(2, 12))
-    # The worst keeps only two of its ten points beside the best: it is not in the map.
+    # The best leaves the worst only two of its ten points, so it is not in the map.
     found = InstanceMap.of_masks(
         instances.masks, instances.labels_3d, instances.scores_3d, score_thr=0.3, min_share=0.5
     )
@@ -65,7 +65,7 @@ def test_no_proposals():
 
 
 def test_proposals_may_be_suppressed_by_the_matrix():
-    """The third from above shares 8 of 12 points with the best, which has another class."""
+    """The third best shares 8 of 12 points with the best, which has another class."""
     cfg = dict(candidates=dict(type='JudgedCandidates'), min_points=1)
     ranking = Ranking(**cfg, suppression=dict(type='MatrixNMS'))
     masks = ProposalMasks(PROPOSALS, 40)

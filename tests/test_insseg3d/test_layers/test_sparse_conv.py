@@ -258,7 +258,7 @@ def test_autocast(dtype):
 
 
 def test_autocast_of_torch_before_2_4(monkeypatch):
-    """There it says whether it is on without being told the device, of the GPU."""
+    """There, ``is_autocast_enabled`` takes no device type and reports only the GPU."""
     monkeypatch.delattr(torch, 'get_autocast_dtype')
     monkeypatch.setattr(torch, 'is_autocast_enabled', lambda: False)
     monkeypatch.setattr(torch, 'is_autocast_cpu_enabled', lambda: False)

@@ -121,7 +121,7 @@ def test_inverse_alone_makes_its_table(device):
 
 @pytest.mark.parametrize('modes', [(True, True), (False, False), (True, False), (False, True)])
 def test_two_networks_on_one_grid(device, modes):
-    """Like recomputed activations, or a second model on the same voxels."""
+    """This happens with recomputed activations, or with a second model on the same voxels."""
     coors = random_voxels(300, (9, 9, 9)).to(device)
     features = torch.randn(len(coors), 8, device=device)
     results = {}

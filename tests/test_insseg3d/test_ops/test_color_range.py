@@ -73,7 +73,7 @@ def test_a_few_larger_values_are_clipped_and_make_it_unsure(colors, most, above)
 
 
 def test_whole_numbers_of_0_and_1_are_no_sure_range():
-    """Fractions that were cast to bytes."""
+    """Such colours may be fractions that were cast to bytes."""
     colors = np.random.default_rng(0).integers(0, 2, (100, 3)).astype(np.uint8)
     assert find_color_range(colors)[:2] == (255, False)
     colors[7, 1] = 2

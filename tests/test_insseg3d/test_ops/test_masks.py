@@ -165,7 +165,7 @@ def test_no_object_gives_empty_connected_losses():
 
 
 def test_an_object_may_be_chosen_several_times():
-    """Like with an assigner that matches an object to several queries."""
+    """An assigner may match an object with several queries."""
     _, _, targets = make_scene()
     chosen = torch.tensor([1, 0, 1, 1])
     each = object_points(targets, torch.arange(3), torch.float64)

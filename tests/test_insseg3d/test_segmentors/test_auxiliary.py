@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Auxiliary branches: more losses in training, nothing else."""
+"""Auxiliary branches add losses in training and change nothing else."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ OWN = ('semantic', 'offset_l1')
 
 
 def labelled(seed, num_points=80):
-    """A sample whose points also have their instances and classes."""
+    """Make a sample whose points also have instances and classes."""
     points, sample = make_sample(num_points, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     instance = torch.randint(-1, 3, (num_points,), generator=generator)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The whole model, small, on random voxel scenes."""
+"""A small model as a whole, on random voxel scenes."""
 
 from types import SimpleNamespace
 
@@ -83,7 +83,7 @@ def build_model(decoder_queries=None, test_strategy=None, backbone=None, level=(
 
 
 def make_sample(num_points=80, num_objects=3, seed=0):
-    """Random points, their voxels and instances, as the pipeline would hand them over."""
+    """Make random points, their voxels and instances in the format of the pipeline."""
     generator = torch.Generator().manual_seed(seed)
     grid = torch.randint(0, 6, (num_points, 3), generator=generator)
     points = torch.cat(
@@ -296,7 +296,7 @@ class Finds(nn.Module):
     ],
 )
 def test_map_without_overlaps_by_hand(ranking, owners, labels):
-    """The last mask is not sure enough for the map."""
+    """The score of the last mask is too low for the map."""
     model = build_model()
     model.decode_head = Finds(**ranking)
     (result,) = model(**scenes(0), mode='predict')
@@ -317,7 +317,7 @@ def test_two_identical_calls_agree_to_the_bit():
 
 
 def test_backbone_of_finest_features_alone_serves_with_stride_one():
-    """As mmdetection3d's own backbones, which return one tensor."""
+    """mmdetection3d's own backbones return one tensor."""
     backbone = dict(
         type='SparseResUNet', in_channels=6, base_channels=8, num_levels=3, out_strides=1
     )
@@ -332,9 +332,9 @@ def test_backbone_of_finest_features_alone_serves_with_stride_one():
 def test_stock_mink_unet_serves_with_stride_one():
     pytest.importorskip('spconv.pytorch')
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # spconv's code for CPUs computes with one thread only
+    torch.set_num_threads(1)  # spconv's CPU code is correct with one thread only
     try:
-        # Once: what this project does for spconv's backward on a CPU, which the stock class lacks.
+        # The stock class lacks the fix for spconv's backward on a CPU; this call applies it.
         spconv_tensor(torch.zeros(1, 1), torch.zeros(1, 4, dtype=torch.int32))
         model = build_model(
             level=(1, 8),

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Names and shapes in a checkpoint do not change: weights of today load tomorrow."""
+"""Names and shapes in a checkpoint do not change, so older weights still load."""
 
 import hashlib
 from pathlib import Path

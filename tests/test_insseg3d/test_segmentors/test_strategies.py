@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scenes that reach the backbone in interleaved subsets."""
+"""Scenes that pass through the backbone in interleaved subsets."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ NONE = torch.zeros(0, dtype=torch.long)
 
 
 def dense_scene(num_points=300, seed=0):
-    """Points of an unlabelled scene, and their sample."""
+    """Make the points of an unlabelled scene, and their sample."""
     generator = torch.Generator().manual_seed(seed)
     points = torch.rand(num_points, 6, generator=generator) * 5
     return scene_of(points)
@@ -79,7 +79,7 @@ def test_one_subset_is_the_whole_scene_to_the_bit():
 def test_subsets_that_look_alike_give_what_the_whole_scene_gives():
     points, _ = dense_scene(100, seed=3)
     model = build_model().eval()
-    four = scene_of(points.repeat_interleave(4, 0))  # every subset holds each point once
+    four = scene_of(points.repeat_interleave(4, 0))  # every subset has each point once
     (whole,) = predict(with_strategy(model, type='VoxelFull'), four)
     (split,) = predict(with_strategy(model, type='SharedQueries', splits=4), four)
     assert_same(split, whole)
@@ -88,7 +88,7 @@ def test_subsets_that_look_alike_give_what_the_whole_scene_gives():
 
 
 def naive_masks(model, points, splits):
-    """Mask logits (P, Q) and class logits, one subset and one point after the other."""
+    """Compute mask logits (P, Q) and class logits subset by subset and point by point."""
     head, logits = model.decode_head, {}
     for first in range(splits):
         members = list(range(first, len(points), splits))
@@ -149,7 +149,7 @@ def test_scene_with_fewer_points_than_subsets(num_points):
     tiny = dense_scene(num_points, seed=6)
     (alone,) = predict(model, tiny)
     assert alone.masks.shape[1] == num_points
-    # Beside a scene that has four subsets, its empty ones have no voxel.
+    # In a batch with a scene of four subsets, its empty subsets have no voxels.
     shared, large = predict(model, tiny, dense_scene(seed=7))
     assert torch.equal(shared.masks, alone.masks)
     assert_same(large, predict(model, dense_scene(seed=7))[0])

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The voxels of the pipeline as mmdetection3d's semantic segmentor reads them."""
+"""Voxels of the pipeline in the format that mmdetection3d's semantic segmentor reads."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from mmengine.structures import BaseDataElement
 
 
 def scene(cells, labels=None):
-    """Points whose features are their numbers, in the voxels of these cells along x."""
+    """Make points in the voxels of these cells along x; features are the point numbers."""
     cells = torch.tensor(cells)
     places, point2voxel, counts = torch.unique(cells, return_inverse=True, return_counts=True)
     coors = torch.stack([places, 0 * places, 0 * places], 1).int()

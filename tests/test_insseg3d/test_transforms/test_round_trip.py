@@ -24,7 +24,7 @@ AUGMENTATION_OFF = {
 
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
-    """Return rooms, and the folder of the data set made from them."""
+    """Return rooms, and the folder of the dataset made from them."""
     root = tmp_path_factory.mktemp('made')
     options = RoomOptions(
         spacing=0.08, area=(6.0, 9.0), objects=(4, 7), clutter=(1, 3), vertices=(0, 240_000)

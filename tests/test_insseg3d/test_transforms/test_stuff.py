@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Wall and floor keep labels of their own, and nothing else changes."""
+"""Wall and floor keep their own labels, and nothing else changes."""
 
 from pathlib import Path
 

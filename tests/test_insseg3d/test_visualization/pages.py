@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A page in a browser, as its readers see and use it."""
+"""A page in a browser, for tests that use it like a reader."""
 
 import io
 
@@ -10,7 +10,7 @@ from insseg_lab.browser import console, load_page, mouse
 
 
 class Page:
-    """A scene page in a browser: actions of a reader, and their visible effects."""
+    """A scene page in a browser, with the actions of a reader and their visible effects."""
 
     def __init__(self, driver, path):
         self.driver = driver

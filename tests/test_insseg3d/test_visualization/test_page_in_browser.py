@@ -147,7 +147,7 @@ def test_click_selects_the_object_under_it(found):
         (card,) = found.texts('#selected')
         assert f'object {index + 1}' in card and score in card
         assert '0.80 × 0.80 × 0.80 m' in card.replace('0.79', '0.80')
-    chosen = found.picture()  # the other one has faded
+    chosen = found.picture()  # the other object is faded
     assert tone_of(chosen, color_of(found, 'pred', 1)).sum() > 500
     assert tone_of(chosen, color_of(found, 'pred', 0)).sum() < 50
     found.click(8, 400)  # nothing there
