@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""All work-arounds for versions of mmcv, mmengine, torch and setuptools, one function per symptom.
+"""Workarounds for versions of mmcv, mmengine, torch and setuptools, one function per symptom.
 
 ``import insseg3d`` imports this module first, and importing it applies the cures. Each cure checks
 whether it is needed and otherwise changes nothing; calling it again has no effect. No package of
@@ -60,7 +60,7 @@ def stand_in_for_mmcv_operators() -> None:
     """Make mmdet3d importable with mmcv-lite.
 
     Symptom: ``ModuleNotFoundError: No module named 'mmcv._ext'`` on ``import mmdet3d``. With full
-    mmcv, whose compiled module is found beside its Python files, nothing is installed.
+    mmcv, whose compiled module is found next to its Python files, nothing is changed.
     """
     mmcv = importlib.util.find_spec('mmcv')
     if mmcv is None or 'mmcv._ext' in sys.modules:
@@ -143,8 +143,7 @@ def allow_plain_data_in_checkpoints() -> None:
 
     Symptom: with torch >= 2.6, ``--resume`` fails with ``Unsupported global: GLOBAL
     mmengine.logging.history_buffer.HistoryBuffer`` or a name of numpy's. All of them only hold
-    numbers. ``builtins.getattr`` is not among them and never will be: with it, a file can reach
-    any function.
+    numbers. ``builtins.getattr`` must never be added: with it, a file can reach any function.
     """
     import torch
 
@@ -243,7 +242,7 @@ def _start_on_cpu(original: Callable[..., None]) -> Callable[..., None]:
             return
         if backend == 'nccl':
             logging.getLogger(__name__).warning(
-                'No CUDA device: the processes talk through gloo instead of nccl.'
+                'No CUDA device: the processes communicate through gloo instead of nccl.'
             )
             backend = 'gloo'
         with _no_set_device():

@@ -3,7 +3,7 @@
 # the data to $INSSEG3D_DATA/scannet, by default data/scannet next to configs/.
 #
 # Pipelines are lists of the named transforms below. To replace a transform in a leaf, write the
-# list again by name. For the voxel size, which the last transform of both pipelines sets:
+# list again by name. To set the voxel size, an argument of the last transform of either pipeline:
 #     voxels = dict(type='AddVoxelTables', voxel_size=0.05)
 #     train_pipeline = [*_base_.train_transforms, _base_.pack, voxels]
 #     test_pipeline = [*_base_.test_transforms, _base_.pack_points, voxels]

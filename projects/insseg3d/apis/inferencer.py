@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The inferencer: from a scan to its objects, without labels, info files or data sets."""
+"""The inferencer: from a scan to its objects, without labels, info files or datasets."""
 
 import copy
 import threading
@@ -102,7 +102,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         tiling: Tiling | None = None,
     ) -> None:
         # The constructor of the base class is not called: it looks names up in mmdetection3d's
-        # index only, builds the data set for its class names, and opens a window for pictures.
+        # index only, builds the dataset for its class names, and opens a window for pictures.
         if tiling is not None:
             check_tiling(*tiling)
         if device is None:

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Load a trained model and run it on points: no info file, no labels, no data set."""
+"""Load a trained model and run it on points: no info file, no labels, no dataset."""
 
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ def dataset_meta(config: Config) -> dict[str, Any]:
     known = DATASETS.get(dataset.type).METAINFO
     color_of = dict(zip(known['classes'], known['palette']))
     palette = dataset.get('metainfo', {}).get('palette')
-    if palette is None:  # custom classes get the colours that their data set would make
+    if palette is None:  # custom classes get the colours that their dataset would make
         own = make_palette(len(classes))
         palette = [color_of.get(name, color) for name, color in zip(classes, own)]
     return dict(classes=classes, palette=palette)

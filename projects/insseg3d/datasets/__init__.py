@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Data sets, one class each; METAINFO is the single source of names and ids."""
+"""Datasets, one class each; METAINFO is the single source of names and ids."""
 
 from .base import InsSegDataset
 from .custom import CustomInsSegDataset

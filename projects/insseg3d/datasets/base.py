@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Base class of the instance segmentation data sets."""
+"""Base class of the instance segmentation datasets."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -21,15 +21,15 @@ DATA_PREFIX = {
 
 
 class InsSegDataset(Seg3DDataset):
-    """Base class of data sets: scenes with instance annotations in mmdetection3d's format.
+    """Base class of datasets: scenes with instance annotations in mmdetection3d's format.
 
     A subclass defines ``METAINFO``: ``classes`` (K names), ``palette`` (K colours),
     ``seg_valid_class_ids`` (the K stored semantic ids, in the order of the classes) and
     ``seg_all_class_ids`` (every id that may occur, and at least one that is not a class). If the
-    data set labels surfaces of the room that are not objects, it also defines ``stuff_classes``
+    dataset labels surfaces of the room that are not objects, it also defines ``stuff_classes``
     and ``seg_stuff_class_ids``, their names and stored ids, for ``LabelStuff``.
 
-    Differences to mmdetection3d's data sets:
+    Differences to mmdetection3d's datasets:
 
     * neither ``metainfo`` nor ``scene_idxs`` is required;
     * a ``metainfo`` with fewer classes also applies to the loaded labels;
@@ -39,7 +39,7 @@ class InsSegDataset(Seg3DDataset):
     Args:
         data_root: Folder of the prepared data.
         ann_file: Info file, relative to ``data_root``.
-        metainfo: ``dict(classes=…)`` to use only these of the data set's classes.
+        metainfo: ``dict(classes=…)`` to use only these of the dataset's classes.
         data_prefix: Folders of points, masks and superpoints, relative to ``data_root``. Defaults:
             ``points``, ``instance_mask``, ``semantic_mask``, ``super_points``.
         pipeline: Transforms.

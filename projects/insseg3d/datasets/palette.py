@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Colours for data sets without a palette of their own."""
+"""Colours for datasets without a palette of their own."""
 
 import colorsys
 

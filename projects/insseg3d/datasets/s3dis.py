@@ -33,7 +33,7 @@ class S3DISInstanceSegDataset(InsSegDataset):
     """S3DIS for instance segmentation with 13 classes; walls, floors and ceilings are included.
 
     The files are those of ``tools/prepare_s3dis.py`` or of mmdetection3d's own converter. The six
-    folds of the data set are six choices of ``areas``.
+    folds of the dataset are six choices of ``areas``.
 
     Args:
         areas: Numbers of the areas, 1 to 6; rooms are listed area by area in this order.

@@ -23,7 +23,7 @@ class ConsistencyHook(Hook):
     """Hook that rejects settings with which a run would fail late or silently go wrong.
 
     Before a training, a validation or a test, it compares the classes of the model's heads with
-    those of the data sets, and the sampler with the loop. On resume, it compares the optimiser
+    those of the datasets, and the sampler with the loop. On resume, it compares the optimiser
     with that in the checkpoint.
 
     Raises:
@@ -65,12 +65,12 @@ class ConsistencyHook(Hook):
 
 
 def check_loader(split: str, loader: DataLoader, model: nn.Module) -> None:
-    """Compare the classes of a loader's data sets with those of a model's heads.
+    """Compare the classes of a loader's datasets with those of a model's heads.
 
     Args:
         split: ``'train'``, ``'val'`` or ``'test'``, for the message.
-        loader: Data loader. If its data set is a wrapper, every data set inside is compared; data
-            sets without classes in their ``metainfo`` are skipped.
+        loader: Data loader. If its dataset is a wrapper, every dataset inside is compared;
+            datasets without classes in their ``metainfo`` are skipped.
         model: Model; every module with ``class_layers`` and ``num_classes`` is compared. Heads of
             other projects are skipped, because they have no ``class_layers``; their number of
             classes may include more than classes of objects, for example in a semantic head.
@@ -94,12 +94,12 @@ def check_loader(split: str, loader: DataLoader, model: nn.Module) -> None:
                     f'{place} ({type(dataset).__name__}) has {_listed(classes)}, but '
                     f'model.{name}.num_classes={num_classes}; expected the same number. '
                     f'Set num_classes to {len(classes)} and adapt all settings per class, or '
-                    'choose classes of the data set with its metainfo=dict(classes=[…])'
+                    'choose classes of the dataset with its metainfo=dict(classes=[…])'
                 )
 
 
 def inner_datasets(place: str, dataset: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every data set inside wrappers such as ``RepeatDataset``, with its key."""
+    """Yield every dataset inside wrappers such as ``RepeatDataset``, with its key."""
     if hasattr(dataset, 'datasets'):
         for number, inner in enumerate(dataset.datasets):
             yield from inner_datasets(f'{place}.datasets[{number}]', inner)

@@ -1,9 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The configs that belong to this installation, and the packages of methods that they name.
+"""The configs that belong to this installation, and the packages of methods that they import.
 
-In a checkout the configs lie in ``configs/`` beside ``model-index.yml``. An installed package
-carries the same files in ``insseg3d/.mim``, a folder of links in the checkout and of files in a
-wheel, where OpenMMLab's tools look for them.
+In a checkout, the configs are in ``configs/`` next to ``model-index.yml``. An installed package
+contains the same files in ``insseg3d/.mim``, where OpenMMLab's tools look for them. In a checkout,
+that folder contains links; in a wheel, it contains files.
 """
 
 import ast
@@ -32,8 +32,8 @@ def index_folder() -> Path:
 def import_methods() -> tuple[str, ...]:
     """Import every package that a model fragment of this installation names.
 
-    A leaf that sets ``custom_imports`` for a module of its own replaces the list of its fragment,
-    and a checkpoint may be of any method: so the commands import all of them.
+    The commands import all of them for two reasons: a leaf that sets ``custom_imports`` for its own
+    module replaces the list of its fragment, and a checkpoint may be of any method.
 
     Returns:
         Names of the packages, the kernel first.
@@ -53,7 +53,7 @@ def import_methods() -> tuple[str, ...]:
 def imports_of(fragment: Path) -> list[str]:
     """Return the modules in the ``custom_imports`` of a config file itself, not of its bases.
 
-    The file is read and not run: the answer must not depend on an environment.
+    The file is parsed but not run, so the result does not depend on the environment.
 
     Raises:
         ValueError: If they are not a list of names.

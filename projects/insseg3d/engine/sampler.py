@@ -10,11 +10,11 @@ from torch.utils.data import Sampler
 
 
 class DrawIndex(int):
-    """A data set index that carries its seed and its draw.
+    """A dataset index that carries its seed and its draw.
 
     It behaves like an int and can be sent to a data loader's worker. The operators ``%`` and
     ``-``, with which mmengine's ``RepeatDataset`` and ``ConcatDataset`` compute the index in the
-    wrapped data set, keep the draw.
+    wrapped dataset, keep the draw.
 
     Attributes:
         draw: Seed and number of the draw, counted over all processes from the start of training.
@@ -48,20 +48,20 @@ class DrawSampler(Sampler):
     of w takes draws r, r + w, r + 2w, …
 
     Args:
-        dataset: Data set of n scenes.
+        dataset: Dataset of n scenes.
         shuffle: Whether to permute the scenes; otherwise they come in order.
         seed: Seed of the permutations and, through ``DrawIndex.draw``, of all augmentations; the
             same in every process. If None, the processes agree on a random seed.
 
     Raises:
-        ValueError: The data set is empty.
+        ValueError: The dataset is empty.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
         self.size = len(dataset)
         if self.size == 0:
-            raise ValueError('the data set is empty: no scene to draw from. Check its ann_file')
+            raise ValueError('the dataset is empty: no scene to draw from. Check its ann_file')
         self.shuffle = shuffle
         self.seed = seed
         self.start = 0

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Find and run the command-line tools that an installed mmdet3d carries."""
+"""Find and run the command-line tools of an installed mmdet3d."""
 
 import atexit
 import importlib.util
@@ -15,7 +15,7 @@ def run_stock(name: str) -> None:
     """Run mmdet3d's own tool; end the process here if it was one of several.
 
     Upstream never leaves the process group. The threads of gloo then still release the tensors of
-    the last collective while the interpreter shuts down, and about one run in ten died with
+    the last collective while the interpreter shuts down, and about one run in ten aborted with
     "terminate called without an active exception" *after* its last result. Leaving the group is
     not enough, because DistributedDataParallel keeps its threads alive. A successful run of several
     processes therefore runs the exit functions and skips the teardown. A failed run ends as usual:
@@ -33,7 +33,7 @@ def run_stock(name: str) -> None:
 def stock_main(name: str) -> Callable[[], None]:
     """Return the ``main`` function of mmdet3d's own tool, for example ``'train.py'``.
 
-    The file is loaded as a module of its own and not run as ``__main__``: spawned worker processes
+    The file is loaded as a separate module and not run as ``__main__``: spawned worker processes
     import ``__main__`` again, and must import ``insseg3d`` first there, too.
 
     Raises:
@@ -44,7 +44,7 @@ def stock_main(name: str) -> Callable[[], None]:
     if package is None:
         raise ModuleNotFoundError('mmdet3d is not installed: see README.md, or run `make setup`.')
     folder = Path(package.submodule_search_locations[0])
-    # A wheel carries its tools in .mim; a clone of mmdetection3d has them beside the package.
+    # A wheel has its tools in .mim; a clone of mmdetection3d has them next to the package.
     places = [folder / '.mim' / 'tools' / name, folder.parent / 'tools' / name]
     path = next((place for place in places if place.is_file()), None)
     if path is None:

@@ -29,8 +29,8 @@ def refuse_half(tensor: Tensor, what: str) -> None:
     if tensor.dtype in HALVES:
         raise TypeError(
             f'{what} are {tensor.dtype}, expected float32 or wider: a sum over many points is '
-            'wrong in half precision. Make them in a block with torch.autocast(…, enabled=False), '
-            'of inputs that are cast by .float().'
+            'wrong in half precision. Compute them with torch.autocast(…, enabled=False), '
+            'from inputs cast by .float().'
         )
 
 

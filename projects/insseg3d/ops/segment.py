@@ -10,7 +10,7 @@ from .precision import refuse_half
 
 
 def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
-    """Add up the rows of ``values`` that carry the same index.
+    """Add up the rows of ``values`` with the same index.
 
     Args:
         values: ``(R, ...)``.
@@ -29,12 +29,12 @@ def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
 
 
 def segment_mean(values: Tensor, index: Tensor, counts: Tensor) -> Tensor:
-    """Average the rows of ``values`` that carry the same index.
+    """Average the rows of ``values`` with the same index.
 
     Args:
         values: ``(R, C)`` floating point.
         index: ``(R,)`` int64 in ``[0, S)``.
-        counts: ``(S,)`` how many rows carry each index.
+        counts: ``(S,)`` number of rows with each index.
 
     Returns:
         ``(S, C)``; a segment without rows is 0.
@@ -48,7 +48,7 @@ def segment_mean(values: Tensor, index: Tensor, counts: Tensor) -> Tensor:
 
 
 def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
-    """Compute the largest value of each column over the rows that carry the same index.
+    """Compute the largest value of each column over the rows with the same index.
 
     Args:
         values: ``(R, C)``.

@@ -55,7 +55,7 @@ class IfAnnotated(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CheckAnnotations(BaseTransform):
-    """Reject masks that do not fit the points or contain ids outside the data set's range.
+    """Reject masks that do not fit the points or contain ids outside the dataset's range.
 
     Apply between ``LoadAnnotations3D`` and ``PointSegClassMapping``. The latter would fail with an
     index error, or map a negative id to the last class.
@@ -80,7 +80,7 @@ class CheckAnnotations(BaseTransform):
             wrong = np.unique(semantic[(semantic < 0) | (semantic > highest)])
             raise ValueError(
                 f'{results["pts_semantic_mask_path"]}: semantic ids {wrong[:5].tolist()}; expected '
-                f'0..{highest}. Does the file belong to another data set or label set?'
+                f'0..{highest}. Does the file belong to another dataset or label set?'
             )
         return results
 

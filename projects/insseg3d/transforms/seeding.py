@@ -15,7 +15,7 @@ def draw_generator(results: dict, transform: str) -> np.random.Generator:
     one.
 
     Args:
-        results: The pipeline's dict. The data set adds ``results['draw'] = (seed, draw)`` if the
+        results: The pipeline's dict. The dataset adds ``results['draw'] = (seed, draw)`` if the
             index comes from ``DrawSampler``. With any other sampler, the entropy comes from
             numpy's global generator, which mmengine seeds in every worker.
         transform: Name of the transform.

@@ -13,7 +13,7 @@ class LabelStuff(BaseTransform):
     """Map labels with some transforms, but keep separate labels for surfaces such as walls.
 
     Methods that group points by their predicted class need to distinguish wall and floor from
-    unannotated points. The data set lists the stored semantic ids of such surfaces in
+    unannotated points. The dataset lists the stored semantic ids of such surfaces in
     ``METAINFO['seg_stuff_class_ids']``; if it lists none, nothing changes. A point of the s-th
     surface that the transforms map to K (no class) gets the label K + 1 + s. Its instance stays
     −1, and ``eval_ann_info`` does not change.

@@ -133,7 +133,7 @@ class ScenePageHook(Hook):
                 runner,
                 metrics,
                 notes=[
-                    'Every scene of the run has a page of its own beside this one, with more '
+                    'Every scene of the run has its own page next to this one, with more '
                     'of its points.'
                 ],
             )

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Describe a data set of own scans, and write a config that trains on it."""
+"""Describe a dataset of users' own scans, and write a config that trains on it."""
 
 import os
 from collections import Counter
@@ -76,7 +76,7 @@ def most_objects(infos: dict[str, dict]) -> int:
 
 
 def dataset(split: str, infos: dict[str, dict], voxel_size: float | None) -> str:
-    """Return the data set of a split as code: ``data``, with all that differs from the base."""
+    """Return the dataset of a split as code: ``data``, with all that differs from the base."""
     parts = ['data']
     if split not in infos:
         parts.append("ann_file='custom_infos_train.pkl'")

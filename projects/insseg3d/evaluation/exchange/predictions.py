@@ -249,7 +249,7 @@ def _unpacked(given: np.ndarray, count: int, where: str) -> np.ndarray:
         raise ExchangeError(
             where,
             f'packed_masks {given.shape} {given.dtype}',
-            f'(Q, {width}) uint8, eight of {count} points a byte',
+            f'(Q, {width}) uint8, eight of {count} points per byte',
         )
     return np.unpackbits(given, axis=1, count=count).astype(bool)
 

@@ -28,7 +28,7 @@ class InsSegMetric(BaseMetric):
     """AP, AP50 and AP25 of predicted instance masks, which may overlap.
 
     The definition is the ScanNet benchmark's (see ``functional/instance_ap.py``); classes are the
-    data set's ``classes``, by index. Each scene is reduced to a small table of counts as soon as
+    dataset's ``classes``, by index. Each scene is reduced to a small table of counts as soon as
     its result arrives. Masks are not kept; processes exchange tables only.
 
     Each data sample must have ``pred_instances_3d`` (``masks (Q, P)`` bool, ``labels_3d (Q,)`` in
@@ -38,7 +38,7 @@ class InsSegMetric(BaseMetric):
     The results contain ``AP``, ``AP50`` and ``AP25``, overall and per class (``AP/chair``; NaN for
     a class without a scored object). They also contain the number of ground-truth objects
     (``num_objects``), and the number and share of objects that are large enough to be scored
-    (``num_objects_scored``, ``share_objects_scored``). If the data set's ``METAINFO`` has a
+    (``num_objects_scored``, ``share_objects_scored``). If the dataset's ``METAINFO`` has a
     ``frequency`` (class name → group), the results also contain the means over each group
     (``AP_head`` and so on).
 
@@ -103,8 +103,8 @@ class InsSegMetric(BaseMetric):
         meta = self.dataset_meta or {}
         if 'classes' not in meta:
             raise KeyError(
-                "InsSegMetric needs the class names: the data set's metainfo has no 'classes'; "
-                f'found {sorted(meta)}. Set METAINFO in the data set class, or metainfo in its '
+                "InsSegMetric needs the class names: the dataset's metainfo has no 'classes'; "
+                f'found {sorted(meta)}. Set METAINFO in the dataset class, or metainfo in its '
                 'config.'
             )
         return meta['classes']
@@ -176,7 +176,7 @@ def table_of(
         if gt.get(key) is None:
             raise KeyError(
                 f'{scene}: eval_ann_info has no {key}, so this scan has no ground truth to be '
-                'scored with. Run unlabelled scans without an evaluator, or point the data set to '
+                'scored with. Run unlabelled scans without an evaluator, or point the dataset to '
                 'its annotations.'
             )
     try:
@@ -195,7 +195,7 @@ def table_of(
     if outside.any():
         raise ValueError(
             f'{scene}: predicted class {table.pred_labels[outside][0]} is outside the '
-            f'{num_classes} classes of the data set. Does num_classes of the model match?'
+            f'{num_classes} classes of the dataset. Does num_classes of the model match?'
         )
     return table
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 class ProposalGrid(NamedTuple):
-    """Voxels of proposals, each in a grid of its own.
+    """Voxels of proposals; each proposal has its own grid.
 
     Attributes:
         coors: ``(V, 4)`` int64: proposal, x, y, z, in ascending order.

@@ -160,7 +160,7 @@ def _have_close_points(
     """Find the pairs of cells that hold two points closer than the radius; ``(E,)`` bool."""
     one, two = pairs
     is_close = torch.zeros(len(one), dtype=torch.bool, device=points.device)
-    # Row by row of the first cell, so that even a pair of crowded cells fits into memory.
+    # Rows of the first cell are processed in chunks: a pair of crowded cells must fit into memory.
     rows = counts[one]
     pair_of_row = torch.repeat_interleave(torch.arange(len(one), device=points.device), rows)
     row = starts[one][pair_of_row] + running_index(rows)
