@@ -5,22 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from insseg3d.ops.color_range import (
-    GREY,
-    find_color_range,
-    given_color_range,
-    is_one_color,
-    to_bytes,
-)
-from insseg3d.ops.coordinate_steps import regular_steps, spacing, type_steps
-from insseg3d.ops.upright import find_up
-
 from .assumptions import COLOR_RANGES, NOTHING_KNOWN, Assumptions, Remark, check_assumptions
+from .color_range import GREY, find_color_range, given_color_range, is_one_color, to_bytes
 from .columns import no_colors
+from .coordinate_steps import regular_steps, spacing, type_steps
 from .errors import RawDataError
 from .frame import guess_units
 from .scan import Scan
 from .units import UNITS, UP_AXES
+from .upright import find_up
 
 _FAR = 1000.0  # metres; further from the origin, float32 loses tenths of millimetres
 _USUAL_VOXEL = 0.02  # metres

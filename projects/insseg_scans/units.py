@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from insseg3d.ops.coordinate_steps import regular_steps, type_steps
-from insseg3d.ops.upright import find_up
-
+from .coordinate_steps import regular_steps, type_steps
 from .errors import RawDataError
+from .upright import find_up
 
 UNITS = {'m': 1.0, 'dm': 0.1, 'cm': 0.01, 'mm': 0.001, 'ft': 0.3048, 'in': 0.0254}
 UP_AXES = {

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 
-from insseg3d.ops.upright import DIRECTIONS
 from insseg_analysis.dataset import (
     Expectations,
     Objects,
@@ -18,6 +17,7 @@ from insseg_analysis.dataset import (
     summary_table,
 )
 from insseg_analysis.dataset.plots import save_distributions
+from insseg_scans.upright import DIRECTIONS
 
 EXPECTED = Expectations(
     classes=('chair', 'table'),

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.ops.coordinate_steps import spacing
 from insseg_scans import Assumptions, Scan, look_at
+from insseg_scans.coordinate_steps import spacing
 from insseg_scans.errors import RawDataError
 from insseg_scans.frame import guess_units
 from insseg_scans.units import UNITS, UP_AXES

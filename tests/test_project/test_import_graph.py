@@ -26,7 +26,8 @@ FLOORS = {
 }
 PARTS, METHOD_FLOOR = 2, 4
 STRANGERS = {1, PARTS, 3, METHOD_FLOOR}
-ALONE = 'made_rooms'  # imports nothing of this project
+ALONE = 'made_rooms'  # imports nothing of this project, and only tools and the lab import it
+GROUND = {ALONE, 'insseg_scans'}  # import nothing of this project
 # Each other package of projects/ is a method or a family of methods.
 METHODS = {path.parent.name for path in PROJECTS.glob('*/__init__.py')} - {
     'insseg3d',
@@ -89,7 +90,9 @@ def reason_against(name: str, target: str) -> str | None:
         if root in ('spconv', 'cumm') and part != 'insseg3d.layers':
             return 'only layers import spconv'
         return None
-    if ALONE in (part, there[1]) and part != there[1]:
+    if part in GROUND and part != there[1]:
+        return f'{part} imports nothing of this project'
+    if there[1] == ALONE and part != ALONE:
         return None if part in MAKES_ROOMS else 'only tools and the lab import made rooms'
     if target.startswith('insseg3d.compat'):
         return '`import insseg3d` has applied the cures'
@@ -134,15 +137,17 @@ def test_arrows_point_down():
         ('insseg3d.segmentors.s', 'from insseg3d.apis import inferencer', 'arrows'),
         ('queryis.head', 'from insseg_baselines import pointgroup', 'siblings'),
         ('queryis.head', 'from insseg3d import compat', 'has applied'),
-        ('insseg_scans.reading', 'from insseg3d.datasets import base', 'arrows'),
-        ('insseg_scans.reading', 'from insseg3d.layers import norm', 'siblings'),
-        ('insseg_scans.reading', 'import insseg_preparation.storage', 'arrows'),
+        ('insseg_scans.reading', 'from insseg3d.datasets import base', 'nothing of this'),
+        ('insseg_scans.reading', 'from insseg3d.ops import masks', 'nothing of this'),
+        ('insseg_scans.reading', 'import insseg_preparation.storage', 'nothing of this'),
+        ('insseg3d.ops.masks', 'from insseg_scans import scan', 'arrows'),
+        ('insseg3d.layers.norm', 'from insseg_scans import scan', 'siblings'),
         ('insseg3d.apis.model', 'from insseg_analysis import label_sets', 'arrows'),
         ('insseg3d.apis.model', 'from insseg_lab.speed import measure', 'arrows'),
         ('insseg_analysis.figure', 'from insseg_lab import provenance', 'arrows'),
         ('insseg_preparation.scannet.raw', 'from insseg3d.segmentors import s', 'siblings'),
         ('insseg_lab.provenance', 'from tools import demo', 'arrows'),
-        ('made_rooms.room', 'from insseg3d.ops import masks', 'made rooms'),
+        ('made_rooms.room', 'from insseg3d.ops import masks', 'nothing of this'),
         ('insseg3d.datasets.base', 'import made_rooms', 'made rooms'),
         ('queryis.head', 'from made_rooms import make_room', 'made rooms'),
         ('insseg_analysis.figure', 'from made_rooms import make_room', 'made rooms'),
@@ -168,7 +173,8 @@ def test_finds_a_wrong_arrow(name, source, reason):
         ),
         ('queryis.head', 'from .neck import Neck\nfrom insseg3d.segmentors import s'),
         ('insseg3d.apis.infer', 'import queryis\nfrom ..transforms import crop'),
-        ('insseg_scans.looks', 'from insseg3d.ops import upright\nfrom .points import ply'),
+        ('insseg_scans.looks', 'from .points import ply\nimport numpy'),
+        ('insseg3d.transforms.scene', 'from insseg_scans.color_range import x'),
         ('insseg_preparation.custom.scan', 'from insseg_scans import x\nfrom ..storage import y'),
         ('insseg_analysis.figure', 'from insseg3d.apis import load_model'),
         ('insseg_lab.speed.measure', 'from made_rooms import KINDS\nimport insseg_analysis.run'),

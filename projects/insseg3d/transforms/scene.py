@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from mmdet3d.structures.points import BasePoints
 
-from ..ops.color_range import find_color_range
+from insseg_scans.color_range import find_color_range
 
 GRID = 'grid'
 """Key in ``points.attribute_dims`` of the three columns that :func:`set_grid_coords` adds."""

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from insseg3d.ops.color_range import find_color_range, is_one_color
-from insseg3d.ops.coordinate_steps import regular_steps
-from insseg3d.ops.upright import up_scores
+from insseg_scans.color_range import find_color_range, is_one_color
+from insseg_scans.coordinate_steps import regular_steps
+from insseg_scans.upright import up_scores
 
 _NUM_PROBES = 1000  # points at which spacing and normals are measured
 _MAX_TREE = 500_000  # points that are searched for neighbours
@@ -47,7 +47,7 @@ class SceneFacts(NamedTuple):
         spacing: Median distance of a point to the nearest one in another place.
         duplicates: Share of points with another one in the same place.
         upright: Share of surface that faces along x, along y, and along z.
-        up: Score of each direction; see :func:`~insseg3d.ops.upright.up_scores`.
+        up: Score of each direction; see :func:`~insseg_scans.upright.up_scores`.
         steps: Distance of the planes that hold all points along x, y, z; 0 if there are none.
         colors: Smallest and largest value of the three colours, or None without colours.
         one_color: Whether all points have the same colour.

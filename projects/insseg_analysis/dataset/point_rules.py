@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from insseg3d.ops.upright import judge_up
+from insseg_scans.upright import judge_up
 
 from .expectations import Expectations, Problem, median, names
 from .facts import SceneFacts

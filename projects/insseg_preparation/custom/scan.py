@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from insseg3d.ops.color_range import GREY, find_color_range, is_one_color, to_bytes
+from insseg_scans.color_range import GREY, find_color_range, is_one_color, to_bytes
 from insseg_scans.columns import ColumnNames, ScanColumns, accepted, columns_are
 from insseg_scans.errors import RawDataError
 from insseg_scans.points.tables import read_scan

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from insseg3d.datasets.s3dis import S3DISInstanceSegDataset
-from insseg3d.ops.color_range import GREY, is_one_color
+from insseg_scans.color_range import GREY, is_one_color
 
 from .raw import class_name, find_annotations, read_annotation
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from insseg3d.ops.color_range import GREY, find_color_range, is_one_color, to_bytes
+from insseg_scans.color_range import GREY, find_color_range, is_one_color, to_bytes
 from insseg_scans.errors import DOWNLOAD_AGAIN, RawDataError
 from insseg_scans.folders import refuse_dead_links
 from insseg_scans.points.ply import read_ply_vertices

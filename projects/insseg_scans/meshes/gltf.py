@@ -15,8 +15,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from insseg3d.ops.color_range import to_bytes
-
+from ..color_range import to_bytes
 from ..errors import RawDataError
 from .surfaces import picture_of
 

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from insseg3d.ops.color_range import to_bytes
-
+from ..color_range import to_bytes
 from ..errors import RawDataError
 from ..extras import optional_module, reader_of_others
 from ..scan import Scan, scan_of

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from insseg3d.ops.native import compiled
-
 from ..errors import DOWNLOAD_AGAIN, RawDataError
+from .compiling import compiled
 from .ply_header import Element, Header, read_header
 from .text_table import number
 

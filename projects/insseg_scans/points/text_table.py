@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from insseg3d.ops.native import compiled
-
 from ..errors import DOWNLOAD_AGAIN, RawDataError
+from .compiling import compiled
 
 _MOST_REPAIRS = 1000  # a file with more control characters is no text
 _HOLE = re.compile(rb'[+-]?(1\.#(qnan|snan|ind|nan)\d*|[qs]?nan(\(\w*\))?)', re.IGNORECASE)

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from insseg3d.ops.upright import DIRECTIONS, find_up, judge_up, up_evidence, up_scores
+from insseg_scans.upright import DIRECTIONS, find_up, judge_up, up_evidence, up_scores
 
 
 def rectangle(random, low, high, density=300):

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from insseg3d.ops.coordinate_steps import regular_steps, spacing, type_steps
+from insseg_scans.coordinate_steps import regular_steps, spacing, type_steps
 
 CLOUD = np.random.default_rng(0).random((8000, 3)) * (5, 4, 2.5)
 

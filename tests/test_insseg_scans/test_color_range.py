@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insseg3d.ops.color_range import (
-    find_color_range,
-    given_color_range,
-    is_one_color,
-    to_bytes,
-)
+from insseg_scans.color_range import find_color_range, given_color_range, is_one_color, to_bytes
 
 BYTES = np.random.default_rng(3).integers(0, 256, (700, 3))
 
