@@ -98,7 +98,7 @@ class DenseMatchCost:
             if scene.dense is None:
                 raise ValueError(
                     f'{type(self.cost).__name__} reads dense masks, but the matching of this scene '
-                    'carries none: pass SceneMatching(dense=...).'
+                    'has none: pass SceneMatching(dense=...).'
                 )
             pred.masks, gt.masks = scene.dense()
         return self.cost(pred, gt).T.to(scene.class_logits.dtype)

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Each cure of compat.py helps where it is needed, and is not applied elsewhere."""
+"""Each cure of compat.py works where it is needed, and is not applied elsewhere."""
 
 import importlib.metadata
 import importlib.util
