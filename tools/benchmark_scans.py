@@ -30,11 +30,11 @@ from insseg_lab.scan_variants import VARIANTS
 def parse_args(argv=None):
     parser = command_parser(__doc__)
     add = parser.add_argument
-    add('data', type=Path, help='prepared data set in the layout of ScanNet, made or real')
+    add('data', type=Path, help='prepared dataset in the layout of ScanNet, made or real')
     add('--model', help='name or config (default: that inside the checkpoint)')
     add('--weights', help='checkpoint (default: the last one of that name)')
     add('--device', default='cpu')
-    add('--split', default='val', help='of the data set (%(default)s)')
+    add('--split', default='val', help='of the dataset (%(default)s)')
     add('--scenes', type=int, help='only the first so many')
     add(
         '--piece',

@@ -35,7 +35,7 @@ from insseg_lab.tile_report import find_scenes, measure_floors, measure_rooms
 def parse_args(argv=None):
     parser = command_parser(__doc__)
     add = parser.add_argument
-    add('data', type=Path, help='prepared data set in the layout of ScanNet, made or real')
+    add('data', type=Path, help='prepared dataset in the layout of ScanNet, made or real')
     add('--model', help='name or config (default: that inside the checkpoint)')
     add('--weights', help='checkpoint (default: the last one of that name)')
     add('--device', default='cpu')

@@ -30,7 +30,7 @@ def parse_args(argv=None):
     parser.add_argument('--scenes', type=int, help='look at so many of each split (default: all)')
     parser.add_argument('--out', type=Path, help='default: work_dirs/<config>/data')
     parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, 8))
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as of train.py')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='see train.py')
     return parser.parse_args(argv)
 
 

@@ -24,7 +24,7 @@ def main(argv=None) -> int:
     parser.add_argument('config')
     parser.add_argument('--split', choices=['val', 'test'], default='val')
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as of test.py')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='see test.py')
     args = parser.parse_args(argv)
     config = load_config(args.config, args.cfg_options)
     dataset = DATASETS.build(config[f'{args.split}_dataloader'].dataset)

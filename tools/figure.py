@@ -5,11 +5,10 @@
         --method PointGroup work_dirs/pointgroup/iter_150000.pth \\
         --method 3D-QueryIS work_dirs/queryis/iter_150000.pth --out figure.png
 
-CONFIG names the data set of the scenes. A row a scene; views from left to right: input, classes of
-each point (of methods that predict them), objects of each method, ground truth. Objects that cover
-each other have one colour in all views. Predictions that lie in files, of any method, come in by
---pred NAME FOLDER, in a format of tools/evaluate.py. Needs no display.
-"""
+CONFIG names the dataset of the scenes. One row per scene; views from left to right: input, classes
+of each point (of methods that predict them), objects of each method, ground truth. Objects that
+cover each other have one colour in all views. Predictions that lie in files, of any method, come
+in by --pred NAME FOLDER, in a format of tools/evaluate.py. Needs no display. """
 
 import argparse
 import sys
@@ -66,7 +65,7 @@ def parse_args(argv=None):
     add('--azimuth', type=float, default=-60.0, help='of the viewer, degrees (%(default)s)')
     add('--elevation', type=float, default=48.0, help='above the horizon (%(default)s)')
     add('--device', default='cpu')
-    add('--cfg-options', nargs='+', action=DictAction, help='of the data set, as of test.py')
+    add('--cfg-options', nargs='+', action=DictAction, help='of the dataset; see test.py')
     return parser.parse_args(argv)
 
 

@@ -29,7 +29,7 @@ def parse_args():
         '--classes',
         required=True,
         metavar='FILE|NAMES',
-        help='a class a line, or between commas: "chair,table", or with the ids '
+        help='one class per line, or between commas: "chair,table", or with the ids '
         'of the scans "5 chair,7 table"',
     )
     parser.add_argument(

@@ -32,7 +32,7 @@ def parse_args(argv=None):
         'list',
         type=Path,
         help=(
-            'text file with a leaf, or a pattern of leaves, a line, from the root of the repository'
+            'text file with one leaf or pattern of leaves per line, from the root of the repository'
         ),
     )
     parser.add_argument('--budget', choices=BUDGETS, required=True)

@@ -30,7 +30,7 @@ def parse_args(argv=None):
     parser.add_argument('--split', choices=['val', 'test'], default='test')
     parser.add_argument('--ann-file', help='info file, if the config tests on another split')
     parser.add_argument('--most-megabytes', type=float, default=2000, help='largest archive')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as of test.py')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='see test.py')
     args = parser.parse_args(argv)
     if args.validate is None and (args.checkpoint is None or args.out is None):
         parser.error('needs a checkpoint and --out, or --validate')

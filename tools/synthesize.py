@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Make furnished rooms and write them as raw scans of a public data set."""
+"""Make furnished rooms and write them as raw scans of a public dataset."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ from made_rooms import KINDS, RELEASES
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--layout', choices=DEFAULTS, required=True, help='files to write')
-    parser.add_argument('--out', type=Path, required=True, help='root folder of the data set')
+    parser.add_argument('--out', type=Path, required=True, help='root folder of the dataset')
     parser.add_argument('--scenes', type=int, required=True, help='number of rooms')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same bytes')
     parser.add_argument(

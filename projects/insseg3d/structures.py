@@ -163,7 +163,7 @@ def voxel_tables_of(sample: BaseDataElement) -> BaseDataElement:
     """
     if 'voxels' not in sample:
         raise ValueError(
-            'The data sample carries no voxels '
+            'The data sample has no voxels '
             f'(found {sorted(sample.keys())}); put AddVoxelTables after Pack3DDetInputs in the '
             'pipeline.'
         )

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Scenes of a data set and the objects that methods found, from checkpoints or from files."""
+"""Scenes of a dataset and the objects that methods found, from checkpoints or from files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ class StoredScene(NamedTuple):
 
 
 def read_scene(dataset: Seg3DDataset, name: str) -> StoredScene:
-    """Read a scene of a data set.
+    """Read a scene of a dataset.
 
     Args:
         dataset: A test set.

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""The ids of a data set's classes in files."""
+"""The ids of a dataset's classes in files."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def class_groups(name: str) -> dict[str, str] | None:
 
 
 def label_set_of(metainfo: dict) -> LabelSet:
-    """Return the label set of a data set.
+    """Return the label set of a dataset.
 
     Args:
         metainfo: Dict with ``classes`` and their stored ids, ``seg_valid_class_ids``.

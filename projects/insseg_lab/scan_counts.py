@@ -42,7 +42,7 @@ def rows_of(
 
     Args:
         inferencer: The model.
-        data: Prepared data set in the layout of ScanNet.
+        data: Prepared dataset in the layout of ScanNet.
         scenes: Names of the scenes.
         wanted: Keys of ``VARIANTS``.
         piece: Share of each scene along x that is handed in.

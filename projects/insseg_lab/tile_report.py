@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Measure tiles on scenes of a data set: ``benchmark_tiles.py``."""
+"""Measure tiles on scenes of a dataset: ``benchmark_tiles.py``."""
 
 import tempfile
 import time
@@ -23,7 +23,7 @@ from .tile_agreement import (
 
 
 def find_scenes(data: Path, number: int | None) -> list[Path]:
-    """Return the point files of the first scenes of a prepared data set.
+    """Return the point files of the first scenes of a prepared dataset.
 
     Raises:
         FileNotFoundError: If there are none.
@@ -48,7 +48,7 @@ def measure_floors(
 
     Args:
         inferencer: The model, with this tiling.
-        data: The data set.
+        data: The dataset.
         paths: Point files of its scenes.
         tiling: Tiles and overlap.
         only_memory: Whether to measure peak memory and seconds alone.
@@ -75,7 +75,7 @@ def measure_rooms(
 
     Args:
         inferencer: The model.
-        data: The data set.
+        data: The dataset.
         paths: Point files of its scenes.
         tiling: Tiles and overlap.
     """

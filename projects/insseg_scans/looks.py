@@ -244,6 +244,6 @@ def _look_at_density(coords, voxel_size: float | None, remarks: list[Remark]) ->
     sparse = apart > 2 * voxel_size
     text = (
         f'points are {100 * apart:.2g} cm apart, voxels of the model measure '
-        f'{100 * voxel_size:.2g} cm{"; it knows denser scans" if sparse else ""}'
+        f'{100 * voxel_size:.2g} cm{"; it was trained on denser scans" if sparse else ""}'
     )
     remarks.append(Remark(text=text, guessed=sparse))

@@ -264,7 +264,7 @@ def test_summary_gives_median_and_range():
         for row in table.splitlines()
         if row.startswith('|')
     }
-    assert rows['points a scene'] == ['2000 (1000 to 3000)', '–']
+    assert rows['points per scene'] == ['2000 (1000 to 3000)', '–']
     assert rows['that stop the pipeline'] == ['0', '1']
     assert rows['objects'] == ['6', 'not annotated']
     assert rows['size along z'] == ['2.5', '–']

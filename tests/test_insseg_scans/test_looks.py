@@ -320,7 +320,7 @@ def test_lost_and_double_points_are_told_and_keep_their_rows():
 
 
 def test_sparse_scans_are_told():
-    assert 'it knows denser scans' in guesses(ready(voxel_size=0.01))[0]
+    assert 'it was trained on denser scans' in guesses(ready(voxel_size=0.01))[0]
     assert not guesses(ready(voxel_size=0.2))
 
 

@@ -105,7 +105,7 @@ def test_odd_scenes_are_named_in_every_split_though_the_first_cannot_be_built(
     spoil(own_data, scenes_of(own_data, 'val')[0], lose)
     result = here('check_dataset', tiny_config, '--out', 'check', '--cfg-options', *data)
     text = ' '.join(result.stdout.split())
-    assert result.returncode == 1 and 'ERROR train: the data set cannot be built' in text
+    assert result.returncode == 1 and 'ERROR train: the dataset cannot be built' in text
     assert 'val: points lie in planes 0.6 apart along x' in text
 
 

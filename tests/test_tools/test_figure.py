@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Pictures of scenes of a data set, with methods from checkpoints and from files."""
+"""Pictures of scenes of a dataset, with methods from checkpoints and from files."""
 
 import re
 

@@ -73,7 +73,7 @@ def test_voxels_of_another_size_are_told(here, sure_weights, own_points, tmp_pat
         'test_pipeline = [*_base_.test_transforms, _base_.pack_points, voxels]\n'
         'test_dataloader = dict(dataset=dict(pipeline=test_pipeline))\n'
     )
-    message = 'voxels of 0.1 m, as the config says; the checkpoint was trained with 0.08 m'
+    message = 'voxels of 0.1 m, from the config; the checkpoint was trained with 0.08 m'
     strict = Assumptions(strict=True)
     for model in ('demo', None):
         inferencer = InstanceSeg3DInferencer(model, path, 'cpu')

@@ -119,7 +119,7 @@ def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:
     if trained != voxel_size_of(config):
         remarks.append(
             Remark(
-                f'voxels of {voxel_size_of(config)} m, as the config says; '
+                f'voxels of {voxel_size_of(config)} m, from the config; '
                 f'the checkpoint was trained '
                 f'with {trained} m',
                 True,

@@ -52,7 +52,7 @@ class VoxelTablePreprocessor(Det3DDataPreprocessor):
         for b, (scene, sample) in enumerate(zip(points, data_samples)):
             if 'voxels' not in sample:
                 raise ValueError(
-                    f'VoxelTablePreprocessor: the data sample of scene {b} carries no voxels '
+                    f'VoxelTablePreprocessor: the data sample of scene {b} has no voxels '
                     f'(found {sorted(sample.keys())}); put AddVoxelTables after Pack3DDetInputs '
                     'in the pipeline.'
                 )

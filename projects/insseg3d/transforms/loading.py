@@ -121,7 +121,7 @@ class LoadSuperpoints(BaseTransform):
         if GRID in (points.attribute_dims or {}):
             raise ValueError(
                 'LoadSuperpoints: the points already have columns for the voxel grid; '
-                'put LoadSuperpoints right behind LoadPointsFromFile'
+                'put LoadSuperpoints directly after LoadPointsFromFile'
             )
         ids = np.frombuffer(get(path, backend_args=self.backend_args), dtype=np.int64)
         if len(ids) != len(points):

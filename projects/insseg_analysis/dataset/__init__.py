@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Checks of a data set before a training: facts of scenes, findings, tables, a picture."""
+"""Checks of a dataset before a training: facts of scenes, findings, tables, a picture."""
 
 from .facts import Objects, SceneFacts, gather_facts
 from .findings import Expectations, Finding, find_problems

@@ -69,15 +69,15 @@ def check(
 def _read_split(
     config: Config, split: str, data: ConfigDict, *, limit: int | None, workers: int
 ) -> tuple[list[SceneFacts], Expectations] | Finding:
-    """Return the facts of a split's scenes, or a finding if its data set cannot be built."""
+    """Return the facts of a split's scenes, or a finding if its dataset cannot be built."""
     try:
         dataset = DATASETS.build(data)
     except (OSError, ValueError, KeyError) as error:
-        print(f'{split}: the data set cannot be built: {error}', file=sys.stderr)
+        print(f'{split}: the dataset cannot be built: {error}', file=sys.stderr)
         return Finding(
             'error',
             split,
-            f'the data set cannot be built: {error}',
+            f'the dataset cannot be built: {error}',
             'Nothing of this split was looked at; run this again when it is mended',
         )
     expected = expectations(config, data, dataset, split)

@@ -69,7 +69,7 @@ def names(scenes: Sequence[SceneFacts]) -> str:
 
 
 def data_configs(config: Config, splits: Sequence[str]) -> dict[str, ConfigDict]:
-    """Return the config of each split's data set, without a test split that is the val split."""
+    """Return the config of each split's dataset, without a test split that is the val split."""
     found = {}
     for split in splits:
         loader = config.get(f'{split}_dataloader')

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Facts about scenes, recorded on their way through the pipeline of their data set."""
+"""Facts about scenes, recorded on their way through the pipeline of their dataset."""
 
 import multiprocessing
 import sys
@@ -20,7 +20,7 @@ _ALONG_AXIS = np.cos(np.deg2rad(8))
 
 
 class Objects(NamedTuple):
-    """The annotated objects of a scene that belong to a class of the data set, ``(G,)`` each.
+    """The annotated objects of a scene that belong to a class of the dataset, ``(G,)`` each.
 
     Attributes:
         labels: Class of most of the points.
@@ -121,11 +121,11 @@ def _copied(value: Any) -> Any:
 def gather_facts(
     dataset: Any, *, workers: int = 1, limit: int | None = None
 ) -> Iterator[SceneFacts]:
-    """Send the scenes of a data set through its pipeline and yield their facts, in order.
+    """Send the scenes of a dataset through its pipeline and yield their facts, in order.
 
     Args:
-        dataset: Data set of this project, or of mmdetection3d with the same kind of results, or
-            several of them joined. Their pipelines are replaced by recording ones: use a data set
+        dataset: Dataset of this project, or of mmdetection3d with the same kind of results, or
+            several of them joined. Their pipelines are replaced by recording ones: use a dataset
             that was built for this purpose.
         workers: Processes.
         limit: Number of scenes, spread evenly; None: all.
@@ -148,7 +148,7 @@ def gather_facts(
 
 
 def _parts(dataset: Any) -> list[Any]:
-    """Return the data sets that mmengine's wrappers repeat or join."""
+    """Return the datasets that mmengine's wrappers repeat or join."""
     while hasattr(dataset, 'dataset'):
         dataset = dataset.dataset
     if hasattr(dataset, 'datasets'):

@@ -28,13 +28,13 @@ def class_count(scenes: Sequence[SceneFacts], expected: Expectations) -> Iterato
     if found is not None and found != wanted:
         yield (
             'error',
-            f'the model has num_classes={found}, the data set has {wanted} classes',
+            f'the model has num_classes={found}, the dataset has {wanted} classes',
             f'Set num_classes={wanted} in the head, and class_weight to {wanted} + 1 values',
         )
 
 
 def unknown_ids(scenes: Sequence[SceneFacts], expected: Expectations) -> Iterator[Problem]:
-    """Report semantic ids that the data set class does not have."""
+    """Report semantic ids that the dataset class does not have."""
     if expected.class_ids is None:
         return
     for scene in scenes:
@@ -44,7 +44,7 @@ def unknown_ids(scenes: Sequence[SceneFacts], expected: Expectations) -> Iterato
             yield (
                 'error',
                 f'{scene.scene} holds the semantic ids {unknown[:5]}, expected ids among {known}',
-                'Convert the scene with the label set of this data set class',
+                'Convert the scene with the label set of this dataset class',
             )
 
 
@@ -69,7 +69,7 @@ def nothing_to_learn(scenes: Sequence[SceneFacts], expected: Expectations) -> It
         yield (
             level,
             f'not one object of a class; the stored semantic ids are {ids[:20]}',
-            'Compare them with the ids of the data set class: these are of another label set, '
+            'Compare them with the ids of the dataset class: these are of another label set, '
             'or the instance ids are all 0',
         )
         return

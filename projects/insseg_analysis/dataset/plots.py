@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""A picture of the distributions in a data set."""
+"""A picture of the distributions in a dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +57,7 @@ def _scene_histograms(
     axes: dict[str, Axes], read: dict[str, list[SceneFacts]], expected: Expectations
 ) -> None:
     """Draw how points and extents of the scenes are distributed."""
-    _histogram(axes['points'], 'points a scene', _each(read, lambda s: s.num_points))
+    _histogram(axes['points'], 'points per scene', _each(read, lambda s: s.num_points))
     _histogram(
         axes['spacing'],
         'spacing of points, metres',
@@ -84,7 +84,7 @@ def _object_histograms(
     }
     _histogram(
         axes['objects'],
-        'objects a scene',
+        'objects per scene',
         _each(annotated, lambda o: len(o.labels)),
         mark=expected.num_queries,
         mark_label='queries',

@@ -79,7 +79,7 @@ def up_axis(scenes: Sequence[SceneFacts], expected: Expectations) -> Iterator[Pr
     read = [scene for scene in scenes if scene.up is not None]
     if not read:
         return
-    # Scenes of a data set mostly agree, and all together leave less doubt than each.
+    # Scenes of a dataset mostly agree, and all together leave less doubt than each.
     together = judge_up(np.mean([scene.up for scene in read], axis=0)).up
     ways = [judge_up(scene.up).up if together == 'z' else together for scene in read]
     for up, turn in _TO_Z_UP.items():

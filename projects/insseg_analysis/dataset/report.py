@@ -37,7 +37,7 @@ def _summary(scenes: Sequence[SceneFacts]) -> dict[str, str]:
     return {
         'scenes': str(len(scenes)),
         'that stop the pipeline': str(sum(scene.error is not None for scene in scenes)),
-        'points a scene': _spread([scene.num_points for scene in read]),
+        'points per scene': _spread([scene.num_points for scene in read]),
         'points after the pipeline': _spread([scene.num_kept for scene in read if scene.num_kept]),
         'voxels': _spread([scene.num_voxels for scene in read if scene.num_voxels]),
         'size along x': _spread([scene.extent[0] for scene in read]),
@@ -53,7 +53,7 @@ def _summary(scenes: Sequence[SceneFacts]) -> dict[str, str]:
         'stored semantic ids': f'{min(ids)} to {max(ids)}' if ids else 'none',
         'points without a class': _spread([100 * scene.unlabelled for scene in annotated], ' %'),
         'objects': str(sum(objects)) if annotated else 'not annotated',
-        'objects a scene': _spread(objects),
+        'objects per scene': _spread(objects),
         'scenes without objects': str(sum(not count for count in objects)),
         'objects of mixed classes': str(mixed),
     }

@@ -190,7 +190,7 @@ def _fit_data(config: Config, budget: Budget, data_root: str | Path) -> None:
         if Path(loader.dataset.data_root).name != 'scannet':
             raise ValueError(
                 f'{config.filename}: {name}_dataloader reads {loader.dataset.type}; made rooms '
-                'are written in the layout of ScanNet, expected a leaf of that data set.'
+                'are written in the layout of ScanNet, expected a leaf of that dataset.'
             )
         transforms = [
             t for t in loader.dataset.pipeline if budget.elastic or t.type != 'ElasticDistortion'

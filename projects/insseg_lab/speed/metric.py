@@ -126,7 +126,7 @@ def time_mmdet3d(num_scenes: int, num_masks: int, num_points: int) -> dict[str, 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument('--scenes', type=int, default=312)
-    parser.add_argument('--masks', type=int, default=100, help='predictions a scene')
+    parser.add_argument('--masks', type=int, default=100, help='predictions per scene')
     parser.add_argument('--points', type=int, default=150_000)
     parser.add_argument(
         '--stock-scenes',
@@ -147,7 +147,7 @@ def run(args: argparse.Namespace) -> dict:
     same, stock = time_here(args.stock_scenes, *size), time_mmdet3d(args.stock_scenes, *size)
     ours['AP25_of_the_same'] = same['AP25']
     stock['memory_gb_of_all_masks'] = args.scenes * args.masks * args.points / 1e9
-    print(f'{args.masks} masks of {args.points} points a scene, one process')
+    print(f'{args.masks} masks of {args.points} points per scene, one process')
     print(
         f'InsSegMetric, {args.scenes} scenes: {1000 * ours["seconds_a_scene"]:.1f} ms a scene, '
         f'{1000 * ours["memory_gb"]:.0f} MB beside the masks of one scene, '

@@ -31,13 +31,13 @@ CELL, SUPERPOINT = 1.2, 0.25
 def write_scan(folder: Path, points: np.ndarray, config: Config) -> dict:
     """Write points as one prepared scene with labels, for timings.
 
-    Instances and superpoints are cells of a grid, each instance with a class of the data set;
+    Instances and superpoints are cells of a grid, each instance with a class of the dataset;
     every eighth cell is unannotated. That costs what real labels of this number cost.
 
     Args:
         folder: Folder of the files.
         points: ``(P, 6)``.
-        config: Config whose training data set has the classes and ids.
+        config: Config whose training dataset has the classes and ids.
 
     Returns:
         The input of the pipeline, without ``draw`` and ``eval_ann_info``.

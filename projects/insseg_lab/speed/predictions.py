@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--amp', action='store_true', help='under autocast: float16 on a GPU, bfloat16 on a CPU'
     )
-    parser.add_argument('--scans', help='folder of .bin files, or a prepared data set')
+    parser.add_argument('--scans', help='folder of .bin files, or a prepared dataset')
     parser.add_argument('--rooms', type=int, default=3, help='made rooms, where no scans are given')
     parser.add_argument(
         '--kinds',
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> list[dict]:
             for name, milliseconds in more['backbone_ms'].items():
                 print(f'{name:34s}{milliseconds:.1f} ms')
             print(flush=True)
-    print('Table 5: milliseconds a scan, with the data on the device')
+    print('Table 5: milliseconds per scan, with the data on the device')
     print(component_table(entries, paper_rows()))
     if args.plot:
         draw_speed(entries, details).savefig(args.plot, dpi=130)

@@ -98,7 +98,7 @@ def draw_speed(entries: Sequence[dict], details: Sequence[dict]) -> Figure:
             range(len(entries)), values, left=left, color=color, label=stage.replace('_', ' ')
         )
         left += values
-    axes[0].set(xlabel='milliseconds a scan, medians', yticks=range(len(entries)))
+    axes[0].set(xlabel='milliseconds per scan, medians', yticks=range(len(entries)))
     axes[0].set_yticklabels(names, fontsize=8)
     axes[0].invert_yaxis()
     axes[0].legend(

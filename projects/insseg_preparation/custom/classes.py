@@ -95,7 +95,7 @@ def read_classes(text: str) -> ClassList:
     if is_there(path, stat.S_ISREG):  # no error, even if the text is very long
         entries = _lines(path)
     elif ',' not in text and (path.suffix in ('.txt', '.csv', '.tsv') or len(path.parts) > 1):
-        raise FileNotFoundError(f'{path}: no such file; expected a class a line')
+        raise FileNotFoundError(f'{path}: no such file; expected one class per line')
     else:
         path, entries = Path('--classes'), text.split(',')
     entries = [entry.strip() for entry in entries if entry.strip() and entry.strip()[0] != '#']

@@ -53,5 +53,5 @@ def test_label_of_most_points_the_lowest_of_several():
 
 
 def test_sample_without_voxels_says_which_transform_is_missing():
-    with pytest.raises(ValueError, match='scene 1 carries no voxels .* AddVoxelTables'):
+    with pytest.raises(ValueError, match='scene 1 has no voxels .* AddVoxelTables'):
         process(scene([4]), (torch.rand(3, 6), Det3DDataSample()))

@@ -99,7 +99,7 @@ def test_file_that_does_not_belong_is_named(path, ids, message):
 
 def test_order_of_the_transforms_is_checked(path):
     results = ElasticDistortion()(with_superpoints(path, [0, 1]))
-    with pytest.raises(ValueError, match='right behind LoadPointsFromFile'):
+    with pytest.raises(ValueError, match='directly after LoadPointsFromFile'):
         LoadSuperpoints()(results)
 
 

@@ -263,7 +263,7 @@ def test_slow_browsers_draw_fewer_points_in_motion(found):
 
 
 def test_thinned_scans_say_so(found):
-    assert found.texts('#hint')[0].startswith('Shown are 20,000 of 24,000 points, for display only')
+    assert found.texts('#hint')[0].startswith('Displays 20,000 of 24,000 points.')
 
 
 def test_phone_in_the_dark(paths):
@@ -284,7 +284,7 @@ def test_phone_in_the_dark(paths):
             dict(source='HTMLCanvasElement.prototype.getContext = () => null'),
         )
         page = Page(driver, paths['two'])
-        assert 'cannot be turned here' in page.texts('.still')[0]
+        assert 'cannot rotate the scene' in page.texts('.still')[0]
         page.press('#pred-list button')
         assert page.chosen() == [('pred-list', 'bed')]
         assert page.run("return document.querySelector('.still img').naturalWidth") > 100

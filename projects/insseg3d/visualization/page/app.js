@@ -58,7 +58,7 @@ function open(index) {
   viewer.selection = null;
   arrange(false);
   showCut();
-  const thinned = packed.shown < packed.total ? `Shown are ${number(packed.shown)} of ${number(packed.total)} points, for display only. ` : '';
+  const thinned = packed.shown < packed.total ? `Displays ${number(packed.shown)} of ${number(packed.total)} points. ` : '';
   byId('hint').textContent = `${thinned}Drag to rotate, scroll or pinch to zoom, drag with the right button or two fingers to pan. Click an object to select it.`;
 }
 

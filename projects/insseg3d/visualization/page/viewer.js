@@ -291,7 +291,7 @@ class Viewer {
 class StillPicture {
   constructor(stage, why) {
     const note = document.createElement('p');
-    note.append(`The scene cannot be turned here: ${why}. Lists and figures still work.`);
+    note.append(`This browser cannot rotate the scene: ${why}. Lists and figures still work.`);
     this.picture = new Image();
     this.picture.alt = '';
     this.box = document.createElement('div');
