@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from insseg3d.datasets.info_files import read_info
+from insseg3d.engine.installed import index_folder
 
-CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
+CONFIGS = (index_folder() / 'configs').resolve()  # in a checkout behind a link
 BASES = (
     'models/queryis-s.py',
     'datasets/custom.py',
