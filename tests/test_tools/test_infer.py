@@ -25,14 +25,10 @@ import queryis  # noqa: F401
 from insseg3d.apis import (
     InstanceSeg3DInferencer,
     Tiling,
+    batch,
     load_model,
+    model_index,
     predict_points,
-)
-from insseg3d.apis import (
-    batch as inferencer_batch,
-)
-from insseg3d.apis import (
-    model_index as inferencer_models,
 )
 from insseg3d.apis.batch import folder_names, share_of
 from insseg3d.apis.checkpoint_config import part_to_run
@@ -149,7 +145,7 @@ def test_a_rerun_skips_what_is_done(infer, scans, tmp_path):
 
 
 def test_the_name_of_a_trained_model_is_enough(here, scans, sure_weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(inferencer_models, '_CHECKOUT', tmp_path)  # demos of yours are left alone
+    monkeypatch.setattr(model_index, '_CHECKOUT', tmp_path)  # demos of yours are left alone
     work = tmp_path / 'work_dirs' / 'demo'
     work.mkdir(parents=True)
     shutil.copy(sure_weights, work / 'iter_2.pth')
@@ -378,8 +374,8 @@ def test_a_scan_whose_files_cannot_be_written_takes_nothing_else_down(
             raise OSError(28, 'No space left on device')
         return original(folder, *rest)
 
-    original = inferencer_batch.write_files
-    monkeypatch.setattr(inferencer_batch, 'write_files', write_files)
+    original = batch.write_files
+    monkeypatch.setattr(batch, 'write_files', write_files)
     result = infer(scans, '--out', 'found')
     assert '2 scans done, 2 failed' in result.stdout and result.returncode == 1
     assert 'survey.npy: [Errno 28] No space left' in result.stderr

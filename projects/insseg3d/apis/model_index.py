@@ -16,6 +16,7 @@ from .config_text import config_of_text, values_of
 from .model import class_names
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
+_FRAMEWORKS = frozenset(('mmcv', 'mmdet', 'mmdet3d', 'mmengine', 'spconv', 'torch'))
 
 
 def models() -> dict[str, Path]:
@@ -97,8 +98,11 @@ def config_inside(checkpoint: Checkpoint) -> Config:
 
 
 def own_packages() -> tuple[str, ...]:
-    """Return the packages that this project's configs import; all of them are imported here."""
-    return import_methods()
+    """Return the packages that this project's configs import; all of them are imported here.
+
+    A framework is never one of them: its parts are trusted one by one, see ``checkpoint_config``.
+    """
+    return tuple(name for name in import_methods() if name.split('.')[0] not in _FRAMEWORKS)
 
 
 def voxel_size_of(config: Config) -> float | None:

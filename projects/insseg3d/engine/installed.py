@@ -40,13 +40,20 @@ def import_methods() -> tuple[str, ...]:
 
     Raises:
         FileNotFoundError: If the package is incomplete.
-        ValueError: If the ``custom_imports`` of a fragment are not a list of names.
+        ValueError: If the ``custom_imports`` of a fragment are not a list of names, or one of them
+            cannot be imported.
     """
     found = {__name__.split('.')[0]: None}
     for fragment in sorted((index_folder() / 'configs' / '_base_' / 'models').glob('*.py')):
         found.update(dict.fromkeys(imports_of(fragment)))
     for name in found:
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise ValueError(
+                f'{name}: a model config in {index_folder()} names this package, but it cannot be '
+                f'imported: {error}. Install it, or remove the config.'
+            ) from error
     return tuple(found)
 
 
