@@ -69,9 +69,8 @@ def main(config, out, scenes, objectless):
     if rank == 0:
         torch.save({name: parameter.grad for name, parameter in model.named_parameters()}, out)
     if world_size > 1:
-        os._exit(
-            0
-        )  # DistributedDataParallel keeps gloo's threads alive, see insseg3d/engine/stock_tools.py
+        # DistributedDataParallel keeps gloo's threads alive; see insseg3d/engine/stock_tools.py.
+        os._exit(0)
 
 
 if __name__ == '__main__':
