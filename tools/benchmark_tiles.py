@@ -11,7 +11,7 @@ whole to compare with. What is compared instead:
 * put together: known masks (the true ones; those that the model found) are cut by the tiles and
   put together again, with two positions of the seams. This is the stitching alone. "In one part"
   are masks that are connected by steps of 30 cm; others hold several things apart from each other,
-  and of those nothing says that they belong together if no tile shows them all.
+  and nothing shows that those belong together if no tile contains them all.
 * with other seams: the model's objects, and its objects with all seams half a tile further. Here
   the model sees other pieces; what it makes of those is part of the result.
 * true objects: the same ones where a seam cuts them and where, with the other seams, none does.

@@ -39,7 +39,7 @@ def main(argv=None):
         print(comparison_table(comparison, name, titles))
     print(
         f'{len(a)} and {len(b)} seeds, {len(a[0].scenes)} scenes, {args.resamples} resamples. '
-        '*: the interval leaves out 0. It says how far the difference would move with other '
+        '*: the interval leaves out 0. It shows how far the difference would move with other '
         'scenes, not with other seeds'
     )
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Says whether this environment can run the project, and what to do where it cannot.
+"""Check whether this environment can run the project, and print a remedy where it cannot.
 
     python tools/doctor.py
 
@@ -226,7 +226,7 @@ def _extras(facts: Facts) -> Iterator[Finding]:
         else:
             there.append(use)
     if there:
-        yield Finding('ok', f'also knows {", ".join(there)}')
+        yield Finding('ok', f'also available: {", ".join(there)}')
 
 
 def _imports(facts: Facts) -> Iterator[Finding]:

@@ -4,12 +4,12 @@
     python tools/infer.py scan.ply --model demo --out work_dirs/found
     python tools/infer.py scan.ply --weights published.pth --out work_dirs/found
 
-A model's name stands for its config and for the last checkpoint that was trained of it here
+A model's name selects its config and the last checkpoint trained under this name here
 (`make demo` trains the one called demo); a checkpoint has its config inside.
 
 Writes DIR/index.html and, for every scan, DIR/NAME/: labelled.ply, objects.json, objects.csv,
-masks.npz, view.html. What was done before is not done again. Under torchrun the scans are shared
-out. Exit status: 0; 1 if a scan failed; 2 if nothing could begin.
+masks.npz, view.html. Finished scans are skipped. Under torchrun the processes share the scans.
+Exit status: 0; 1 if a scan failed; 2 if nothing could begin.
 """
 
 import sys

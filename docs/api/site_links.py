@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Hook of mkdocs: pages from outside ``docs``, and links that work on the site and on GitHub.
 
-The Markdown files link to each other and to code by paths relative to themselves, as GitHub wants.
+The Markdown files link to each other and to code by paths relative to themselves, as on GitHub.
 The site has only some of these files, in another layout. Each link is therefore resolved in the
 repository first, and then points to the page of the site if there is one, else to the repository.
 """

@@ -88,7 +88,7 @@ def draw_figure(
         class_colors: ``(K, 3)`` uint8.
         width: Of one view, pixels.
         height: Of one view, pixels.
-        azimuth: Where the viewer stands, degrees from the room's own first direction.
+        azimuth: Direction of the viewer, degrees from the room's own first direction.
         elevation: Degrees above the horizon.
 
     Returns:

@@ -77,7 +77,7 @@ def add_finding_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--units', choices=UNITS, help='of the scans (default: by their extent)')
     parser.add_argument(
-        '--up', choices=UP_AXES, help='upward axis (default: by the geometry, z if it says little)'
+        '--up', choices=UP_AXES, help='upward axis (default: by the geometry, z if that is unclear)'
     )
     parser.add_argument(
         '--color-range',

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What is seen of a scene on its way through the pipeline."""
+"""Facts recorded about a scene on its way through the pipeline."""
 
 import pickle
 

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What is found wrong, and that nothing is found where nothing is."""
+"""Faults are found, and none are reported for sound data."""
 
 import json
 

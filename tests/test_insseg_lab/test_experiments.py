@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What is done, what is done again, and what is kept; the commands themselves are pretended."""
+"""Runs that are done, repeated or kept; the commands themselves are replaced by stand-ins."""
 
 import dataclasses
 import json

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What a command takes is measured; a folder is held by one process at a time."""
+"""Time and memory of a command are measured; one process at a time holds a folder."""
 
 import fcntl
 import sys

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""How objects in tiles are compared, by hand; and a made floor cut into tiles and put together."""
+"""Comparison of objects in tiles, by hand; a made floor is cut into tiles and put together."""
 
 import numpy as np
 import pytest

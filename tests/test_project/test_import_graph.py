@@ -222,7 +222,7 @@ STARTS = {'run', 'Popen', 'call', 'check_call', 'check_output', 'system', 'execv
 
 
 def starts_a_process(source: str) -> bool:
-    """Whether code calls a function of subprocess or os that starts a program."""
+    """Return whether code calls a function of subprocess or os that starts a program."""
     tree = ast.parse(source)
     modules = {target.split('.')[0] for target in imports('x', source)}
     if not modules & {'subprocess', 'os', 'multiprocessing'}:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def is_trained(leaf: Path) -> bool:
-    """Whether somebody would train a leaf for its results."""
+    """Return whether somebody would train a leaf for its results."""
     return not leaf.stem.endswith('_overfit') and '# Test only' not in leaf.read_text()
 
 

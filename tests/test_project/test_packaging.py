@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What is installed is what is here, and the lock files keep their promises."""
+"""The wheel contains the packages here, and the lock files pin what they promise."""
 
 import ast
 import configparser

@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What the tests of the converters' command lines share."""
+"""Helpers that the tests of the converters' command lines share."""
 
 import importlib.util
 import signal

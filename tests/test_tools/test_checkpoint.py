@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What is trained is what is tested: no step in between."""
+"""A checkpoint is tested as it was trained, without a step in between."""
 
 import torch
 from mmengine.config import Config

@@ -135,7 +135,7 @@ def test_says_which_files_it_can_read():
         finding.what: finding.remedy
         for finding in of_level(but(pypcd4='1.5.1', laspy='2.7.0', safetensors='0.8.0'), 'ok')
     }
-    assert 'also knows .pcd, .glb, .safetensors' in findings
+    assert 'also available: .pcd, .glb, .safetensors' in findings
     assert 'pip install lazrs' in findings['without lazrs, which only .las and .laz need']
     assert any('pandas' in what for what in findings)
 

@@ -26,7 +26,7 @@ def colors(scenes: Sequence[SceneFacts], expected: Expectations) -> Iterator[Pro
             f'{len(empty)} of {len(colored)} '
             f'scenes have a single colour, which is as good as none: {names(empty)}',
             "Store grey (127.5) there, and put dict(type='DropColor', prob=0.5) into the "
-            'training pipeline, so that the model knows both kinds',
+            'training pipeline to train the model on both kinds',
         )
     rest = [scene for scene in colored if not _is_empty(scene)]
     for wrong, remedy in (

@@ -52,7 +52,7 @@ def precision(scenes: Sequence[SceneFacts], expected: Expectations) -> Iterator[
         step = np.spacing(np.float32(reach))
         yield (
             'error',
-            f'coordinates reach {reach:.0f}, where float32 knows steps of '
+            f'coordinates reach {reach:.0f}, where float32 has steps of '
             f'{step:.2g} only: {names(far)}',
             "Subtract each scene's minimum in float64, then convert again",
         )

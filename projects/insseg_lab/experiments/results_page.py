@@ -101,7 +101,7 @@ def make_page(folders: Sequence[Path]) -> tuple[str, dict[str, Figure]]:
                 else variants.get(result.name)
                 for result in group
             }
-            # The full model, which stands first, has no number for its place on a curve.
+            # The full model, the first row, has no number for its place on a curve.
             curve = topic == 'fig4' and [result for result in group if NUMBERED.match(result.name)]
             figures[name] = draw_leaves(curve or group, functools.partial(label, named=named))
             title = f'{TOPICS[topic]} (`results/{folder.name}`)'

@@ -47,7 +47,7 @@ def count_operations(model: nn.Module, run: Callable[[], object]) -> dict[str, i
             if isinstance(module, _SPARSE):
                 hooks.callback(module.register_forward_pre_hook(counter.enter).remove)
                 hooks.callback(module.register_forward_hook(counter.leave).remove)
-        # The fused attention of inference is one operator that says nothing of what it does. The
+        # The fused attention of inference is one operator that hides its parts. The
         # mode changes nothing, but while there is one, nn.MultiheadAttention goes without; the
         # switch for it, torch.backends.mha, came with torch 2.3.
         with BaseTorchFunctionMode(), counter:

@@ -25,7 +25,7 @@ from .scenes import add_scan_arguments, read_points
 HELP = 'transforms of the data pipelines'
 
 CELL, SUPERPOINT = 1.2, 0.25
-"""Edges in metres of the cells that stand for instances and for superpoints in a timing."""
+"""Edges in metres of the cells that replace instances and superpoints in a timing."""
 
 
 def write_scan(folder: Path, points: np.ndarray, config: Config) -> dict:
