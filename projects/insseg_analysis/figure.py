@@ -49,7 +49,7 @@ def method_panels(
         maps = [scene.truth, *maps]
     colors = [
         shaded_colors(objects, chosen, scene.rgb)
-        for objects, chosen in zip(maps, matched_colors(scene.xyz, maps))
+        for objects, chosen in zip(maps, matched_colors(scene.coords, maps))
     ]
     panels = [('input', scene.rgb)]
     for result in results:
@@ -106,7 +106,7 @@ def draw_figure(
         )
     images = [
         render_panels(
-            scene.xyz,
+            scene.coords,
             row,
             width=width,
             height=height,

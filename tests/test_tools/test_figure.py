@@ -130,7 +130,7 @@ def test_of_overlapping_masks_the_best_has_the_points(tmp_path):
 
 def test_a_semantic_prediction_is_taken_where_there_is_one(dataset, tiny_config, monkeypatch):
     scene, points = read_scene(dataset, SCENE)
-    assert scene.truth is not None and points.shape == (len(scene.xyz), 6)
+    assert scene.truth is not None and points.shape == (len(scene.coords), 6)
     model, config = load_model(tiny_config)
     assert result_of_model('A', model, config, points).semantic is None
     predict = type(model).predict

@@ -36,17 +36,17 @@ def pack_scene(scene: Scene, *, num_classes: int, max_points: int) -> dict:
     if scene.pred is not None and scene.truth is not None:
         comparison = compare(scene.pred, scene.truth)
     pred_colors, truth_colors = object_colors(scene, comparison)
-    frame = room_frame(scene.xyz)
+    frame = room_frame(scene.coords)
     thumbnail = _thumbnail(scene, frame, pred_colors, truth_colors)
     thin = _shuffled(scene, max_points)
-    if len(thin.xyz) < len(scene.xyz):
-        frame = RoomFrame(**{**vars(frame), 'spacing': room_frame(thin.xyz).spacing})
-    origin, step, quantised = quantise(thin.xyz)
+    if len(thin.coords) < len(scene.coords):
+        frame = RoomFrame(**{**vars(frame), 'spacing': room_frame(thin.coords).spacing})
+    origin, step, quantised = quantise(thin.coords)
     figure, share = _figure(scene, comparison)
     return {
         'name': scene.name,
-        'total': len(scene.xyz),
-        'shown': len(thin.xyz),
+        'total': len(scene.coords),
+        'shown': len(thin.coords),
         'origin': origin.tolist(),
         'step': step,
         'xyz': _base64(quantised.astype('<u2')),
@@ -73,26 +73,26 @@ def pack_scene(scene: Scene, *, num_classes: int, max_points: int) -> dict:
     }
 
 
-def quantise(xyz: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
+def quantise(coords: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
     """Round coordinates to 16 bits, with one step for all axes.
 
     Args:
-        xyz: ``(P, 3)``.
+        coords: ``(P, 3)``.
 
     Returns:
         Origin ``(3,)``, step in metres, and ``(P, 3)`` uint16 with
-        ``xyz = origin + step · quantised`` up to half a step.
+        ``coords = origin + step · quantised`` up to half a step.
     """
-    if len(xyz) == 0:
+    if len(coords) == 0:
         return np.zeros(3), 1.0, np.zeros((0, 3), dtype=np.uint16)
-    origin = xyz.min(axis=0)
-    step = float(max(np.ptp(xyz, axis=0).max(), 1e-6)) / _LEVELS
-    return origin, step, np.round((xyz - origin) / step).astype(np.uint16)
+    origin = coords.min(axis=0)
+    step = float(max(np.ptp(coords, axis=0).max(), 1e-6)) / _LEVELS
+    return origin, step, np.round((coords - origin) / step).astype(np.uint16)
 
 
 def _shuffled(scene: Scene, max_points: int) -> Scene:
     """Shuffle and thin a scene; its first n points are then a random sample for any n."""
-    return scene.take(np.random.default_rng(0).permutation(len(scene.xyz))[:max_points])
+    return scene.take(np.random.default_rng(0).permutation(len(scene.coords))[:max_points])
 
 
 def _pred_verdicts(comparison: Comparison | None) -> list[dict] | None:
@@ -120,7 +120,7 @@ def _pack_objects(
     if objects is None or shown is None:
         return None
     wide = len(objects.labels) > 254
-    items, boxes = [], _boxes(scene.xyz, objects)
+    items, boxes = [], _boxes(scene.coords, objects)
     for index, (label, size) in enumerate(zip(objects.labels, objects.sizes)):
         item = {
             'label': int(label),
@@ -137,13 +137,13 @@ def _pack_objects(
     return {'wide': wide, 'ids': _base64(ids), 'items': items}
 
 
-def _boxes(xyz: np.ndarray, objects: InstanceMap) -> list[dict | None]:
+def _boxes(coords: np.ndarray, objects: InstanceMap) -> list[dict | None]:
     """Return the smallest upright box of each object; None for an object without points."""
     order = np.argsort(objects.instance, kind='stable')
     starts = np.searchsorted(objects.instance[order], np.arange(len(objects.labels) + 1))
     boxes = []
     for start, end in zip(starts[:-1], starts[1:]):
-        box = upright_box(xyz[order[start:end]], _UP) if end > start else None
+        box = upright_box(coords[order[start:end]], _UP) if end > start else None
         boxes.append(
             box
             and {
@@ -163,7 +163,7 @@ def _figure(scene: Scene, comparison: Comparison | None) -> tuple[str, float | N
     if scene.pred is not None:
         count = len(scene.pred.labels)
         return f'{count} object{"s" if count != 1 else ""} found', None
-    return f'{len(scene.xyz):,} points', None
+    return f'{len(scene.coords):,} points', None
 
 
 def _thumbnail(scene: Scene, frame: RoomFrame, pred_colors, truth_colors) -> str:
@@ -172,9 +172,9 @@ def _thumbnail(scene: Scene, frame: RoomFrame, pred_colors, truth_colors) -> str
         rgb = shaded_colors(scene.pred, pred_colors, scene.rgb)
     elif scene.truth is not None:
         rgb = shaded_colors(scene.truth, truth_colors, scene.rgb)
-    visible, azimuth = visible_points(scene.xyz, frame, azimuth=-60)
+    visible, azimuth = visible_points(scene.coords, frame, azimuth=-60)
     image = render_points(
-        scene.xyz[visible],
+        scene.coords[visible],
         rgb[visible],
         frame=frame,
         width=296,

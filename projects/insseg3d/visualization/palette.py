@@ -71,10 +71,10 @@ def object_colors(
     palette, chooser = instance_palette(PALETTE_SIZE), _Chooser()
     truth_index = pred_index = None
     if scene.truth is not None:
-        truth_index = [chooser(centre) for centre in _centres(scene.xyz, scene.truth)]
+        truth_index = [chooser(centre) for centre in _centres(scene.coords, scene.truth)]
     if scene.pred is not None:
         pred_index = []
-        for row, centre in enumerate(_centres(scene.xyz, scene.pred)):
+        for row, centre in enumerate(_centres(scene.coords, scene.pred)):
             if truth_index and comparison is not None and comparison.iou[row] > 0.5:
                 pred_index.append(truth_index[comparison.match[row]])
             else:
@@ -86,14 +86,14 @@ def object_colors(
     return colors_of(pred_index), colors_of(truth_index)
 
 
-def matched_colors(xyz: np.ndarray, maps: Sequence[InstanceMap]) -> list[np.ndarray]:
+def matched_colors(coords: np.ndarray, maps: Sequence[InstanceMap]) -> list[np.ndarray]:
     """Choose colours for several maps of one scan; matching objects share a colour.
 
     An object takes the colour of the object that covers it (IoU > 1/2, of any class) in the
     earliest map, unless another object of its own map already has it; otherwise a new colour.
 
     Args:
-        xyz: ``(P, 3)`` metres.
+        coords: ``(P, 3)`` metres.
         maps: Maps of the same P points; ground truth first, if there is one.
 
     Returns:
@@ -108,7 +108,7 @@ def matched_colors(xyz: np.ndarray, maps: Sequence[InstanceMap]) -> list[np.ndar
             for row, column in zip(*np.nonzero(iou > 0.5)):
                 if own[row] < 0 and other[column] not in own:
                     own[row] = other[column]
-        for row, centre in enumerate(_centres(xyz, objects)):
+        for row, centre in enumerate(_centres(coords, objects)):
             if own[row] < 0:
                 own[row] = len(colors)
                 colors.append(chooser(centre))
@@ -135,11 +135,11 @@ class _Chooser:
         return index
 
 
-def _centres(xyz: np.ndarray, objects: InstanceMap) -> np.ndarray:
+def _centres(coords: np.ndarray, objects: InstanceMap) -> np.ndarray:
     inside = objects.instance >= 0
     count = np.maximum(objects.sizes, 1)
     sums = [
-        np.bincount(objects.instance[inside], xyz[inside, axis], minlength=len(count))
+        np.bincount(objects.instance[inside], coords[inside, axis], minlength=len(count))
         for axis in range(3)
     ]
     return np.stack(sums, axis=1) / count[:, None]

@@ -48,12 +48,12 @@ def write_instance_ply(
         raise ValueError(
             f'{scene.name}: nothing to write, as the scene has no prediction. Pass objects=….'
         )
-    colors, _ = object_colors(Scene(scene.name, scene.xyz, scene.rgb, pred=objects))
-    exact = np.array_equal(scene.xyz.astype(np.float32), scene.xyz, equal_nan=True)
-    coords = [(axis, 'f4' if exact else 'f8') for axis in 'xyz']
-    vertex = np.empty(len(scene.xyz), dtype=[*coords, *_PROPERTIES])
+    colors, _ = object_colors(Scene(scene.name, scene.coords, scene.rgb, pred=objects))
+    exact = np.array_equal(scene.coords.astype(np.float32), scene.coords, equal_nan=True)
+    fields = [(axis, 'f4' if exact else 'f8') for axis in 'xyz']
+    vertex = np.empty(len(scene.coords), dtype=[*fields, *_PROPERTIES])
     for axis, name in enumerate('xyz'):
-        vertex[name] = scene.xyz[:, axis]
+        vertex[name] = scene.coords[:, axis]
     painted = shaded_colors(objects, colors, scene.rgb)
     for channel, name in enumerate(('red', 'green', 'blue')):
         vertex[name] = painted[:, channel]

@@ -51,7 +51,7 @@ def render_views(
     if scene.truth is not None:
         panels.append(('ground truth', shaded_colors(scene.truth, truth_colors, scene.rgb)))
     return render_panels(
-        scene.xyz,
+        scene.coords,
         panels,
         width=width,
         height=height,
@@ -63,7 +63,7 @@ def render_views(
 
 
 def render_panels(
-    xyz: np.ndarray,
+    coords: np.ndarray,
     panels: Sequence[tuple[str, np.ndarray]],
     *,
     width: int = 480,
@@ -78,15 +78,15 @@ def render_panels(
     See :func:`render_views` for the arguments not listed here.
 
     Args:
-        xyz: ``(P, 3)`` metres.
+        coords: ``(P, 3)`` metres.
         panels: A caption and ``(P, 3)`` uint8 colours for each view.
     """
-    frame = room_frame(xyz)
-    visible, angle = visible_points(xyz, frame, azimuth=azimuth)
+    frame = room_frame(coords)
+    visible, angle = visible_points(coords, frame, azimuth=azimuth)
     images = []
     for caption, colors in panels:
         image = render_points(
-            xyz[visible],
+            coords[visible],
             colors[visible],
             frame=frame,
             width=width,
@@ -100,12 +100,12 @@ def render_panels(
 
 
 def visible_points(
-    xyz: np.ndarray, frame: RoomFrame, *, azimuth: float
+    coords: np.ndarray, frame: RoomFrame, *, azimuth: float
 ) -> tuple[np.ndarray, float]:
     """Omit the ceiling and the walls between the viewer and the room.
 
     Args:
-        xyz: ``(P, 3)`` metres.
+        coords: ``(P, 3)`` metres.
         frame: Frame of the same scan.
         azimuth: Direction of the viewer, degrees from the room's own first direction.
 
@@ -113,14 +113,14 @@ def visible_points(
         ``(P,)`` bool, and the azimuth in radians from the x axis.
     """
     angle = np.deg2rad(azimuth) + np.arctan2(frame.axes[0, 1], frame.axes[0, 0])
-    visible = (wall_sides(xyz, frame) & facing_sides(frame, angle)) == 0
+    visible = (wall_sides(coords, frame) & facing_sides(frame, angle)) == 0
     if frame.ceiling is not None:
-        visible &= xyz[:, 2] < frame.ceiling
+        visible &= coords[:, 2] < frame.ceiling
     return visible, float(angle)
 
 
 def render_points(
-    xyz: np.ndarray,
+    coords: np.ndarray,
     rgb: np.ndarray,
     *,
     frame: RoomFrame,
@@ -133,7 +133,7 @@ def render_points(
     """Draw coloured points in perspective, with edges darkened by depth.
 
     Args:
-        xyz: ``(P, 3)`` metres.
+        coords: ``(P, 3)`` metres.
         rgb: ``(P, 3)`` uint8.
         frame: The room that fills the picture.
         width: Width, pixels.
@@ -147,7 +147,7 @@ def render_points(
     """
     scale = 2  # supersampling
     size = (height * scale, width * scale)
-    screen, depth, focal = _project(xyz, frame, size, azimuth, np.deg2rad(elevation))
+    screen, depth, focal = _project(coords, frame, size, azimuth, np.deg2rad(elevation))
     radius = np.clip(1.15 * frame.spacing * focal / np.maximum(depth, 1e-6), 0.8, 9.0)
     nearest = _splat(screen, depth, radius, size)
     hit = nearest >= 0
@@ -167,7 +167,7 @@ def save_png(path: str | Path, image: np.ndarray) -> None:
     Image.fromarray(image).save(path, format='PNG', optimize=True)
 
 
-def _project(xyz, frame, size, azimuth, elevation):
+def _project(coords, frame, size, azimuth, elevation):
     """Return screen positions (P, 2) as row, column; depths (P,); the focal length in pixels."""
     toward = np.array(
         [
@@ -193,7 +193,7 @@ def _project(xyz, frame, size, azimuth, elevation):
         for axis in (right, up):
             slope = relative @ axis / depth
             target = target + axis * distance * (slope.max() + slope.min()) / 2
-    relative = xyz - target
+    relative = coords - target
     depth = distance - relative @ toward
     safe = np.maximum(depth, 1e-6)
     column = size[1] / 2 + focal * (relative @ right) / safe

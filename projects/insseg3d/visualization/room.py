@@ -33,11 +33,11 @@ class RoomFrame:
     spacing: float
 
 
-def room_frame(xyz: np.ndarray) -> RoomFrame:
+def room_frame(coords: np.ndarray) -> RoomFrame:
     """Measure a room from its points (P, 3), z up. Stray points have little influence."""
-    if len(xyz) == 0:
+    if len(coords) == 0:
         return RoomFrame(np.zeros(2), np.eye(2), np.ones(2), 0.0, 1.0, None, 0.02)
-    sample = xyz[:: max(1, len(xyz) // _SAMPLE)]
+    sample = coords[:: max(1, len(coords) // _SAMPLE)]
     best = None
     for angle in np.deg2rad(np.arange(0.0, 90.0, 1.5)):
         axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -56,15 +56,15 @@ def room_frame(xyz: np.ndarray) -> RoomFrame:
         floor=float(floor),
         top=float(top) if ceiling is None else ceiling,
         ceiling=ceiling,
-        spacing=_spacing(xyz),
+        spacing=_spacing(coords),
     )
 
 
-def wall_sides(xyz: np.ndarray, frame: RoomFrame, *, margin: float = 0.2) -> np.ndarray:
+def wall_sides(coords: np.ndarray, frame: RoomFrame, *, margin: float = 0.2) -> np.ndarray:
     """Find the sides of the room on which each point lies.
 
     Args:
-        xyz: ``(P, 3)`` metres.
+        coords: ``(P, 3)`` metres.
         frame: Frame of the same scan.
         margin: Thickness of a wall, metres. The lowest 4 cm, the floor, belong to no wall.
 
@@ -72,9 +72,9 @@ def wall_sides(xyz: np.ndarray, frame: RoomFrame, *, margin: float = 0.2) -> np.
         ``(P,)`` uint8 bit set: 1 and 2 for the far ends along +axes[0] and +axes[1], 4 and 8 for
         those along the opposite directions.
     """
-    local = (xyz[:, :2] - frame.centre) @ frame.axes.T
-    above = xyz[:, 2] > frame.floor + 0.04
-    sides = np.zeros(len(xyz), dtype=np.uint8)
+    local = (coords[:, :2] - frame.centre) @ frame.axes.T
+    above = coords[:, 2] > frame.floor + 0.04
+    sides = np.zeros(len(coords), dtype=np.uint8)
     for bit, (axis, sign) in enumerate(((0, 1), (1, 1), (0, -1), (1, -1))):
         at_side = sign * local[:, axis] > frame.half[axis] - margin
         sides |= ((at_side & above) << bit).astype(np.uint8)
@@ -99,9 +99,9 @@ def _ceiling(sample: np.ndarray, floor: float, top: float) -> float | None:
     return cut if covered > 0.45 * len(np.unique(cell, axis=0)) else None
 
 
-def _spacing(xyz: np.ndarray) -> float:
-    if len(xyz) < 3:
+def _spacing(coords: np.ndarray) -> float:
+    if len(coords) < 3:
         return 0.02
-    queries = xyz[:: max(1, len(xyz) // 1500)]
-    distance, _ = cKDTree(xyz).query(queries, k=3)
+    queries = coords[:: max(1, len(coords) // 1500)]
+    distance, _ = cKDTree(coords).query(queries, k=3)
     return float(max(np.median(distance[:, 2]), 1e-3))

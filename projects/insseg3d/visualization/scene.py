@@ -22,14 +22,14 @@ class Scene:
 
     Attributes:
         name: Name to show.
-        xyz: ``(P, 3)`` float metres, z up.
+        coords: ``(P, 3)`` float metres, z up.
         rgb: ``(P, 3)`` uint8.
         pred: Predicted objects, or None.
         truth: Ground truth, or None.
     """
 
     name: str
-    xyz: np.ndarray
+    coords: np.ndarray
     rgb: np.ndarray
     pred: InstanceMap | None = None
     truth: InstanceMap | None = None
@@ -59,8 +59,8 @@ class Scene:
         points = to_array(points)
         if points.ndim != 2 or points.shape[1] not in (3, 6):
             raise ValueError(f'{name}: points must be (P, 3) or (P, 6), found {points.shape}.')
-        xyz = points[:, :3].astype(np.float64)
-        if not np.isfinite(xyz).all():
+        coords = points[:, :3].astype(np.float64)
+        if not np.isfinite(coords).all():
             raise ValueError(f'{name}: coordinates must be finite; leave such points out.')
         rgb = np.full((len(points), 3), 160.0)
         if points.shape[1] == 6:
@@ -76,7 +76,7 @@ class Scene:
                     f'{name}: {kind} is for {len(objects.instance)} points, the scan has '
                     f'{len(points)}.'
                 )
-        return cls(name, xyz, np.round(rgb).astype(np.uint8), pred, truth)
+        return cls(name, coords, np.round(rgb).astype(np.uint8), pred, truth)
 
     @classmethod
     def of_sample(cls, sample: Det3DDataSample, *, num_classes: int) -> Scene:
@@ -108,7 +108,7 @@ class Scene:
     def take(self, rows: np.ndarray) -> Scene:
         """Select some of the scene's points; objects keep their indices."""
         maps = (whole if whole is None else whole.take(rows) for whole in (self.pred, self.truth))
-        return Scene(self.name, self.xyz[rows], self.rgb[rows], *maps)
+        return Scene(self.name, self.coords[rows], self.rgb[rows], *maps)
 
 
 @dataclass(frozen=True)

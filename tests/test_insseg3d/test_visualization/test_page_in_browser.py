@@ -21,14 +21,14 @@ def blocks(name='blocks', num_points=24_000, seed=0):
     """Make a bed, a chair and a lamp on a floor; the lamp is missed, the chair taken for a bed."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(-1, 3, num_points)
-    xyz = rng.random((num_points, 3)) * 0.8
-    xyz[:, 0] += 1.2 * truth
+    coords = rng.random((num_points, 3)) * 0.8
+    coords[:, 0] += 1.2 * truth
     floor = truth < 0
-    xyz[floor] = rng.random((floor.sum(), 3)) * (3.4, 2.6, 0.0) - (0, 0.9, 0)
+    coords[floor] = rng.random((floor.sum(), 3)) * (3.4, 2.6, 0.0) - (0, 0.9, 0)
     grey = np.full((num_points, 3), 128)
     return Scene.of(
         name,
-        np.c_[xyz + (30, 40, 0), grey],
+        np.c_[coords + (30, 40, 0), grey],
         pred=InstanceMap.of(np.where(truth == 2, -1, truth), [0, 0], [0.9, 0.4]),
         truth=InstanceMap.of(truth, [0, 1, 2]),
     )
@@ -55,7 +55,7 @@ def paths(tmp_path_factory):
         ),
         found=write_scene_page(
             folder / 'found.html',
-            [Scene(scene.name, scene.xyz, scene.rgb, scene.pred)],
+            [Scene(scene.name, scene.coords, scene.rgb, scene.pred)],
             classes=CLASSES,
             title='A scan',
             score_thr=0.3,

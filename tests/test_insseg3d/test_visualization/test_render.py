@@ -66,20 +66,20 @@ def test_the_nearer_point_hides_the_farther_one():
     frame = RoomFrame(np.zeros(2), np.eye(2), np.ones(2), -1.0, 1.0, None, 0.2)
     rgb = np.array([[255, 0, 0], [0, 0, 255], [9, 9, 9]], dtype=np.uint8)
     view = {'frame': frame, 'width': 80, 'height': 60, 'elevation': 0.0}
-    xyz = np.array([[0.9, 0.0, 0.0], [-0.9, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    coords = np.array([[0.9, 0.0, 0.0], [-0.9, 0.0, 0.0], [0.0, 0.0, 0.0]])
     for azimuth, nearest in ((0.0, rgb[0]), (np.pi, rgb[1])):
         for order in ([0, 1, 2], [2, 1, 0]):
-            image = render_points(xyz[order], rgb[order], azimuth=azimuth, **view)
+            image = render_points(coords[order], rgb[order], azimuth=azimuth, **view)
             np.testing.assert_array_equal(image[30, 40], nearest)
 
 
 def test_left_is_left_and_up_is_up():
     frame = RoomFrame(np.zeros(2), np.eye(2), np.ones(2), -1.0, 1.0, None, 0.2)
     # Seen from -y, x grows to the right.
-    xyz = np.array([[0.8, 0.0, 0.0], [0.0, 0.0, 0.8]])
+    coords = np.array([[0.8, 0.0, 0.0], [0.0, 0.0, 0.8]])
     rgb = np.array([[255, 0, 0], [0, 0, 255]], dtype=np.uint8)
     image = render_points(
-        xyz, rgb, frame=frame, width=80, height=80, azimuth=-np.pi / 2, elevation=0.0
+        coords, rgb, frame=frame, width=80, height=80, azimuth=-np.pi / 2, elevation=0.0
     ).astype(int)
     red = np.argwhere((image[..., 0] > 150) & (image[..., 2] < 100)).mean(axis=0)
     blue = np.argwhere((image[..., 2] > 150) & (image[..., 0] < 100)).mean(axis=0)
@@ -92,11 +92,11 @@ def furnished(seed=0, *, ceiling=True):
     rng = np.random.default_rng(seed)
     room = box_room(ceiling=ceiling)
     block = rng.random((3000, 3)) * (0.8, 0.8, 0.7) + (*room[:, :2].mean(axis=0), 0.0)
-    xyz = np.concatenate([room, block])
-    rgb = np.full((len(xyz), 3), 200.0)
+    coords = np.concatenate([room, block])
+    rgb = np.full((len(coords), 3), 200.0)
     rgb[len(room) :] = (220, 20, 20)
     objects = InstanceMap.of(np.repeat([-1, 0], [len(room), len(block)]), [1], [0.75])
-    return Scene.of('room', np.column_stack([xyz, rgb]), pred=objects, truth=objects)
+    return Scene.of('room', np.column_stack([coords, rgb]), pred=objects, truth=objects)
 
 
 def test_views_stand_side_by_side_and_look_below_the_ceiling(tmp_path):
@@ -109,7 +109,7 @@ def test_views_stand_side_by_side_and_look_below_the_ceiling(tmp_path):
     assert red[:, :120].sum() > 0.95 * bare_red[:, :120].sum() > 100
     np.testing.assert_array_equal(image[:, 120:240], image[:, 240:])  # the same objects
     assert (image[0, 0] == BACKGROUND).all()
-    alone = Scene.of('room', scene.xyz)
+    alone = Scene.of('room', scene.coords)
     assert render_views(alone, width=120, height=100).shape[:2] == (130, 120)
     save_png(tmp_path / 'new' / 'folder' / 'view.png', image)
     written = np.asarray(Image.open(tmp_path / 'new' / 'folder' / 'view.png'))
@@ -131,8 +131,8 @@ def test_ply_round_trip(tmp_path):
     assert [p.name for p in vertex.properties] == (
         'x y z red green blue instance class score'.split()
     )
-    xyz = np.stack([vertex[name] for name in 'xyz'], axis=1)
-    np.testing.assert_array_equal(xyz, scene.xyz)
+    coords = np.stack([vertex[name] for name in 'xyz'], axis=1)
+    np.testing.assert_array_equal(coords, scene.coords)
     np.testing.assert_array_equal(vertex['instance'], scene.pred.instance)
     inside = scene.pred.instance == 0
     assert (vertex['class'][inside] == 1).all() and (vertex['class'][~inside] == -1).all()

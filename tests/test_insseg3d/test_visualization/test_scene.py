@@ -129,7 +129,7 @@ def test_a_prediction_has_the_colour_of_what_it_covers():
     instance = scene.truth.instance[::-1].copy()  # other numbers, and object 2 is not found
     instance[instance == 2] = -1
     pred = InstanceMap.of(instance, np.ones(6, int))
-    scene = Scene.of('row', scene.xyz, pred=pred, truth=scene.truth)
+    scene = Scene.of('row', scene.coords, pred=pred, truth=scene.truth)
     pred_colors, truth_colors = object_colors(scene, compare(pred, scene.truth))
     for index in (0, 1, 3, 4, 5):
         covered = scene.truth.instance[instance == index][0]

@@ -24,16 +24,16 @@ def room(num_points=3000, *, num_objects=3, name='room & <co>', seed=0):
     """Make blocks in a row on a floor; the last one is not predicted."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(-1, num_objects, num_points)
-    xyz = rng.random((num_points, 3)) * (0.8, 0.8, 0.8)
-    xyz[:, 0] += truth
+    coords = rng.random((num_points, 3)) * (0.8, 0.8, 0.8)
+    coords[:, 0] += truth
     floor = truth < 0
-    xyz[floor] = rng.random((floor.sum(), 3)) * (num_objects, 3.0, 0.0) - (0, 1, 0)
+    coords[floor] = rng.random((floor.sum(), 3)) * (num_objects, 3.0, 0.0) - (0, 1, 0)
     pred = np.where(truth == num_objects - 1, -1, truth)
     labels = np.arange(num_objects) % len(CLASSES)
     scores = np.linspace(0.9, 0.3, num_objects - 1)
     return Scene.of(
         name,
-        np.column_stack([xyz + 100, rng.integers(0, 256, (num_points, 3))]),
+        np.column_stack([coords + 100, rng.integers(0, 256, (num_points, 3))]),
         pred=InstanceMap.of(pred, labels[:-1], scores),
         truth=InstanceMap.of(truth, labels),
     )
@@ -80,9 +80,9 @@ def test_embedded_scene_decodes_to_the_scan(page):
     scene = room()
     write_scene_page(page, [scene], classes=CLASSES, title='Rooms')
     (packed,) = parse(page)[1]['scenes']
-    xyz = unpack(packed['xyz'], '<u2').reshape(-1, 3) * packed['step'] + packed['origin']
+    coords = unpack(packed['xyz'], '<u2').reshape(-1, 3) * packed['step'] + packed['origin']
     assert packed['step'] < 1e-4
-    distance, rows = cKDTree(scene.xyz).query(xyz)  # points are shuffled
+    distance, rows = cKDTree(scene.coords).query(coords)  # points are shuffled
     np.testing.assert_array_equal(np.sort(rows), np.arange(3000))
     assert distance.max() <= packed['step'] / 2 * np.sqrt(3) * (1 + 1e-9)
     np.testing.assert_array_equal(unpack(packed['rgb'], np.uint8).reshape(-1, 3), scene.rgb[rows])
@@ -185,7 +185,7 @@ def test_metrics_become_cards_and_a_table(page):
 def test_scan_alone_and_odd_scenes(page):
     many = room(9000, num_objects=300)
     scenes = [
-        Scene.of('alone', room().xyz),
+        Scene.of('alone', room().coords),
         Scene.of('empty', np.zeros((0, 6))),
         Scene.of('point', np.ones((1, 3)), pred=InstanceMap.of([-1], [])),
         many,
@@ -206,7 +206,7 @@ def test_refusals(page):
 
 
 def test_quantised_coordinates_far_from_the_origin():
-    xyz = np.random.default_rng(0).random((500, 3)) * (8, 6, 3) + (4e5, 5e6, 300)
-    origin, step, quantised = quantise(xyz)
+    coords = np.random.default_rng(0).random((500, 3)) * (8, 6, 3) + (4e5, 5e6, 300)
+    origin, step, quantised = quantise(coords)
     assert quantised.dtype == np.uint16 and step == pytest.approx(8 / 65535, rel=0.01)
-    assert np.abs(origin + step * quantised.astype(float) - xyz).max() <= step / 2 + 1e-8
+    assert np.abs(origin + step * quantised.astype(float) - coords).max() <= step / 2 + 1e-8
