@@ -108,11 +108,11 @@ class HierarchicalGrouping:
         return join_proposals([kept, _united(parts, owner)])
 
 
-def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) -> Tensor:
+def absorb(centres: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) -> Tensor:
     """Assign each fragment to a primary component.
 
     Args:
-        centers: ``(N, 3)``.
+        centres: ``(N, 3)``.
         groups: ``(N,)``; fragments join primaries of their group only.
         is_fragment: ``(N,)`` bool; the others are primary.
         reach: ``(N,)``; a primary absorbs fragments at a smaller distance.
@@ -120,7 +120,7 @@ def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) 
     Returns:
         ``(N,)`` number of the primary: its own for a primary, -1 for a fragment out of reach.
     """
-    numbers = torch.arange(len(centers), device=centers.device)
+    numbers = torch.arange(len(centres), device=centres.device)
     owner = torch.where(is_fragment, -1, numbers)
     for group in torch.unique(groups[is_fragment]):
         fragments = numbers[is_fragment & (groups == group)]
@@ -130,7 +130,7 @@ def absorb(centers: Tensor, groups: Tensor, is_fragment: Tensor, reach: Tensor) 
         for some in fragments.split(max(_AT_ONCE // len(primaries), 1)):
             # A matrix product would lose the last digits.
             distance, nearest = torch.cdist(
-                centers[some], centers[primaries], compute_mode='donot_use_mm_for_euclid_dist'
+                centres[some], centres[primaries], compute_mode='donot_use_mm_for_euclid_dist'
             ).min(1)
             nearest = primaries[nearest]
             owner[some] = torch.where(distance < reach[nearest], nearest, -1)

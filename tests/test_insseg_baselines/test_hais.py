@@ -108,7 +108,7 @@ def test_tables_of_unequal_length_are_refused():
 def test_absorbing_equals_the_loop(seed, monkeypatch):
     monkeypatch.setattr('insseg_baselines.hais._AT_ONCE', 9)
     generator = torch.Generator().manual_seed(seed)
-    centers = torch.rand(30, 3, dtype=torch.float64, generator=generator)
+    centres = torch.rand(30, 3, dtype=torch.float64, generator=generator)
     groups = torch.randint(4, (30,), generator=generator)
     is_fragment = torch.rand(30, generator=generator) < 0.7
     reach = 0.6 * torch.rand(30, dtype=torch.float64, generator=generator)
@@ -118,13 +118,13 @@ def test_absorbing_equals_the_loop(seed, monkeypatch):
             expected.append(n)
             continue
         others = [
-            (math.dist(centers[n].tolist(), centers[p].tolist()), p)
+            (math.dist(centres[n].tolist(), centres[p].tolist()), p)
             for p in range(30)
             if not is_fragment[p] and groups[p] == groups[n]
         ]
         distance, nearest = min(others, default=(math.inf, -1))
         expected.append(nearest if distance < float(reach[nearest]) else -1)
-    assert absorb(centers, groups, is_fragment, reach).tolist() == expected
+    assert absorb(centres, groups, is_fragment, reach).tolist() == expected
 
 
 @pytest.mark.parametrize('mask_iters', [0, 10])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..layers import BatchNorm
 from ..ops.grouping.pointwise import (
-    instance_centers,
+    instance_centres,
     offset_direction_loss,
     offset_l1_loss,
     point_cross_entropy,
@@ -192,10 +192,10 @@ class PointwiseHead(BaseModule):
         )
         inside = targets.instance >= 0
         coords, owner = points.coords[inside].to(outputs.offsets.dtype), targets.instance[inside]
-        centers = instance_centers(coords, owner, len(targets.labels))
+        centres = instance_centres(coords, owner, len(targets.labels))
         offsets = outputs.offsets.index_select(0, points.point2row[inside])
         for name, loss in self.offset_losses.items():
-            losses[f'loss_offset_{name}'] = loss(offsets, centers[owner] - coords)
+            losses[f'loss_offset_{name}'] = loss(offsets, centres[owner] - coords)
         return losses
 
     def _labels(self, semantic: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from insseg3d.ops.grouping.pointwise import (
-    instance_centers,
+    instance_centres,
     offset_direction_loss,
     offset_l1_loss,
     point_cross_entropy,
@@ -35,8 +35,8 @@ def test_nothing_labelled_is_zero_and_has_a_gradient():
 
 def test_centers_are_means_of_the_objects_points():
     coords = torch.tensor([[0.0, 0, 0], [2, 4, 6], [9, 9, 9], [1, 1, 1]])
-    centers = instance_centers(coords, torch.tensor([1, 1, -1, 0]), 3)
-    assert centers.tolist() == [[1, 1, 1], [1, 2, 3], [0, 0, 0]]
+    centres = instance_centres(coords, torch.tensor([1, 1, -1, 0]), 3)
+    assert centres.tolist() == [[1, 1, 1], [1, 2, 3], [0, 0, 0]]
 
 
 def test_offset_losses_by_hand():

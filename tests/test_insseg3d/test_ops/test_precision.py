@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from insseg3d.ops.grouping.pointwise import (
-    instance_centers,
+    instance_centres,
     offset_direction_loss,
     offset_l1_loss,
     point_cross_entropy,
@@ -50,7 +50,7 @@ SUMS = {
     'point_cross_entropy': lambda values: point_cross_entropy(values, ROWS, ROWS % 3),
     'offset_l1_loss': lambda values: offset_l1_loss(values, torch.ones(NUM, 3)),
     'offset_direction_loss': lambda values: offset_direction_loss(values, torch.ones(NUM, 3)),
-    'instance_centers': lambda values: instance_centers(values, TARGETS.inst_index, 1),
+    'instance_centres': lambda values: instance_centres(values, TARGETS.inst_index, 1),
 }
 
 

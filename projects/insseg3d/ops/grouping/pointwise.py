@@ -41,7 +41,7 @@ def point_cross_entropy(logits: Tensor, point2row: Tensor, labels: Tensor) -> Te
     return -(votes * logits.log_softmax(1)).sum() / votes.sum().clamp(min=1)
 
 
-def instance_centers(coords: Tensor, instance: Tensor, num_instances: int) -> Tensor:
+def instance_centres(coords: Tensor, instance: Tensor, num_instances: int) -> Tensor:
     """Compute the mean of each instance's points, ``(G, 3)``.
 
     Args:
