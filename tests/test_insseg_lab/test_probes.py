@@ -10,7 +10,7 @@ from mmdet3d.registry import DATASETS
 
 from insseg3d.apis import load_model
 from insseg3d.engine.command import load_config
-from insseg3d.structures import SceneTargets
+from insseg3d.structures import SceneBatch, SceneTargets
 from insseg_lab.probes import (
     annotated,
     effective_rank,
@@ -210,9 +210,9 @@ def test_static_filters_lose_nothing_and_queries_that_read_lose(probed):
     assert reading['best_iou']['queries'] == static['best_iou']['queries']
     ious = []
     for scene in scenes:
-        targets = SceneTargets.of(scene['data_samples'])
-        (features,) = head(SimpleNamespace(voxel_targets=lambda: [targets])).mask_features
-        ious.append(object_ious(features @ banks.mean(0).T, targets).amax(1))
+        batch = SceneBatch({}, rows=[], coords=[], samples=[scene['data_samples']])
+        logits = head(batch).mask_features[0] @ banks.mean(0).T
+        ious.append(object_ious(logits, batch.voxel_targets()[0]).amax(1))
     expected = float(torch.cat(ious).mean())
     assert reading['best_iou']['averaged']['mean'] == pytest.approx(expected, abs=1e-3)
     assert expected < reading['best_iou']['queries']['mean'] - 0.1
