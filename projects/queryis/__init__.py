@@ -7,6 +7,15 @@ from .activation_maps import LiteralMaps, SoftmaxMaps, SumNormalizedMaps
 from .hungarian_assigner import HungarianAssigner
 from .mask_losses import DenseMaskLoss, MaskBCELoss, MaskDiceLoss
 from .match_costs import DenseMatchCost, MaskBCECost, MaskDiceCost, QueryClassCost
+from .plus import (
+    BackboneFeatures,
+    FourierPosition,
+    MaskPilots,
+    MaskReadingDecoder,
+    MaskRelation,
+    PlacedFeatures,
+    VotedFeatures,
+)
 from .postprocess import ArgmaxRanking, FlatTopKRanking, MatrixNMSRanking
 from .query_decoder import FPSQueries, LearnedQueries, QueryDecoder, QueryDecoderLayer
 from .queryis_head import QueryISHead
@@ -16,11 +25,13 @@ from .voxel_necks import AllVoxelsNeck, FPSNeck, RandomVoxelsNeck
 __all__ = [
     'AllVoxelsNeck',
     'ArgmaxRanking',
+    'BackboneFeatures',
     'DenseMaskLoss',
     'DenseMatchCost',
     'FPSNeck',
     'FPSQueries',
     'FlatTopKRanking',
+    'FourierPosition',
     'HungarianAssigner',
     'LearnedQueries',
     'LiteralMaps',
@@ -28,7 +39,11 @@ __all__ = [
     'MaskBCELoss',
     'MaskDiceCost',
     'MaskDiceLoss',
+    'MaskPilots',
+    'MaskReadingDecoder',
+    'MaskRelation',
     'MatrixNMSRanking',
+    'PlacedFeatures',
     'QueryClassCost',
     'QueryDecoder',
     'QueryDecoderLayer',
@@ -37,4 +52,5 @@ __all__ = [
     'RandomVoxelsNeck',
     'SoftmaxMaps',
     'SumNormalizedMaps',
+    'VotedFeatures',
 ]

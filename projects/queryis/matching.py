@@ -1,6 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Raw outputs of queries, and the inputs of their matching with objects."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -25,6 +27,16 @@ class QueryOutputs(NamedTuple):
     class_logits: list[Tensor]
     mask_embeddings: list[Tensor]
     mask_features: list[Tensor]
+
+    def split(self, number: int) -> tuple[QueryOutputs, QueryOutputs]:
+        """Split the queries into the first ones, given their number, and the others."""
+        return tuple(
+            self._replace(
+                class_logits=[logits[:, part] for logits in self.class_logits],
+                mask_embeddings=[embeddings[:, part] for embeddings in self.mask_embeddings],
+            )
+            for part in (slice(None, number), slice(number, None))
+        )
 
 
 class SceneMatching(NamedTuple):

@@ -1,6 +1,8 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Instance query decoder (IQD): queries attend to the representative points of their scene."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
@@ -112,12 +114,32 @@ class QueryDecoderLayer(BaseModule):
         self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, queries: Tensor, memory: Tensor, padding: Tensor | None) -> Tensor:
-        """Update queries ``(B, Q, C)`` from memory ``(B, J, C)``; ignore its padding."""
-        update, _ = self.self_attn(queries, queries, queries, need_weights=False)
+    def forward(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        padding: Tensor | None,
+        *,
+        place: Tensor | None = None,
+        attn_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Update the queries.
+
+        Args:
+            queries: ``(B, Q, C)``.
+            memory: ``(B, J, C)``.
+            padding: ``(B, J)`` bool, rows of the memory to ignore; None for none.
+            place: ``(B, Q, C)`` added to queries and keys in attention, but not to values; None for
+                nothing.
+            attn_mask: Of the self-attention: ``(Q, Q)`` bool, pairs of queries that do not attend
+                to each other, or a bias ``(B · H, Q, Q)``; None for neither.
+        """
+        placed = queries if place is None else queries + place
+        update, _ = self.self_attn(placed, placed, queries, attn_mask=attn_mask, need_weights=False)
         queries = self.norms[0](queries + self.dropout(update))
+        placed = queries if place is None else queries + place
         update, _ = self.cross_attn(
-            queries, memory, memory, key_padding_mask=padding, need_weights=False
+            placed, memory, memory, key_padding_mask=padding, need_weights=False
         )
         queries = self.norms[1](queries + self.dropout(update))
         return self.norms[2](queries + self.dropout(self.ffn(queries)))
@@ -142,6 +164,7 @@ class QueryDecoder(BaseModule):
         super().__init__(init_cfg)
         self.queries = MODELS.build(queries)
         self.layers = nn.ModuleList(MODELS.build(layer) for _ in range(num_layers))
+        self.num_outputs = num_layers
 
     def init_weights(self) -> None:
         """Initialise matrices as in the reference transformer (Xavier), then apply ``init_cfg``."""
@@ -150,19 +173,31 @@ class QueryDecoder(BaseModule):
                 nn.init.xavier_uniform_(parameter)
         super().init_weights()
 
-    def forward(self, batch: SceneBatch) -> list[Tensor]:
+    def forward(
+        self,
+        batch: SceneBatch,
+        read: Callable | None = None,
+        regions: Sequence[Tensor] | None = None,
+    ) -> list[Tensor]:
         """Decode the queries of a batch.
+
+        Args:
+            batch: The batch, with memory.
+            read: Not used here; see ``MaskReadingDecoder``.
+            regions: Expected to be None; see ``MaskReadingDecoder``.
 
         Returns:
             The queries ``(B, Q, C)`` after each of the L layers.
 
         Raises:
-            ValueError: The model has no neck, so there is nothing to attend to.
+            ValueError: The model has no neck, so there is nothing to attend to; or regions are
+                given.
         """
-        if batch.memory is None:
+        self.check_memory(batch)
+        if regions is not None:
             raise ValueError(
-                f'{type(self).__name__}: the batch has no memory, which queries need; '
-                'give the model a neck, for example one of queryis.'
+                f'{type(self).__name__} has no pilots; remove decode_head.pilots, or set '
+                "decoder=dict(type='MaskReadingDecoder', …)."
             )
         queries = self.queries(batch)
         outputs = []
@@ -170,3 +205,11 @@ class QueryDecoder(BaseModule):
             queries = layer(queries, batch.memory, batch.padding)
             outputs.append(queries)
         return outputs
+
+    def check_memory(self, batch: SceneBatch) -> None:
+        """Raise a ValueError if the batch has no memory."""
+        if batch.memory is None:
+            raise ValueError(
+                f'{type(self).__name__}: the batch has no memory, which queries need; '
+                'give the model a neck, for example one of queryis.'
+            )

@@ -78,7 +78,7 @@ def test_one_reduction_for_the_pairs_of_all_layers(monkeypatch):
     """With one reduction per layer or scene, a process with fewer would block the others."""
     told = []
     monkeypatch.setattr(
-        'queryis.queryis_head.reduce_mean', lambda value: told.append(value) or value
+        'queryis.matched_losses.reduce_mean', lambda value: told.append(value) or value
     )
     build_head().loss(make_batch([20, 13], [3, 0]))
     pairs, *class_weights = told

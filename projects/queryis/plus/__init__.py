@@ -1,0 +1,17 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""3D-QueryIS+: this project's additions to 3D-QueryIS. No part of this folder is the paper's."""
+
+from .mask_pilots import MaskPilots
+from .mask_reading import MaskReadingDecoder, MaskRelation
+from .position import FourierPosition
+from .row_features import BackboneFeatures, PlacedFeatures, VotedFeatures
+
+__all__ = [
+    'BackboneFeatures',
+    'FourierPosition',
+    'MaskPilots',
+    'MaskReadingDecoder',
+    'MaskRelation',
+    'PlacedFeatures',
+    'VotedFeatures',
+]

@@ -1,0 +1,104 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Pilots: queries of the training that begin with a piece of an object instead of a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmdet3d.registry import MODELS
+from torch import Tensor, nn
+
+from insseg3d.engine import iteration_generator
+from insseg3d.structures import SceneTargets
+
+from ..matched_losses import Pairs
+
+
+@MODELS.register_module()
+class MaskPilots(nn.Module):
+    """Draw a region for each object of a scene: a part of it, and some of its surroundings.
+
+    A pilot begins with this region as its mask and is trained to complete the object. It needs no
+    matching, so the decoder learns from it even while the matches of other queries still change.
+
+    Deviation: not in 3D-QueryIS. Source: the denoising queries of DN-DETR, and the mask-piloted
+    training of MP-Former.
+
+    Args:
+        radius: Range of the radius around a random row of the object, metres. The object's rows
+            within it belong to the region.
+        noise: Range of a second radius, metres. All rows within it belong to the region.
+
+    Raises:
+        ValueError: A range is not ordered.
+    """
+
+    def __init__(
+        self, *, radius: Sequence[float] = (0.2, 1.0), noise: Sequence[float] = (0.0, 0.4)
+    ) -> None:
+        super().__init__()
+        for name, (low, high) in dict(radius=radius, noise=noise).items():
+            if not 0 <= low <= high:
+                raise ValueError(
+                    f'MaskPilots: {name} is {(low, high)}, expected (low, high) with 0 <= low <= '
+                    'high, metres.'
+                )
+        self.radius, self.noise = tuple(radius), tuple(noise)
+
+    @torch.no_grad()
+    def forward(self, places: Sequence[Tensor], targets: Sequence[SceneTargets]) -> list[Tensor]:
+        """Draw the regions of a batch.
+
+        In training, the draws depend only on the seed and the iteration. They are made on the host.
+
+        Args:
+            places: Per scene ``(R, 3)`` metres.
+            targets: Ground truth of each scene; its voxels are the rows.
+
+        Returns:
+            Per scene ``(R, P)`` bool; column g is the region of object g, further columns are
+            empty. P is the number of objects in the scene with most of them, at least 1.
+        """
+        generator = iteration_generator()
+        number = max(1, *(len(scene.labels) for scene in targets))
+        return [
+            self._regions(place, scene, number, generator) for place, scene in zip(places, targets)
+        ]
+
+    def _regions(
+        self,
+        places: Tensor,
+        scene: SceneTargets,
+        number: int,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        objects, device = len(scene.labels), places.device
+        regions = torch.zeros(len(places), number, dtype=torch.bool, device=device)
+        draws = torch.rand(3, objects, generator=generator).to(places)
+        inside = regions[:, :objects].clone()
+        inside[scene.inst_voxel, scene.inst_index] = True
+        # The row with this rank among the object's rows; all objects have some.
+        rank = (draws[0] * inside.sum(0)).long() + 1
+        seeds = (inside & (inside.cumsum(0) == rank)).to(torch.uint8).argmax(0)
+        distance = torch.cdist(places, places[seeds])
+        radius = self.radius[0] + draws[1] * (self.radius[1] - self.radius[0])
+        noise = self.noise[0] + draws[2] * (self.noise[1] - self.noise[0])
+        regions[:, :objects] = (inside & (distance <= radius)) | (distance <= noise)
+        return regions
+
+
+def pairs_of_pilots(targets: Sequence[SceneTargets], layers: Sequence[int]) -> Pairs:
+    """Return the pairs of pilots and objects; the first output precedes all layers and has none.
+
+    Args:
+        targets: Ground truth of each scene.
+        layers: Supervised outputs of the decoder.
+    """
+    every = [torch.arange(len(scene.labels), device=scene.counts.device) for scene in targets]
+    return {
+        (layer, b): (pilots, pilots)
+        for layer in layers
+        if layer > 0
+        for b, pilots in enumerate(every)
+    }

@@ -1,0 +1,245 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Queries that read the features under their own masks before each decoder layer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from insseg3d.ops.precision import without_autocast
+from insseg3d.structures import SceneBatch
+
+from ..query_decoder import QueryDecoder
+from .row_features import RowFeatures
+
+
+class MaskReadings(NamedTuple):
+    """Means under the masks of the queries of a batch; 0 for an empty mask.
+
+    Attributes:
+        features: ``(B, Q, C)`` mean of the row features.
+        places: ``(B, Q, 3)`` mean of the places, metres; None if the rows have no places.
+        shared: ``(B, Q, Q)`` share of the points of mask i (row) that are also inside mask j
+            (column), without gradient; 0 for an empty mask i.
+    """
+
+    features: Tensor
+    places: Tensor | None
+    shared: Tensor
+
+
+class MaskReader:
+    """Average features over the points inside the masks that queries have at the moment.
+
+    A row is inside a mask if its probability is above 0.5. No gradient passes through the masks;
+    the means have gradients with respect to the features.
+
+    Args:
+        embed: Function from queries ``(B, Q, D)`` to mask embeddings ``(B, Q, C)``.
+        project: Function from row features ``(R, C')`` to mask features ``(R, C)``.
+        rows: Features to average.
+        counts: Per scene ``(R,)`` points that each row represents.
+    """
+
+    def __init__(
+        self,
+        embed: Callable[[Tensor], Tensor],
+        project: Callable[[Tensor], Tensor],
+        rows: RowFeatures,
+        counts: Sequence[Tensor],
+    ) -> None:
+        self.embed, self.project = embed, project
+        self.rows, self.counts = rows, counts
+
+    @functools.cached_property
+    def mask_features(self) -> list[Tensor]:
+        """Per scene ``(R, C)``; computed at the first use, which a plain decoder does not make."""
+        with without_autocast(self.rows.features[0]):
+            return [self.project(features) for features in self.rows.features]
+
+    def __call__(self, queries: Tensor, regions: Sequence[Tensor] | None = None) -> MaskReadings:
+        """Read under the masks of queries ``(B, Q, D)``.
+
+        Args:
+            queries: The queries.
+            regions: Per scene ``(R, P)`` bool, regions that replace the masks of the last P
+                queries; None for none.
+        """
+        features, places, shared = [], [], []
+        mask_features = self.mask_features  # with gradients, which the losses need
+        with without_autocast(queries):
+            with torch.no_grad():
+                embeddings = self.embed(queries)
+            for b, counts in enumerate(self.counts):
+                inside = _inside(mask_features[b], embeddings[b])
+                if regions is not None:
+                    inside[:, -regions[b].shape[1] :] = regions[b].to(inside.dtype)
+                weights = inside * counts.to(inside.dtype)[:, None]
+                weights = weights / weights.sum(0).clamp(min=1)
+                scene = self.rows.features[b].to(weights.dtype)
+                features.append(weights.T @ scene)
+                shared.append(weights.T @ inside)
+                if self.rows.places is not None:
+                    places.append(weights.T @ self.rows.places[b].to(weights.dtype))
+        return MaskReadings(
+            torch.stack(features), torch.stack(places) if places else None, torch.stack(shared)
+        )
+
+
+@torch.no_grad()
+def _inside(mask_features: Tensor, embeddings: Tensor) -> Tensor:
+    """Return which rows are inside the mask of each query, ``(R, Q)`` of 0 and 1."""
+    return (mask_features @ embeddings.T > 0).to(embeddings.dtype)
+
+
+@MODELS.register_module()
+class MaskRelation(BaseModule):
+    """Bias self-attention by how the masks of two queries overlap.
+
+    A query can thus see which other queries have found the same object. Per pair, a small network
+    turns the IoU of the masks, and the share of either mask inside the other, into a bias per head.
+
+    Deviation: not in 3D-QueryIS. Source: the relation-aware self-attention of Relation3D, which
+    compares boxes of masks.
+
+    Args:
+        num_heads: H of the decoder layers.
+        hidden_channels: Width of the network.
+    """
+
+    def __init__(self, *, num_heads: int = 4, hidden_channels: int = 16) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(3, hidden_channels), nn.ReLU(), nn.Linear(hidden_channels, num_heads)
+        )
+
+    def forward(self, shared: Tensor) -> Tensor:
+        """Compute biases ``(B, H, Q, Q)`` from shares ``(B, Q, Q)``; see ``MaskReadings``."""
+        mine, others = shared, shared.mT
+        # With n points in both masks: n / (a + b - n) = 1 / (a / n + b / n - 1).
+        both = mine * others
+        iou = both / (mine + others - both).clamp(min=1e-6)
+        return self.mlp(torch.stack([iou, mine, others], -1)).permute(0, 3, 1, 2)
+
+
+@MODELS.register_module()
+class MaskReadingDecoder(QueryDecoder):
+    """Let each query read under its mask, then attend to the other queries and to the memory.
+
+    The first masks are made from the queries as they are; later ones from the output of the layer
+    before. Thus a query learns which object it has found, and where. In attention, the place of a
+    query is added to queries and keys.
+
+    The first output is the queries before all layers. ``supervised_layers`` counts it as layer 0.
+
+    Deviation: not in 3D-QueryIS, Sec. 3.3, where queries read the scene only by attention to
+    representative points. Source: the masked attention of Mask2Former, reduced to a mean, and the
+    mask pooling of K-Net.
+
+    Args:
+        queries: Config of the source of queries.
+        layer: Config from which each layer is built.
+        embed_dims: C of the queries.
+        reading_channels: Channels of the row features.
+        position: Config of the position features of a query's place.
+        relation: Config of the bias of self-attention by the overlaps of masks, built for each
+            layer; None for none.
+        num_layers: L.
+        init_cfg: See mmengine's ``BaseModule``.
+    """
+
+    def __init__(
+        self,
+        *,
+        queries: dict,
+        layer: dict,
+        embed_dims: int,
+        reading_channels: int,
+        position: dict,
+        relation: dict | None = None,
+        num_layers: int = 3,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(queries=queries, layer=layer, num_layers=num_layers, init_cfg=init_cfg)
+        self.num_outputs = num_layers + 1
+        self.readings = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(reading_channels, embed_dims),
+                nn.LayerNorm(embed_dims),
+                nn.ReLU(),
+                nn.Linear(embed_dims, embed_dims),
+            )
+            for _ in self.layers
+        )
+        self.position = MODELS.build(position)
+        self.place = nn.Linear(self.position.num_channels, embed_dims)
+        self.relations = None
+        if relation is not None:
+            self.relations = nn.ModuleList(MODELS.build(relation) for _ in self.layers)
+        self.pilot = nn.Parameter(torch.zeros(embed_dims))
+
+    def forward(
+        self,
+        batch: SceneBatch,
+        read: MaskReader | None = None,
+        regions: Sequence[Tensor] | None = None,
+    ) -> list[Tensor]:
+        """Decode the queries of a batch.
+
+        Args:
+            batch: The batch, with memory.
+            read: Reader of the head.
+            regions: Per scene ``(R, P)`` bool. P further queries, the same at first, begin with
+                these regions as their masks. They and the others do not attend to each other.
+
+        Returns:
+            The queries ``(B, Q + P, C)`` before the first and after each of the L layers.
+
+        Raises:
+            ValueError: The model has no neck, or the rows have no places.
+        """
+        self.check_memory(batch)
+        queries, apart = self.queries(batch), None
+        if regions is not None:
+            queries, apart = self._add_pilots(queries, regions[0].shape[1])
+        outputs = [queries]
+        for number, (layer, reading) in enumerate(zip(self.layers, self.readings)):
+            found = read(queries, regions)
+            if found.places is None:
+                raise ValueError(
+                    f'{type(self).__name__}: the rows have no places; give the head features that '
+                    "have, for example features=dict(type='PlacedFeatures', …)."
+                )
+            regions = None  # from now on, pilots have masks of their own
+            place = self.place(self.position(found.places))
+            queries = layer(
+                queries + reading(found.features),
+                batch.memory,
+                batch.padding,
+                place=place,
+                attn_mask=self._attention_mask(number, found.shared, apart),
+            )
+            outputs.append(queries)
+        return outputs
+
+    def _attention_mask(self, number: int, shared: Tensor, apart: Tensor | None) -> Tensor | None:
+        """Combine the biases of a layer, if it has any, and the pairs that do not attend."""
+        if self.relations is None:
+            return apart
+        bias = self.relations[number](shared)
+        if apart is not None:
+            bias = bias.masked_fill(apart, float('-inf'))
+        return bias.flatten(0, 1)
+
+    def _add_pilots(self, queries: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Append pilots; also return which queries do not attend to which, ``(Q + P, Q + P)``."""
+        pilots = self.pilot.to(queries.dtype).expand(len(queries), number, -1)
+        is_pilot = torch.arange(queries.shape[1] + number, device=queries.device)
+        is_pilot = is_pilot >= queries.shape[1]
+        return torch.cat([queries, pilots], 1), is_pilot[:, None] != is_pilot

@@ -1,0 +1,184 @@
+# Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
+"""Features of rows that masks are made from, and that queries read under their masks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from insseg3d.heads.pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs
+from insseg3d.ops.precision import without_autocast
+from insseg3d.ops.segment import segment_mean
+from insseg3d.structures import SceneBatch, voxel_tables_of
+
+
+class RowFeatures(NamedTuple):
+    """Features of the rows of each scene of a batch.
+
+    Attributes:
+        features: Per scene ``(R, C)``.
+        places: Per scene ``(R, 3)`` metres; None if the part has no positions.
+        pointwise: Class and offset of the rows of all scenes; None if the part predicts none.
+    """
+
+    features: list[Tensor]
+    places: list[Tensor] | None = None
+    pointwise: PointwiseOutputs | None = None
+
+
+@MODELS.register_module()
+class BackboneFeatures(BaseModule):
+    """Take the features of the finest backbone level as they are.
+
+    Source: 3D-QueryIS, Sec. 3.3, F.
+
+    Args:
+        in_channels: Channels of the finest backbone level.
+    """
+
+    def __init__(self, *, in_channels: int) -> None:
+        super().__init__()
+        self.num_channels = in_channels
+
+    def forward(self, batch: SceneBatch) -> RowFeatures:
+        """Describe the rows of a batch."""
+        return RowFeatures([rows.features for rows in batch.rows])
+
+    def loss(self, rows: RowFeatures, batch: SceneBatch) -> dict[str, Tensor]:
+        """Compute the losses of the part itself: none."""
+        return {}
+
+
+@MODELS.register_module()
+class PlacedFeatures(BackboneFeatures):
+    """Append features of the place of each row.
+
+    Deviation: 3D-QueryIS makes masks from backbone features alone.
+
+    Args:
+        in_channels: Channels of the finest backbone level.
+        position: Config of the position features, for example ``FourierPosition``.
+    """
+
+    def __init__(self, *, in_channels: int, position: dict) -> None:
+        super().__init__(in_channels=in_channels)
+        self.position = MODELS.build(position)
+        self.num_channels = in_channels + self.position.num_channels
+
+    def forward(self, batch: SceneBatch) -> RowFeatures:
+        """Describe the rows of a batch."""
+        features, places = [], []
+        for b, rows in enumerate(batch.rows):
+            place = row_places(batch, b)
+            positions = self.position(place).to(rows.features.dtype)
+            features.append(torch.cat([rows.features, positions], 1))
+            places.append(place)
+        return RowFeatures(features, places)
+
+
+@MODELS.register_module()
+class VotedFeatures(PlacedFeatures):
+    """Append the class probabilities of each row, and features of the centre that it votes for.
+
+    A point-wise head predicts the class of each row and its offset to the centre of its object. The
+    rows of one object vote for nearly the same place, which sets them apart from those of its
+    neighbours. The votes are used without gradients: only the losses of the point-wise head, which
+    supervise every point, train it.
+
+    Deviation: 3D-QueryIS has no point-wise predictions. Source: class and offset are those of
+    PointGroup, which groups the shifted points. Nothing is grouped here.
+
+    Args:
+        in_channels: Channels of the finest backbone level.
+        position: Config of the position features of the place.
+        votes: Config of the position features of the centre.
+        pointwise: Config of the point-wise head.
+        class_channels: Channels that the class probabilities are embedded in.
+        loss_weight: Factor of the losses of the point-wise head.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        position: dict,
+        votes: dict,
+        pointwise: dict,
+        class_channels: int = 16,
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__(in_channels=in_channels, position=position)
+        self.votes = MODELS.build(votes)
+        self.pointwise = MODELS.build(pointwise)
+        self.loss_weight = loss_weight
+        kinds = self.num_classes + self.pointwise.num_stuff
+        self.class_embedding = nn.Linear(kinds, class_channels, bias=False)
+        self.num_channels += self.votes.num_channels + class_channels
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.pointwise.num_classes
+
+    @property
+    def class_layers(self) -> tuple[str, ...]:
+        """Layers whose size depends on the classes."""
+        return (f'pointwise.semantic.{len(self.pointwise.semantic) - 1}', 'class_embedding')
+
+    def forward(self, batch: SceneBatch) -> RowFeatures:
+        """Describe the rows of a batch."""
+        placed = super().forward(batch)
+        with without_autocast(batch.rows[0].features):
+            outputs = self.pointwise(
+                _like(self.pointwise, torch.cat([rows.features for rows in batch.rows]))
+            )
+            classes = self.class_embedding(
+                _like(self.class_embedding, outputs.logits.detach().softmax(1))
+            )
+        sizes = [len(place) for place in placed.places]
+        offsets, classes = outputs.offsets.detach().split(sizes), classes.split(sizes)
+        features = []
+        for scene, place, offset, kind in zip(placed.features, placed.places, offsets, classes):
+            votes = self.votes(place + offset)
+            features.append(torch.cat([scene, votes.to(scene.dtype), kind.to(scene.dtype)], 1))
+        return RowFeatures(features, placed.places, outputs)
+
+    def loss(self, rows: RowFeatures, batch: SceneBatch) -> dict[str, Tensor]:
+        """Compute the losses of the point-wise head; see ``PointwiseHead.loss``."""
+        points = PackedPoints.pack(batch.rows, batch.coords)
+        losses = self.pointwise.loss(
+            rows.pointwise, points, PackedTargets.pack(batch.point_targets())
+        )
+        return {name: self.loss_weight * value for name, value in losses.items()}
+
+
+def row_places(batch: SceneBatch, b: int) -> Tensor:
+    """Return the place of each row of a scene, ``(R, 3)`` metres from the mean of its points.
+
+    The place is the mean of all points of the row's voxel, in the coordinates that the network
+    receives. Rows of different parts that are the same voxel of the scene have the same place, so
+    it does not depend on the test strategy.
+
+    Args:
+        batch: The batch.
+        b: Index of the scene.
+
+    Raises:
+        ValueError: The scene has no voxel tables.
+    """
+    tables, rows = voxel_tables_of(batch.samples[b]), batch.rows[b]
+    coords = batch.coords[b] - batch.coords[b].mean(0)
+    centers = segment_mean(coords, tables.point2voxel, tables.counts)
+    places = centers.new_zeros(len(rows.counts), 3)
+    # All points of a row write the same values, whatever their order.
+    places[rows.point2row] = centers[tables.point2voxel]
+    return places
+
+
+def _like(module: nn.Module, tensor: Tensor) -> Tensor:
+    """Cast to the dtype of a module's parameters; under autocast a tensor may be narrower."""
+    return tensor.to(next(module.parameters()).dtype)
