@@ -367,7 +367,7 @@ def test_class_file_that_is_no_text(tmp_path):
 
 
 def test_class_file_that_is_not_there():
-    with pytest.raises(FileNotFoundError, match='classes.txt: no such file; expected one class per'):
+    with pytest.raises(FileNotFoundError, match='classes.txt: no such file; expected one class '):
         read_classes('classes.txt')
 
 
