@@ -206,6 +206,9 @@ class QueryDecoder(BaseModule):
             outputs.append(queries)
         return outputs
 
+    def leave_out_pilots(self) -> None:
+        """Remove the weights of pilots; this decoder has none."""
+
     def check_memory(self, batch: SceneBatch) -> None:
         """Raise a ValueError if the batch has no memory."""
         if batch.memory is None:

@@ -48,6 +48,8 @@ class QueryISHead(MatchedLosses):
         features: Config of the features of rows that masks are made from; None for
             ``BackboneFeatures``.
         pilots: Config of the pilots, further queries of the training; None for none.
+        quality: Config of the part that predicts the quality of the last masks, a factor of their
+            scores; None for none.
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
@@ -71,6 +73,7 @@ class QueryISHead(MatchedLosses):
         supervised_layers: Sequence[int] | None = None,
         features: dict | None = None,
         pilots: dict | None = None,
+        quality: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
@@ -98,6 +101,9 @@ class QueryISHead(MatchedLosses):
             nn.Linear(embed_dims, embed_dims),
         )
         self.pilots = None if pilots is None else MODELS.build(pilots)
+        self.quality = None if quality is None else MODELS.build(quality)
+        if pilots is None:
+            self.decoder.leave_out_pilots()
         self.ranking = TASK_UTILS.build(ranking)
 
     def forward(self, batch: SceneBatch) -> QueryOutputs:
@@ -109,8 +115,8 @@ class QueryISHead(MatchedLosses):
     ) -> QueryOutputs:
         """Compute raw outputs from the features of rows; ``regions`` are those of pilots."""
         read = self._reader(batch, rows)
-        class_logits, mask_embeddings = self.decode(batch, read, regions)
-        return QueryOutputs(class_logits, mask_embeddings, read.mask_features)
+        class_logits, mask_embeddings, quality = self.decode(batch, read, regions)
+        return QueryOutputs(class_logits, mask_embeddings, read.mask_features, quality)
 
     def _reader(self, batch: SceneBatch, rows: RowFeatures) -> MaskReader:
         """Make the part that reads under the masks of queries."""
@@ -126,20 +132,24 @@ class QueryISHead(MatchedLosses):
         batch: SceneBatch,
         read: MaskReader | None = None,
         regions: Sequence[Tensor] | None = None,
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Compute class logits and mask embeddings of every output; see QueryOutputs.
+    ) -> tuple[list[Tensor], list[Tensor], Tensor | None]:
+        """Compute class logits and mask embeddings of every output, and the quality of the last.
 
         Args:
             batch: The batch.
             read: Reader under masks, for a decoder that reads.
             regions: First masks of pilots, see ``MaskReadingDecoder``; None for no pilots.
+
+        Returns:
+            Three attributes of QueryOutputs.
         """
-        layers = self.decoder(batch, read, regions)
-        with without_autocast(layers[0]):
-            layers = [self.query_norm(self._widened(queries)) for queries in layers]
+        outputs = self.decoder(batch, read, regions)
+        with without_autocast(outputs[0]):
+            layers = [self.query_norm(self._widened(queries)) for queries in outputs]
             return (
                 [self.classifier(queries) for queries in layers],
                 [self.mask_embedding(queries) for queries in layers],
+                None if self.quality is None else self.quality(outputs[-1], read),
             )
 
     def masks(self, embeddings: Tensor, rows: SceneRows) -> BinaryMasks:
@@ -174,12 +184,16 @@ class QueryISHead(MatchedLosses):
         targets, rows = batch.voxel_targets(), self.features(batch)
         regions = None if self.pilots is None else self.pilots(rows.places, targets)
         outputs = self._outputs(batch, rows, regions)
-        outputs = QueryOutputs(*([_full_precision(x) for x in column] for column in outputs))
+        outputs = outputs.change(_full_precision)
         losses = self.features.loss(rows, batch)
         with without_autocast(outputs.mask_features[0]):
             queries, pilots = outputs.split(self.decoder.queries.num_queries)
             matches = self.match(queries, targets, self.supervised_layers)
             losses |= self.matched_losses(queries, targets, matches)
+            if self.quality is not None:
+                losses['loss_quality'] = self.quality.loss(
+                    queries.quality, queries.mask_embeddings[-1], queries.mask_features, targets
+                )
             if regions is not None:
                 matches = pairs_of_pilots(targets, self.supervised_layers)
                 terms = self.matched_losses(pilots, targets, matches)
@@ -189,14 +203,17 @@ class QueryISHead(MatchedLosses):
     def predict(self, batch: SceneBatch) -> list[InstanceData]:
         """Rank the queries of the last output over the points of each scene."""
         rows = self.features(batch)
-        found = self.decode(batch, self._reader(batch, rows))
+        *found, quality = self.decode(batch, self._reader(batch, rows))
         class_logits, embeddings = (_full_precision(layers[-1]) for layers in found)
         results = []
         with without_autocast(class_logits):
             for b, scene in enumerate(batch.rows):
                 scene = scene._replace(features=rows.features[b])
-                masks = RowMasks(self.masks(embeddings[b], scene), scene.point2row)
-                results.append(self.ranking(masks, class_logits[b]))
+                masks = self.masks(embeddings[b], scene)
+                if quality is not None:
+                    factor = _full_precision(quality[b]).sigmoid()
+                    masks = masks._replace(scores=masks.scores * factor)
+                results.append(self.ranking(RowMasks(masks, scene.point2row), class_logits[b]))
         return results
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:

@@ -18,12 +18,16 @@ class PointwiseBranch(BaseModule):
 
     Args:
         pointwise: Config of the point-wise head.
+        loss_weight: Factor of the losses.
         init_cfg: See mmengine's ``BaseModule``.
     """
 
-    def __init__(self, *, pointwise: dict, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self, *, pointwise: dict, loss_weight: float = 1.0, init_cfg: dict | None = None
+    ) -> None:
         super().__init__(init_cfg)
         self.pointwise = MODELS.build(pointwise)
+        self.loss_weight = loss_weight
 
     @property
     def num_classes(self) -> int:
@@ -43,7 +47,8 @@ class PointwiseBranch(BaseModule):
     def loss(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Compute the losses of a batch; see :meth:`PointwiseHead.loss`."""
         points, outputs = self.outputs(batch)
-        return self.pointwise.loss(outputs, points, PackedTargets.pack(batch.point_targets()))
+        losses = self.pointwise.loss(outputs, points, PackedTargets.pack(batch.point_targets()))
+        return {name: self.loss_weight * value for name, value in losses.items()}
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
         """Reject a checkpoint of another label set."""

@@ -91,6 +91,21 @@ class MaskReader:
             torch.stack(features), torch.stack(places) if places else None, torch.stack(shared)
         )
 
+    @torch.no_grad()
+    def moments(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute mean and variance of the row features under the masks, each ``(B, Q, C)``."""
+        means, variances = [], []
+        with without_autocast(queries):
+            embeddings = self.embed(queries)
+            for b, counts in enumerate(self.counts):
+                weights = _inside(self.mask_features[b], embeddings[b]) * counts[:, None]
+                weights = weights / weights.sum(0).clamp(min=1)
+                features = self.rows.features[b].to(weights.dtype)
+                mean = weights.T @ features
+                means.append(mean)
+                variances.append((weights.T @ features.square() - mean.square()).clamp(min=0))
+        return torch.stack(means), torch.stack(variances)
+
 
 @torch.no_grad()
 def _inside(mask_features: Tensor, embeddings: Tensor) -> Tensor:
@@ -183,6 +198,10 @@ class MaskReadingDecoder(QueryDecoder):
         if relation is not None:
             self.relations = nn.ModuleList(MODELS.build(relation) for _ in self.layers)
         self.pilot = nn.Parameter(torch.zeros(embed_dims))
+
+    def leave_out_pilots(self) -> None:
+        """Remove the weights of pilots, which no loss would reach in a head without pilots."""
+        self.pilot = None
 
     def forward(
         self,

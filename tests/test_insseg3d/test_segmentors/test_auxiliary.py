@@ -84,6 +84,15 @@ def test_a_batch_has_the_losses_of_its_scenes():
         torch.testing.assert_close(both[f'aux0.loss_{name}'], total / sum(weights))
 
 
+def test_losses_of_a_branch_have_its_weight():
+    model = build_model(auxiliary=[POINTWISE, dict(POINTWISE, loss_weight=10.0)]).train()
+    model.auxiliary['aux1'].load_state_dict(model.auxiliary['aux0'].state_dict())
+    losses = model(**batch(labelled(0), labelled(1)), mode='loss')
+    for name in OWN:
+        assert losses[f'aux0.loss_{name}'] > 0
+        torch.testing.assert_close(losses[f'aux1.loss_{name}'], 10 * losses[f'aux0.loss_{name}'])
+
+
 def test_outputs_cover_the_points_of_all_scenes():
     model = build_model(auxiliary=[POINTWISE]).eval()
     scenes = model.whole_scenes(*batch(labelled(0), labelled(1, 60)).values())
