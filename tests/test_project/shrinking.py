@@ -40,8 +40,9 @@ def shrink_model(model: dict, rules: dict) -> None:
     strides = list(settings(model, [rules['stride']] if 'stride' in rules else ()))
     stride = strides[0][0][strides[0][1]] if strides else 1
     channels = shrink_backbone(model.backbone, stride)
-    for part in parts_of(model.decode_head):
-        shrink_part(part, finest, channels[1])
+    for part in [model.decode_head, *model.get('auxiliary', ())]:
+        for inner in parts_of(part):
+            shrink_part(inner, finest, channels[1])
     for rule, size in SIZES.items():
         for part, name in settings(model, rules.get(rule, ())):
             part[name] = size
@@ -60,6 +61,8 @@ def shrink_part(part: dict, finest: int, width: int) -> None:
     for name in ('in_channels', 'base_channels', 'channels'):
         if part.get(name) == finest:
             part[name] = width
+    if 'reading_channels' in part:  # the finest channels and those of positions and classes
+        part['reading_channels'] += width - finest
     for name, least in (('min_points', 1), ('score_thr', 0.0)):
         if name in part:
             part[name] = least

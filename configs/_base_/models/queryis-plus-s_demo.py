@@ -1,0 +1,14 @@
+# 3D-QueryIS+-S for 8 cm voxels, with fewer levels, points and queries, and half the width.
+_base_ = 'queryis-plus-s.py'
+model = dict(
+    backbone=dict(num_levels=5, out_strides=(1, 2)),
+    neck=dict(in_channels=32, out_channels=64, num_points=256, stride=2),
+    decode_head=dict(
+        embed_dims=64,
+        decoder=dict(
+            embed_dims=64,
+            queries=dict(num_queries=40, embed_dims=64),
+            layer=dict(embed_dims=64),
+        ),
+    ),
+)

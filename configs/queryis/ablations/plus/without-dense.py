@@ -1,0 +1,13 @@
+# Rows have a place but no votes, and no loss supervises class and offset of each point. Not in the
+# paper.
+# Changes: model.decode_head.decoder.reading_channels,
+#     model.decode_head.features.type, model.decode_head.features.votes,
+#     model.decode_head.features.pointwise, model.decode_head.features.class_channels,
+#     model.decode_head.features.loss_weight
+_base_ = '../../queryis-plus-s_1xb10-150k_scannet.py'
+model = dict(
+    decode_head=dict(
+        features=dict(_delete_=True, type='PlacedFeatures', position=_base_.position),
+        decoder=dict(reading_channels=49),
+    )
+)
