@@ -22,11 +22,22 @@ class QueryOutputs(NamedTuple):
         mask_embeddings: Per decoder layer ``(B, Q, C)``.
         mask_features: Per scene ``(R, C)``. The mask logits of a query are their dot product with
             its embedding; they are computed only where they are needed.
+        quality: ``(B, Q)`` logits of the predicted quality of the last masks; None if the head
+            predicts none.
     """
 
     class_logits: list[Tensor]
     mask_embeddings: list[Tensor]
     mask_features: list[Tensor]
+    quality: Tensor | None = None
+
+    def change(self, function: Callable[[Tensor], Tensor]) -> QueryOutputs:
+        """Apply a function to every tensor."""
+        *lists, quality = self
+        return QueryOutputs(
+            *([function(tensor) for tensor in some] for some in lists),
+            None if quality is None else function(quality),
+        )
 
     def split(self, number: int) -> tuple[QueryOutputs, QueryOutputs]:
         """Split the queries into the first ones, given their number, and the others."""
@@ -34,6 +45,7 @@ class QueryOutputs(NamedTuple):
             self._replace(
                 class_logits=[logits[:, part] for logits in self.class_logits],
                 mask_embeddings=[embeddings[:, part] for embeddings in self.mask_embeddings],
+                quality=None if self.quality is None else self.quality[:, part],
             )
             for part in (slice(None, number), slice(number, None))
         )

@@ -2,6 +2,7 @@
 """3D-QueryIS+: this project's additions to 3D-QueryIS. No part of this folder is the paper's."""
 
 from .mask_pilots import MaskPilots
+from .mask_quality import MaskQuality
 from .mask_reading import MaskReadingDecoder, MaskRelation
 from .position import FourierPosition
 from .row_features import BackboneFeatures, PlacedFeatures, VotedFeatures
@@ -10,6 +11,7 @@ __all__ = [
     'BackboneFeatures',
     'FourierPosition',
     'MaskPilots',
+    'MaskQuality',
     'MaskReadingDecoder',
     'MaskRelation',
     'PlacedFeatures',

@@ -105,7 +105,7 @@ def naive_masks(model, points, splits):
         if first == 0:
             memory, padding = model.neck(levels, 1)
             source = SceneBatch(levels, [None], (), memory, padding)
-            class_logits, embeddings = head.decode(source)
+            class_logits, embeddings, _ = head.decode(source)
         rows = head.point_projection(levels[1].features) @ embeddings[-1][0].T
         for row, cell in zip(rows, cells):
             logits.update(dict.fromkeys(inside[cell], row))
