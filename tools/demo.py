@@ -8,24 +8,36 @@ commands are printed, so that each can be typed by itself.
 import argparse
 from pathlib import Path
 
-from insseg_lab.demo import run_demo
+from insseg_lab.demo import demo_config, run_demo
 from insseg_lab.provenance import ROOT
 
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'demo')
+    parser.add_argument(
+        '--model',
+        default='queryis-plus-s',
+        help='the model to train; one with a config configs/*/MODEL_demo.py, such as queryis-s, '
+        "the paper's own",
+    )
     parser.add_argument('--train-rooms', type=int, default=400)
     parser.add_argument('--held-out-rooms', type=int, default=24)
     parser.add_argument('--seed', type=int, default=0, help='of the rooms')
     parser.add_argument('--iterations', type=int, help="default: the config's")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    try:
+        args.config = demo_config(args.model)
+    except ValueError as error:
+        parser.error(str(error))
+    return args
 
 
 def main(argv=None):
     args = parse_args(argv)
     run_demo(
         args.work_dir.resolve(),
+        config=args.config,
         train_rooms=args.train_rooms,
         held_out_rooms=args.held_out_rooms,
         seed=args.seed,

@@ -10,16 +10,42 @@ from .experiments.budgets import DEMO_ROOMS
 from .provenance import ROOT, commit, shown, versions
 from .steps import Steps
 
-CONFIG = ROOT / 'configs' / 'queryis' / 'queryis-s_demo.py'
+
+def demo_config(model: str) -> Path:
+    """Return the config of a model's demo.
+
+    Args:
+        model: Name without ``_demo.py``, such as queryis-s.
+
+    Raises:
+        ValueError: There is no such config; the message lists the others.
+    """
+    configs = {
+        path.stem.removesuffix('_demo'): path
+        for path in sorted((ROOT / 'configs').glob('[!_]*/*_demo.py'))
+    }
+    if model not in configs:
+        raise ValueError(
+            f'found --model {model}, which has no config for the demo; expected one of '
+            f'{", ".join(configs)}.'
+        )
+    return configs[model]
 
 
 def run_demo(
-    work: Path, *, train_rooms: int, held_out_rooms: int, seed: int, iterations: int | None
+    work: Path,
+    *,
+    config: Path,
+    train_rooms: int,
+    held_out_rooms: int,
+    seed: int,
+    iterations: int | None,
 ) -> None:
     """Go the whole way in a folder.
 
     Args:
         work: The folder.
+        config: Config of the model to train; see :func:`demo_config`.
         train_rooms: Rooms to train on.
         held_out_rooms: Rooms to test on.
         seed: Seed of the rooms.
@@ -30,7 +56,7 @@ def run_demo(
     os.environ['INSSEG3D_DATA'] = str(work / 'data')
     step = Steps(4, work)
     make_rooms(step, work, train_rooms=train_rooms, held_out_rooms=held_out_rooms, seed=seed)
-    page = train_and_test(step, work, iterations)
+    page = train_and_test(step, work, config, iterations)
     metrics = write_metrics(work, time.time() - start)
     print_summary(metrics, held_out_rooms, work, page)
 
@@ -56,7 +82,7 @@ def make_rooms(
     )
 
 
-def train_and_test(step: Steps, work: Path, iterations: int | None) -> Path:
+def train_and_test(step: Steps, work: Path, config: Path, iterations: int | None) -> Path:
     """Train, test on the held-out rooms, and return the page of these."""
     options = []
     if iterations:
@@ -66,14 +92,14 @@ def train_and_test(step: Steps, work: Path, iterations: int | None) -> Path:
             f'train_cfg.val_interval={iterations}',
             f'param_scheduler.1.end={iterations}',
         ]
-    step('Train', 'train.py', [CONFIG, '--work-dir', work, *options], bar='iteration')
+    step('Train', 'train.py', [config, '--work-dir', work, *options], bar='iteration')
     weights = Path((work / 'last_checkpoint').read_text())
     page = work / 'index.html'
     step(
         'Test on the held-out rooms',
         'test.py',
         [
-            *(CONFIG, weights, '--work-dir', work / 'test', '--cfg-options'),
+            *(config, weights, '--work-dir', work / 'test', '--cfg-options'),
             f'default_hooks.visualization.out_file={page}',
             f'default_hooks.visualization.picture_file={work / "rooms.png"}',
             'default_hooks.logger.interval=1',
