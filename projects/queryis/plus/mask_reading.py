@@ -56,11 +56,13 @@ class MaskReader:
     ) -> None:
         self.embed, self.project = embed, project
         self.rows, self.counts = rows, counts
+        self.needs_grad = torch.is_grad_enabled()
 
     @functools.cached_property
     def mask_features(self) -> list[Tensor]:
         """Per scene ``(R, C)``; computed at the first use, which a plain decoder does not make."""
-        with without_autocast(self.rows.features[0]):
+        # The first use may be one without gradients, but the losses of the masks need them.
+        with torch.set_grad_enabled(self.needs_grad), without_autocast(self.rows.features[0]):
             return [self.project(features) for features in self.rows.features]
 
     def __call__(self, queries: Tensor, regions: Sequence[Tensor] | None = None) -> MaskReadings:
@@ -72,12 +74,11 @@ class MaskReader:
                 queries; None for none.
         """
         features, places, shared = [], [], []
-        mask_features = self.mask_features  # with gradients, which the losses need
         with without_autocast(queries):
             with torch.no_grad():
                 embeddings = self.embed(queries)
             for b, counts in enumerate(self.counts):
-                inside = _inside(mask_features[b], embeddings[b])
+                inside = _inside(self.mask_features[b], embeddings[b])
                 if regions is not None:
                     inside[:, -regions[b].shape[1] :] = regions[b].to(inside.dtype)
                 weights = inside * counts.to(inside.dtype)[:, None]
