@@ -18,6 +18,7 @@ BASELINES = [
     ROOT / 'configs' / name / f'{name}-s_1xb10-150k_scannet.py'
     for name in ('pointgroup', 'hais', 'softgroup')
 ]
+PLUS = LEAF.with_name('queryis-plus-s_1xb10-150k_scannet.py')
 ABLATIONS = sorted((LEAF.parent / 'ablations').glob('*/*.py'))
 
 
@@ -32,7 +33,7 @@ def fitted(leaf, budget='cpu', **changes):
     return found
 
 
-@pytest.mark.parametrize('leaf', [LEAF, *BASELINES], ids=lambda leaf: leaf.stem)
+@pytest.mark.parametrize('leaf', [LEAF, PLUS, *BASELINES], ids=lambda leaf: leaf.stem)
 def test_sizes_are_those_of_the_demo(leaf):
     demo = leaf.with_name(leaf.name.replace('1xb10-150k_scannet', 'demo'))
     ours, demo = fitted(leaf), Config.fromfile(demo)
@@ -52,7 +53,7 @@ def test_sizes_are_those_of_the_demo(leaf):
     } == {'rooms/scannet'}
 
 
-@pytest.mark.parametrize('leaf', [LEAF, *BASELINES], ids=lambda leaf: leaf.stem)
+@pytest.mark.parametrize('leaf', [LEAF, PLUS, *BASELINES], ids=lambda leaf: leaf.stem)
 def test_weights_to_time_are_of_the_leafs_own_model(leaf):
     ours, given = fitted(leaf, 'timing'), Config.fromfile(leaf)
     for config in (ours, given):
@@ -149,7 +150,7 @@ def test_a_leaf_that_lists_no_settings_is_refused():
             fit_to_rooms(config, BUDGETS['cpu'], seed=0, data_root='scannet', results_file='a.npz')
 
 
-@pytest.mark.parametrize('leaf', [LEAF, *BASELINES], ids=lambda leaf: leaf.stem)
+@pytest.mark.parametrize('leaf', [LEAF, PLUS, *BASELINES], ids=lambda leaf: leaf.stem)
 def test_a_leaf_lists_settings_that_its_parts_have(leaf):
     """A part that was renamed would be passed over: its sizes would be those of the paper."""
     config = Config.fromfile(leaf)

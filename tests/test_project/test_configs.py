@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmdet3d.registry import MODELS
+from mmdet3d.registry import DATASETS, MODELS
 from mmengine import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+
+from .shrinking import parts_of
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
@@ -114,12 +116,28 @@ def test_values_agree_with_each_other(config):
         assert len(head.loss_cls.class_weight) == head.num_classes + 1
     decay = [s.end for s in config.param_scheduler if s.type in ('PolyLR', 'CosineAnnealingLR')]
     assert all(end == config.train_cfg.max_iters for end in decay)
-    from mmdet3d.registry import DATASETS
-
     classes = DATASETS.get(config.train_dataloader.dataset.type).METAINFO['classes']
     assert head.num_classes == len(
         config.train_dataloader.dataset.get('metainfo', {}).get('classes', classes)
     )
+
+
+def test_pointwise_heads_have_the_classes_and_surfaces_of_the_data(config):
+    """A head for other surfaces would train: their points would have no label."""
+    pointwise = [
+        inner
+        for part in (config.model.decode_head, *config.model.get('auxiliary', ()))
+        for inner in parts_of(part)
+        if inner.get('type') == 'PointwiseHead'
+    ]
+    dataset = config.train_dataloader.dataset
+    labelled = any(t.type == 'LabelStuff' for t in dataset.pipeline)
+    info = DATASETS.get(dataset.type).METAINFO
+    surfaces = len(info.get('seg_stuff_class_ids', ())) if labelled else 0
+    for part in pointwise:
+        # A grouping head passes its own number of classes on.
+        assert part.get('num_classes', config.model.decode_head.num_classes) == len(info['classes'])
+        assert part.num_stuff == surfaces
 
 
 def idle_variables(source: str) -> set[str]:

@@ -19,6 +19,16 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 ABLATIONS = [path for path in LEAVES if 'ablations' in path.parts]
 MIXING = [path for path in LEAVES if 'mixing' in path.parts]
+# Keys of a config that matter to a comparison of methods; others are variables of fragments.
+READ_BY_RUNNER = {
+    'model',
+    'optim_wrapper',
+    'param_scheduler',
+    'default_hooks',
+    'randomness',
+    *(f'{part}_{kind}' for part in ('train', 'val', 'test') for kind in ('cfg', 'dataloader')),
+    *(f'{part}_evaluator' for part in ('val', 'test')),
+}
 
 
 @pytest.fixture
@@ -120,6 +130,32 @@ def test_the_papers_ablations_are_there():
     assert names >= {f'fig4/points-{j}' for j in (500, 1000, 2000, 3000)}
 
 
+def test_each_part_of_queryis_plus_has_an_ablation():
+    names = {path.stem for path in ABLATIONS if path.parent.name == 'plus'}
+    parts = {'votes', 'dense', 'pilots', 'relation', 'nms'}
+    assert names >= {f'without-{part}' for part in parts} | {'full-rate', 'no-object-0.1'}
+
+
+@pytest.mark.parametrize('size', 'sl')
+@pytest.mark.parametrize('data', ['150k_scannet', '60k_s3dis-area5'])
+def test_queryis_plus_differs_from_queryis_in_the_head_and_in_rates_alone(data, size):
+    """The same backbone, neck, data, length and metric; training scenes also label surfaces."""
+    ours, theirs = (
+        Config.fromfile(CONFIGS / f'queryis/{name}-{size}_1xb10-{data}.py').to_dict()
+        for name in ('queryis-plus', 'queryis')
+    )
+    found = {
+        key
+        for key in differences(ours, theirs)
+        if not key.startswith(
+            ('model.decode_head.', 'made_rooms.', 'optim_wrapper.paramwise_cfg.custom_keys.')
+        )
+        and key.split('.')[0] in READ_BY_RUNNER
+    }
+    labels = {'train_dataloader.dataset.pipeline'} if 'scannet' in data else set()
+    assert found == labels
+
+
 @pytest.mark.parametrize('size', 'sl')
 def test_six_folds_test_each_area_once_and_never_train_on_it(size):
     for area in range(1, 7):
@@ -154,23 +190,7 @@ def test_baselines_differ_from_the_method_in_the_head_alone(method, data, size):
     for config in (ours, theirs):
         for part in ('type', 'neck', 'decode_head'):
             config['model'].pop(part, None)
-    found = {
-        key
-        for key in differences(ours, theirs)
-        if key.split('.')[0]
-        in (
-            'model',
-            'optim_wrapper',
-            'param_scheduler',
-            'train_cfg',
-            'val_cfg',
-            'test_cfg',
-            'default_hooks',
-            'randomness',
-        )
-        or 'dataloader' in key
-        or 'evaluator' in key
-    }
+    found = {key for key in differences(ours, theirs) if key.split('.')[0] in READ_BY_RUNNER}
     labels = {'train_dataloader.dataset.pipeline'} if 'scannet' in data else set()
     assert found == {'model.backbone.out_strides'} | labels
     if labels:
@@ -209,10 +229,11 @@ def test_mixed_model_predicts_for_every_point(trained):
         assert sample.pred_pts_seg.pts_semantic_mask.shape == (num_points,)
 
 
-def test_accumulated_gradients_give_as_many_updates_of_as_many_scenes():
+@pytest.mark.parametrize('model', ['queryis-s', 'queryis-plus-s'])
+def test_accumulated_gradients_give_as_many_updates_of_as_many_scenes(model):
     parent, leaf = (
-        Config.fromfile(CONFIGS / 'queryis' / f'{name}.py')
-        for name in ('queryis-s_1xb10-150k_scannet', 'queryis-s_1xb2-750k-accumulate5_scannet')
+        Config.fromfile(CONFIGS / 'queryis' / f'{model}_{name}.py')
+        for name in ('1xb10-150k_scannet', '1xb2-750k-accumulate5_scannet')
     )
     steps = leaf.optim_wrapper.accumulative_counts
     assert leaf.train_dataloader.batch_size * steps == parent.train_dataloader.batch_size
