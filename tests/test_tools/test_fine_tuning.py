@@ -18,12 +18,13 @@ FEW = ['chair', 'table', 'cabinet', 'bathtub']
 SECTION = (ROOT / 'docs' / 'own-data.md').read_text().split('## Begin from a trained model')[1]
 LEAF = re.search(r'```python\n(.*?)```', SECTION, re.S).group(1)
 COMMAND = re.findall(r'```bash\n(.*?)```', SECTION, re.S)[1].replace('\\\n', ' ').split()
-CLASS_LAYERS = dict(
-    queryis={'classifier'},
-    pointgroup={'pointwise.semantic.0'},
-    hais={'pointwise.semantic.3'},
-    softgroup={'pointwise.semantic.3', 'mask.2', 'classify', 'iou'},
-)
+CLASS_LAYERS = {
+    'queryis': {'classifier'},
+    'queryis-plus': {'classifier', 'features.pointwise.semantic.3', 'features.class_embedding'},
+    'pointgroup': {'pointwise.semantic.0'},
+    'hais': {'pointwise.semantic.3'},
+    'softgroup': {'pointwise.semantic.3', 'mask.2', 'classify', 'iou'},
+}
 METHODS = tuple(CLASS_LAYERS)
 
 
@@ -45,7 +46,7 @@ def quick(tiny_data):
 
 
 def small(method, work_dir):
-    leaf = ROOT / 'configs' / method / f'{method}-s_1xb10-150k_scannet.py'
+    (leaf,) = ROOT.glob(f'configs/*/{method}-s_1xb10-150k_scannet.py')
     config = shrink(Config.fromfile(leaf), str(work_dir))
     config.default_hooks.checkpoint.interval = 1
     return config
@@ -61,6 +62,8 @@ def trained(request, quick, tmp_path_factory):
         few[f'{split}_dataloader'].dataset.metainfo = dict(classes=FEW)
     head = few.model.decode_head
     head.num_classes = len(FEW)
+    if 'features' in head:
+        head.features.pointwise.num_classes = len(FEW)
     if 'loss_cls' in head:
         head.loss_cls.class_weight = [1.0] * len(FEW) + [0.1]
     for table in ('class_points', 'class_radii'):
@@ -88,9 +91,11 @@ def check(method, start, checkpoint):
     """Everything is that of the checkpoint, but the layers that tell classes apart."""
     state = torch.load(checkpoint)['state_dict']
     others = {name for name in start if not torch.equal(start[name], state[name])}
-    layers = {name.removeprefix('decode_head.').rsplit('.', 1)[0] for name in others}
-    assert start.keys() == state.keys() and layers == CLASS_LAYERS[method]
-    assert len(others) == 2 * len(layers)  # weights and biases
+    layer_of = {name: name.removeprefix('decode_head.').rsplit('.', 1)[0] for name in start}
+    assert start.keys() == state.keys()
+    assert {layer_of[name] for name in others} == CLASS_LAYERS[method]
+    # Weights and, where a layer has them, biases.
+    assert others == {name for name in start if layer_of[name] in CLASS_LAYERS[method]}
 
 
 def test_the_documented_leaf_trains_on_other_classes(trained, tmp_path):
