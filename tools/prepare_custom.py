@@ -12,7 +12,7 @@ from pathlib import Path
 
 from insseg_preparation.command import new_parser, run
 from insseg_preparation.custom.classes import read_classes
-from insseg_preparation.custom.leaf import describe, write_leaf
+from insseg_preparation.custom.leaf import MODELS, describe, write_leaf
 from insseg_preparation.custom.release import prepare_custom
 from insseg_preparation.custom.scan import CustomOptions
 from insseg_scans.columns import ColumnNames
@@ -39,6 +39,9 @@ def parse_args():
         help='of the scans outside such folders, for val (default 0.2)',
     )
     parser.add_argument('--leaf', type=Path, help='config to write, that trains on the data')
+    parser.add_argument(
+        '--model', choices=MODELS, default='queryis-s', help='of the config (default: queryis-s)'
+    )
     parser.add_argument('--voxel-size', type=float, help='of the config, in metres (default: 0.02)')
     parser.add_argument('--units', choices=UNITS, help='of the scans (default: m, checked)')
     parser.add_argument('--up', choices=UP_AXES, default='z', help='upright axis: z, or --up=-y')
@@ -84,7 +87,9 @@ def main() -> int:
         print(describe(args.out, classes.names))
         if args.leaf:
             try:
-                written = write_leaf(args.leaf, args.out, voxel_size=args.voxel_size)
+                written = write_leaf(
+                    args.leaf, args.out, model=args.model, voxel_size=args.voxel_size
+                )
             except (OSError, ValueError) as error:
                 print(error, file=sys.stderr)
                 return 1

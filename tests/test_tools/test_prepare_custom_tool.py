@@ -134,12 +134,12 @@ def test_options_reach_the_converter(run):
     assert (points[:, 3:] == 127.5).all()
 
 
-def load(leaf):
+def load(leaf, no_object=0.1):
     config = Config.fromfile(leaf)
     assert len(leaf.read_text().splitlines()) <= 25
     head = config.model.decode_head
     assert head.num_classes == len(config.train_dataloader.dataset.classes) == 2
-    assert head.loss_cls.class_weight == [1.0, 1.0, 0.1]
+    assert head.loss_cls.class_weight == [1.0, 1.0, no_object]
     assert config.param_scheduler[-1].end == config.train_cfg.max_iters
     assert config.val_dataloader == config.test_dataloader
     return config
@@ -197,6 +197,20 @@ def test_leaf_with_other_voxels(run, more):
     for split in ('train', 'val'):
         pipelines = [c[f'{split}_dataloader'].dataset.pipeline[:-1] for c in (plain, config)]
         assert pipelines[0] == pipelines[1]
+
+
+def test_leaf_of_another_model_has_its_classes_everywhere(run):
+    run('--model', 'queryis-plus-s')
+    config = load(run.leaf, no_object=0.5)
+    assert '# 3D-QueryIS+-S on own scans' in run.leaf.read_text()
+    pointwise = config.model.decode_head.features.pointwise
+    assert (pointwise.num_classes, pointwise.num_stuff) == (2, 0)
+    parent = Config.fromfile(ROOT / 'configs/queryis/queryis-plus-s_1xb10-150k_scannet.py')
+    assert config.optim_wrapper == parent.optim_wrapper
+    pointwise.update(num_classes=18, num_stuff=2)
+    ours, theirs = config.model.decode_head, parent.model.decode_head
+    assert ours.features == theirs.features and ours.decoder == theirs.decoder
+    assert ours.loss_cls.class_weight[-1] == theirs.loss_cls.class_weight[-1]
 
 
 def test_leaf_that_was_edited_is_left_as_it_is(run):

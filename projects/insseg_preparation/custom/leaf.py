@@ -5,20 +5,43 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from insseg3d.datasets.info_files import read_info
 from insseg3d.engine.installed import index_folder
 
 CONFIGS = (index_folder() / 'configs').resolve()  # in a checkout behind a link
-BASES = (
-    'models/queryis-s.py',
-    'datasets/custom.py',
-    'schedules/adamw-poly_150k.py',
-    'default_runtime.py',
-)
-QUERIES = 100  # of the model that the leaf inherits
+
+
+class Model(NamedTuple):
+    """A model and the settings of its leaf.
+
+    Attributes:
+        title: Name of the method.
+        schedule: Fragment of the schedule.
+        no_object: Weight of "no object" in the class loss.
+        more: Further settings of the head that depend on the number of classes.
+    """
+
+    title: str
+    schedule: str
+    no_object: float
+    more: str = ''
+
+
+MODELS = {
+    'queryis-s': Model('3D-QueryIS-S', 'adamw-poly_150k', 0.1),
+    'queryis-plus-s': Model(
+        '3D-QueryIS+-S',
+        'adamw-poly-slow-head_150k',
+        0.5,
+        ',\n    features=dict(pointwise=dict(num_classes={num_classes}, num_stuff=0))',
+    ),
+}
+"""Models for which a leaf can be written, by the name of their fragment."""
+QUERIES = 100  # of each of these models
 LEAF = """\
-# 3D-QueryIS-S on own scans with a short schedule; written by tools/prepare_custom.py.
+# {title} on own scans with a short schedule; written by tools/prepare_custom.py.
 _base_ = [
     {bases}
 ]
@@ -29,7 +52,7 @@ val_dataloader = dict(dataset={val})
 test_dataloader = val_dataloader
 model = dict(decode_head=dict(
     num_classes={num_classes}, ranking=dict(min_points=30),
-    loss_cls=dict(class_weight=[1.0] * {num_classes} + [0.1]){decoder}))
+    loss_cls=dict(class_weight=[1.0] * {num_classes} + [{no_object}]){more}{decoder}))
 val_evaluator = dict(min_points=30)  # 100 on ScanNet; sparse scans have smaller objects
 test_evaluator = val_evaluator
 param_scheduler = [
@@ -98,12 +121,15 @@ def dataset(split: str, infos: dict[str, dict], voxel_size: float | None) -> str
     return f'dict({", ".join(parts)})' if len(parts) > 1 else 'data'
 
 
-def write_leaf(path: Path, out: Path, *, voxel_size: float | None = None) -> bool:
+def write_leaf(
+    path: Path, out: Path, *, model: str = 'queryis-s', voxel_size: float | None = None
+) -> bool:
     """Write a config that trains on prepared data, unless a different one exists.
 
     Args:
         path: The config.
         out: Folder of the prepared data.
+        model: Name of the model, one of ``MODELS``.
         voxel_size: Edge of a voxel in metres; None: as in the base.
 
     Returns:
@@ -124,12 +150,22 @@ def write_leaf(path: Path, out: Path, *, voxel_size: float | None = None) -> boo
     if folder.is_relative_to(CONFIGS.parent):
         configs = Path(os.path.relpath(CONFIGS, folder))
     queries = -(-3 * most_objects(infos) // 100) * 50  # half as many again as objects, in fifties
+    chosen = MODELS[model]
+    bases = (
+        f'models/{model}.py',
+        'datasets/custom.py',
+        f'schedules/{chosen.schedule}.py',
+        'default_runtime.py',
+    )
     decoder = f',\n    decoder=dict(queries=dict(num_queries={queries}))'
     leaf = LEAF.format(
-        bases='\n    '.join(f'{str(configs / "_base_" / base)!r},' for base in BASES),
+        title=chosen.title,
+        bases='\n    '.join(f'{str(configs / "_base_" / base)!r},' for base in bases),
         root=str(out.resolve()),
         classes=classes,
         num_classes=len(classes),
+        no_object=chosen.no_object,
+        more=chosen.more.format(num_classes=len(classes)),
         train=dataset('train', infos, voxel_size),
         val=dataset('val', infos, voxel_size),
         decoder=decoder if most_objects(infos) > QUERIES else '',
