@@ -6,6 +6,7 @@ model = dict(
     decode_head=dict(
         in_channels=32,
         features=dict(pointwise=dict(in_channels=32)),
-        decoder=dict(reading_channels=108),
+        decoder=dict(reading_channels=124),
+        quality=dict(reading_channels=124),
     ),
 )

@@ -24,7 +24,7 @@ class MaskReadings(NamedTuple):
 
     Attributes:
         features: ``(B, Q, C)`` mean of the row features.
-        places: ``(B, Q, 3)`` mean of the places, metres; None if the rows have no places.
+        places: ``(B, Q, 3)`` mean of the centres of the rows, metres; None if they have none.
         shared: ``(B, Q, Q)`` share of the points of mask i (row) that are also inside mask j
             (column), without gradient; 0 for an empty mask i.
     """
@@ -86,8 +86,8 @@ class MaskReader:
                 scene = self.rows.features[b].to(weights.dtype)
                 features.append(weights.T @ scene)
                 shared.append(weights.T @ inside)
-                if self.rows.places is not None:
-                    places.append(weights.T @ self.rows.places[b].to(weights.dtype))
+                if self.rows.centers is not None:
+                    places.append(weights.T @ self.rows.centers[b].to(weights.dtype))
         return MaskReadings(
             torch.stack(features), torch.stack(places) if places else None, torch.stack(shared)
         )

@@ -22,11 +22,14 @@ class RowFeatures(NamedTuple):
     Attributes:
         features: Per scene ``(R, C)``.
         places: Per scene ``(R, 3)`` metres; None if the part has no positions.
+        centers: Per scene ``(R, 3)`` metres, the predicted centre of the object of each row, or the
+            place if none is predicted; None if the part has no positions.
         pointwise: Class and offset of the rows of all scenes; None if the part predicts none.
     """
 
     features: list[Tensor]
     places: list[Tensor] | None = None
+    centers: list[Tensor] | None = None
     pointwise: PointwiseOutputs | None = None
 
 
@@ -77,7 +80,7 @@ class PlacedFeatures(BackboneFeatures):
             positions = self.position(place).to(rows.features.dtype)
             features.append(torch.cat([rows.features, positions], 1))
             places.append(place)
-        return RowFeatures(features, places)
+        return RowFeatures(features, places, places)
 
 
 @MODELS.register_module()
@@ -108,7 +111,7 @@ class VotedFeatures(PlacedFeatures):
         position: dict,
         votes: dict,
         pointwise: dict,
-        class_channels: int = 16,
+        class_channels: int = 32,
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__(in_channels=in_channels, position=position)
@@ -117,6 +120,8 @@ class VotedFeatures(PlacedFeatures):
         self.loss_weight = loss_weight
         kinds = self.num_classes + self.pointwise.num_stuff
         self.class_embedding = nn.Linear(kinds, class_channels, bias=False)
+        # With enough channels, probabilities keep their lengths and angles.
+        nn.init.orthogonal_(self.class_embedding.weight)
         self.num_channels += self.votes.num_channels + class_channels
 
     @property
@@ -141,11 +146,12 @@ class VotedFeatures(PlacedFeatures):
             )
         sizes = [len(place) for place in placed.places]
         offsets, classes = outputs.offsets.detach().split(sizes), classes.split(sizes)
-        features = []
+        features, centers = [], []
         for scene, place, offset, kind in zip(placed.features, placed.places, offsets, classes):
-            votes = self.votes(place + offset)
+            centers.append(place + offset)
+            votes = self.votes(centers[-1])
             features.append(torch.cat([scene, votes.to(scene.dtype), kind.to(scene.dtype)], 1))
-        return RowFeatures(features, placed.places, outputs)
+        return RowFeatures(features, placed.places, centers, outputs)
 
     def loss(self, rows: RowFeatures, batch: SceneBatch) -> dict[str, Tensor]:
         """Compute the losses of the point-wise head; see ``PointwiseHead.loss``."""

@@ -1,6 +1,6 @@
 # Rows have a place but no votes, and no loss supervises class and offset of each point. Not in the
 # paper.
-# Changes: model.decode_head.decoder.reading_channels,
+# Changes: model.decode_head.decoder.reading_channels, model.decode_head.quality.reading_channels,
 #     model.decode_head.features.type, model.decode_head.features.votes,
 #     model.decode_head.features.pointwise, model.decode_head.features.class_channels,
 #     model.decode_head.features.loss_weight
@@ -9,5 +9,6 @@ model = dict(
     decode_head=dict(
         features=dict(_delete_=True, type='PlacedFeatures', position=_base_.position),
         decoder=dict(reading_channels=49),
+        quality=dict(reading_channels=49),
     )
 )

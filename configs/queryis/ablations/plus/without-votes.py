@@ -1,6 +1,7 @@
 # Rows have a place but no votes. An auxiliary branch supervises class and offset of each point,
 # with the weight of the point-wise head in the parent. Not in the paper.
 # Changes: model.auxiliary, model.decode_head.decoder.reading_channels,
+#     model.decode_head.quality.reading_channels,
 #     model.decode_head.features.type, model.decode_head.features.votes,
 #     model.decode_head.features.pointwise, model.decode_head.features.class_channels,
 #     model.decode_head.features.loss_weight
@@ -17,5 +18,6 @@ model = dict(
     decode_head=dict(
         features=dict(_delete_=True, type='PlacedFeatures', position=_base_.position),
         decoder=dict(reading_channels=49),
+        quality=dict(reading_channels=49),
     ),
 )
