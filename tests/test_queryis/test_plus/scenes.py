@@ -45,6 +45,7 @@ DECODER = dict(
 CHANNELS_OF = dict(
     BackboneFeatures=CHANNELS, PlacedFeatures=CHANNELS + 15, VotedFeatures=CHANNELS + 15 + 9 + 5
 )
+QUALITY = dict(type='MaskQuality', embed_dims=WIDTH, hidden_channels=7, loss_weight=2.0)
 WHOLE = dict(type='MaskPilots', radius=(99.0, 99.0), noise=(0.0, 0.0))
 """Pilots whose regions are whole objects, whatever is drawn."""
 
@@ -116,10 +117,13 @@ def batch_of(*scenes, dtype=torch.float32, coords=None):
     )
 
 
-def plus_head(features=VOTED, decoder=None, pilots=WHOLE, **changes):
+def plus_head(features=VOTED, decoder=None, pilots=WHOLE, quality=QUALITY, **changes):
     """Build a head whose masks cover a part of each scene, other parts for other queries."""
-    decoder = dict(DECODER, reading_channels=CHANNELS_OF[features['type']], **(decoder or {}))
-    head = build_head(features=features, decoder=decoder, pilots=pilots, **changes)
+    channels = dict(reading_channels=CHANNELS_OF[features['type']])
+    decoder = dict(DECODER, **channels, **(decoder or {}))
+    quality = None if quality is None else dict(quality, **channels)
+    parts = dict(features=features, decoder=decoder, pilots=pilots, quality=quality)
+    head = build_head(**parts, **changes)
     torch.nn.init.normal_(head.mask_embedding[-1].weight)
     if pilots is not None:
         torch.nn.init.normal_(head.decoder.pilot)

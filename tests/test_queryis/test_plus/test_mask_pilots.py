@@ -210,7 +210,9 @@ def test_pilots_have_losses_of_all_outputs_but_the_first():
     found = {name for name in losses if name.startswith('pilots.')}
     assert found == {f'pilots.{prefix}{name}' for prefix in ('d1.', '') for name in names}
     last = losses_of(plus_head(PLACED, supervised_layers=[2]), make_scene())
-    assert set(last) == {f'{prefix}{name}' for prefix in ('pilots.', '') for name in names}
+    assert set(last) == {f'{prefix}{name}' for prefix in ('pilots.', '') for name in names} | {
+        'loss_quality'
+    }
 
 
 def test_pilots_begin_with_their_regions():

@@ -28,7 +28,7 @@ def reader_of(seed=0, places=True):
     queries = torch.randn(2, NUM, 4, generator=generator)
     queries[:, :2] = torch.tensor([[-1.0, 0, 0, 0], [1, 0, 0, 0]])
     where = [torch.randn(size, 3, generator=generator) for size in SIZES] if places else None
-    rows = RowFeatures(features, where, where)
+    rows = RowFeatures(features, centers=where)
     return MaskReader(lambda q: 2 * q, lambda f: 3 * f, rows, counts), queries.requires_grad_()
 
 
@@ -54,7 +54,7 @@ def test_means_equal_a_naive_loop():
         for q, some in enumerate(members):
             expected = mean_of(read.rows.features[b], counts, some)
             torch.testing.assert_close(found.features[b, q], expected)
-            expected = mean_of(read.rows.places[b], counts, some)
+            expected = mean_of(read.rows.centers[b], counts, some)
             torch.testing.assert_close(found.places[b, q], expected)
             for other, others in enumerate(members):
                 both = sum(int(counts[r]) for r in some if r in others)

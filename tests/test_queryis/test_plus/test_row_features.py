@@ -114,7 +114,7 @@ def test_backbone_features_are_left_as_they_are():
     rows = part(batch)
     assert part.num_channels == CHANNELS and not part.loss(rows, batch)
     assert all(found is own.features for found, own in zip(rows.features, batch.rows))
-    assert rows.places is None and rows.pointwise is None
+    assert rows.places is None and rows.centers is None and rows.pointwise is None
 
 
 def test_placed_features_are_backbone_then_position():
@@ -124,6 +124,7 @@ def test_placed_features_are_backbone_then_position():
     assert part.num_channels == CHANNELS_OF['PlacedFeatures'] and not part.loss(rows, batch)
     for b, found in enumerate(rows.features):
         assert torch.equal(rows.places[b], row_places(batch, b))
+        assert torch.equal(rows.centers[b], rows.places[b])
         position = MODELS.build(POSITION)(rows.places[b])
         assert torch.equal(found, torch.cat([batch.rows[b].features, position], 1))
 
@@ -151,12 +152,22 @@ def test_voted_features_are_placed_ones_then_votes_then_classes():
     assert part.num_channels == CHANNELS_OF['VotedFeatures']
     for b, scene in enumerate(batch.rows):
         outputs = part.pointwise(scene.features)
-        votes = MODELS.build(VOTES)(placed.places[b] + outputs.offsets)
+        votes = MODELS.build(VOTES)(rows.centers[b])
+        torch.testing.assert_close(rows.centers[b], placed.places[b] + outputs.offsets)
         classes = outputs.logits.softmax(1) @ part.class_embedding.weight.T
         expected = torch.cat([placed.features[b], votes, classes], 1)
         torch.testing.assert_close(rows.features[b], expected)
         assert torch.equal(rows.places[b], placed.places[b])
+        assert not rows.centers[b].requires_grad
     assert rows.pointwise.offsets.shape == (sum(len(some) for some in rows.features), 3)
+
+
+@pytest.mark.parametrize('channels', [6, 32])
+def test_class_probabilities_keep_their_distances(channels):
+    embedding = build(dict(VOTED, class_channels=channels)).class_embedding
+    probabilities = torch.rand(9, NUM_CLASSES + 2).softmax(1)
+    found = torch.cdist(embedding(probabilities), embedding(probabilities))
+    torch.testing.assert_close(found, torch.cdist(probabilities, probabilities), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize('objects', [(3, 2), (3, 0), (0, 0)])
