@@ -104,7 +104,12 @@ class MatchedLosses(BaseModule):
         }
 
     def matched_losses(
-        self, outputs: QueryOutputs, targets: Sequence[SceneTargets], matches: Pairs
+        self,
+        outputs: QueryOutputs,
+        targets: Sequence[SceneTargets],
+        matches: Pairs,
+        *,
+        only_pairs: bool = False,
     ) -> dict[str, Tensor]:
         """Compute the losses of the matched layers.
 
@@ -112,6 +117,7 @@ class MatchedLosses(BaseModule):
             outputs: Raw outputs, float32 or wider.
             targets: Ground truth of each scene.
             matches: The pairs of each layer and scene.
+            only_pairs: Leave queries without an object out of the class loss.
 
         Returns:
             ``loss_cls``, and ``loss_<name>`` of each mask loss. Those of layers before the last
@@ -121,7 +127,7 @@ class MatchedLosses(BaseModule):
         for layer, num_masks in _average_factors(matches, outputs.mask_features[0].device).items():
             prefix = '' if layer == last else f'd{layer}.'
             pairs = [matches[layer, b] for b in range(len(targets))]
-            terms = self._layer_loss(outputs, layer, targets, pairs, num_masks)
+            terms = self._layer_loss(outputs, layer, targets, pairs, num_masks, only_pairs)
             losses |= {prefix + name: value for name, value in terms.items()}
         return losses
 
@@ -132,14 +138,16 @@ class MatchedLosses(BaseModule):
         targets: Sequence[SceneTargets],
         pairs: Sequence[tuple[Tensor, Tensor]],
         num_masks: Tensor,
+        only_pairs: bool,
     ) -> dict[str, Tensor]:
         """Compute the losses of one decoder layer over the batch."""
-        labels = []
+        logits_of_classes, labels = [], []
         sums = dict.fromkeys(self.mask_losses, 0.0)
         for b, (scene, (queries, objects)) in enumerate(zip(targets, pairs)):
-            labels.append(
-                self._query_labels(outputs.class_logits[layer][b], scene, (queries, objects))
-            )
+            of_scene = outputs.class_logits[layer][b]
+            known = self._query_labels(of_scene, scene, (queries, objects))
+            logits_of_classes.append(of_scene[queries] if only_pairs else of_scene)
+            labels.append(known[queries] if only_pairs else known)
             # Only matched masks are computed with gradients. Without objects the matrix is empty,
             # and the loss is 0 but still connected to every parameter.
             embeddings = outputs.mask_embeddings[layer][b][queries]
@@ -147,7 +155,7 @@ class MatchedLosses(BaseModule):
             inside = object_points(scene, objects, logits.dtype)
             for name, loss in self.mask_losses.items():
                 sums[name] = sums[name] + loss(logits, inside, scene.counts).sum()
-        losses = {'loss_cls': self._class_loss(outputs.class_logits[layer], torch.stack(labels))}
+        losses = {'loss_cls': self._class_loss(torch.cat(logits_of_classes), torch.cat(labels))}
         losses |= {f'loss_{name}': total / num_masks for name, total in sums.items()}
         return losses
 
@@ -160,7 +168,6 @@ class MatchedLosses(BaseModule):
 
     def _class_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Compute the weighted mean over all queries of all processes."""
-        logits, labels = logits.flatten(0, 1), labels.flatten()
         weight = self.class_weight[labels].to(logits.dtype)
         average = reduce_mean(weight.sum())
         if self.weighs_queries:

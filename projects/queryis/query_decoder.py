@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Instance query decoder (IQD): queries attend to the representative points of their scene."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from mmdet3d.registry import MODELS
@@ -177,24 +177,24 @@ class QueryDecoder(BaseModule):
         self,
         batch: SceneBatch,
         read: Callable | None = None,
-        regions: Sequence[Tensor] | None = None,
+        pilots: tuple | None = None,
     ) -> list[Tensor]:
         """Decode the queries of a batch.
 
         Args:
             batch: The batch, with memory.
             read: Not used here; see ``MaskReadingDecoder``.
-            regions: Expected to be None; see ``MaskReadingDecoder``.
+            pilots: Expected to be None; see ``MaskReadingDecoder``.
 
         Returns:
             The queries ``(B, Q, C)`` after each of the L layers.
 
         Raises:
-            ValueError: The model has no neck, so there is nothing to attend to; or regions are
+            ValueError: The model has no neck, so there is nothing to attend to; or pilots are
                 given.
         """
         self.check_memory(batch)
-        if regions is not None:
+        if pilots is not None:
             raise ValueError(
                 f'{type(self).__name__} has no pilots; remove decode_head.pilots, or set '
                 "decoder=dict(type='MaskReadingDecoder', …)."
@@ -205,9 +205,6 @@ class QueryDecoder(BaseModule):
             queries = layer(queries, batch.memory, batch.padding)
             outputs.append(queries)
         return outputs
-
-    def leave_out_pilots(self) -> None:
-        """Remove the weights of pilots; this decoder has none."""
 
     def check_memory(self, batch: SceneBatch) -> None:
         """Raise a ValueError if the batch has no memory."""

@@ -17,7 +17,7 @@ from insseg3d.structures import SceneBatch, SceneRows
 
 from .matched_losses import MatchedLosses
 from .matching import QueryOutputs
-from .plus.mask_pilots import pairs_of_pilots
+from .plus.mask_pilots import Pilots, pairs_of_pilots
 from .plus.mask_reading import MaskReader
 from .plus.row_features import RowFeatures
 
@@ -102,8 +102,6 @@ class QueryISHead(MatchedLosses):
         )
         self.pilots = None if pilots is None else MODELS.build(pilots)
         self.quality = None if quality is None else MODELS.build(quality)
-        if pilots is None:
-            self.decoder.leave_out_pilots()
         self.ranking = TASK_UTILS.build(ranking)
 
     def forward(self, batch: SceneBatch) -> QueryOutputs:
@@ -111,11 +109,11 @@ class QueryISHead(MatchedLosses):
         return self._outputs(batch, self.features(batch))
 
     def _outputs(
-        self, batch: SceneBatch, rows: RowFeatures, regions: Sequence[Tensor] | None = None
+        self, batch: SceneBatch, rows: RowFeatures, pilots: Pilots | None = None
     ) -> QueryOutputs:
-        """Compute raw outputs from the features of rows; ``regions`` are those of pilots."""
+        """Compute the raw outputs of queries and pilots from the features of rows."""
         read = self._reader(batch, rows)
-        class_logits, mask_embeddings, quality = self.decode(batch, read, regions)
+        class_logits, mask_embeddings, quality = self.decode(batch, read, pilots)
         return QueryOutputs(class_logits, mask_embeddings, read.mask_features, quality)
 
     def _reader(self, batch: SceneBatch, rows: RowFeatures) -> MaskReader:
@@ -131,19 +129,19 @@ class QueryISHead(MatchedLosses):
         self,
         batch: SceneBatch,
         read: MaskReader | None = None,
-        regions: Sequence[Tensor] | None = None,
+        pilots: Pilots | None = None,
     ) -> tuple[list[Tensor], list[Tensor], Tensor | None]:
         """Compute class logits and mask embeddings of every output, and the quality of the last.
 
         Args:
             batch: The batch.
             read: Reader under masks, for a decoder that reads.
-            regions: First masks of pilots, see ``MaskReadingDecoder``; None for no pilots.
+            pilots: Further queries, see ``MaskReadingDecoder``; None for none.
 
         Returns:
             Three attributes of QueryOutputs.
         """
-        outputs = self.decoder(batch, read, regions)
+        outputs = self.decoder(batch, read, pilots)
         with without_autocast(outputs[0]):
             layers = [self.query_norm(self._widened(queries)) for queries in outputs]
             return (
@@ -182,8 +180,8 @@ class QueryISHead(MatchedLosses):
             makes the features of rows.
         """
         targets, rows = batch.voxel_targets(), self.features(batch)
-        regions = None if self.pilots is None else self.pilots(rows.places, targets)
-        outputs = self._outputs(batch, rows, regions)
+        added = None if self.pilots is None else self.pilots(rows.places, targets)
+        outputs = self._outputs(batch, rows, added)
         outputs = outputs.change(_full_precision)
         losses = self.features.loss(rows, batch)
         with without_autocast(outputs.mask_features[0]):
@@ -194,9 +192,9 @@ class QueryISHead(MatchedLosses):
                 losses['loss_quality'] = self.quality.loss(
                     queries.quality, queries.mask_embeddings[-1], queries.mask_features, targets
                 )
-            if regions is not None:
+            if added is not None:
                 matches = pairs_of_pilots(targets, self.supervised_layers)
-                terms = self.matched_losses(pilots, targets, matches)
+                terms = self.matched_losses(pilots, targets, matches, only_pairs=True)
                 losses |= {f'pilots.{name}': value for name, value in terms.items()}
         return losses
 

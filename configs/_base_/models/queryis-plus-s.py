@@ -27,7 +27,7 @@ model = dict(
             position=position,
             relation=dict(type='MaskRelation', num_heads=4),
         ),
-        pilots=dict(type='MaskPilots'),
+        pilots=dict(type='MaskPilots', embed_dims=128),
         quality=dict(type='MaskQuality', embed_dims=128, reading_channels=108),
         loss_cls=dict(class_weight=[1.0] * 18 + [0.5]),
         ranking=dict(type='MatrixNMSRanking', min_points=100),
@@ -42,6 +42,7 @@ made_rooms = dict(
         'decode_head.decoder.queries.embed_dims',
         'decode_head.decoder.layer.embed_dims',
         'decode_head.decoder.layer.feedforward_channels',
+        'decode_head.pilots.embed_dims',
         'decode_head.quality.embed_dims',
     ],
 )

@@ -5,6 +5,7 @@ model = dict(
     neck=dict(in_channels=32, out_channels=64, num_points=256, stride=2),
     decode_head=dict(
         embed_dims=64,
+        pilots=dict(embed_dims=64),
         quality=dict(embed_dims=64),
         decoder=dict(
             embed_dims=64,

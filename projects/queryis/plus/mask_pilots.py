@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from mmdet3d.registry import MODELS
@@ -15,17 +16,32 @@ from insseg3d.structures import SceneTargets
 from ..matched_losses import Pairs
 
 
+class Pilots(NamedTuple):
+    """Further queries of a batch, and their first masks.
+
+    Attributes:
+        queries: ``(B, P, C)``.
+        regions: Per scene ``(R, P)`` bool; column g is the region of object g, further columns are
+            empty. P is the number of objects in the scene with most of them, at least 1.
+    """
+
+    queries: Tensor
+    regions: list[Tensor]
+
+
 @MODELS.register_module()
 class MaskPilots(nn.Module):
-    """Draw a region for each object of a scene: a part of it, and some of its surroundings.
+    """Make a pilot for each object of a scene, with a part of the object as its first mask.
 
-    A pilot begins with this region as its mask and is trained to complete the object. It needs no
-    matching, so the decoder learns from it even while the matches of other queries still change.
+    The mask also has some of the object's surroundings. A pilot is trained to complete the object.
+    It needs no matching, so the decoder learns from it even while the matches of other queries
+    still change.
 
     Deviation: not in 3D-QueryIS. Source: the denoising queries of DN-DETR, and the mask-piloted
     training of MP-Former.
 
     Args:
+        embed_dims: C of the queries.
         radius: Range of the radius around a random row of the object, metres. The object's rows
             within it belong to the region.
         noise: Range of a second radius, metres. All rows within it belong to the region.
@@ -35,7 +51,11 @@ class MaskPilots(nn.Module):
     """
 
     def __init__(
-        self, *, radius: Sequence[float] = (0.2, 1.0), noise: Sequence[float] = (0.0, 0.4)
+        self,
+        *,
+        embed_dims: int,
+        radius: Sequence[float] = (0.2, 1.0),
+        noise: Sequence[float] = (0.0, 0.4),
     ) -> None:
         super().__init__()
         for name, (low, high) in dict(radius=radius, noise=noise).items():
@@ -45,10 +65,10 @@ class MaskPilots(nn.Module):
                     'high, metres.'
                 )
         self.radius, self.noise = tuple(radius), tuple(noise)
+        self.embedding = nn.Parameter(torch.zeros(embed_dims))
 
-    @torch.no_grad()
-    def forward(self, places: Sequence[Tensor], targets: Sequence[SceneTargets]) -> list[Tensor]:
-        """Draw the regions of a batch.
+    def forward(self, places: Sequence[Tensor], targets: Sequence[SceneTargets]) -> Pilots:
+        """Make the pilots of a batch, at least one per scene.
 
         In training, the draws depend only on the seed and the iteration. They are made on the host.
 
@@ -56,16 +76,22 @@ class MaskPilots(nn.Module):
             places: Per scene ``(R, 3)`` metres.
             targets: Ground truth of each scene; its voxels are the rows.
 
-        Returns:
-            Per scene ``(R, P)`` bool; column g is the region of object g, further columns are
-            empty. P is the number of objects in the scene with most of them, at least 1.
+        Raises:
+            ValueError: The rows have no places.
         """
+        if places is None:
+            raise ValueError(
+                'MaskPilots: the rows have no places; give the head features that have, for '
+                "example features=dict(type='PlacedFeatures', …)."
+            )
         generator = iteration_generator()
         number = max(1, *(len(scene.labels) for scene in targets))
-        return [
+        regions = [
             self._regions(place, scene, number, generator) for place, scene in zip(places, targets)
         ]
+        return Pilots(self.embedding.expand(len(regions), number, -1), regions)
 
+    @torch.no_grad()
     def _regions(
         self,
         places: Tensor,

@@ -16,6 +16,7 @@ from insseg3d.ops.precision import without_autocast
 from insseg3d.structures import SceneBatch
 
 from ..query_decoder import QueryDecoder
+from .mask_pilots import Pilots
 from .row_features import RowFeatures
 
 
@@ -81,15 +82,14 @@ class MaskReader:
                 inside = _inside(self.mask_features[b], embeddings[b])
                 if regions is not None:
                     inside[:, -regions[b].shape[1] :] = regions[b].to(inside.dtype)
-                weights = inside * counts.to(inside.dtype)[:, None]
-                weights = weights / weights.sum(0).clamp(min=1)
-                scene = self.rows.features[b].to(weights.dtype)
-                features.append(weights.T @ scene)
+                weights = _weights(inside, counts)
+                features.append(weights.T @ self.rows.features[b].to(weights.dtype))
                 shared.append(weights.T @ inside)
                 if self.rows.centers is not None:
                     places.append(weights.T @ self.rows.centers[b].to(weights.dtype))
+        columns = (features, places, shared)
         return MaskReadings(
-            torch.stack(features), torch.stack(places) if places else None, torch.stack(shared)
+            *(torch.stack(some).to(embeddings.dtype) if some else None for some in columns)
         )
 
     @torch.no_grad()
@@ -99,19 +99,29 @@ class MaskReader:
         with without_autocast(queries):
             embeddings = self.embed(queries)
             for b, counts in enumerate(self.counts):
-                weights = _inside(self.mask_features[b], embeddings[b]) * counts[:, None]
-                weights = weights / weights.sum(0).clamp(min=1)
+                weights = _weights(_inside(self.mask_features[b], embeddings[b]), counts)
                 features = self.rows.features[b].to(weights.dtype)
                 mean = weights.T @ features
                 means.append(mean)
                 variances.append((weights.T @ features.square() - mean.square()).clamp(min=0))
-        return torch.stack(means), torch.stack(variances)
+        dtype = embeddings.dtype
+        return torch.stack(means).to(dtype), torch.stack(variances).to(dtype)
 
 
 @torch.no_grad()
 def _inside(mask_features: Tensor, embeddings: Tensor) -> Tensor:
-    """Return which rows are inside the mask of each query, ``(R, Q)`` of 0 and 1."""
-    return (mask_features @ embeddings.T > 0).to(embeddings.dtype)
+    """Return which rows are inside the mask of each query, ``(R, Q)`` of 0 and 1.
+
+    The dtype is float32 or wider: a model in half precision could not count the points.
+    """
+    dtype = torch.promote_types(embeddings.dtype, torch.float32)
+    return (mask_features @ embeddings.T > 0).to(dtype)
+
+
+def _weights(inside: Tensor, counts: Tensor) -> Tensor:
+    """Return the weight of each row in the mean under each mask, ``(R, Q)``."""
+    weights = inside * counts.to(inside.dtype)[:, None]
+    return weights / weights.sum(0).clamp(min=1)
 
 
 @MODELS.register_module()
@@ -198,25 +208,21 @@ class MaskReadingDecoder(QueryDecoder):
         self.relations = None
         if relation is not None:
             self.relations = nn.ModuleList(MODELS.build(relation) for _ in self.layers)
-        self.pilot = nn.Parameter(torch.zeros(embed_dims))
-
-    def leave_out_pilots(self) -> None:
-        """Remove the weights of pilots, which no loss would reach in a head without pilots."""
-        self.pilot = None
 
     def forward(
         self,
         batch: SceneBatch,
         read: MaskReader | None = None,
-        regions: Sequence[Tensor] | None = None,
+        pilots: Pilots | None = None,
     ) -> list[Tensor]:
         """Decode the queries of a batch.
 
         Args:
             batch: The batch, with memory.
             read: Reader of the head.
-            regions: Per scene ``(R, P)`` bool. P further queries, the same at first, begin with
-                these regions as their masks. They and the others do not attend to each other.
+            pilots: P further queries, whose first masks are their regions. They and the others do
+                not attend to each other, nor do they attend to those with an empty region, which
+                have no object. None for no pilots.
 
         Returns:
             The queries ``(B, Q + P, C)`` before the first and after each of the L layers.
@@ -225,9 +231,10 @@ class MaskReadingDecoder(QueryDecoder):
             ValueError: The model has no neck, or the rows have no places.
         """
         self.check_memory(batch)
-        queries, apart = self.queries(batch), None
-        if regions is not None:
-            queries, apart = self._add_pilots(queries, regions[0].shape[1])
+        queries, regions, apart = self.queries(batch), None, None
+        if pilots is not None:
+            regions = pilots.regions
+            queries, apart = _add_pilots(queries, pilots)
         outputs = [queries]
         for number, (layer, reading) in enumerate(zip(self.layers, self.readings)):
             found = read(queries, regions)
@@ -251,15 +258,21 @@ class MaskReadingDecoder(QueryDecoder):
     def _attention_mask(self, number: int, shared: Tensor, apart: Tensor | None) -> Tensor | None:
         """Combine the biases of a layer, if it has any, and the pairs that do not attend."""
         if self.relations is None:
-            return apart
+            heads = self.layers[number].self_attn.num_heads
+            return None if apart is None else apart.repeat_interleave(heads, 0)
         bias = self.relations[number](shared)
         if apart is not None:
-            bias = bias.masked_fill(apart, float('-inf'))
+            bias = bias.masked_fill(apart[:, None], float('-inf'))
         return bias.flatten(0, 1)
 
-    def _add_pilots(self, queries: Tensor, number: int) -> tuple[Tensor, Tensor]:
-        """Append pilots; also return which queries do not attend to which, ``(Q + P, Q + P)``."""
-        pilots = self.pilot.to(queries.dtype).expand(len(queries), number, -1)
-        is_pilot = torch.arange(queries.shape[1] + number, device=queries.device)
-        is_pilot = is_pilot >= queries.shape[1]
-        return torch.cat([queries, pilots], 1), is_pilot[:, None] != is_pilot
+
+def _add_pilots(queries: Tensor, pilots: Pilots) -> tuple[Tensor, Tensor]:
+    """Append pilots; also return which queries do not attend to which.
+
+    Returns:
+        The queries ``(B, Q + P, C)``, and ``(B, Q + P, Q + P)`` bool.
+    """
+    used = torch.stack([region.any(0) for region in pilots.regions])
+    kind = torch.cat([used.new_zeros(queries.shape[:2], dtype=torch.long), 2 - used.long()], 1)
+    everyone = torch.cat([queries, pilots.queries.to(queries.dtype)], 1)
+    return everyone, kind[:, :, None] != kind[:, None]

@@ -46,7 +46,7 @@ CHANNELS_OF = dict(
     BackboneFeatures=CHANNELS, PlacedFeatures=CHANNELS + 15, VotedFeatures=CHANNELS + 15 + 9 + 5
 )
 QUALITY = dict(type='MaskQuality', embed_dims=WIDTH, hidden_channels=7, loss_weight=2.0)
-WHOLE = dict(type='MaskPilots', radius=(99.0, 99.0), noise=(0.0, 0.0))
+WHOLE = dict(type='MaskPilots', embed_dims=WIDTH, radius=(99.0, 99.0), noise=(0.0, 0.0))
 """Pilots whose regions are whole objects, whatever is drawn."""
 
 
@@ -126,5 +126,5 @@ def plus_head(features=VOTED, decoder=None, pilots=WHOLE, quality=QUALITY, **cha
     head = build_head(**parts, **changes)
     torch.nn.init.normal_(head.mask_embedding[-1].weight)
     if pilots is not None:
-        torch.nn.init.normal_(head.decoder.pilot)
+        torch.nn.init.normal_(head.pilots.embedding)
     return head

@@ -17,7 +17,7 @@ from ..helpers import QUERIES, WIDTH, build_head
 from .scenes import CELL, DECODER, PLACED, WHOLE, batch_of, make_scene, plus_head
 
 FAR = 99.0
-PARTS = dict(type='MaskPilots', radius=(0.3, 1.2), noise=(0.0, 0.5))
+PARTS = dict(type='MaskPilots', embed_dims=WIDTH, radius=(0.3, 1.2), noise=(0.0, 0.5))
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,9 @@ def input_of(*scenes):
 
 
 def draw(scenes, **ranges):
-    return MODELS.build(dict(type='MaskPilots', **ranges))(*input_of(*scenes))
+    """Return the regions of the pilots of scenes."""
+    pilots = MODELS.build(dict(type='MaskPilots', embed_dims=WIDTH, **ranges))
+    return pilots(*input_of(*scenes)).regions
 
 
 def members(targets, number):
@@ -171,7 +173,7 @@ def test_scenes_of_a_batch_draw_differently(hub):
 @pytest.mark.parametrize('values', [(0.5, 0.4), (-0.1, 0.4)])
 def test_ranges_are_checked(name, values):
     with pytest.raises(ValueError, match=rf'{name} is \({values[0]}, 0.4\), expected .low, high'):
-        MaskPilots(**{name: values})
+        MaskPilots(embed_dims=WIDTH, **{name: values})
 
 
 def losses_of(head, *scenes):
@@ -202,6 +204,21 @@ def test_pilots_do_not_see_the_queries():
         for name, value in after.items():
             same = torch.allclose(before[name], value, rtol=1e-5, atol=1e-6)
             assert same == name.startswith('pilots.')
+
+
+@pytest.mark.parametrize('relation', [DECODER['relation'], None], ids=['relation', 'none'])
+def test_pilots_do_not_notice_that_another_scene_has_more_objects(relation):
+    scenes = [make_scene(50, 1, seed=2), make_scene(60, 0, seed=3), make_scene(80, 3, seed=1)]
+    head = plus_head(PLACED, decoder=dict(relation=relation))
+    head.supervised_layers = (2,)
+    alone = [losses_of(head, scene) for scene in scenes]
+    together = losses_of(head, *scenes)
+    for name in ('loss_bce', 'loss_dice'):
+        expected = (alone[0][f'pilots.{name}'] + 3 * alone[2][f'pilots.{name}']) / 4
+        torch.testing.assert_close(together[f'pilots.{name}'], expected)
+    expected = (alone[0]['pilots.loss_cls'] + 3 * alone[2]['pilots.loss_cls']) / 4
+    torch.testing.assert_close(together['pilots.loss_cls'], expected)
+    assert alone[1]['pilots.loss_cls'] == 0  # no pilot has an object
 
 
 def test_pilots_have_losses_of_all_outputs_but_the_first():
@@ -242,7 +259,7 @@ def test_a_test_has_no_pilots(monkeypatch):
     batch = batch_of(make_scene(), make_scene(50, seed=1))
     assert head(batch).class_logits[-1].shape[1] == QUERIES
     with_pilots = head.predict(batch)
-    torch.nn.init.normal_(head.decoder.pilot, std=5)
+    torch.nn.init.normal_(head.pilots.embedding, std=5)
     for found, expected in zip(head.predict(batch), with_pilots):
         assert torch.equal(found.masks, expected.masks)
         assert torch.equal(found.scores_3d, expected.scores_3d)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from queryis.plus.mask_quality import best_iou
+from queryis.plus.mask_reading import MaskReader
+from queryis.plus.row_features import RowFeatures
 
 from ..helpers import QUERIES
 from .scenes import batch_of, make_scene, plus_head
@@ -111,3 +113,14 @@ def test_quality_is_that_of_the_last_output():
     found = head(batch).quality
     torch.testing.assert_close(found, head.quality(queries[-1], read))
     assert not torch.allclose(found, head.quality(queries[-2], read))
+
+
+def test_readings_of_a_model_in_half_precision_count_large_scenes():
+    """A sum of 80,000 points in float16 is inf, and the means would be 0."""
+    rows = RowFeatures([torch.ones(40_000, 4, dtype=torch.float16)])
+    read = MaskReader(lambda q: q, lambda f: f, rows, [torch.full((40_000,), 2)])
+    queries = torch.ones(1, 1, 4, dtype=torch.float16)
+    found, (mean, variance) = read(queries), read.moments(queries)
+    for part in (found.features, found.shared, mean):
+        assert part.dtype == torch.float16 and (part == 1).all()
+    assert (variance < 1e-4).all()

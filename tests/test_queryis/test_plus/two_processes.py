@@ -18,8 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 from .scenes import VOTED, batch_of, make_scene, plus_head
 
 CASES = {
-    'both with objects': dict(objects=(3, 3)),
-    'one without': dict(objects=(3, 0), pilots=None),
+    'both with objects': dict(objects=(3, 1)),
+    'one without': dict(objects=(3, 0)),
     'none with objects': dict(objects=(0, 0)),
 }
 
