@@ -54,8 +54,22 @@ def test_failing_tool_ends_the_demo_with_its_last_words(tmp_path):
         demo.Steps(1, tmp_path).with_bar(command, 'train.py', 'iteration')
 
 
+def test_models_of_the_demo_are_found_by_name():
+    assert demo.demo_config('queryis-plus-s').name == 'queryis-plus-s_demo.py'
+    with pytest.raises(ValueError, match='found --model foo.*expected one of .*queryis-s, softg'):
+        demo.demo_config('foo')
+
+
 @pytest.mark.slow
-def test_whole_way_with_two_rooms(tmp_path):
+@pytest.mark.parametrize(
+    'options, title',
+    [
+        ([], '3D-QueryIS+ on rooms that it never saw'),
+        (['--model', 'queryis-s'], '3D-QueryIS on rooms that it never saw'),
+    ],
+    ids=['default', 'paper'],
+)
+def test_whole_way_with_two_rooms(tmp_path, options, title):
     """The way only: two iterations teach nothing."""
     subprocess.run(
         [
@@ -69,6 +83,7 @@ def test_whole_way_with_two_rooms(tmp_path):
             '2',
             '--iterations',
             '2',
+            *options,
         ],
         check=True,
         cwd=tmp_path,
@@ -76,6 +91,6 @@ def test_whole_way_with_two_rooms(tmp_path):
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert metrics['objects'] > 0 and 0 <= metrics['AP'] <= metrics['AP25'] <= 1
     page = (tmp_path / 'index.html').read_text()
-    assert '3D-QueryIS on rooms that it never saw' in page
+    assert title in page
     assert 'http://' not in page.replace('http://www.w3.org', '') and 'scene' in page
     assert (tmp_path / 'rooms.png').stat().st_size > 10_000
