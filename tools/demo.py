@@ -11,13 +11,19 @@ from pathlib import Path
 from insseg_lab.demo import demo_config, run_demo
 from insseg_lab.provenance import ROOT
 
+DEFAULT = 'queryis-plus-s'
+
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'demo')
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        help='default: work_dirs/demo, or work_dirs/MODEL_demo with --model',
+    )
     parser.add_argument(
         '--model',
-        default='queryis-plus-s',
+        default=DEFAULT,
         help='the model to train; one with a config configs/*/MODEL_demo.py, such as queryis-s, '
         "the paper's own",
     )
@@ -30,6 +36,8 @@ def parse_args(argv=None):
         args.config = demo_config(args.model)
     except ValueError as error:
         parser.error(str(error))
+    name = 'demo' if args.model == DEFAULT else f'{args.model}_demo'
+    args.work_dir = args.work_dir or ROOT / 'work_dirs' / name
     return args
 
 

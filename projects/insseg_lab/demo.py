@@ -157,5 +157,5 @@ def print_summary(metrics: dict, rooms: int, work: Path, page: Path) -> None:
         f'\n{minutes} min {seconds} s. Look at {shown(page)} in a browser; '
         f'figures: {shown(work / "metrics.json")}'
     )
-    if work == ROOT / 'work_dirs' / 'demo':  # where the name selects it
-        print('On a scan of your own: python tools/infer.py scan.ply --model demo')
+    if work.parent == ROOT / 'work_dirs' and work.name.endswith('demo'):  # found by name
+        print(f'On a scan of your own: python tools/infer.py scan.ply --model {work.name}')

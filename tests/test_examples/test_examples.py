@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parents[2] / 'examples'
 @pytest.fixture(scope='module')
 def weights(sure_weights, tmp_path_factory):
     """Write a checkpoint like tools/publish_model.py, with its config inside."""
-    config, checkpoint = choose_model('demo', read_checkpoint(sure_weights))
+    config, checkpoint = choose_model('queryis-s_demo', read_checkpoint(sure_weights))
     return write_published(
         published(checkpoint, config, dataset_meta(config)),
         tmp_path_factory.mktemp('weights') / 'small.pth',

@@ -76,7 +76,7 @@ def trained(request, quick, tmp_path_factory):
 def documented(checkpoint, few, folder):
     """The leaf of the docs with the names of this test."""
     text = LEAF.replace("'small.py'", repr(str(few))).replace(
-        "'work_dirs/demo/iter_5000.pth'", repr(str(checkpoint))
+        "'work_dirs/queryis-s_demo/iter_5000.pth'", repr(str(checkpoint))
     )
     assert str(few) in text and str(checkpoint) in text
     path = folder / 'fine_tuned.py'
@@ -180,7 +180,7 @@ def test_the_documented_command_trains_on_other_classes(run_tool, tiny_config, t
     names = {
         'work_dirs/own/small.py': few,
         'work_dirs/own/fine_tuned': 'fine_tuned',
-        'load_from=work_dirs/demo/iter_5000.pth': 'load_from=all/iter_2.pth',
+        'load_from=work_dirs/queryis-s_demo/iter_5000.pth': 'load_from=all/iter_2.pth',
     }
     assert COMMAND[:2] == ['python', 'tools/train.py'] and names.keys() < set(COMMAND)
     result = run_tool('train.py', *(names.get(word, word) for word in COMMAND[2:]))

@@ -146,13 +146,15 @@ def test_a_rerun_skips_what_is_done(infer, scans, tmp_path):
 
 def test_the_name_of_a_trained_model_is_enough(here, scans, sure_weights, tmp_path, monkeypatch):
     monkeypatch.setattr(model_index, '_CHECKOUT', tmp_path)  # demos of yours are left alone
-    work = tmp_path / 'work_dirs' / 'demo'
+    work = tmp_path / 'work_dirs' / 'queryis-s_demo'
     work.mkdir(parents=True)
     shutil.copy(sure_weights, work / 'iter_2.pth')
     (work / 'last_checkpoint').write_text(str(work / 'iter_2.pth'))
-    arguments = scans / 'room.ply', '--model', 'demo', '--out', 'found', *LENIENT
+    arguments = scans / 'room.ply', '--model', 'queryis-s_demo', '--out', 'found', *LENIENT
     assert here('infer', *arguments).returncode == 0
-    expected = InstanceSeg3DInferencer('demo', device='cpu', score_thr=0.05, min_voxels=10)
+    expected = InstanceSeg3DInferencer(
+        'queryis-s_demo', device='cpu', score_thr=0.05, min_voxels=10
+    )
     assert expected.weights == str(work / 'iter_2.pth')
     record = json.loads((tmp_path / 'found' / 'room' / 'objects.json').read_text())
     assert [row['class'] for row in record['objects']] == expected(scans / 'room.ply').names
@@ -164,7 +166,7 @@ def test_results_depend_on_what_finds_objects_and_on_nothing_else(sure_weights):
     args = dict(min_voxels=30, min_points=1, score_thr=0.3, strict=False, units=None, up=None)
     args |= dict(color_range=None, columns=('x', 'y', 'z'), mesh_samples=0, tile=None, overlap=None)
     options = FindingOptions.of(Namespace(**args, out='found', again=True, quiet=True))
-    config, weights = choose_model('demo', sure_weights)
+    config, weights = choose_model('queryis-s_demo', sure_weights)
 
     def made_from(config):
         finder = Finder(model='demo', config=config, weights=weights, device='cpu', options=options)

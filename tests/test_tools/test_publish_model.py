@@ -19,12 +19,12 @@ LENIENT = dict(score_thr=0.05, min_voxels=10)
 
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])
 def test_what_is_published_finds_the_same(here, sure_weights, own_points, ending, tmp_path):
-    result = here('publish_model', sure_weights, f'out/small.{ending}', '--model', 'demo')
+    result = here('publish_model', sure_weights, f'out/small.{ending}', '--model', 'queryis-s_demo')
     assert result.returncode == 0
     (path,) = (tmp_path / 'out').iterdir()
     assert re.fullmatch(rf'small-[0-9a-f]{{8}}\.{ending}', path.name)
     assert path.name in result.stdout and '18 classes (cabinet, bed, ' in result.stdout
-    expected = InstanceSeg3DInferencer('demo', sure_weights, 'cpu', **LENIENT)(own_points)
+    expected = InstanceSeg3DInferencer('queryis-s_demo', sure_weights, 'cpu', **LENIENT)(own_points)
     inferencer = InstanceSeg3DInferencer(weights=path, device='cpu', **LENIENT)
     found = inferencer(own_points)
     assert len(found) > 0 and inferencer.weights == str(path)
@@ -55,9 +55,9 @@ def test_class_names_of_the_checkpoint_are_taken_and_told(here, sure_weights, ow
     own = [f'kind {k}' for k in range(18)]
     content['meta'] = dict(dataset_meta=dict(classes=own, palette=[[k, k, k] for k in range(18)]))
     torch.save(content, tmp_path / 'iter_9.pth')
-    here('publish_model', 'iter_9.pth', 'out/small.pth', '--model', 'demo')
+    here('publish_model', 'iter_9.pth', 'out/small.pth', '--model', 'queryis-s_demo')
     (path,) = (tmp_path / 'out').iterdir()
-    inferencer = InstanceSeg3DInferencer('demo', path, 'cpu', **LENIENT)
+    inferencer = InstanceSeg3DInferencer('queryis-s_demo', path, 'cpu', **LENIENT)
     assert inferencer.classes == tuple(own)
     assert inferencer.model.dataset_meta['palette'][5] == [5, 5, 5]
     found = inferencer(own_points)
@@ -65,7 +65,7 @@ def test_class_names_of_the_checkpoint_are_taken_and_told(here, sure_weights, ow
 
 
 def test_voxels_of_another_size_are_told(here, sure_weights, own_points, tmp_path):
-    here('publish_model', sure_weights, 'out/small.pth', '--model', 'demo')
+    here('publish_model', sure_weights, 'out/small.pth', '--model', 'queryis-s_demo')
     (path,) = (tmp_path / 'out').iterdir()
     (tmp_path / 'coarse.py').write_text(
         f"_base_ = '{ROOT}/configs/queryis/queryis-s_demo.py'\n"
@@ -75,7 +75,7 @@ def test_voxels_of_another_size_are_told(here, sure_weights, own_points, tmp_pat
     )
     message = 'voxels of 0.1 m, from the config; the checkpoint was trained with 0.08 m'
     strict = Assumptions(strict=True)
-    for model in ('demo', None):
+    for model in ('queryis-s_demo', None):
         inferencer = InstanceSeg3DInferencer(model, path, 'cpu')
         assert message not in str(inferencer(own_points, assumptions=strict).remarks)
     inferencer = InstanceSeg3DInferencer('coarse.py', path, 'cpu')
@@ -87,9 +87,9 @@ def test_voxels_of_another_size_are_told(here, sure_weights, own_points, tmp_pat
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['none.pth', 'x.pth', '--model', 'demo'], 'none.pth: no such checkpoint'),
+        (['none.pth', 'x.pth', '--model', 'queryis-s_demo'], 'none.pth: no such checkpoint'),
         (['{weights}', 'x.pth'], 'no config inside'),
-        (['{weights}', 'x.onnx', '--model', 'demo'], r'ends with \.pth or \.safetensors'),
+        (['{weights}', 'x.onnx', '--model', 'queryis-s_demo'], r'ends with \.pth or \.safetensors'),
         (
             ['{weights}', 'x.pth', '--model', 'queryis-l_1xb10-150k_scannet'],
             'does not fit the config',

@@ -30,7 +30,7 @@ NAMES = [str(leaf.relative_to(index_folder() / 'configs')) for leaf in LEAVES]
 
 @pytest.fixture
 def demo():
-    return choose_model('demo', Checkpoint('x.pth', {}, {}))[0].to_dict()
+    return choose_model('queryis-s_demo', Checkpoint('x.pth', {}, {}))[0].to_dict()
 
 
 @pytest.fixture

@@ -199,12 +199,12 @@ def test_the_last_checkpoint_of_a_name_is_found(tmp_path, monkeypatch):
     with pytest.raises(
         FileNotFoundError,
         match=(
-            r'demo: no checkpoint of it in work_dirs/demo or work_dirs/queryis-s_demo.*'
-            r'make demo.*train\.py .*queryis-s_demo\.py'
+            r'demo: no checkpoint of it in work_dirs/demo or work_dirs/queryis-plus-s_demo.*'
+            r'make demo.*train\.py .*queryis-plus-s_demo\.py'
         ),
     ):
         find_weights('demo')
-    for folder in ('queryis-s_demo', 'demo'):
+    for folder in ('queryis-plus-s_demo', 'demo'):
         place = tmp_path / 'work_dirs' / folder
         place.mkdir(parents=True)
         (place / 'iter_2.pth').touch()
@@ -213,7 +213,7 @@ def test_the_last_checkpoint_of_a_name_is_found(tmp_path, monkeypatch):
         (place / 'iter_1.pth').touch()
         (place / 'last_checkpoint').write_text(str(place / 'iter_1.pth'))
         assert find_weights('demo') == place / 'iter_1.pth'
-    assert find_weights('queryis-s_demo').parent.name == 'queryis-s_demo'
+    assert find_weights('queryis-plus-s_demo').parent.name == 'queryis-plus-s_demo'
     with pytest.raises(ValueError, match='nonsense: neither'):
         find_weights('nonsense')
 
@@ -225,7 +225,7 @@ def test_one_of_model_and_weights_is_enough(tmp_path):
         choose_model(CONFIG, None)
     with pytest.raises(ValueError, match='x.pth: no config inside'):
         choose_model(None, Checkpoint('x.pth', {}, {}))
-    text = choose_model('demo', Checkpoint('x.pth', {}, {}))[0].pretty_text
+    text = choose_model('queryis-s_demo', Checkpoint('x.pth', {}, {}))[0].pretty_text
     config, _ = choose_model(None, Checkpoint('x.pth', {}, dict(cfg=text)))
     assert config.model.type == 'InstanceSegmentor3D'
 
@@ -234,7 +234,7 @@ def test_the_checkpoint_knows_what_it_was_trained_for(sure_weights):
     source = read_checkpoint(sure_weights)
     own = tuple(f'kind {k}' for k in range(18))
     renamed = source._replace(meta=dict(dataset_meta=dict(classes=own)))
-    model, config = load_model(choose_model('demo', source)[0], renamed)
+    model, config = load_model(choose_model('queryis-s_demo', source)[0], renamed)
     assert model.dataset_meta['classes'] == own and len(model.dataset_meta['palette']) == 18
     few = source._replace(meta=dict(dataset_meta=dict(classes=own[:5])))
     with pytest.raises(ValueError, match='trained for 5 classes .*the config has 18'):
