@@ -92,6 +92,23 @@ def test_ablations_stand_behind_the_model_that_they_vary(here, tmp_path):
     }
 
 
+def test_ablations_of_queryis_plus_stand_behind_it(here, tmp_path):
+    folder = tmp_path / 'mine'
+    folder.mkdir()
+    for name, place in (
+        ('queryis-s_1xb10-150k_scannet', 'queryis'),
+        ('queryis-plus-s_1xb10-150k_scannet', 'queryis'),
+        ('without-pilots', 'queryis/ablations/plus'),
+    ):
+        (folder / f'{name}.json').write_text(json.dumps(made_up_run(name, 0, 0.5, place)))
+    here('results', folder, '--out', tmp_path / 'page.md')
+    methods, plus = (tmp_path / 'page.md').read_text().split('### 3D-QueryIS+, part by part')
+    assert '[3D-QueryIS-S]' in methods and '[3D-QueryIS+-S]' in methods
+    rows = [line for line in plus.splitlines() if '(../configs/' in line]
+    names = [re.match(r'\| \[(.*?)\]', row)[1] for row in rows]
+    assert names == ['3D-QueryIS+-S', 'without-pilots']
+
+
 def test_only_fig4_is_drawn_as_curves(tmp_path, monkeypatch):
     """Among other choices, leaves with a number would push those without one out."""
     drawn = {}

@@ -49,7 +49,13 @@ TOPICS = {
     'table4': 'Table 4: where keys, values and queries come from',
     'fig4': 'Fig. 4: how many queries and representative points',
     'choices': 'What the paper leaves open',
+    'plus': '3D-QueryIS+, part by part',
 }
+OWN_NAMES = {
+    'queryis-plus-s_1xb10-150k_scannet': '3D-QueryIS+-S',
+    'queryis-plus-l_1xb10-150k_scannet': '3D-QueryIS+-L',
+}
+"""Names of models that the paper does not have; the first is the base of the topic ``plus``."""
 COLUMNS = [
     '',
     *SCORES,
@@ -141,7 +147,12 @@ def by_topic(
         found[folder if folder in TOPICS else 'methods'].append(result)
     methods = found.pop('methods')
     full = [result for result in methods if result.name in variants]
-    ablations = {topic: full + group for topic, group in found.items() if group}
+    plus = [result for result in methods if result.name == next(iter(OWN_NAMES))]
+    ablations = {
+        topic: (plus if topic == 'plus' else full) + group
+        for topic, group in found.items()
+        if group
+    }
     return ablations if methods == full and ablations else {'methods': methods, **ablations}
 
 
@@ -149,7 +160,7 @@ def label(result: LeafResult, named: dict[str, dict | None]) -> str:
     """Return the paper's name of a leaf, with its own if two share a row; else its own."""
     row = named[result.leaf]
     if not row:
-        return result.name
+        return OWN_NAMES.get(result.name, result.name)
     alone = sum(other is row for other in named.values()) == 1
     return row['variant'] if alone else f'{row["variant"]} ({result.name})'
 
