@@ -50,7 +50,7 @@ def objects_of(scene):
 
 
 def is_ball(distance, inside, outside, low, high):
-    """Whether a radius between low and high separates rows inside from rows outside."""
+    """Return if a radius between low and high separates the rows inside from those outside."""
     least = max([low, *distance[inside].tolist()])
     most = min([high, *distance[outside].tolist()])
     return least <= most + 1e-3  # cdist rounds
