@@ -13,7 +13,7 @@ from insseg_scans import read_scan
 
 
 def test_what_is_watched_is_itself_again(sure_weights):
-    model = InstanceSeg3DInferencer('demo', sure_weights, 'cpu')
+    model = InstanceSeg3DInferencer('queryis-s_demo', sure_weights, 'cpu')
     seconds = dict.fromkeys(
         ('read', 'look', 'voxelise', 'model', 'objects', 'view.html', 'masks.npz'), 0.0
     )

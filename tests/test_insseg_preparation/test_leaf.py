@@ -8,6 +8,7 @@ from insseg_preparation.custom import leaf
 
 def test_its_bases_are_those_of_the_installation(tmp_path, monkeypatch):
     """Beside an installed package lie no configs; they are inside it, in ``.mim``."""
-    assert all((leaf.CONFIGS / '_base_' / base).is_file() for base in leaf.BASES)
+    for name, model in leaf.MODELS.items():
+        assert all((leaf.CONFIGS / '_base_' / base).is_file() for base in model.bases(name))
     monkeypatch.setattr('insseg3d.engine.installed.index_folder', lambda: tmp_path)
     assert runpy.run_path(leaf.__file__)['CONFIGS'] == tmp_path.resolve() / 'configs'

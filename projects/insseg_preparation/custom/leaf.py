@@ -28,6 +28,15 @@ class Model(NamedTuple):
     no_object: float
     more: str = ''
 
+    def bases(self, name: str) -> tuple[str, ...]:
+        """Return the fragments of the leaf of the model of this name, below ``configs/_base_``."""
+        return (
+            f'models/{name}.py',
+            'datasets/custom.py',
+            f'schedules/{self.schedule}.py',
+            'default_runtime.py',
+        )
+
 
 MODELS = {
     'queryis-s': Model('3D-QueryIS-S', 'adamw-poly_150k', 0.1),
@@ -151,16 +160,10 @@ def write_leaf(
         configs = Path(os.path.relpath(CONFIGS, folder))
     queries = -(-3 * most_objects(infos) // 100) * 50  # half as many again as objects, in fifties
     chosen = MODELS[model]
-    bases = (
-        f'models/{model}.py',
-        'datasets/custom.py',
-        f'schedules/{chosen.schedule}.py',
-        'default_runtime.py',
-    )
     decoder = f',\n    decoder=dict(queries=dict(num_queries={queries}))'
     leaf = LEAF.format(
         title=chosen.title,
-        bases='\n    '.join(f'{str(configs / "_base_" / base)!r},' for base in bases),
+        bases='\n    '.join(f'{str(configs / "_base_" / base)!r},' for base in chosen.bases(model)),
         root=str(out.resolve()),
         classes=classes,
         num_classes=len(classes),
