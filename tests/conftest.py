@@ -133,13 +133,14 @@ def sure_weights(tmp_path_factory, own_points):
     ):
         torch.nn.init.normal_(layer.weight, std=std)
     points = (own_points - (500, -20, 3, 0, 0, 0)).astype(np.float32)
-    for layer in (head.point_projection, head.query_norm):
+    for part, layer in ((head.features, head.point_projection), (head.query_norm, head.query_norm)):
         seen = []
-        hook = layer.register_forward_hook(lambda _, __, out, seen=seen: seen.append(out.detach()))
+        hook = part.register_forward_hook(lambda _, __, out, seen=seen: seen.append(out))
         predict_points(model, config, points)
         hook.remove()
-        mean, std = (f(seen[-1].flatten(0, -2), dim=0) for f in (torch.mean, torch.std))
         with torch.no_grad():
+            out = layer(seen[-1].features[0]) if part is head.features else seen[-1]
+            mean, std = (f(out.flatten(0, -2), dim=0) for f in (torch.mean, torch.std))
             layer.weight /= std[:, None] if layer.weight.ndim == 2 else std
             layer.bias.sub_(mean).div_(std)
     path = tmp_path_factory.mktemp('weights') / 'model.pth'

@@ -15,6 +15,7 @@ from .plus import (
     MaskReadingDecoder,
     MaskRelation,
     PlacedFeatures,
+    SelfAttentionLayer,
     VotedFeatures,
 )
 from .postprocess import ArgmaxRanking, FlatTopKRanking, MatrixNMSRanking
@@ -52,6 +53,7 @@ __all__ = [
     'QueryISHead',
     'RPGNeck',
     'RandomVoxelsNeck',
+    'SelfAttentionLayer',
     'SoftmaxMaps',
     'SumNormalizedMaps',
     'VotedFeatures',

@@ -89,6 +89,8 @@ class QueryDecoderLayer(BaseModule):
         dropout: Share of values dropped after each part.
     """
 
+    reads_memory = True
+
     def __init__(
         self,
         *,
@@ -207,8 +209,8 @@ class QueryDecoder(BaseModule):
         return outputs
 
     def check_memory(self, batch: SceneBatch) -> None:
-        """Raise a ValueError if the batch has no memory."""
-        if batch.memory is None:
+        """Raise a ValueError if a layer needs the memory and the batch has none."""
+        if batch.memory is None and any(layer.reads_memory for layer in self.layers):
             raise ValueError(
                 f'{type(self).__name__}: the batch has no memory, which queries need; '
                 'give the model a neck, for example one of queryis.'

@@ -18,7 +18,7 @@ from insseg3d.structures import SceneBatch, SceneRows
 from .matched_losses import MatchedLosses
 from .matching import QueryOutputs
 from .plus.mask_pilots import Pilots, pairs_of_pilots
-from .plus.mask_reading import MaskReader
+from .plus.mask_reader import MaskReader
 from .plus.row_features import RowFeatures
 
 
@@ -50,6 +50,7 @@ class QueryISHead(MatchedLosses):
         pilots: Config of the pilots, further queries of the training; None for none.
         quality: Config of the part that predicts the quality of the last masks, a factor of their
             scores; None for none.
+        reading_rows: Rows of a scene, at most, that queries read under their masks; None for all.
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
@@ -74,6 +75,7 @@ class QueryISHead(MatchedLosses):
         features: dict | None = None,
         pilots: dict | None = None,
         quality: dict | None = None,
+        reading_rows: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
@@ -102,6 +104,7 @@ class QueryISHead(MatchedLosses):
         )
         self.pilots = None if pilots is None else MODELS.build(pilots)
         self.quality = None if quality is None else MODELS.build(quality)
+        self.reading_rows = reading_rows
         self.ranking = TASK_UTILS.build(ranking)
 
     def forward(self, batch: SceneBatch) -> QueryOutputs:
@@ -114,7 +117,9 @@ class QueryISHead(MatchedLosses):
         """Compute the raw outputs of queries and pilots from the features of rows."""
         read = self._reader(batch, rows)
         class_logits, mask_embeddings, quality = self.decode(batch, read, pilots)
-        return QueryOutputs(class_logits, mask_embeddings, read.mask_features, quality)
+        with without_autocast(mask_embeddings[0]):
+            mask_features = [self._mask_features(features) for features in rows.features]
+        return QueryOutputs(class_logits, mask_embeddings, mask_features, quality)
 
     def _reader(self, batch: SceneBatch, rows: RowFeatures) -> MaskReader:
         """Make the part that reads under the masks of queries."""
@@ -123,6 +128,7 @@ class QueryISHead(MatchedLosses):
             self._mask_features,
             rows,
             [scene.counts for scene in batch.rows],
+            self.reading_rows,
         )
 
     def decode(
@@ -157,9 +163,15 @@ class QueryISHead(MatchedLosses):
             embeddings: ``(Q, C)`` mask embeddings.
             rows: Rows over which the masks are made, with the features of ``RowFeatures``.
         """
+        # Two linear layers in a row are one, from row features to the logits of all masks.
+        weight, bias = embeddings.T, embeddings.new_zeros(len(embeddings))
+        if isinstance(self.point_projection, nn.Linear):
+            with without_autocast(embeddings):
+                bias = embeddings @ _full_precision(self.point_projection.bias)
+                weight = _full_precision(self.point_projection.weight).T @ weight
 
         def logits_of(some: slice) -> Tensor:
-            return _full_precision(self._mask_features(rows.features[some])) @ embeddings.T
+            return torch.addmm(bias, rows.features[some].to(weight.dtype), weight)
 
         return binary_masks(logits_of, rows.counts)  # switches autocast off
 

@@ -2,7 +2,6 @@
 _base_ = 'queryis-plus-s.py'
 model = dict(
     backbone=dict(base_channels=32),
-    neck=dict(in_channels=96),
     decode_head=dict(
         in_channels=32,
         features=dict(pointwise=dict(in_channels=32)),

@@ -1,9 +1,12 @@
 # 3D-QueryIS+ with channel unit 16 (S). Rows have a place and vote for the centre of their object;
-# queries read under their masks and see how these overlap; pilots add supervision in training.
+# queries read under their masks, so no representative points are needed, and see how the masks
+# overlap; pilots add supervision in training.
 # projects/queryis/README.md lists what is the paper's and what is this project's.
 _base_ = 'queryis-s.py'
 position = dict(type='FourierPosition', wavelengths=(16.0, 8.0, 4.0, 2.0, 1.0))
 model = dict(
+    backbone=dict(out_strides=(1,)),
+    neck=None,
     decode_head=dict(
         features=dict(
             type='VotedFeatures',
@@ -24,9 +27,11 @@ model = dict(
             type='MaskReadingDecoder',
             embed_dims=128,
             reading_channels=108,
+            layer=dict(type='SelfAttentionLayer'),
             position=position,
             relation=dict(type='MaskRelation', num_heads=4),
         ),
+        reading_rows=16384,
         pilots=dict(type='MaskPilots', embed_dims=128),
         quality=dict(type='MaskQuality', embed_dims=128, reading_channels=108),
         loss_cls=dict(class_weight=[1.0] * 18 + [0.5]),
@@ -35,8 +40,9 @@ model = dict(
 )
 # Settings that budgets adapt to the size of made rooms; see docs/experiments.md.
 made_rooms = dict(
+    _delete_=True,
+    queries=['decode_head.decoder.queries.num_queries'],
     widths=[
-        'neck.out_channels',
         'decode_head.embed_dims',
         'decode_head.decoder.embed_dims',
         'decode_head.decoder.queries.embed_dims',

@@ -1,8 +1,7 @@
-# 3D-QueryIS+-S for 8 cm voxels, with fewer levels, points and queries, and half the width.
+# 3D-QueryIS+-S for 8 cm voxels, with fewer levels and queries, and half the width.
 _base_ = 'queryis-plus-s.py'
 model = dict(
-    backbone=dict(num_levels=5, out_strides=(1, 2)),
-    neck=dict(in_channels=32, out_channels=64, num_points=256, stride=2),
+    backbone=dict(num_levels=5),
     decode_head=dict(
         embed_dims=64,
         pilots=dict(embed_dims=64),

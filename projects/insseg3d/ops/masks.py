@@ -194,7 +194,7 @@ def _binary_masks(
     logits_of: Callable[[slice], Tensor], counts: Tensor, chunk: int | None
 ) -> BinaryMasks:
     if chunk is None:
-        chunk = MOST_VOXELS_IN_CACHE if counts.is_cpu else MOST_VOXELS_AT_ONCE
+        chunk = _chunk_for(counts)
     inside, probs, points = None, 0, 0
     for start in range(0, max(len(counts), 1), chunk):
         voxels = slice(start, start + chunk)
@@ -211,17 +211,25 @@ def _binary_masks(
     return BinaryMasks(inside, probs / (points + 1e-6), points)
 
 
-def mask_iou(inside: Tensor, counts: Tensor, *, chunk: int = MOST_VOXELS_AT_ONCE) -> Tensor:
+def _chunk_for(tensor: Tensor) -> int:
+    """Return the number of voxels to compute with at a time on the tensor's device."""
+    return MOST_VOXELS_IN_CACHE if tensor.is_cpu else MOST_VOXELS_AT_ONCE
+
+
+def mask_iou(inside: Tensor, counts: Tensor, *, chunk: int | None = None) -> Tensor:
     """Compute the IoU of every two masks, in points.
 
     Args:
         inside: ``(Q, V)`` bool.
         counts: ``(V,)`` points per voxel.
-        chunk: Largest number of voxels that are converted to floats at a time.
+        chunk: Largest number of voxels that are converted to floats at a time; None selects a value
+            for the device.
 
     Returns:
         ``(Q, Q)`` float32; 0 for masks without points.
     """
+    if chunk is None:
+        chunk = _chunk_for(inside)
     shared = counts.new_zeros(len(inside), len(inside), dtype=torch.float64)
     with without_autocast(counts):
         # float32 sums are exact up to 2^24 points per chunk; the chunks are added in float64.

@@ -6,6 +6,7 @@ from .mask_quality import MaskQuality
 from .mask_reading import MaskReadingDecoder, MaskRelation
 from .position import FourierPosition
 from .row_features import BackboneFeatures, PlacedFeatures, VotedFeatures
+from .self_attention import SelfAttentionLayer
 
 __all__ = [
     'BackboneFeatures',
@@ -15,5 +16,6 @@ __all__ = [
     'MaskReadingDecoder',
     'MaskRelation',
     'PlacedFeatures',
+    'SelfAttentionLayer',
     'VotedFeatures',
 ]

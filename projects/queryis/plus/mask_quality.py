@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from insseg3d.ops.segment import segment_sum
 from insseg3d.structures import SceneTargets
 
-from .mask_reading import MaskReader
+from .mask_reader import MaskReader
 
 
 @MODELS.register_module()

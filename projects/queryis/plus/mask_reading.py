@@ -3,125 +3,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
-
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from insseg3d.ops.precision import without_autocast
 from insseg3d.structures import SceneBatch
 
 from ..query_decoder import QueryDecoder
 from .mask_pilots import Pilots
-from .row_features import RowFeatures
-
-
-class MaskReadings(NamedTuple):
-    """Means under the masks of the queries of a batch; 0 for an empty mask.
-
-    Attributes:
-        features: ``(B, Q, C)`` mean of the row features.
-        places: ``(B, Q, 3)`` mean of the centres of the rows, metres; None if they have none.
-        shared: ``(B, Q, Q)`` share of the points of mask i (row) that are also inside mask j
-            (column), without gradient; 0 for an empty mask i.
-    """
-
-    features: Tensor
-    places: Tensor | None
-    shared: Tensor
-
-
-class MaskReader:
-    """Average features over the points inside the masks that queries have at the moment.
-
-    A row is inside a mask if its probability is above 0.5. No gradient passes through the masks;
-    the means have gradients with respect to the features.
-
-    Args:
-        embed: Function from queries ``(B, Q, D)`` to mask embeddings ``(B, Q, C)``.
-        project: Function from row features ``(R, C')`` to mask features ``(R, C)``.
-        rows: Features to average.
-        counts: Per scene ``(R,)`` points that each row represents.
-    """
-
-    def __init__(
-        self,
-        embed: Callable[[Tensor], Tensor],
-        project: Callable[[Tensor], Tensor],
-        rows: RowFeatures,
-        counts: Sequence[Tensor],
-    ) -> None:
-        self.embed, self.project = embed, project
-        self.rows, self.counts = rows, counts
-        self.needs_grad = torch.is_grad_enabled()
-
-    @functools.cached_property
-    def mask_features(self) -> list[Tensor]:
-        """Per scene ``(R, C)``; computed at the first use, which a plain decoder does not make."""
-        # The first use may be one without gradients, but the losses of the masks need them.
-        with torch.set_grad_enabled(self.needs_grad), without_autocast(self.rows.features[0]):
-            return [self.project(features) for features in self.rows.features]
-
-    def __call__(self, queries: Tensor, regions: Sequence[Tensor] | None = None) -> MaskReadings:
-        """Read under the masks of queries ``(B, Q, D)``.
-
-        Args:
-            queries: The queries.
-            regions: Per scene ``(R, P)`` bool, regions that replace the masks of the last P
-                queries; None for none.
-        """
-        features, places, shared = [], [], []
-        with without_autocast(queries):
-            with torch.no_grad():
-                embeddings = self.embed(queries)
-            for b, counts in enumerate(self.counts):
-                inside = _inside(self.mask_features[b], embeddings[b])
-                if regions is not None:
-                    inside[:, -regions[b].shape[1] :] = regions[b].to(inside.dtype)
-                weights = _weights(inside, counts)
-                features.append(weights.T @ self.rows.features[b].to(weights.dtype))
-                shared.append(weights.T @ inside)
-                if self.rows.centers is not None:
-                    places.append(weights.T @ self.rows.centers[b].to(weights.dtype))
-        columns = (features, places, shared)
-        return MaskReadings(
-            *(torch.stack(some).to(embeddings.dtype) if some else None for some in columns)
-        )
-
-    @torch.no_grad()
-    def moments(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute mean and variance of the row features under the masks, each ``(B, Q, C)``."""
-        means, variances = [], []
-        with without_autocast(queries):
-            embeddings = self.embed(queries)
-            for b, counts in enumerate(self.counts):
-                weights = _weights(_inside(self.mask_features[b], embeddings[b]), counts)
-                features = self.rows.features[b].to(weights.dtype)
-                mean = weights.T @ features
-                means.append(mean)
-                variances.append((weights.T @ features.square() - mean.square()).clamp(min=0))
-        dtype = embeddings.dtype
-        return torch.stack(means).to(dtype), torch.stack(variances).to(dtype)
-
-
-@torch.no_grad()
-def _inside(mask_features: Tensor, embeddings: Tensor) -> Tensor:
-    """Return which rows are inside the mask of each query, ``(R, Q)`` of 0 and 1.
-
-    The dtype is float32 or wider: a model in half precision could not count the points.
-    """
-    dtype = torch.promote_types(embeddings.dtype, torch.float32)
-    return (mask_features @ embeddings.T > 0).to(dtype)
-
-
-def _weights(inside: Tensor, counts: Tensor) -> Tensor:
-    """Return the weight of each row in the mean under each mask, ``(R, Q)``."""
-    weights = inside * counts.to(inside.dtype)[:, None]
-    return weights / weights.sum(0).clamp(min=1)
+from .mask_reader import MaskReader
 
 
 @MODELS.register_module()
@@ -156,7 +47,7 @@ class MaskRelation(BaseModule):
 
 @MODELS.register_module()
 class MaskReadingDecoder(QueryDecoder):
-    """Let each query read under its mask, then attend to the other queries and to the memory.
+    """Let each query read under its mask, then attend to the others, and to memory if layers do.
 
     The first masks are made from the queries as they are; later ones from the output of the layer
     before. Thus a query learns which object it has found, and where. In attention, the place of a
@@ -218,7 +109,7 @@ class MaskReadingDecoder(QueryDecoder):
         """Decode the queries of a batch.
 
         Args:
-            batch: The batch, with memory.
+            batch: The batch, with memory if the layers attend to it.
             read: Reader of the head.
             pilots: P further queries, whose first masks are their regions. They and the others do
                 not attend to each other, nor do they attend to those with an empty region, which
@@ -228,7 +119,8 @@ class MaskReadingDecoder(QueryDecoder):
             The queries ``(B, Q + P, C)`` before the first and after each of the L layers.
 
         Raises:
-            ValueError: The model has no neck, or the rows have no places.
+            ValueError: The layers attend to memory and the model has no neck, or the rows have no
+                places.
         """
         self.check_memory(batch)
         queries, regions, apart = self.queries(batch), None, None

@@ -40,6 +40,10 @@ class FourierPosition(nn.Module):
 
     def forward(self, places: Tensor) -> Tensor:
         """Compute the features ``(..., num_channels)`` of places ``(..., 3)``, metres."""
+        return torch.cat(self.parts(places), -1)
+
+    def parts(self, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute the same in parts, to be concatenated with other features in one step."""
         frequencies = self.frequencies.to(places.dtype)
         angles = (places[..., None, :] * frequencies[:, None]).flatten(-2)
-        return torch.cat([self.scale * places, angles.sin(), angles.cos()], -1)
+        return self.scale * places, angles.sin(), angles.cos()

@@ -74,12 +74,11 @@ class PlacedFeatures(BackboneFeatures):
 
     def forward(self, batch: SceneBatch) -> RowFeatures:
         """Describe the rows of a batch."""
-        features, places = [], []
-        for b, rows in enumerate(batch.rows):
-            place = row_places(batch, b)
-            positions = self.position(place).to(rows.features.dtype)
-            features.append(torch.cat([rows.features, positions], 1))
-            places.append(place)
+        places = [row_places(batch, b) for b in range(batch.num_scenes)]
+        features = [
+            _joined(rows.features, *self.position.parts(place))
+            for rows, place in zip(batch.rows, places)
+        ]
         return RowFeatures(features, places, places)
 
 
@@ -136,7 +135,7 @@ class VotedFeatures(PlacedFeatures):
 
     def forward(self, batch: SceneBatch) -> RowFeatures:
         """Describe the rows of a batch."""
-        placed = super().forward(batch)
+        places = [row_places(batch, b) for b in range(batch.num_scenes)]
         with without_autocast(batch.rows[0].features):
             outputs = self.pointwise(
                 _like(self.pointwise, torch.cat([rows.features for rows in batch.rows]))
@@ -144,14 +143,18 @@ class VotedFeatures(PlacedFeatures):
             classes = self.class_embedding(
                 _like(self.class_embedding, outputs.logits.detach().softmax(1))
             )
-        sizes = [len(place) for place in placed.places]
-        offsets, classes = outputs.offsets.detach().split(sizes), classes.split(sizes)
-        features, centers = [], []
-        for scene, place, offset, kind in zip(placed.features, placed.places, offsets, classes):
-            centers.append(place + offset)
-            votes = self.votes(centers[-1])
-            features.append(torch.cat([scene, votes.to(scene.dtype), kind.to(scene.dtype)], 1))
-        return RowFeatures(features, placed.places, centers, outputs)
+        sizes = [len(place) for place in places]
+        offsets = outputs.offsets.detach().split(sizes)
+        centers = [place + offset for place, offset in zip(places, offsets)]
+        features = [
+            _joined(
+                rows.features, *self.position.parts(place), *self.votes.parts(center), scene_classes
+            )
+            for rows, place, center, scene_classes in zip(
+                batch.rows, places, centers, classes.split(sizes)
+            )
+        ]
+        return RowFeatures(features, places, centers, outputs)
 
     def loss(self, rows: RowFeatures, batch: SceneBatch) -> dict[str, Tensor]:
         """Compute the losses of the point-wise head; see ``PointwiseHead.loss``."""
@@ -183,6 +186,11 @@ def row_places(batch: SceneBatch, b: int) -> Tensor:
     # All points of a row write the same values, whatever their order.
     places[rows.point2row] = centers[tables.point2voxel]
     return places
+
+
+def _joined(features: Tensor, *more: Tensor) -> Tensor:
+    """Append further channels in the dtype of the features, in one step: rows may be many."""
+    return torch.cat([features, *(part.to(features.dtype) for part in more)], 1)
 
 
 def _like(module: nn.Module, tensor: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def test_moments_equal_a_naive_loop():
     read, queries = reader_of()
     mean, variance = read.moments(queries)
     assert not mean.requires_grad and not variance.requires_grad
-    for b, (scene, counts) in enumerate(zip(read.rows.features, read.counts)):
+    for b, (scene, counts) in enumerate(zip(read.features, read.counts)):
         for q, query in enumerate(queries[b].tolist()):
             members = members_of(read, b, query)
             expected = mean_of(scene, counts, members)

@@ -8,7 +8,7 @@ import torch
 from mmdet3d.registry import MODELS
 
 from insseg3d.ops.masks import mask_iou
-from queryis.plus.mask_reading import MaskReader
+from queryis.plus.mask_reader import MaskReader
 from queryis.plus.row_features import RowFeatures
 
 from .scenes import PLACED, batch_of, make_scene, plus_head
@@ -17,7 +17,7 @@ SIZES = (30, 19)
 NUM = 6
 
 
-def reader_of(seed=0, places=True):
+def reader_of(seed=0, places=True, max_rows=None):
     """Make a reader of two scenes, and queries; the first two have no mask and a mask over all."""
     generator = torch.Generator().manual_seed(seed)
     features = [torch.randn(size, 4, generator=generator) for size in SIZES]
@@ -29,12 +29,13 @@ def reader_of(seed=0, places=True):
     queries[:, :2] = torch.tensor([[-1.0, 0, 0, 0], [1, 0, 0, 0]])
     where = [torch.randn(size, 3, generator=generator) for size in SIZES] if places else None
     rows = RowFeatures(features, centers=where)
-    return MaskReader(lambda q: 2 * q, lambda f: 3 * f, rows, counts), queries.requires_grad_()
+    read = MaskReader(lambda q: 2 * q, lambda f: 3 * f, rows, counts, max_rows)
+    return read, queries.requires_grad_()
 
 
 def members_of(read, b, query):
     """List the rows in a query's mask."""
-    rows = read.rows.features[b].tolist()
+    rows = read.features[b].tolist()
     return [r for r, row in enumerate(rows) if sum(x * y for x, y in zip(row, query)) > 0]
 
 
@@ -52,9 +53,9 @@ def test_means_equal_a_naive_loop():
         members = [members_of(read, b, query) for query in queries[b].tolist()]
         sizes |= {len(some) for some in members}
         for q, some in enumerate(members):
-            expected = mean_of(read.rows.features[b], counts, some)
+            expected = mean_of(read.features[b], counts, some)
             torch.testing.assert_close(found.features[b, q], expected)
-            expected = mean_of(read.rows.centers[b], counts, some)
+            expected = mean_of(read.centers[b], counts, some)
             torch.testing.assert_close(found.places[b, q], expected)
             for other, others in enumerate(members):
                 both = sum(int(counts[r]) for r in some if r in others)
@@ -69,7 +70,7 @@ def test_masks_over_nothing_and_over_everything():
     found = read(queries)
     for part in found:
         assert not part[:, 0].any()
-    for b, (scene, counts) in enumerate(zip(read.rows.features, read.counts)):
+    for b, (scene, counts) in enumerate(zip(read.features, read.counts)):
         expected = (scene * counts[:, None]).sum(0) / counts.sum()
         torch.testing.assert_close(found.features[b, 1], expected)
     assert not found.shared[:, :, 0].any()
@@ -85,7 +86,7 @@ def test_regions_replace_the_masks_of_the_last_queries():
     for b, counts in enumerate(read.counts):
         for p in range(2):
             members = regions[b][:, p].nonzero()[:, 0].tolist()
-            expected = mean_of(read.rows.features[b], counts, members)
+            expected = mean_of(read.features[b], counts, members)
             torch.testing.assert_close(found.features[b, NUM - 2 + p], expected)
 
 
@@ -95,11 +96,13 @@ def test_no_gradient_passes_through_a_mask():
     read.embed = lambda q: scale * q
     found = read(queries)
     weight = torch.randn_like(found.features)
+    for scene in read.features:
+        scene.retain_grad()
     (found.features * weight).sum().backward()
     assert queries.grad is None and scale.grad is None
     assert not found.shared.requires_grad and not found.places.requires_grad
     # With respect to the features, the gradient is that of a mean.
-    for b, (scene, counts) in enumerate(zip(read.rows.features, read.counts)):
+    for b, (scene, counts) in enumerate(zip(read.features, read.counts)):
         expected = torch.zeros_like(scene)
         for q, query in enumerate(queries[b].tolist()):
             members = members_of(read, b, query)
@@ -109,8 +112,7 @@ def test_no_gradient_passes_through_a_mask():
         torch.testing.assert_close(scene.grad, expected)
 
 
-def test_mask_features_have_gradients_and_are_made_once():
-    """A reader that made them without gradients would take those of the losses away."""
+def test_mask_features_are_made_once_and_without_gradient():
     read, queries = reader_of()
     calls, project = [], read.project
     read.project = lambda features: calls.append(features) or project(features)
@@ -118,8 +120,30 @@ def test_mask_features_have_gradients_and_are_made_once():
     read(queries)
     read(queries)
     assert len(calls) == 2  # of scenes, not of readings
-    sum(scene.sum() for scene in read.mask_features).backward()
-    assert all(torch.equal(s.grad, torch.full_like(s, 3)) for s in read.rows.features)
+    assert not any(scene.requires_grad for scene in read.mask_features)
+
+
+@pytest.mark.parametrize(('most', 'steps'), [(30, (1, 1)), (29, (2, 1)), (10, (3, 2)), (1, SIZES)])
+def test_of_large_scenes_every_nth_row_is_read(most, steps):
+    """The result is that of a reader which has no other rows; scenes do not affect each other."""
+    whole, queries = reader_of()
+    regions = [torch.rand(size, 2) > 0.5 for size in SIZES]
+    read, _ = reader_of(max_rows=most)
+    for b, step in enumerate(steps):
+        assert torch.equal(read.counts[b], whole.counts[b][::step])
+        rows = RowFeatures([whole.features[b][::step]], centers=[whole.centers[b][::step]])
+        alone = MaskReader(whole.embed, whole.project, rows, [whole.counts[b][::step]])
+        expected = alone(queries[b : b + 1], [regions[b][::step]])
+        for found, part in zip(read(queries, regions), expected):
+            torch.testing.assert_close(found[b : b + 1], part)
+        for found, part in zip(read.moments(queries), alone.moments(queries[b : b + 1])):
+            torch.testing.assert_close(found[b : b + 1], part)
+
+
+def test_a_scene_without_rows_is_read_as_nothing():
+    rows = RowFeatures([torch.zeros(0, 4)], centers=[torch.zeros(0, 3)])
+    read = MaskReader(lambda q: q, lambda f: f, rows, [torch.zeros(0, dtype=torch.long)], 5)
+    assert not any(part.any() for part in read(torch.ones(1, 2, 4)))
 
 
 @pytest.mark.parametrize('half', [torch.float16, torch.bfloat16], ids=str)
