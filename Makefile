@@ -1,6 +1,7 @@
 # setup · demo · test · test-all · lint · docs · bench · results. `make -n NAME` shows the commands.
 #   make setup PYTHON=python3.12                                    another interpreter
 #   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu    where torch comes from
+#   make test PROCESSES=8                                           tests in more than two processes
 # For a machine with a GPU, see requirements/cu118.txt.
 # A choice is remembered until you make another one.
 -include .venv/choice.mk
@@ -17,6 +18,9 @@ LOCKS := requirements/cpu.txt requirements/torch-cpu.txt
 CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
 STAMP := $(VENV)/.set-up-$(CHOICE)
 DOCS_VENV := work_dirs/docs-venv
+PROCESSES ?= 2
+# One thread per process: most tests are too small to be split.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal
 
 .PHONY: setup demo test test-all lint docs bench results
 .DELETE_ON_ERROR:
@@ -38,10 +42,10 @@ demo: setup
 	$(BIN)/python tools/demo.py
 
 test: setup
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 test-all: setup
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: setup
 	$(BIN)/python -m ruff check .

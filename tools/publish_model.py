@@ -1,12 +1,13 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Make of a training's checkpoint a file to give to others.
 
-    python tools/publish_model.py work_dirs/demo/iter_5000.pth demo.pth
+    python tools/publish_model.py work_dirs/demo/iter_3000.pth demo.pth
 
 writes demo-<first 8 digits of its SHA-256>.pth: weights, class names and palette, and the config,
-without optimizer and log, so that tools/infer.py needs nothing else. Files that end with
-.safetensors are of that format (pip install safetensors). Both are read without running anything
-in them. What does not load into its config is not written. Exit status: 0; 2 if nothing was.
+without optimizer, log and the parts that only a training needs, so that tools/infer.py needs
+nothing else. Files that end with .safetensors are of that format (pip install safetensors). Both
+are read without running anything in them. What does not load into its config is not written. Exit
+status: 0; 2 if nothing was.
 """
 
 import shlex

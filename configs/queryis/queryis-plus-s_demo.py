@@ -1,4 +1,5 @@
-# 3D-QueryIS+-S reduced like the demo of 3D-QueryIS, with the same rooms, iterations and sizes.
+# 3D-QueryIS+-S reduced like the demo of 3D-QueryIS, with the same rooms and sizes and three fifths of
+# the iterations.
 _base_ = [
     '../_base_/models/queryis-plus-s_demo.py',
     '../_base_/datasets/scannet-stuff_demo.py',

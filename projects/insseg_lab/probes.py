@@ -15,7 +15,7 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor
 from tqdm import tqdm
 
-from insseg3d.ops.masks import object_points
+from insseg3d.ops.masks import object_ious, object_points
 from insseg3d.structures import SceneBatch, SceneTargets
 
 OUTPUTS = ('class_logits', 'mask_embeddings', 'mask_features')
@@ -44,23 +44,6 @@ def scene_variance(embeddings: Tensor) -> float | None:
     over_scenes = embeddings.var(0, unbiased=False).sum(-1).mean()
     between_queries = embeddings.mean(0).var(0, unbiased=False).sum()
     return float(over_scenes / between_queries) if between_queries > 0 else None
-
-
-def object_ious(logits: Tensor, targets: SceneTargets) -> Tensor:
-    """Compute the IoU of every object with every mask, in points.
-
-    Args:
-        logits: ``(V, Q)``; a voxel with a positive logit is inside the mask.
-        targets: Ground truth of the scene.
-
-    Returns:
-        ``(G, Q)`` float64.
-    """
-    inside = (logits > 0).double()
-    objects = _points_of_objects(targets)
-    shared = objects.T @ inside
-    union = (targets.counts.double() @ inside)[None] + objects.sum(0)[:, None] - shared
-    return shared / union.clamp(min=1)
 
 
 def linear_embeddings(features: Tensor, targets: SceneTargets) -> Tensor:
@@ -234,7 +217,7 @@ def probe_model(model: torch.nn.Module, dataset: Sequence[dict]) -> dict[str, An
         embeddings.append([layer[0].cpu() for layer in outputs.mask_embeddings])
         own.append(_best_ious(features, outputs.mask_embeddings[-1][0], targets))
         fits = linear_embeddings(outputs.mask_features[0], targets)
-        linear.append(object_ious(features @ fits.T, targets).diagonal().cpu())
+        linear.append(object_ious(_inside(features @ fits.T), targets).diagonal().cpu())
         if batch.memory is not None:
             kept = slice(None) if batch.padding is None else ~batch.padding[0]
             memory.append(memory_figures(batch.memory[0][kept]))
@@ -275,7 +258,12 @@ def _decoded(
 def _best_ious(features: Tensor, embeddings: Tensor, targets: SceneTargets) -> Tensor:
     """Return ``(G,)`` the IoU of each object with the most similar mask, on the host."""
     logits = features @ embeddings.to(features).T
-    return object_ious(logits, targets).amax(1).cpu()
+    return object_ious(_inside(logits), targets).amax(1).cpu()
+
+
+def _inside(logits: Tensor) -> Tensor:
+    """Return 1 where a mask's probability is above 0.5, else 0."""
+    return (logits > 0).double()
 
 
 def _points_of_objects(targets: SceneTargets) -> Tensor:

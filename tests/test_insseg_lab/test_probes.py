@@ -10,13 +10,13 @@ from mmdet3d.registry import DATASETS
 
 from insseg3d.apis import load_model
 from insseg3d.engine.command import load_config
+from insseg3d.ops.masks import object_ious
 from insseg3d.structures import SceneBatch, SceneTargets
 from insseg_lab.probes import (
     annotated,
     effective_rank,
     linear_embeddings,
     memory_figures,
-    object_ious,
     probe_model,
     scene_variance,
     summary,
@@ -63,7 +63,7 @@ def test_iou_equals_that_of_the_points():
     targets, shared = random_targets()
     logits = torch.randn(40, 5)
     points = torch.repeat_interleave(torch.arange(40), targets.counts)
-    found = object_ious(logits, targets)
+    found = object_ious((logits > 0).double(), targets)
     assert found.shape == (3, 5)
     for g in range(3):
         left = shared[:, g].clone()  # the first points of a voxel are the object's
@@ -84,7 +84,7 @@ def test_linear_mask_of_a_separable_object_is_the_object():
     counts = torch.randint(1, 5, (60,))
     targets = make_targets(counts, inside * counts[:, None])
     logits = features.double() @ linear_embeddings(features, targets).T
-    assert object_ious(logits, targets).diagonal().tolist() == [1, 1]
+    assert object_ious((logits > 0).double(), targets).diagonal().tolist() == [1, 1]
 
 
 def test_linear_mask_has_the_smallest_loss():
@@ -212,7 +212,7 @@ def test_static_filters_lose_nothing_and_queries_that_read_lose(probed):
     for scene in scenes:
         batch = SceneBatch({}, rows=[], coords=[], samples=[scene['data_samples']])
         logits = head(batch).mask_features[0] @ banks.mean(0).T
-        ious.append(object_ious(logits, batch.voxel_targets()[0]).amax(1))
+        ious.append(object_ious((logits > 0).double(), batch.voxel_targets()[0]).amax(1))
     expected = float(torch.cat(ious).mean())
     assert reading['best_iou']['averaged']['mean'] == pytest.approx(expected, abs=1e-3)
     assert expected < reading['best_iou']['queries']['mean'] - 0.1
@@ -232,7 +232,7 @@ def test_best_iou_is_that_of_the_last_output(probed):
             outputs = model.decode_head(batch)
         (targets,) = batch.voxel_targets()
         logits = outputs.mask_features[0].double() @ outputs.mask_embeddings[-1][0].double().T
-        ious.append(object_ious(logits, targets).max(1).values)
+        ious.append(object_ious((logits > 0).double(), targets).max(1).values)
     assert report['best_iou']['queries']['mean'] == pytest.approx(float(torch.cat(ious).mean()))
 
 

@@ -12,12 +12,15 @@ import mmengine
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from ..engine import safetensors_bytes
 
 _KEPT_META = ('epoch', 'iter', 'experiment_name')
 _PRIVATE = ('work_dir', 'load_from', 'resume', 'launcher')  # specific to a machine or a run
+TRAINING_ONLY = ('auxiliary', 'decode_head.pilots')
+"""Parts of a model that have no effect in a test, by their keys in its config and its weights."""
 
 
 class Checkpoint(NamedTuple):
@@ -123,10 +126,13 @@ def _checked_meta(meta: Any) -> dict[str, Any]:
 
 
 def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, num_classes: int) -> None:
-    """Load all weights of a model; mmengine's loader only logs mismatches.
+    """Load all weights of a model for a test; mmengine's loader only logs mismatches.
+
+    Parts that only a training needs are not loaded. If one is in the model or in the checkpoint
+    alone, the log names it.
 
     Args:
-        model: Model; the checkpoint must hold all of its parameters and buffers.
+        model: Model; the checkpoint must hold all of its other parameters and buffers.
         checkpoint: Checkpoint with exactly these weights.
         num_classes: Number of classes that the model was built for.
 
@@ -141,7 +147,8 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, num_classes: in
             f'{checkpoint.path}: trained for {len(names)} classes ({", ".join(names[:4])}, …), the '
             f'config has {num_classes}. {remedy}'
         )
-    own, given = model.state_dict(), checkpoint.state_dict
+    own, spare = _without_training_parts(model.state_dict())
+    given, left = _without_training_parts(checkpoint.state_dict)
     missing = [name for name in own if name not in given]
     unknown = [name for name in given if name not in own]
     other = [
@@ -160,13 +167,35 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint, num_classes: in
             f'{checkpoint.path}: does not fit the config; of {len(own)} weights '
             f'{", ".join(found)}. {remedy}'
         )
-    model.load_state_dict(given)
+    model.load_state_dict(given, strict=False)
+    _tell(checkpoint.path, [part for part in left if part not in spare], 'were left out')
+    _tell(checkpoint.path, [part for part in spare if part not in left], 'are missing')
+
+
+def _tell(path: str, parts: list[str], what: str) -> None:
+    """Log which parts of a checkpoint and its model differ."""
+    if parts:
+        print_log(
+            f'{path}: weights of {", ".join(parts)} {what}; they have no effect in a test',
+            logger='current',
+        )
+
+
+def _without_training_parts(
+    weights: dict[str, torch.Tensor],
+) -> tuple[dict[str, torch.Tensor], list[str]]:
+    """Return the weights that a test needs, and the other parts that the given ones contain."""
+    starts = {part: f'{part}.' for part in TRAINING_ONLY}
+    kept = {k: v for k, v in weights.items() if not k.startswith(tuple(starts.values()))}
+    parts = [part for part, start in starts.items() if any(k.startswith(start) for k in weights)]
+    return kept, parts
 
 
 def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, Any]) -> dict:
     """Reduce a checkpoint to what others need: weights, class names, palette and config.
 
-    The optimiser, the schedule, the log and the folders of the training are dropped.
+    The optimiser, the schedule, the log and the folders of the training are dropped, and so are the
+    parts of the model that only a training needs.
 
     Args:
         checkpoint: Checkpoint of a training.
@@ -177,6 +206,8 @@ def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, An
         ``meta``, with values that JSON can hold, and ``state_dict``.
     """
     told = {k: _without_folders(v, k) for k, v in config.to_dict().items() if k not in _PRIVATE}
+    for part in TRAINING_ONLY:
+        _drop(told['model'], part)
     meta = {key: checkpoint.meta[key] for key in _KEPT_META if key in checkpoint.meta}
     meta.update(
         cfg=Config(told).pretty_text,
@@ -186,10 +217,17 @@ def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, An
             palette=[[int(value) for value in color] for color in dataset_meta['palette']],
         ),
     )
-    weights = OrderedDict(
-        (name, tensor.detach().clone()) for name, tensor in checkpoint.state_dict.items()
-    )
+    kept, _ = _without_training_parts(checkpoint.state_dict)
+    weights = OrderedDict((name, tensor.detach().clone()) for name, tensor in kept.items())
     return dict(meta=meta, state_dict=weights)
+
+
+def _drop(config: dict, key: str) -> None:
+    """Remove a dotted key, if it is there."""
+    *path, name = key.split('.')
+    for part in path:
+        config = config.get(part) or {}
+    config.pop(name, None)
 
 
 def _without_folders(value: Any, key: Any = None) -> Any:

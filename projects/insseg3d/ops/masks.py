@@ -211,6 +211,28 @@ def _binary_masks(
     return BinaryMasks(inside, probs / (points + 1e-6), points)
 
 
+def object_ious(inside: Tensor, targets: SceneTargets) -> Tensor:
+    """Compute the IoU, in points, of every object with every mask.
+
+    Args:
+        inside: ``(V, Q)`` of 0 and 1, whether a voxel is inside a mask; float32 or wider.
+        targets: Ground truth of the scene.
+
+    Returns:
+        ``(G, Q)`` in the dtype of ``inside``; 0 if both are empty.
+
+    Raises:
+        TypeError: The masks are float16 or bfloat16.
+    """
+    number, points = len(targets.labels), targets.inst_points.to(inside.dtype)
+    with long_sums(inside, 'object_ious: masks'):
+        rows = inside.index_select(0, targets.inst_voxel) * points[:, None]
+        shared = segment_sum(rows, targets.inst_index, number)
+        objects = segment_sum(points, targets.inst_index, number)
+        sizes = targets.counts.to(inside.dtype) @ inside
+    return shared / (objects[:, None] + sizes - shared).clamp(min=1)
+
+
 def _chunk_for(tensor: Tensor) -> int:
     """Return the number of voxels to compute with at a time on the tensor's device."""
     return MOST_VOXELS_IN_CACHE if tensor.is_cpu else MOST_VOXELS_AT_ONCE

@@ -11,7 +11,7 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from insseg3d.ops.segment import segment_sum
+from insseg3d.ops.masks import object_ious
 from insseg3d.structures import SceneTargets
 
 from .mask_reader import MaskReader
@@ -95,11 +95,5 @@ def best_iou(inside: Tensor, scene: SceneTargets) -> Tensor:
     Returns:
         ``(Q,)``, 0 if the scene has no object.
     """
-    inside = inside.to(torch.get_default_dtype())
-    shared = scene.inst_points.to(inside.dtype)
-    number = len(scene.labels)
-    both = segment_sum(inside[scene.inst_voxel] * shared[:, None], scene.inst_index, number)
-    objects = segment_sum(shared, scene.inst_index, number)
-    sizes = scene.counts.to(inside.dtype) @ inside
-    ious = both / (objects[:, None] + sizes - both).clamp(min=1)
+    ious = object_ious(inside.to(torch.get_default_dtype()), scene)
     return torch.cat([ious, ious.new_zeros(1, ious.shape[1])]).amax(0)

@@ -15,6 +15,7 @@ from insseg3d.ops.masks import (
     mask_bce_loss,
     mask_dice_loss,
     mask_sums,
+    object_ious,
     object_points,
 )
 from insseg3d.ops.precision import HALVES
@@ -44,6 +45,7 @@ SUMS = {
     'mask_sums': lambda values: mask_sums(values, TARGETS),
     'mask_bce_loss': lambda values: mask_bce_loss(values, _inside(values), TARGETS.counts),
     'mask_dice_loss': lambda values: mask_dice_loss(values, _inside(values), TARGETS.counts),
+    'object_ious': lambda values: object_ious(values, TARGETS),
     'binary_masks': lambda values: _binary(values)[1:],
     'segment_sum': lambda values: segment_sum(values, TARGETS.inst_index, 1),
     'segment_mean': lambda values: segment_mean(values, TARGETS.inst_index, torch.tensor([NUM])),
