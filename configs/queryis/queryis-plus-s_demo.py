@@ -1,5 +1,5 @@
-# 3D-QueryIS+-S reduced like the demo of 3D-QueryIS, with the same rooms and sizes and three fifths of
-# the iterations.
+# 3D-QueryIS+-S reduced like the demo of 3D-QueryIS, with the same rooms and sizes, and 3,000
+# iterations instead of 5,000.
 _base_ = [
     '../_base_/models/queryis-plus-s_demo.py',
     '../_base_/datasets/scannet-stuff_demo.py',

@@ -54,7 +54,9 @@ def test_parts_of_a_training_may_differ_and_are_named(
     assert line.startswith(f'x.pth: weights of {", ".join(PARTS)} {what}; they have no effect')
     names = set(model.state_dict())
     assert (names > set(models[saved].state_dict())) == (built == 0)
-    found, expected = (predict_points(one, config, points) for one in (model, models[saved]))
+    found, expected = (
+        predict_points(one, config, points).pred_instances_3d for one in (model, models[saved])
+    )
     assert torch.equal(found.masks, expected.masks)
     assert torch.equal(found.scores_3d, expected.scores_3d)
 
