@@ -63,7 +63,7 @@ $(DOCS_VENV)/.set-up: requirements/docs.txt requirements/cpu.txt
 
 bench: setup
 	$(BIN)/python tools/benchmark.py speed configs/queryis/queryis-s_1xb10-150k_scannet.py \
-		configs/queryis/queryis-l_1xb10-150k_scannet.py
+		configs/queryis/queryis-l_1xb10-150k_scannet.py configs/queryis/queryis-plus-s_1xb10-150k_scannet.py
 
 results: setup
 	$(BIN)/python tools/results.py
