@@ -39,11 +39,12 @@ class Tools:
     """Leaves behind what train.py and test.py leave; ``stops`` ends one of them, once."""
 
     def __init__(self):
-        self.calls, self.stops = [], {}
+        self.calls, self.commands, self.stops = [], [], {}
 
     def __call__(self, command, log, lock):
         tool = Path(command[1]).name
         self.calls.append(tool)
+        self.commands.append(command)
         work = Path(command[command.index('--work-dir') + 1]) if '--work-dir' in command else None
         if tool == 'train.py':
             assert command[-1] == '--resume'
@@ -109,6 +110,29 @@ def test_a_result_holds_scores_and_where_they_come_from(experiments, tools):
     assert (found['seconds_train'], found['seconds_test']) == (20.0, 3.0)
     assert found['peak_memory_mb'] == 700 and found['parameters'] > 1_000_000
     assert tools.calls == ['synthesize.py', 'prepare_scannet.py', 'train.py', 'test.py']
+
+
+NMS = ROOT / 'configs' / 'queryis' / 'ablations' / 'choices' / 'matrix-nms.py'
+
+
+@pytest.mark.parametrize('leaves', [[NMS], [LEAF, NMS], [NMS, LEAF]])
+def test_a_leaf_with_the_weights_of_another_is_only_tested(experiments, tools, leaves):
+    assert experiments.run_all(leaves, [0]) == []
+    assert tools.calls.count('train.py') == 1 and tools.calls.count('test.py') == 2
+    found = result(experiments, 'choices_matrix-nms_seed0')
+    assert found['seconds_train'] is found['peak_memory_mb'] is None
+    assert found['AP'] == 0.25 and found['leaf'].endswith('matrix-nms.py')
+    trained = experiments.out / 'runs' / 'queryis_queryis-s_1xb10-150k_scannet_seed0' / 'train'
+    assert str(trained / 'iter_40.pth') in tools.commands[-1] + tools.commands[-2]
+    assert not (experiments.out / 'runs' / 'choices_matrix-nms_seed0' / 'train').exists()
+    assert result(experiments)['seconds_train'] == 20
+
+
+def test_a_result_without_its_training_has_no_weights_to_test(experiments, tools):
+    assert experiments.run_all([LEAF], [0]) == []
+    elsewhere = dataclasses.replace(experiments, out=experiments.out.with_name('other'))
+    (failure,) = elsewhere.run_all([NMS], [0])
+    assert 'no checkpoint here' in failure and 'choices_matrix-nms_seed0' in failure
 
 
 def test_rooms_are_looked_at_once_for_methods_that_ask_what_objects_are_like(experiments, tools):

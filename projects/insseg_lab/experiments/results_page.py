@@ -239,7 +239,7 @@ def score_row(
 ) -> list:
     """Return the scores, sizes and origin of a leaf, under ``COLUMNS``."""
     paper = named[result.leaf]
-    memory = result.values('peak_memory_mb')
+    memory, seconds = result.mean('peak_memory_mb'), result.mean('seconds_train')
     return [
         f'[{label(result, named)}](../{result.leaf})',
         *(percent(result.mean(key), result.deviation(key)) for key in SCORES),
@@ -247,7 +247,7 @@ def score_row(
         f'{paper["AP"]} / {paper["AP50"]}' if paper else 'none',
         ', '.join(str(run['seed']) for run in result.runs),
         f'{result.mean("parameters") / 1e6:.2f} M',
-        f'{result.mean("seconds_train"):.0f} s',
-        f'{result.mean("peak_memory_mb"):.0f} MB' if memory else None,
+        'test only' if seconds is None else f'{seconds:.0f} s',
+        None if memory is None else f'{memory:.0f} MB',
         notes.of(result),
     ]

@@ -77,9 +77,10 @@ class Experiments:
                 failures.append(f'{name}: {type(error).__name__}: {error}')
                 print(failures[-1], flush=True)
             else:
+                trained = found['seconds_train']
                 print(
                     f'{name}: AP {found["AP"]:.4f}, AP50 {found["AP50"]:.4f}, '
-                    f'{found["seconds_train"]:.0f} s',
+                    f'{"test only" if trained is None else f"{trained:.0f} s"}',
                     flush=True,
                 )
             put_off = 0
@@ -163,8 +164,10 @@ class Experiments:
                 return read_result(result, budget)
             claim(folder, budget)
             tables = self.results / f'{name}.npz'
+            config = load_config(leaf)
+            parent = config.get('weights_of')
             config = fit_to_rooms(
-                load_config(leaf),
+                config,
                 self.budget,
                 seed=seed,
                 data_root=self.out.resolve() / 'data' / 'scannet',
@@ -174,16 +177,21 @@ class Experiments:
                 fill_class_tables(config, self._class_statistics(config))
             parameters = count_parameters(config)
             config.dump(folder / 'config.py')
-            print(f'{name}: training', flush=True)
-            memory = self._train(folder, lock)
-            tested = self._test(folder, lock)
+            if parent is None:
+                print(f'{name}: training', flush=True)
+                work = folder / 'train'
+                memory, seconds = self._train(folder, lock), logged_seconds(work)
+            else:
+                work = self._trained(leaf.parent / parent, seed, wait)
+                memory, seconds = 0, None
+            tested = self._test(folder, work, lock)
             found = dict(
                 leaf=leaf_name(leaf, self.root),
                 seed=seed,
                 budget=budget,
                 **self.facts,
                 parameters=parameters,
-                seconds_train=logged_seconds(folder / 'train'),
+                seconds_train=seconds,
                 seconds_test=round(tested.seconds, 1),
                 peak_memory_mb=round(memory) or None,
                 **read_scores(folder / 'test'),
@@ -229,13 +237,30 @@ class Experiments:
         on_gpu = [row['memory'] for row in logged_rows(work).values() if 'memory' in row]
         return max(on_gpu, default=memory)
 
-    def _test(self, folder: Path, lock: int) -> Finished:
-        weights = Path((folder / 'train' / 'last_checkpoint').read_text())
+    def _trained(self, leaf: Path, seed: int, wait: bool) -> Path:
+        """Return the folder of another leaf's training with this seed, which is done if missing.
+
+        Raises:
+            ValueError: If the result is there without the training.
+        """
+        leaf = leaf.resolve()
+        self.run_one(leaf, seed, wait=wait)
+        name = run_name(leaf, seed)
+        work = self.out / 'runs' / name / 'train'
+        if not (work / 'last_checkpoint').exists():
+            raise ValueError(
+                f'{work}: no checkpoint here, but {name}.json in {self.results}; expected the '
+                'training too. Choose another --results to train again, or the --out of that run.'
+            )
+        return work
+
+    def _test(self, folder: Path, work: Path, lock: int) -> Finished:
+        weights = Path((work / 'last_checkpoint').read_text())
         return self.launch(
             self._command(
                 'test.py',
                 folder / 'config.py',
-                folder / 'train' / weights.name,
+                work / weights.name,
                 '--work-dir',
                 folder / 'test',
             ),
