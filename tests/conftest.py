@@ -85,7 +85,9 @@ def tiny_data(tmp_path_factory):
     )
     synthesize_scannet(root / 'raw', dict(train=4, val=1), seed=0, options=options)
     for name in ('scannet', 'scannet200'):
-        report = prepare_scannet(root / 'raw', root / name, splits=('train', 'val'), label_set=name)
+        report = prepare_scannet(
+            root / 'raw', root / name, splits=('train', 'val'), label_set=name, superpoints=True
+        )
         assert all(outcome.state == 'converted' for outcome in report.outcomes)
     options = dataclasses.replace(
         S3DIS_OPTIONS, spacing=0.09, area=(6.0, 8.0), objects=(3, 5), clutter=(0, 2), frames=60

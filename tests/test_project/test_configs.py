@@ -22,6 +22,7 @@ ALSO_READ = {
     '_base_',
     'custom_imports',
     'made_rooms',  # read by insseg_lab.experiments
+    'weights_of',  # likewise
     'auto_scale_lr',
     'find_unused_parameters',
     'model_wrapper_cfg',

@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 from .instance_segmentor import GroupingSegmentor3D, InstanceSegmentor3D
 from .strategies import ScenePart, SharedQueries, VoxelFull
+from .superpoint_vote import SuperpointVote
 from .voxel_table import VoxelTablePreprocessor
 
 __all__ = [
@@ -8,6 +9,7 @@ __all__ = [
     'InstanceSegmentor3D',
     'ScenePart',
     'SharedQueries',
+    'SuperpointVote',
     'VoxelFull',
     'VoxelTablePreprocessor',
 ]

@@ -43,6 +43,8 @@ class InstanceSegmentor3D(Base3DSegmentor):
         data_preprocessor: Config of mmdetection3d's unchanged ``Det3DDataPreprocessor``.
         test_strategy: Config of the strategy that passes scenes through the backbone in a test;
             None for ``VoxelFull``.
+        refinement: Config of a part that changes the instances found in a scene, called as
+            ``refinement(instances, sample)``, for example ``SuperpointVote``; None for none.
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
@@ -58,11 +60,13 @@ class InstanceSegmentor3D(Base3DSegmentor):
         auxiliary: Sequence[dict] = (),
         data_preprocessor: dict | None = None,
         test_strategy: dict | None = None,
+        refinement: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         self.test_strategy = TASK_UTILS.build(test_strategy or dict(type='VoxelFull'))
+        self.refinement = None if refinement is None else TASK_UTILS.build(refinement)
         self.neck = None if neck is None else MODELS.build(neck)
         self.decode_head = MODELS.build(decode_head)
         self.auxiliary = _build_branches(auxiliary)
@@ -94,7 +98,10 @@ class InstanceSegmentor3D(Base3DSegmentor):
         self, inputs: dict, data_samples: Sequence[Det3DDataSample]
     ) -> list[InstanceData]:
         """Find the instances of each scene, without a map of the points."""
-        return self.decode_head.predict(self.split_scenes(inputs, data_samples))
+        found = self.decode_head.predict(self.split_scenes(inputs, data_samples))
+        if self.refinement is None:
+            return found
+        return [self.refinement(some, sample) for some, sample in zip(found, data_samples)]
 
     def encode_decode(self, inputs: dict, data_samples: Sequence[Det3DDataSample]) -> Any:
         """Return the raw outputs of the head, without losses or post-processing."""

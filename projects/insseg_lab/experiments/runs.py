@@ -138,6 +138,7 @@ class Experiments:
                     '--splits',
                     'train',
                     'val',
+                    '--superpoints',
                 ),
                 data / 'make.log',
                 lock,
