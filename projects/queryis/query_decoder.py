@@ -74,6 +74,14 @@ class FPSQueries(BaseModule):
         return rows.repeat(times, 1)[: self.num_queries]
 
 
+def feed_forward(channels: int, hidden: int | None, dropout: float) -> nn.Sequential:
+    """Build the feed-forward network of a layer; its width is four times the channels if None."""
+    hidden = hidden or 4 * channels
+    return nn.Sequential(
+        nn.Linear(channels, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, channels)
+    )
+
+
 @MODELS.register_module()
 class QueryDecoderLayer(BaseModule):
     """Apply self-attention, attention to the representative points, and a feed-forward network.
@@ -100,19 +108,13 @@ class QueryDecoderLayer(BaseModule):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        hidden = feedforward_channels or 4 * embed_dims
         self.self_attn = nn.MultiheadAttention(
             embed_dims, num_heads, dropout=dropout, batch_first=True
         )
         self.cross_attn = nn.MultiheadAttention(
             embed_dims, num_heads, dropout=dropout, batch_first=True
         )
-        self.ffn = nn.Sequential(
-            nn.Linear(embed_dims, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, embed_dims),
-        )
+        self.ffn = feed_forward(embed_dims, feedforward_channels, dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 

@@ -7,6 +7,8 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ..query_decoder import feed_forward
+
 
 @MODELS.register_module()
 class SelfAttentionLayer(BaseModule):
@@ -33,16 +35,10 @@ class SelfAttentionLayer(BaseModule):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        hidden = feedforward_channels or 4 * embed_dims
         self.self_attn = nn.MultiheadAttention(
             embed_dims, num_heads, dropout=dropout, batch_first=True
         )
-        self.ffn = nn.Sequential(
-            nn.Linear(embed_dims, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, embed_dims),
-        )
+        self.ffn = feed_forward(embed_dims, feedforward_channels, dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
 

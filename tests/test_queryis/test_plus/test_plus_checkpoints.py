@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""What only a training needs is in no published file, and no test misses it."""
+"""Published files omit the parts that only a training needs; models are tested without them."""
 
 from pathlib import Path
 
