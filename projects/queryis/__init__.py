@@ -18,6 +18,7 @@ from .plus import (
     SelfAttentionLayer,
     VotedFeatures,
 )
+from .point_norm import PointInstanceNorm
 from .postprocess import ArgmaxRanking, FlatTopKRanking, MatrixNMSRanking
 from .query_decoder import FPSQueries, LearnedQueries, QueryDecoder, QueryDecoderLayer
 from .queryis_head import QueryISHead
@@ -47,6 +48,7 @@ __all__ = [
     'MaskRelation',
     'MatrixNMSRanking',
     'PlacedFeatures',
+    'PointInstanceNorm',
     'QueryClassCost',
     'QueryDecoder',
     'QueryDecoderLayer',

@@ -135,3 +135,26 @@ def test_pooling_stays_in_fp32_under_autocast():
 def test_missing_level_is_named():
     with pytest.raises(ValueError, match=r'stride=4, but the backbone returns strides \[1\]'):
         build_neck()({1: level(3)}, 1)
+
+
+def test_instance_norm_keeps_points_of_nearly_equal_maps_apart():
+    def points_of(post_norm):
+        neck = build_neck(post_norm=post_norm)
+        torch.nn.init.normal_(neck.map_logits.weight, std=1e-3)
+        return neck({4: level(30)}, 1)[0][0]
+
+    together = points_of(dict(type='LN'))
+    apart = points_of(dict(type='PointInstanceNorm', eps=1e-15))
+    assert together.std(0).max() < 0.01 * together.std()
+    zero, one = torch.zeros(8, dtype=torch.float64), torch.ones(8, dtype=torch.float64)
+    torch.testing.assert_close(apart.mean(0), zero)
+    torch.testing.assert_close(apart.std(0, correction=0), one, rtol=0, atol=1e-3)
+
+
+def test_instance_norm_written_out_for_each_scene():
+    neck = build_neck(post_norm=dict(type='PointInstanceNorm', eps=1e-3))
+    plain = build_neck(post_norm=None)
+    voxels = level(9, 12)
+    for points, plain_points in zip(neck({4: voxels}, 2)[0], plain({4: voxels}, 2)[0]):
+        mean, variance = plain_points.mean(0), plain_points.var(0, correction=0)
+        torch.testing.assert_close(points, (plain_points - mean) / (variance + 1e-3).sqrt())
