@@ -24,8 +24,9 @@ def commit() -> str:
 
 
 def state_of_code() -> str:
-    """Return the commit, and whether tracked files differ from it."""
-    return commit() + (' with changes' if _git('status', '--porcelain', '-uno') else '')
+    """Return the commit, and whether tracked files differ from it, other than results."""
+    changes = _git('status', '--porcelain', '-uno', '--', '.', ':!results')
+    return commit() + (' with changes' if changes else '')
 
 
 def versions() -> dict[str, str]:

@@ -109,7 +109,7 @@ class MatchedLosses(BaseModule):
         targets: Sequence[SceneTargets],
         matches: Pairs,
         *,
-        only_pairs: bool = False,
+        judged: Sequence[Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses of the matched layers.
 
@@ -117,7 +117,7 @@ class MatchedLosses(BaseModule):
             outputs: Raw outputs, float32 or wider.
             targets: Ground truth of each scene.
             matches: The pairs of each layer and scene.
-            only_pairs: Leave queries without an object out of the class loss.
+            judged: Per scene, numbers of the queries that have a class loss; None for all.
 
         Returns:
             ``loss_cls``, and ``loss_<name>`` of each mask loss. Those of layers before the last
@@ -127,7 +127,7 @@ class MatchedLosses(BaseModule):
         for layer, num_masks in _average_factors(matches, outputs.mask_features[0].device).items():
             prefix = '' if layer == last else f'd{layer}.'
             pairs = [matches[layer, b] for b in range(len(targets))]
-            terms = self._layer_loss(outputs, layer, targets, pairs, num_masks, only_pairs)
+            terms = self._layer_loss(outputs, layer, targets, pairs, num_masks, judged)
             losses |= {prefix + name: value for name, value in terms.items()}
         return losses
 
@@ -138,7 +138,7 @@ class MatchedLosses(BaseModule):
         targets: Sequence[SceneTargets],
         pairs: Sequence[tuple[Tensor, Tensor]],
         num_masks: Tensor,
-        only_pairs: bool,
+        judged: Sequence[Tensor] | None,
     ) -> dict[str, Tensor]:
         """Compute the losses of one decoder layer over the batch."""
         logits_of_classes, labels = [], []
@@ -146,8 +146,9 @@ class MatchedLosses(BaseModule):
         for b, (scene, (queries, objects)) in enumerate(zip(targets, pairs)):
             of_scene = outputs.class_logits[layer][b]
             known = self._query_labels(of_scene, scene, (queries, objects))
-            logits_of_classes.append(of_scene[queries] if only_pairs else of_scene)
-            labels.append(known[queries] if only_pairs else known)
+            some = slice(None) if judged is None else judged[b]
+            logits_of_classes.append(of_scene[some])
+            labels.append(known[some])
             # Only matched masks are computed with gradients. Without objects the matrix is empty,
             # and the loss is 0 but still connected to every parameter.
             embeddings = outputs.mask_embeddings[layer][b][queries]

@@ -17,7 +17,7 @@ from insseg3d.structures import SceneBatch, SceneRows
 
 from .matched_losses import MatchedLosses
 from .matching import QueryOutputs
-from .plus.mask_pilots import Pilots, pairs_of_pilots
+from .plus.mask_pilots import Pilots, pairs_of_pilots, pilots_with_objects
 from .plus.mask_reader import MaskReader
 from .plus.row_features import RowFeatures
 
@@ -50,12 +50,14 @@ class QueryISHead(MatchedLosses):
         pilots: Config of the pilots, further queries of the training; None for none.
         quality: Config of the part that predicts the quality of the last masks, a factor of their
             scores; None for none.
-        reading_rows: Rows of a scene, at most, that queries read under their masks; None for all.
+        reading_rows: Rows of a scene that queries read under their masks. Of larger scenes they
+            read every n-th; see ``MaskReader``. None for all.
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
         ValueError: ``class_weight`` of the class loss has another length than K + 1, or
-            ``supervised_layers`` are not outputs of the decoder with the last among them.
+            ``supervised_layers`` are not outputs of the decoder with the last among them; or
+            decoder or quality read another number of channels than the rows have.
     """
 
     class_layers = ('classifier',)
@@ -104,6 +106,7 @@ class QueryISHead(MatchedLosses):
         )
         self.pilots = None if pilots is None else MODELS.build(pilots)
         self.quality = None if quality is None else MODELS.build(quality)
+        _check_reading(channels, decoder=self.decoder, quality=self.quality)
         self.reading_rows = reading_rows
         self.ranking = TASK_UTILS.build(ranking)
 
@@ -205,8 +208,9 @@ class QueryISHead(MatchedLosses):
                     queries.quality, queries.mask_embeddings[-1], queries.mask_features, targets
                 )
             if added is not None:
-                matches = pairs_of_pilots(targets, self.supervised_layers)
-                terms = self.matched_losses(pilots, targets, matches, only_pairs=True)
+                judged = pilots_with_objects(targets)
+                matches = pairs_of_pilots(judged, self.supervised_layers)
+                terms = self.matched_losses(pilots, targets, matches, judged=judged)
                 losses |= {f'pilots.{name}': value for name, value in terms.items()}
         return losses
 
@@ -247,6 +251,17 @@ def _check_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, .
             f'with the last, {num_layers - 1}, among them.'
         )
     return chosen
+
+
+def _check_reading(channels: int, **parts: nn.Module | None) -> None:
+    """Compare the channels that parts read under masks, if they do, with those of the rows."""
+    for name, part in parts.items():
+        expected = getattr(part, 'reading_channels', channels)
+        if expected != channels:
+            raise ValueError(
+                f'QueryISHead: {name}.reading_channels={expected}, but the rows have {channels} '
+                f'channels with these features; set decode_head.{name}.reading_channels={channels}.'
+            )
 
 
 def _full_precision(tensor: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from mmdet.utils import reduce_mean
 from mmdet3d.registry import MODELS
+from mmengine.dist import get_world_size
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -182,20 +184,20 @@ class PointwiseHead(BaseModule):
     ) -> dict[str, Tensor]:
         """Compute the losses of a batch.
 
+        Each is a mean over the points of all processes.
+
         Returns:
             ``loss_semantic``, and ``loss_offset_<name>`` of each loss on the offsets.
         """
-        losses = dict(
-            loss_semantic=point_cross_entropy(
-                outputs.logits, points.point2row, self._labels(targets.semantic)
-            )
-        )
-        inside = targets.instance >= 0
+        labels, inside = self._labels(targets.semantic), targets.instance >= 0
+        labelled, in_objects = _shares(torch.stack([(labels >= 0).sum(), inside.sum()]))
+        semantic = point_cross_entropy(outputs.logits, points.point2row, labels)
+        losses = dict(loss_semantic=labelled * semantic)
         coords, owner = points.coords[inside].to(outputs.offsets.dtype), targets.instance[inside]
         centres = instance_centres(coords, owner, len(targets.labels))
         offsets = outputs.offsets.index_select(0, points.point2row[inside])
         for name, loss in self.offset_losses.items():
-            losses[f'loss_offset_{name}'] = loss(offsets, centres[owner] - coords)
+            losses[f'loss_offset_{name}'] = in_objects * loss(offsets, centres[owner] - coords)
         return losses
 
     def _labels(self, semantic: Tensor) -> Tensor:
@@ -204,6 +206,18 @@ class PointwiseHead(BaseModule):
         labels = torch.where(semantic < self.num_classes, semantic, beyond)
         unknown = (semantic == self.num_classes) | (labels >= self.num_classes + self.num_stuff)
         return labels.masked_fill(unknown, -1)
+
+
+def _shares(counts: Tensor) -> Tensor:
+    """Divide counts by their means over all processes; 1 if there is one process.
+
+    A mean over the points of one process, times this factor, has the gradient of a mean over the
+    points of all, because the processes average their gradients.
+    """
+    if get_world_size() == 1:
+        return torch.ones_like(counts, dtype=torch.float32)
+    counts = counts.float()
+    return counts / reduce_mean(counts).clamp(min=1 / get_world_size())
 
 
 def _linear_layers(in_channels: int, out_channels: int, layers: int) -> nn.Sequential:

@@ -2,8 +2,9 @@
 """Strategies that pass a scene's points through the backbone in a test: all at once, or in subsets.
 
 A strategy is built by ``InstanceSegmentor3D(test_strategy=dict(type=…))``. It splits a scene into
-parts, which pass through the backbone one after the other, and joins their features again. Queries
-are made from the first part only; masks over all parts are made with these queries.
+parts, which pass through the backbone one after the other, and joins their features again. The
+memory of queries, if the model has a neck, is made from the first part only. What a head reads, and
+the masks, cover the rows of all parts.
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ class SharedQueries:
     features are the means of the subset's points. The result covers all points in their order.
 
     Source: SoftGroup's four subsets of a room of S3DIS. Deviation: queries attend to a whole scene,
-    so they are made once, from the first subset. If each subset had its own queries, the instances
-    of different subsets would be unrelated.
+    so their memory is made once, from the first subset. If each subset had its own queries, the
+    instances of different subsets would be unrelated.
 
     Args:
         splits: Number of subsets. A scene with fewer points has one subset per point.

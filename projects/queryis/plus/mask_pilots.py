@@ -114,17 +114,25 @@ class MaskPilots(nn.Module):
         return regions
 
 
-def pairs_of_pilots(targets: Sequence[SceneTargets], layers: Sequence[int]) -> Pairs:
-    """Return the pairs of pilots and objects; the first output precedes all layers and has none.
+def pilots_with_objects(targets: Sequence[SceneTargets]) -> list[Tensor]:
+    """Return the numbers of the pilots of each scene that have an object, which are the objects'.
 
     Args:
         targets: Ground truth of each scene.
+    """
+    return [torch.arange(len(scene.labels), device=scene.counts.device) for scene in targets]
+
+
+def pairs_of_pilots(pilots: Sequence[Tensor], layers: Sequence[int]) -> Pairs:
+    """Return the pairs of pilots and objects; the first output precedes all layers and has none.
+
+    Args:
+        pilots: Numbers of the pilots with an object, per scene.
         layers: Supervised outputs of the decoder.
     """
-    every = [torch.arange(len(scene.labels), device=scene.counts.device) for scene in targets]
     return {
-        (layer, b): (pilots, pilots)
+        (layer, b): (numbers, numbers)
         for layer in layers
         if layer > 0
-        for b, pilots in enumerate(every)
+        for b, numbers in enumerate(pilots)
     }

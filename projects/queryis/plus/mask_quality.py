@@ -44,7 +44,7 @@ class MaskQuality(BaseModule):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        self.loss_weight = loss_weight
+        self.loss_weight, self.reading_channels = loss_weight, reading_channels
         self.mlp = nn.Sequential(
             nn.Linear(embed_dims + 2 * reading_channels, hidden_channels),
             nn.LayerNorm(hidden_channels),

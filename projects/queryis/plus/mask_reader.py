@@ -14,6 +14,9 @@ from insseg3d.ops.precision import without_autocast
 
 from .row_features import RowFeatures
 
+LARGEST_STEP = 8
+"""Rows from one that is used to the next, at most: objects of some 100 rows keep a dozen."""
+
 
 class MaskReadings(NamedTuple):
     """Means under the masks of the queries of a batch; 0 for an empty mask.
@@ -36,15 +39,16 @@ class MaskReader:
     A row is inside a mask if its probability is above 0.5. No gradient passes through the masks;
     the means have gradients with respect to the features.
 
-    A mean hardly changes if not all rows contribute to it. Of a scene with more than ``max_rows``
-    rows, every n-th is used, with the smallest n for which they are not more.
+    The mean of a large mask hardly changes if not all rows contribute to it. Of a scene with more
+    than ``max_rows`` rows, every n-th is used, with the smallest n for which they are not more, but
+    n is at most ``LARGEST_STEP``, because small masks would have no rows left.
 
     Args:
         embed: Function from queries ``(B, Q, D)`` to mask embeddings ``(B, Q, C)``.
         project: Function from row features ``(R, C')`` to mask features ``(R, C)``.
         rows: Features to average.
         counts: Per scene ``(R,)`` points that each row represents.
-        max_rows: Rows of a scene that are used, at most; None for all.
+        max_rows: Rows of a scene that are all used; None for all of every scene.
     """
 
     def __init__(
@@ -138,5 +142,6 @@ class _Means:
 
 
 def _every_nth(number: int, most: int | None) -> slice:
-    """Choose at most ``most`` of a number of rows, evenly."""
-    return slice(None) if most is None else slice(None, None, max(-(-number // most), 1))
+    """Choose some of a number of rows evenly, all if they are not more than ``most``."""
+    step = 1 if most is None else max(-(-number // most), 1)
+    return slice(None, None, min(step, LARGEST_STEP))

@@ -85,6 +85,7 @@ class MaskReadingDecoder(QueryDecoder):
     ) -> None:
         super().__init__(queries=queries, layer=layer, num_layers=num_layers, init_cfg=init_cfg)
         self.num_outputs = num_layers + 1
+        self.reading_channels = reading_channels
         self.readings = nn.ModuleList(
             nn.Sequential(
                 nn.Linear(reading_channels, embed_dims),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from insseg3d.heads import refuse_other_classes
 from insseg3d.heads.pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs
 from insseg3d.ops.precision import without_autocast
 from insseg3d.ops.segment import segment_mean
@@ -164,6 +166,17 @@ class VotedFeatures(PlacedFeatures):
         )
         return {name: self.loss_weight * value for name, value in losses.items()}
 
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
+        """Reject a checkpoint of another label set."""
+        refuse_other_classes(
+            state_dict,
+            f'{prefix}{self.class_layers[0]}.bias',
+            expected=self.num_classes + self.pointwise.num_stuff,
+            wanted=f'num_classes={self.num_classes} and num_stuff={self.pointwise.num_stuff}',
+            kind='semantic classes',
+        )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
 
 def row_places(batch: SceneBatch, b: int) -> Tensor:
     """Return the place of each row of a scene, ``(R, 3)`` metres from the mean of its points.
@@ -189,8 +202,13 @@ def row_places(batch: SceneBatch, b: int) -> Tensor:
 
 
 def _joined(features: Tensor, *more: Tensor) -> Tensor:
-    """Append further channels in the dtype of the features, in one step: rows may be many."""
-    return torch.cat([features, *(part.to(features.dtype) for part in more)], 1)
+    """Append further channels in one step, as rows may be many.
+
+    Under autocast, features are narrower than coordinates. Half precision would round these to
+    centimetres, so the widest dtype of all is taken.
+    """
+    dtype = functools.reduce(torch.promote_types, (part.dtype for part in (features, *more)))
+    return torch.cat([part.to(dtype) for part in (features, *more)], 1)
 
 
 def _like(module: nn.Module, tensor: Tensor) -> Tensor:

@@ -66,34 +66,44 @@ def test_greedy_suppression_equals_the_naive_loop(seed, threshold):
     assert mask_nms(iou, scores, threshold=threshold).tolist() == kept
 
 
+def suppressed(iou, scores, labels, sigma):
+    """Compute the scores of matrix NMS in loops."""
+
+    def f(x):
+        return 1 - x if sigma is None else np.exp(-sigma * x**2)
+
+    def better_than(j):
+        before = [i for i in range(len(scores)) if (-scores[i], i) < (-scores[j], j)]
+        return [i for i in before if labels[i] == labels[j]]
+
+    for j, score in enumerate(scores):
+        decay = 1.0
+        for i in better_than(j):
+            worst = max((iou[k, i].item() for k in better_than(i)), default=0.0)
+            decay = min(decay, f(iou[i, j].item()) / max(f(worst), 1e-6))
+        yield score.item() * min(decay, 1)
+
+
 @pytest.mark.parametrize('sigma', [None, 2.0])
 def test_matrix_suppression_equals_its_formula(sigma):
     rng = np.random.default_rng(0)
-    for _ in range(30):
-        num = int(rng.integers(0, 8))
-        iou = rng.random((num, num)) * 0.9
-        iou = torch.from_numpy((iou + iou.T) / 2)
-        scores = torch.from_numpy(rng.random(num))
+    for num in [*range(8)] * 5:
+        iou = rng.choice([0, 0.3, 0.9, 1], (num, num))  # also exact copies
+        iou = torch.from_numpy(np.triu(iou, 1) + np.triu(iou, 1).T)
+        scores = torch.from_numpy(rng.integers(1, 4, num) / 4)  # and equal scores
         labels = torch.from_numpy(rng.integers(0, 2, num))
-
-        def f(x):
-            return 1 - x if sigma is None else np.exp(-sigma * x**2)
-
-        expected = []
-        for j in range(num):
-            better = [i for i in range(num) if scores[i] > scores[j] and labels[i] == labels[j]]
-            decay = 1.0
-            for i in better:
-                rivals = [
-                    iou[k, i].item()
-                    for k in range(num)
-                    if scores[k] > scores[i] and labels[k] == labels[i]
-                ]
-                decay = min(decay, f(iou[i, j].item()) / f(max(rivals, default=0.0)))
-            expected.append(scores[j].item() * min(decay, 1))
+        expected = [*suppressed(iou, scores, labels, sigma)]
         np.testing.assert_allclose(
             matrix_nms(iou, scores, labels, sigma=sigma), expected, atol=1e-9
         )
+
+
+def test_of_exact_copies_the_first_keeps_its_score():
+    iou = torch.ones(3, 3)
+    scores, labels = torch.full((3,), 0.5), torch.zeros(3)
+    assert matrix_nms(iou, scores, labels).tolist() == [0.5, 0, 0]
+    assert matrix_nms(iou, scores, torch.tensor([0, 1, 0])).tolist() == [0.5, 0.5, 0]
+    assert matrix_nms(iou[:1, :1], scores[:1], labels[:1]).tolist() == [0.5]
 
 
 def test_a_proposal_fills_its_grid_by_hand():

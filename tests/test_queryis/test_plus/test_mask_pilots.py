@@ -9,7 +9,7 @@ from mmdet3d.registry import MODELS
 from mmengine.logging import MessageHub
 
 from queryis.plus import MaskPilots
-from queryis.plus.mask_pilots import pairs_of_pilots
+from queryis.plus.mask_pilots import pairs_of_pilots, pilots_with_objects
 from queryis.plus.mask_reading import MaskReader
 from queryis.plus.row_features import row_places
 
@@ -133,14 +133,16 @@ def test_columns_beyond_the_objects_of_a_scene_are_empty():
 
 def test_each_object_has_a_pilot_in_all_outputs_but_the_first():
     _, targets = input_of(make_scene(80, 3), make_scene(50, 0, seed=1))
-    pairs = pairs_of_pilots(targets, (0, 1, 2))
+    pilots = pilots_with_objects(targets)
+    assert [numbers.tolist() for numbers in pilots] == [[0, 1, 2], []]
+    pairs = pairs_of_pilots(pilots, (0, 1, 2))
     assert {key: [part.tolist() for part in pair] for key, pair in pairs.items()} == {
         (1, 0): [[0, 1, 2], [0, 1, 2]],
         (1, 1): [[], []],
         (2, 0): [[0, 1, 2], [0, 1, 2]],
         (2, 1): [[], []],
     }
-    assert set(pairs_of_pilots(targets, (2,))) == {(2, 0), (2, 1)}
+    assert set(pairs_of_pilots(pilots, (2,))) == {(2, 0), (2, 1)}
 
 
 def test_draws_of_a_training_depend_on_seed_and_iteration_alone(hub, monkeypatch):

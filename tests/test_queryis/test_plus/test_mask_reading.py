@@ -123,7 +123,7 @@ def test_mask_features_are_made_once_and_without_gradient():
     assert not any(scene.requires_grad for scene in read.mask_features)
 
 
-@pytest.mark.parametrize(('most', 'steps'), [(30, (1, 1)), (29, (2, 1)), (10, (3, 2)), (1, SIZES)])
+@pytest.mark.parametrize(('most', 'steps'), [(30, (1, 1)), (29, (2, 1)), (10, (3, 2)), (1, (8, 8))])
 def test_of_large_scenes_every_nth_row_is_read(most, steps):
     """The result is that of a reader which has no other rows; scenes do not affect each other."""
     whole, queries = reader_of()
@@ -138,6 +138,21 @@ def test_of_large_scenes_every_nth_row_is_read(most, steps):
             torch.testing.assert_close(found[b : b + 1], part)
         for found, part in zip(read.moments(queries), alone.moments(queries[b : b + 1])):
             torch.testing.assert_close(found[b : b + 1], part)
+
+
+def test_objects_of_a_hundred_rows_are_read_in_scenes_of_any_size():
+    generator = torch.Generator().manual_seed(0)
+    number = 200_000
+    places = torch.randint(0, 400, (number, 3), generator=generator).sort(0).values.float()
+    features = (places - places[77_777]).abs().sum(1, keepdim=True)
+    nearest = features.kthvalue(100, 0).values
+    rows = RowFeatures([nearest - features + 0.5], centers=[places])
+    counts = [torch.ones(number, dtype=torch.long)]
+    few = MaskReader(lambda q: q, lambda f: f, rows, counts, 16_384)
+    every = MaskReader(lambda q: q, lambda f: f, rows, counts)
+    (found,), (expected,) = (read(torch.ones(1, 1, 1)).places for read in (few, every))
+    assert len(few.counts[0]) == number // 8 and few.features[0].gt(0).sum() >= 12
+    assert (found - expected).abs().max() < 1
 
 
 def test_a_scene_without_rows_is_read_as_nothing():

@@ -10,8 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from ..helpers import NUM_CLASSES, QUERIES, build_head
-from .scenes import POINTWISE, VOTED, batch_of, make_scene, plus_head
+from ..helpers import CHANNELS, NUM_CLASSES, QUERIES, build_head
+from .scenes import (
+    DECODER,
+    PLACED,
+    POINTWISE,
+    QUALITY,
+    VOTED,
+    batch_of,
+    make_scene,
+    plus_head,
+)
 from .two_processes import CASES, gradients_of
 
 ROOT = Path(__file__).parents[3]
@@ -152,6 +161,23 @@ def test_parts_of_other_classes_are_refused_with_the_head():
     )
     with pytest.raises(RuntimeError, match=f'has {NUM_CLASSES} classes, the config num_classes=7'):
         other.load_state_dict(state, strict=False)
+
+
+def test_another_number_of_surfaces_is_refused():
+    state = plus_head().state_dict()
+    other = plus_head(dict(VOTED, pointwise=dict(POINTWISE, num_stuff=0)))
+    with pytest.raises(RuntimeError, match=r'semantic.3.bias: .* has 6 semantic.*num_stuff=0'):
+        other.load_state_dict(state, strict=False)
+
+
+@pytest.mark.parametrize('part', ['decoder', 'quality'])
+def test_parts_that_read_other_channels_are_refused_with_the_remedy(part):
+    whole = dict(decoder=DECODER, quality=QUALITY)
+    parts = {name: dict(cfg, reading_channels=CHANNELS + 15) for name, cfg in whole.items()}
+    build_head(features=PLACED, **parts)
+    parts[part]['reading_channels'] = 20
+    with pytest.raises(ValueError, match=f'{part}.reading_channels=20, .* set .*{part}.*=21'):
+        build_head(features=PLACED, **parts)
 
 
 def free_port():

@@ -129,6 +129,21 @@ def test_placed_features_are_backbone_then_position():
         assert torch.equal(found, torch.cat([batch.rows[b].features, position], 1))
 
 
+@pytest.mark.parametrize('half', [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize('cfg', [PLACED, VOTED])
+def test_autocast_does_not_round_places(cfg, half):
+    scene = make_scene(seed=8)
+    scene = scene._replace(coords=30 * scene.coords)  # bfloat16 would round to decimetres
+    part = build(cfg).eval()
+    exact = part(batch_of(scene)).features[0]
+    narrow = scene._replace(features=scene.features.to(half))
+    with torch.autocast('cpu', dtype=half):
+        found = part(batch_of(narrow, dtype=half, coords=torch.float32)).features[0]
+    assert found.dtype == torch.float32
+    columns = slice(CHANNELS, CHANNELS_OF['PlacedFeatures'])
+    torch.testing.assert_close(found[:, columns], exact[:, columns])
+
+
 @pytest.mark.parametrize('cfg', [PLACED, VOTED])
 def test_a_quarter_turn_of_the_scene_turns_the_places(cfg):
     scene = make_scene(seed=8)

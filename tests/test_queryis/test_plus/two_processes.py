@@ -15,7 +15,7 @@ from mmengine.dist import get_rank, init_dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from .scenes import VOTED, batch_of, make_scene, plus_head
+from .scenes import batch_of, make_scene, plus_head
 
 CASES = {
     'both with objects': dict(objects=(3, 1)),
@@ -38,12 +38,14 @@ class Losses(nn.Module):
 def gradients_of(objects, rank=None, **changes):
     """Compute the gradients of two scenes, or of one of them in a process with this rank.
 
-    Point-wise losses are means over the points of a process, so they have no weight here. Norms are
-    frozen, as processes do not share their statistics.
+    Norms are frozen, as processes do not share their statistics.
     """
-    head = plus_head(dict(VOTED, loss_weight=0.0), **changes).double().train()
+    head = plus_head(**changes).double().train()
     head.features.pointwise.eval()
-    model, scenes = Losses(head), [make_scene(60, n, seed=i) for i, n in enumerate(objects)]
+    model, scenes = (
+        Losses(head),
+        [make_scene(60 + 50 * i, n, seed=i) for i, n in enumerate(objects)],
+    )
     if rank is not None:
         model, scenes = DistributedDataParallel(model), scenes[rank : rank + 1]
     for _ in range(2):  # the second call fails if the first left out a parameter
