@@ -1,6 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Small scenes with points, voxels and ground truth, and a head with all parts of this folder."""
 
+import dataclasses
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from mmdet3d.structures import Det3DDataSample, PointData
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor
 
+from insseg3d.segmentors import SharedQueries
 from insseg3d.structures import SceneBatch, SceneRows, VoxelLevel
 
 from ..helpers import CHANNELS, NUM_CLASSES, QUERIES, WIDTH, build_head
@@ -115,6 +117,17 @@ def batch_of(*scenes, dtype=torch.float32, coords=None):
         memory=torch.stack([scene.memory for scene in scenes]).to(dtype),
         samples=[scene.sample for scene in scenes],
     )
+
+
+def in_pieces(scene, splits=3):
+    """Make a batch of one scene whose rows are those of its parts."""
+    whole, tables = batch_of(scene), scene.sample.voxels
+    strategy = SharedQueries(splits=splits)
+    parts = strategy.split(scene.coords, tables)
+    renumber = {tuple(coor): v for v, coor in enumerate(tables.coors.tolist())}
+    voxels = [[renumber[tuple(coor)] for coor in part.coors.tolist()] for part in parts]
+    rows = strategy.join(parts, [scene.features[some] for some in voxels])
+    return dataclasses.replace(whole, rows=[rows]), torch.tensor(sum(voxels, []))
 
 
 def plus_head(features=VOTED, decoder=None, pilots=WHOLE, quality=QUALITY, **changes):

@@ -13,9 +13,10 @@ from torch import nn
 
 from insseg3d.engine import NewClassesHook
 from insseg3d.engine.consistency import check_loader
-from insseg3d.segmentors import SharedQueries
 from queryis.plus.row_features import row_places
 
+from ...test_insseg_baselines.helpers import METHODS
+from ...test_insseg_baselines.helpers import build_head as build_method
 from ..helpers import CHANNELS, NUM_CLASSES
 from .scenes import (
     CELL,
@@ -26,6 +27,7 @@ from .scenes import (
     VOTED,
     VOTES,
     batch_of,
+    in_pieces,
     make_scene,
     plus_head,
 )
@@ -34,17 +36,6 @@ from .scenes import (
 def build(cfg):
     torch.manual_seed(0)
     return MODELS.build(dict(cfg, in_channels=CHANNELS))
-
-
-def in_pieces(scene, splits=3):
-    """Make a batch of one scene whose rows are those of its parts."""
-    whole, tables = batch_of(scene), scene.sample.voxels
-    strategy = SharedQueries(splits=splits)
-    parts = strategy.split(scene.coords, tables)
-    renumber = {tuple(coor): v for v, coor in enumerate(tables.coors.tolist())}
-    voxels = [[renumber[tuple(coor)] for coor in part.coors.tolist()] for part in parts]
-    rows = strategy.join(parts, [scene.features[some] for some in voxels])
-    return dataclasses.replace(whole, rows=[rows]), torch.tensor(sum(voxels, []))
 
 
 def test_places_equal_a_naive_loop():
@@ -186,13 +177,17 @@ def test_class_probabilities_keep_their_distances(channels):
 
 
 @pytest.mark.parametrize('objects', [(3, 2), (3, 0), (0, 0)])
-def test_losses_of_votes_are_those_of_the_branch_of_other_models(objects):
+@pytest.mark.parametrize('other', ['branch', *METHODS])
+def test_losses_of_votes_are_those_of_other_models(other, objects):
     batch = batch_of(make_scene(80, objects[0]), make_scene(50, objects[1], seed=1))
     part = build(VOTED)
-    branch = MODELS.build(dict(type='PointwiseBranch', pointwise=POINTWISE))
-    branch.pointwise.load_state_dict(part.pointwise.state_dict())
-    found, expected = part.loss(part(batch), batch), branch.loss(batch)
-    assert found.keys() == expected.keys() == {'loss_semantic', 'loss_offset_l1'}
+    if other == 'branch':
+        model = MODELS.build(dict(type='PointwiseBranch', pointwise=POINTWISE))
+    else:
+        model = build_method(other)
+    model.pointwise.load_state_dict(part.pointwise.state_dict())
+    found, expected = part.loss(part(batch), batch), model.loss(batch)
+    assert found.keys() == {'loss_semantic', 'loss_offset_l1'} and found.keys() <= expected.keys()
     for name, value in found.items():
         torch.testing.assert_close(value, 3 * expected[name])
 
