@@ -8,12 +8,14 @@ from .hungarian_assigner import HungarianAssigner
 from .mask_losses import DenseMaskLoss, MaskBCELoss, MaskDiceLoss
 from .match_costs import DenseMatchCost, MaskBCECost, MaskDiceCost, QueryClassCost
 from .plus import (
+    AttentionReading,
     BackboneFeatures,
     FourierPosition,
     MaskPilots,
     MaskQuality,
     MaskReadingDecoder,
     MaskRelation,
+    MeanReading,
     PlacedFeatures,
     SelfAttentionLayer,
     VotedFeatures,
@@ -28,6 +30,7 @@ from .voxel_necks import AllVoxelsNeck, FPSNeck, RandomVoxelsNeck
 __all__ = [
     'AllVoxelsNeck',
     'ArgmaxRanking',
+    'AttentionReading',
     'BackboneFeatures',
     'DenseMaskLoss',
     'DenseMatchCost',
@@ -47,6 +50,7 @@ __all__ = [
     'MaskReadingDecoder',
     'MaskRelation',
     'MatrixNMSRanking',
+    'MeanReading',
     'PlacedFeatures',
     'PointInstanceNorm',
     'QueryClassCost',

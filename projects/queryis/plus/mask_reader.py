@@ -26,11 +26,14 @@ class MaskReadings(NamedTuple):
         places: ``(B, Q, 3)`` mean of the centres of the rows, metres; None if they have none.
         shared: ``(B, Q, Q)`` share of the points of mask i (row) that are also inside mask j
             (column), without gradient; 0 for an empty mask i.
+        inside: Per scene ``(R', Q)`` of 0 and 1, which of the rows that are used are inside which
+            mask, without gradient.
     """
 
     features: Tensor
     places: Tensor | None
     shared: Tensor
+    inside: list[Tensor]
 
 
 class MaskReader:
@@ -82,7 +85,7 @@ class MaskReader:
             regions: Per scene ``(R, P)`` bool, regions that replace the masks of the last P
                 queries; None for none.
         """
-        features, places, shared = [], [], []
+        features, places, shared, masks = [], [], [], []
         with without_autocast(queries):
             with torch.no_grad():
                 embeddings = self.embed(queries)
@@ -93,12 +96,12 @@ class MaskReader:
                 means = _Means(inside, self.counts[b])
                 features.append(means.of(self.features[b]))
                 shared.append(means.of(inside))
+                masks.append(inside)
                 if self.centers is not None:
                     places.append(means.of(self.centers[b]))
         columns = (features, places, shared)
-        return MaskReadings(
-            *(torch.stack(some).to(embeddings.dtype) if some else None for some in columns)
-        )
+        stacked = (torch.stack(some).to(embeddings.dtype) if some else None for some in columns)
+        return MaskReadings(*stacked, masks)
 
     @torch.no_grad()
     def moments(self, queries: Tensor) -> tuple[Tensor, Tensor]:

@@ -56,8 +56,8 @@ class MaskReadingDecoder(QueryDecoder):
     The first output is the queries before all layers. ``supervised_layers`` counts it as layer 0.
 
     Deviation: not in 3D-QueryIS, Sec. 3.3, where queries read the scene only by attention to
-    representative points. Source: the masked attention of Mask2Former, reduced to a mean, and the
-    mask pooling of K-Net.
+    representative points. Source: the masked attention of Mask2Former, by default reduced to a
+    mean, which is the mask pooling of K-Net.
 
     Args:
         queries: Config of the source of queries.
@@ -65,6 +65,7 @@ class MaskReadingDecoder(QueryDecoder):
         embed_dims: C of the queries.
         reading_channels: Channels of the row features.
         position: Config of the position features of a query's place.
+        reading: Config of the part that reads, built for each layer; None for ``MeanReading``.
         relation: Config of the bias of self-attention by the overlaps of masks, built for each
             layer; None for none.
         num_layers: L.
@@ -79,6 +80,7 @@ class MaskReadingDecoder(QueryDecoder):
         embed_dims: int,
         reading_channels: int,
         position: dict,
+        reading: dict | None = None,
         relation: dict | None = None,
         num_layers: int = 3,
         init_cfg: dict | None = None,
@@ -86,15 +88,9 @@ class MaskReadingDecoder(QueryDecoder):
         super().__init__(queries=queries, layer=layer, num_layers=num_layers, init_cfg=init_cfg)
         self.num_outputs = num_layers + 1
         self.reading_channels = reading_channels
-        self.readings = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(reading_channels, embed_dims),
-                nn.LayerNorm(embed_dims),
-                nn.ReLU(),
-                nn.Linear(embed_dims, embed_dims),
-            )
-            for _ in self.layers
-        )
+        channels = dict(embed_dims=embed_dims, reading_channels=reading_channels)
+        reading = dict(reading or dict(type='MeanReading'), **channels)
+        self.readings = nn.ModuleList(MODELS.build(reading) for _ in self.layers)
         self.position = MODELS.build(position)
         self.place = nn.Linear(self.position.num_channels, embed_dims)
         self.relations = None
@@ -139,7 +135,7 @@ class MaskReadingDecoder(QueryDecoder):
             regions = None  # from now on, pilots have masks of their own
             place = self.place(self.position(found.places))
             queries = layer(
-                queries + reading(found.features),
+                queries + reading(queries + place, found, read),
                 batch.memory,
                 batch.padding,
                 place=place,

@@ -68,7 +68,7 @@ def test_means_equal_a_naive_loop():
 def test_masks_over_nothing_and_over_everything():
     read, queries = reader_of()
     found = read(queries)
-    for part in found:
+    for part in found[:3]:
         assert not part[:, 0].any()
     for b, (scene, counts) in enumerate(zip(read.features, read.counts)):
         expected = (scene * counts[:, None]).sum(0) / counts.sum()
@@ -134,7 +134,7 @@ def test_of_large_scenes_every_nth_row_is_read(most, steps):
         rows = RowFeatures([whole.features[b][::step]], centers=[whole.centers[b][::step]])
         alone = MaskReader(whole.embed, whole.project, rows, [whole.counts[b][::step]])
         expected = alone(queries[b : b + 1], [regions[b][::step]])
-        for found, part in zip(read(queries, regions), expected):
+        for found, part in zip(read(queries, regions)[:3], expected):
             torch.testing.assert_close(found[b : b + 1], part)
         for found, part in zip(read.moments(queries), alone.moments(queries[b : b + 1])):
             torch.testing.assert_close(found[b : b + 1], part)
@@ -158,7 +158,7 @@ def test_objects_of_a_hundred_rows_are_read_in_scenes_of_any_size():
 def test_a_scene_without_rows_is_read_as_nothing():
     rows = RowFeatures([torch.zeros(0, 4)], centers=[torch.zeros(0, 3)])
     read = MaskReader(lambda q: q, lambda f: f, rows, [torch.zeros(0, dtype=torch.long)], 5)
-    assert not any(part.any() for part in read(torch.ones(1, 2, 4)))
+    assert not any(part.any() for part in read(torch.ones(1, 2, 4))[:3])
 
 
 @pytest.mark.parametrize('half', [torch.float16, torch.bfloat16], ids=str)
@@ -168,7 +168,7 @@ def test_autocast_reaches_no_mean(half):
     other, _ = reader_of()
     with torch.autocast('cpu', dtype=half):
         found = other(queries)
-    for ours, theirs in zip(found, exact):
+    for ours, theirs in zip(found[:3], exact):
         assert ours.dtype == torch.float32
         torch.testing.assert_close(ours, theirs)
 
