@@ -102,6 +102,8 @@ class MaskPilots(nn.Module):
         objects, device = len(scene.labels), places.device
         regions = torch.zeros(len(places), number, dtype=torch.bool, device=device)
         draws = torch.rand(3, objects, generator=generator).to(places)
+        if objects == 0:  # there may be no rows to choose from, either
+            return regions
         inside = regions[:, :objects].clone()
         inside[scene.inst_voxel, scene.inst_index] = True
         # The row with this rank among the object's rows; all objects have some.

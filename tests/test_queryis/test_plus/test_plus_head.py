@@ -123,6 +123,19 @@ def test_a_scene_of_one_point():
     assert all(torch.isfinite(value) for value in losses.values())
 
 
+@pytest.mark.parametrize('sizes', [(0,), (60, 0), (0, 60)])
+def test_a_scene_without_points_has_finite_losses_and_no_predictions(sizes):
+    head = plus_head()
+    batch = batch_of(*(make_scene(size, min(size, 2)) for size in sizes))
+    losses = head.loss(batch)
+    total(losses).backward()
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert all(torch.isfinite(p.grad).all() for p in head.parameters())
+    with torch.no_grad():
+        for size, found in zip(sizes, head.eval().predict(batch)):
+            assert found.masks.shape[1] == size and (len(found) > 0) == (size > 0)
+
+
 @torch.no_grad()
 def test_predictions_of_a_batch_are_those_of_its_scenes():
     head = plus_head().eval()
