@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'projects'))
 
 from insseg_lab.synthesis import DEFAULTS, synthesize
-from made_rooms import KINDS, RELEASES
+from made_rooms import KINDS, RELEASES, WEAR
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -51,6 +51,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
             help=text,
             metavar=('LEAST', 'MOST'),
         )
+    parser.add_argument(
+        '--wear',
+        choices=WEAR,
+        default='plain',
+        help='marks that the recording leaves in shapes and colours',
+    )
     parser.add_argument(
         '--mixed-segments',
         action='store_true',

@@ -91,4 +91,5 @@ def room_options(args: argparse.Namespace) -> RoomOptions:
         asked['vertices'] = (0, 2**31)
     if args.kinds:
         asked['kinds'] = frozenset(args.kinds.split(','))
-    return dataclasses.replace(default, mixed_segments=args.mixed_segments, **asked)
+    asked |= dict(mixed_segments=args.mixed_segments, wear=args.wear)
+    return dataclasses.replace(default, **asked)

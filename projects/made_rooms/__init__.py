@@ -5,6 +5,7 @@ from .corridor import CorridorOptions, make_corridor
 from .furniture import COMMON_KINDS, KINDS
 from .options import RoomOptions
 from .room import Room, make_points, make_room
+from .scanning.wear import WEAR
 from .writers.generate import synthesize_s3dis, synthesize_scannet
 from .writers.s3dis import RELEASES
 from .writers.s3dis_faults import FAULTS
@@ -21,6 +22,7 @@ __all__ = [
     'RoomOptions',
     'S3DISRoom',
     'S3DIS_OPTIONS',
+    'WEAR',
     'make_corridor',
     'make_points',
     'make_room',

@@ -13,6 +13,7 @@ from .layout.shell import lamps, recess, shell
 from .options import RoomOptions
 from .scanning.poses import CAMERAS
 from .scanning.scan import Scan, scan_surfaces
+from .scanning.wear import WEAR
 
 
 class Interior(NamedTuple):
@@ -79,6 +80,7 @@ def scanned(
         rng,
         spacing=options.spacing,
         reach=reach,
+        wear=WEAR[options.wear],
     )
     area = np.stack([np.bincount(owner_of, scan.seen[:, k], len(pieces)) for k in (0, 1)])
     seen = area[0] / np.maximum(area[1], 1e-12)

@@ -7,6 +7,7 @@ from .furniture import KINDS
 from .layout.fittings import FITTINGS
 from .layout.programs import PROGRAMS
 from .scanning.poses import CAMERAS
+from .scanning.wear import WEAR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class RoomOptions:
         programs: Types of rooms, among ``PROGRAMS``.
         fittings: Parts of the building besides walls, among ``FITTINGS``.
         camera: Way of scanning, among ``CAMERAS``.
+        wear: Marks of the recording, among ``WEAR``.
     """
 
     kinds: frozenset[str] = frozenset(KINDS)
@@ -38,14 +40,18 @@ class RoomOptions:
     programs: tuple[str, ...] = tuple(PROGRAMS)
     fittings: tuple[str, ...] = ()
     camera: str = 'hand-held'
+    wear: str = 'plain'
 
     def __post_init__(self):
         for name, known in (('kinds', KINDS), ('programs', PROGRAMS), ('fittings', FITTINGS)):
             unknown = sorted(set(getattr(self, name)) - set(known))
             if unknown:
                 raise ValueError(f'{name}: unknown {unknown}; known are {sorted(known)}')
-        if self.camera not in CAMERAS:
-            raise ValueError(f'camera: found {self.camera!r}, expected one of {list(CAMERAS)}')
+        for name, known in (('camera', CAMERAS), ('wear', WEAR)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f'{name}: found {getattr(self, name)!r}, expected one of {list(known)}'
+                )
         if not 0.004 <= self.spacing <= 0.1:
             raise ValueError(f'spacing: found {self.spacing}, expected 0.004 to 0.1 metres')
         if self.area[0] < 3.0:

@@ -171,6 +171,8 @@ def test_make_points_furnishes_with_the_kinds_asked_for():
         (dict(area=(1.0, 2.0)), 'area'),
         (dict(objects=(5, 3)), 'objects'),
         (dict(clutter=(-1, 3)), 'clutter'),
+        (dict(camera='drone'), "camera: found 'drone'.*hand-held"),
+        (dict(wear='torn'), "wear: found 'torn'.*plain"),
     ],
 )
 def test_options_say_what_is_wrong(options, word):

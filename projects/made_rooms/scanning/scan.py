@@ -12,6 +12,7 @@ from ..shapes.noise import noise_field, paint
 from ..shapes.surfaces import Surface
 from .depth import look_at, observe, render_depth, triangles_of
 from .sampling import Samples, build_mesh, sample_surfaces
+from .wear import Wear, wear_colors, wear_shapes
 
 _IMAGE = (144, 192)  # height, width of the depth images, pixels
 _FOCAL = 168.0  # focal length of these images, pixels: 60 degrees wide
@@ -49,6 +50,7 @@ def scan_surfaces(
     *,
     spacing: float,
     reach: float = 4.2,
+    wear: Wear | None = None,
 ) -> Scan:
     """Scan surfaces.
 
@@ -59,6 +61,7 @@ def scan_surfaces(
         rng: Source of randomness.
         spacing: Target median distance of a vertex to its nearest neighbour, metres.
         reach: Range of the cameras, metres.
+        wear: Ranges of the marks of the recording; None for a clean scan.
 
     Returns:
         The mesh of everything that at least two cameras saw.
@@ -67,8 +70,7 @@ def scan_surfaces(
     samples = sample_surfaces(surfaces, _CELL * spacing, 0.36, rng)
     views, nearest = _look(triangles, samples, cameras, reach)
     state = _survivors(surfaces, samples, views, nearest, rng)
-    count = len(samples.points)
-    order = rng.integers(0, 256, count, dtype=np.uint8)
+    order = rng.integers(0, 256, len(samples.points), dtype=np.uint8)
     faces = build_mesh(
         samples.points,
         samples.normals,
@@ -80,11 +82,13 @@ def scan_surfaces(
         4.2 * _CELL * spacing,
     )
     index, faces = _in_blocks(samples.points, faces, order)
-    points, normals = samples.points[index], samples.normals[index]
-    colors = _colours(
-        surfaces, samples.surface[index], samples.uv[index], points, normals, triangles, lights, rng
+    points, normals, surface = (
+        part[index] for part in (samples.points, samples.normals, samples.surface)
     )
+    colors = _colours(surfaces, surface, samples.uv[index], points, normals, triangles, lights, rng)
     points = _disturb(points, normals, nearest[index], rng)
+    if wear is not None:
+        points, colors = _worn(points, normals, faces, colors, surface, wear, rng)
     area = samples.fill * (_CELL * spacing) ** 2
     seen = np.stack(
         [np.bincount(samples.surface, area * share, len(surfaces)) for share in (views >= 2, 1.0)],
@@ -94,10 +98,21 @@ def scan_surfaces(
         points=points,
         colors=colors,
         faces=faces,
-        surface=samples.surface[index],
+        surface=surface,
         distance=nearest[index],
         seen=seen,
     )
+
+
+def _worn(points, normals, faces, colors, surface, wear, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Leave the marks of a recording in points and colours.
+
+    They have a generator of their own: what follows is drawn as for a clean scan.
+    """
+    (own,) = rng.spawn(1)
+    drawn = wear.draw(own)
+    colors = wear_colors(colors, points, surface, drawn, own)
+    return wear_shapes(points, normals, faces, drawn, own), colors
 
 
 def _look(
