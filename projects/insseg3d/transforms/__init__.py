@@ -2,6 +2,13 @@
 """Transforms, one registered class per idea."""
 
 from .color import DropColor, NormalizeColor, RandomColorShift
+from .color_jitter import (
+    RandomChannelGain,
+    RandomContrast,
+    RandomGamma,
+    RandomHue,
+    RandomSaturation,
+)
 from .crop import CropToMaxPoints
 from .geometry import CenterCoordinates, ElasticDistortion, RandomMatrix
 from .instances import RelabelInstances, SelectInstances
@@ -9,6 +16,7 @@ from .loading import CheckAnnotations, IfAnnotated, LoadSuperpoints
 from .seeding import draw_generator
 from .stuff import LabelStuff
 from .subsample import RandomSubsample
+from .views import RandomDensity, RandomHoles, RandomPart, RandomWaves
 from .voxels import AddVoxelTables
 
 __all__ = [
@@ -22,9 +30,18 @@ __all__ = [
     'LabelStuff',
     'LoadSuperpoints',
     'NormalizeColor',
+    'RandomChannelGain',
     'RandomColorShift',
+    'RandomContrast',
+    'RandomDensity',
+    'RandomGamma',
+    'RandomHoles',
+    'RandomHue',
     'RandomMatrix',
+    'RandomPart',
+    'RandomSaturation',
     'RandomSubsample',
+    'RandomWaves',
     'RelabelInstances',
     'SelectInstances',
     'draw_generator',
