@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'projects'))
 
 from insseg_lab.synthesis import DEFAULTS, synthesize
-from made_rooms import KINDS, RELEASES, WEAR
+from made_rooms import FURNITURE, KINDS, RELEASES, WEAR
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -51,12 +51,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
             help=text,
             metavar=('LEAST', 'MOST'),
         )
-    parser.add_argument(
-        '--wear',
-        choices=WEAR,
-        default='plain',
-        help='marks that the recording leaves in shapes and colours',
-    )
+    for name, choices, text in (
+        ('wear', WEAR, 'marks that the recording leaves in shapes and colours'),
+        ('furniture', FURNITURE, 'sizes of furniture: usual, or from a wider range'),
+    ):
+        parser.add_argument(f'--{name}', choices=choices, default=next(iter(choices)), help=text)
     parser.add_argument(
         '--mixed-segments',
         action='store_true',

@@ -91,5 +91,5 @@ def room_options(args: argparse.Namespace) -> RoomOptions:
         asked['vertices'] = (0, 2**31)
     if args.kinds:
         asked['kinds'] = frozenset(args.kinds.split(','))
-    asked |= dict(mixed_segments=args.mixed_segments, wear=args.wear)
+    asked |= {name: getattr(args, name) for name in ('mixed_segments', 'wear', 'furniture')}
     return dataclasses.replace(default, **asked)

@@ -3,6 +3,7 @@
 
 from .corridor import CorridorOptions, make_corridor
 from .furniture import COMMON_KINDS, KINDS
+from .layout.pieces import FURNITURE
 from .options import RoomOptions
 from .room import Room, make_points, make_room
 from .scanning.wear import WEAR
@@ -16,6 +17,7 @@ __all__ = [
     'COMMON_KINDS',
     'CorridorOptions',
     'FAULTS',
+    'FURNITURE',
     'KINDS',
     'RELEASES',
     'Room',

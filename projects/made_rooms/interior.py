@@ -7,6 +7,7 @@ import numpy as np
 
 from .layout.fittings import build_in, hang
 from .layout.layout import Layout
+from .layout.pieces import FURNITURE
 from .layout.placed import Placed
 from .layout.programs import furnish
 from .layout.shell import lamps, recess, shell
@@ -106,7 +107,13 @@ def _furnished(rng: np.random.Generator, options: RoomOptions) -> tuple[Layout, 
             float(np.sqrt(area * ratio)),
             float(rng.uniform(2.35, 2.7)),
         )
-        layout = Layout(rng=rng, size=size, kinds=options.kinds, capacity=options.objects[1])
+        layout = Layout(
+            rng=rng,
+            size=size,
+            kinds=options.kinds,
+            capacity=options.objects[1],
+            stretch=FURNITURE[options.furniture],
+        )
         if rng.random() < 0.3 and area > 11:
             recess(layout)
         build_in(layout, options.fittings)

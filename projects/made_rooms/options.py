@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from .furniture import KINDS
 from .layout.fittings import FITTINGS
+from .layout.pieces import FURNITURE
 from .layout.programs import PROGRAMS
 from .scanning.poses import CAMERAS
 from .scanning.wear import WEAR
@@ -27,6 +28,7 @@ class RoomOptions:
         fittings: Parts of the building besides walls, among ``FITTINGS``.
         camera: Way of scanning, among ``CAMERAS``.
         wear: Marks of the recording, among ``WEAR``.
+        furniture: Sizes of furniture, among ``FURNITURE``.
     """
 
     kinds: frozenset[str] = frozenset(KINDS)
@@ -41,13 +43,14 @@ class RoomOptions:
     fittings: tuple[str, ...] = ()
     camera: str = 'hand-held'
     wear: str = 'plain'
+    furniture: str = 'usual'
 
     def __post_init__(self):
         for name, known in (('kinds', KINDS), ('programs', PROGRAMS), ('fittings', FITTINGS)):
             unknown = sorted(set(getattr(self, name)) - set(known))
             if unknown:
                 raise ValueError(f'{name}: unknown {unknown}; known are {sorted(known)}')
-        for name, known in (('camera', CAMERAS), ('wear', WEAR)):
+        for name, known in (('camera', CAMERAS), ('wear', WEAR), ('furniture', FURNITURE)):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f'{name}: found {getattr(self, name)!r}, expected one of {list(known)}'

@@ -7,16 +7,10 @@ import numpy as np
 
 from ..furniture import FAMILIES, Furniture, bathroom, clutter, openings, storage, tables
 from .layout import Layout
+from .pieces import build, draw_piece
 from .placed import Placed
 
 Rng = np.random.Generator
-
-
-def draw_piece(rng: Rng, kind: str) -> Furniture:
-    """Build a piece of the kind, of a shape family drawn by weight."""
-    families, weights = zip(*FAMILIES[kind], strict=True)
-    weights = np.array(weights, dtype=np.float64)
-    return families[int(rng.choice(len(families), p=weights / weights.sum()))](rng)
 
 
 def stand(layout: Layout, kind: str) -> Placed | None:
@@ -27,7 +21,7 @@ def stand(layout: Layout, kind: str) -> Placed | None:
         return WALL_GROUPS[kind](layout)
     # If a large piece does not fit, a smaller one of its kind may.
     for _ in range(3):
-        placed = _stand_piece(layout, kind, draw_piece(layout.rng, kind))
+        placed = _stand_piece(layout, kind, draw_piece(layout, kind))
         if placed:
             return placed
     return None
@@ -57,7 +51,11 @@ def _seat(
     if not layout.allows('chair'):
         return None
     rng = layout.rng
-    piece = FAMILIES['chair'][family][0](rng) if family is not None else draw_piece(rng, 'chair')
+    piece = (
+        draw_piece(layout, 'chair')
+        if family is None
+        else build(layout, 'chair', FAMILIES['chair'][family][0])
+    )
     reach = piece.high[1] - under
     turn = angle + rng.normal(0, 0.18)
     at = (x + np.sin(angle) * reach, y - np.cos(angle) * reach)
@@ -70,7 +68,7 @@ def dining(layout: Layout) -> None:
     if not layout.allows('table'):
         return
     family = int(rng.integers(2))
-    piece = FAMILIES['table'][family][0](rng)
+    piece = build(layout, 'table', FAMILIES['table'][family][0])
     table = layout.anywhere(piece, 'table', margin=0.8) or layout.at_wall(piece, 'table')
     if table is None:
         return
@@ -114,7 +112,8 @@ def sleeping(layout: Layout) -> None:
         kind = ('table', 'cabinet')[int(rng.integers(2))]
         if not layout.allows(kind) or rng.random() < 0.35:
             continue
-        piece = tables.low_table(rng) if kind == 'table' else storage.file_cabinet(rng)
+        maker = tables.low_table if kind == 'table' else storage.file_cabinet
+        piece = build(layout, kind, maker)
         x = side * (half + piece.high[0] + rng.uniform(0.0, 0.05))
         base = layout.near(bed, piece, kind, (x, rng.uniform(0, 0.05)), 0.0)
         if base and rng.random() < 0.7:
@@ -128,7 +127,7 @@ def lounging(layout: Layout) -> None:
     if sofa is None:
         return
     if layout.allows('table'):
-        piece = tables.low_table(rng)
+        piece = build(layout, 'table', tables.low_table)
         layout.near(
             sofa,
             piece,
@@ -140,7 +139,7 @@ def lounging(layout: Layout) -> None:
         side = float(rng.choice([-1.0, 1.0]))
         layout.near(
             sofa,
-            FAMILIES['chair'][2][0](rng),
+            build(layout, 'chair', FAMILIES['chair'][2][0]),
             'chair',
             (side * rng.uniform(1.5, 2.2), rng.uniform(1.0, 1.8)),
             side * np.pi / 2 + rng.normal(0, 0.2),
@@ -197,7 +196,7 @@ def washing(layout: Layout) -> None:
     rng = layout.rng
     tub = stand(layout, 'bathtub')
     if tub is not None and layout.allows('shower curtain') and rng.random() < 0.75:
-        piece = draw_piece(rng, 'shower curtain')
+        piece = draw_piece(layout, 'shower curtain')
         wide = np.linalg.norm(tub.corners[1] - tub.corners[0])
         deep = np.linalg.norm(tub.corners[2] - tub.corners[1])
         x = (wide - 2 * piece.high[0]) / 2 * float(rng.choice([-1.0, 1.0]))

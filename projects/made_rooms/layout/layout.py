@@ -5,7 +5,7 @@ Walls are numbered anti-clockwise seen from above (k = 0 along y = 0); the inwar
 the local +y.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,7 @@ class Layout:
         kinds: Kinds that may be placed.
         capacity: Greatest number of objects of ``KINDS``.
         placed: Pieces placed so far.
+        stretch: Factors of width, depth and height by kind; see ``pieces.FURNITURE``.
         holes: Openings (t0, t1, z0, z1) of each of the four walls, metres.
     """
 
@@ -33,6 +34,7 @@ class Layout:
     size: tuple[float, float, float]
     kinds: frozenset[str] = frozenset(KINDS)
     capacity: int = 30
+    stretch: Mapping = field(default_factory=dict)
     placed: list[Placed] = field(default_factory=list)
     holes: list[list[tuple[float, float, float, float]]] = field(
         default_factory=lambda: [[], [], [], []]

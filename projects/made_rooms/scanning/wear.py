@@ -129,7 +129,7 @@ def wear_colors(
     """
     found = colors.astype(np.float32) / 255
     number = int(surface.max(initial=-1)) + 1
-    strength = wear.pattern * rng.uniform(0, 1, number).astype(np.float32)
+    strength = wear.pattern * rng.uniform(0.3, 1, number).astype(np.float32)
     tint = 1 + 0.5 * rng.standard_normal((number, 3)).astype(np.float32)
     size = np.exp(rng.uniform(np.log(0.1), np.log(0.8), number)).astype(np.float32)
     pattern = _patterns(points, surface, size, int(rng.integers(2**30)))
