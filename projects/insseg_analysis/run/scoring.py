@@ -18,6 +18,7 @@ from insseg3d.evaluation.functional import (
     COLUMNS,
     RunResults,
     SceneResult,
+    class_agnostic_ap,
     instance_ap,
     painted_table,
     scene_table,
@@ -81,6 +82,11 @@ def print_scores(
     scored = instance_ap(run.tables(), num_classes=len(run.classes), min_points=run.min_points)
     print(format_table(scored, run.classes))
     metrics = scored.summary()
+    agnostic = class_agnostic_ap(
+        run.tables(), num_classes=len(run.classes), min_points=run.min_points
+    ).summary()
+    print('without classes:', ', '.join(f'{name} {value:.4f}' for name, value in agnostic.items()))
+    metrics.update({f'{name}_agnostic': value for name, value in agnostic.items()})
     for name, threshold in COLUMNS.items():
         if groups:
             means = group_means(name, run.classes, scored.per_class(threshold), groups)

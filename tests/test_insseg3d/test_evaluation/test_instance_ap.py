@@ -9,6 +9,7 @@ from mmdet3d.evaluation.functional.scannet_utils.evaluate_semantic_instance impo
 from insseg3d.evaluation.functional import (
     AP_THRESHOLDS,
     average_precision,
+    class_agnostic_ap,
     instance_ap,
     scene_table,
 )
@@ -254,6 +255,36 @@ def score(*scenes, num_classes=2, min_points=100):
     return instance_ap(
         tables_of(scenes, num_classes), num_classes=num_classes, min_points=min_points
     )
+
+
+def of_one_class(scene):
+    """Give all objects and predictions the class 0, without merging objects."""
+    known = (scene['semantic'] >= 0) & (scene['semantic'] < NUM_CLASSES) & (scene['instance'] >= 0)
+    pairs = scene['semantic'] * 100 + scene['instance']  # in the order of class, then number
+    instance = np.where(known, np.unique(pairs, return_inverse=True)[1], -1)
+    semantic = np.where(known, 0, NUM_CLASSES)
+    return dict(scene, instance=instance, semantic=semantic, labels=[0] * len(scene['labels']))
+
+
+@pytest.mark.filterwarnings('ignore:Mean of empty slice:RuntimeWarning')
+def test_without_classes_equals_the_oracle_on_scenes_of_one_class():
+    for seed in range(60):
+        scenes = random_case(seed)
+        found = class_agnostic_ap(tables_of(scenes), num_classes=NUM_CLASSES, min_points=MIN_POINTS)
+        expected = oracle_ap([of_one_class(scene) for scene in scenes], 1, MIN_POINTS)
+        np.testing.assert_allclose(found.ap, expected, atol=1e-9)
+
+
+def test_without_classes_a_wrong_class_is_right_and_a_second_one_is_a_duplicate():
+    gt = line(400, (0, 150), (200, 350))
+    wrong = scene_of(gt, [0, 1], gt, [1, 0], [0.9, 0.8])
+    tables = tables_of([wrong], 2)
+    assert instance_ap(tables, num_classes=2).overall(0.5) == 0
+    assert class_agnostic_ap(tables, num_classes=2).overall(0.5) == 1
+    both = line(400, (0, 150), (0, 150), (200, 350))
+    twice = tables_of([scene_of(gt, [0, 1], both, [0, 1, 1], [0.9, 0.8, 0.7])], 2)
+    assert class_agnostic_ap(twice, num_classes=2).overall(0.5) < 1
+    assert class_agnostic_ap(twice, num_classes=1).num_pred.tolist() == [1]  # others: ignored
 
 
 def test_thresholds_are_nine_and_a_quarter():

@@ -16,6 +16,7 @@ The rules, for each threshold t and each class:
 Source: ScanNet, BenchmarkScripts/3d_evaluation/evaluate_semantic_instance.py
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -134,6 +135,34 @@ def instance_ap(
                 num_missed=sum(int(match.num_missed[column]) for match in matches),
             )
     return result
+
+
+def class_agnostic_ap(
+    tables: Sequence[SceneTable], *, num_classes: int, min_points: int = 100
+) -> InstanceAP:
+    """Compute the average precision as if all objects and predictions were of one class.
+
+    Two predictions of one object are then one too many even if they differ in class.
+
+    Args:
+        tables: One table per scene.
+        num_classes: K. Predictions of other classes are ignored, as in :func:`instance_ap`.
+        min_points: Objects and predictions of fewer points are not scored.
+
+    Returns:
+        The scores of the one class.
+    """
+    merged = [
+        dataclasses.replace(
+            table,
+            pred_labels=np.where(
+                (table.pred_labels >= 0) & (table.pred_labels < num_classes), 0, -1
+            ),
+            gt_labels=np.zeros_like(table.gt_labels),
+        )
+        for table in tables
+    ]
+    return instance_ap(merged, num_classes=1, min_points=min_points)
 
 
 def match_class(

@@ -16,6 +16,7 @@ from ..functional import (
     RunResults,
     SceneResult,
     SceneTable,
+    class_agnostic_ap,
     instance_ap,
     mean_of_scored,
     save_results,
@@ -38,7 +39,8 @@ class InsSegMetric(BaseMetric):
     The results contain ``AP``, ``AP50`` and ``AP25``, overall and per class (``AP/chair``; NaN for
     a class without a scored object). They also contain the number of ground-truth objects
     (``num_objects``), and the number and share of objects that are large enough to be scored
-    (``num_objects_scored``, ``share_objects_scored``). If the dataset's ``METAINFO`` has a
+    (``num_objects_scored``, ``share_objects_scored``), and the scores without regard to classes
+    (``AP_agnostic`` and so on; see :func:`class_agnostic_ap`). If the dataset's ``METAINFO`` has a
     ``frequency`` (class name → group), the results also contain the means over each group
     (``AP_head`` and so on).
 
@@ -83,10 +85,14 @@ class InsSegMetric(BaseMetric):
             save_results(self.results_file, run)
         scored = instance_ap(run.tables(), num_classes=len(classes), min_points=self.min_points)
         print_log('\n' + format_table(scored, classes), logger=MMLogger.get_current_instance())
+        agnostic = class_agnostic_ap(
+            run.tables(), num_classes=len(classes), min_points=self.min_points
+        )
         groups = self.dataset_meta.get('frequency')
         metrics = {}
         for name, threshold in COLUMNS.items():
             metrics[name] = scored.overall(threshold)
+            metrics[f'{name}_agnostic'] = agnostic.overall(threshold)
             if groups is not None:
                 metrics.update(group_means(name, classes, scored.per_class(threshold), groups))
         for name, threshold in COLUMNS.items():
