@@ -41,6 +41,7 @@ class FindingOptions:
     mesh_samples: int
     tile: float | None
     overlap: float | None
+    class_agnostic: bool
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> 'FindingOptions':
@@ -104,6 +105,11 @@ def add_finding_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overlap', type=float, metavar='METRES', help='of tiles (default: a quarter of --tile)'
     )
+    parser.add_argument(
+        '--class-agnostic',
+        action='store_true',
+        help='find things of any kind, also beyond the classes of the model, as objects',
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,6 +146,7 @@ class Finder:
             columns=options.columns,
             mesh_samples=options.mesh_samples,
             tiling=options.tiling,
+            class_agnostic=options.class_agnostic,
         )
 
     def made_from(self) -> dict[str, Any]:

@@ -165,6 +165,7 @@ def test_the_name_of_a_trained_model_is_enough(here, scans, sure_weights, tmp_pa
 def test_results_depend_on_what_finds_objects_and_on_nothing_else(sure_weights):
     args = dict(min_voxels=30, min_points=1, score_thr=0.3, strict=False, units=None, up=None)
     args |= dict(color_range=None, columns=('x', 'y', 'z'), mesh_samples=0, tile=None, overlap=None)
+    args['class_agnostic'] = False
     options = FindingOptions.of(Namespace(**args, out='found', again=True, quiet=True))
     config, weights = choose_model('queryis-s_demo', sure_weights)
 

@@ -1,7 +1,6 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """The inferencer: from a scan to its objects, without labels, info files or datasets."""
 
-import copy
 import threading
 import time
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from .checkpoints import Checkpoint
 from .model import check_device, find_instances, load_model
 from .model_index import choose_model, disagreements, voxel_size_of
 from .painting import Limits, paint
+from .ranking import forget_classes, keep_small
 from .result import InstanceResult, result_of
 from .tiles import Tile, check_tiling, tiles_of
 from .tiling import TilePoints, Tiling, find_in_tiles, model_order, points_of_tiles
@@ -53,8 +53,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
     :class:`InstanceResult`. Either the model or the weights may be omitted. A call neither changes
     the inferencer nor writes anything; each thread may have an inferencer of its own.
 
-    Deviation: the base class returns dicts of lists and writes pictures to files. Here, a result
-    holds arrays, and ``tools/infer.py`` writes the pictures.
+    Deviation: a result holds arrays instead of lists, and ``tools/infer.py`` writes the pictures.
 
     Args:
         model: Name in this project's model index, path of a config, or a config. None selects the
@@ -71,8 +70,9 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         min_share: Least share of an object's points that better objects must leave to it.
         columns: Meaning of the columns of tables without a header.
         mesh_samples: Number of points to sample on the surface of a mesh; 0 uses its vertices.
-        tiling: Tiles for scans that are larger than one tile; None never cuts a scan. A scan that
-            fits into one tile has the same result with and without tiling.
+        tiling: Tiles for larger scans; None never cuts a scan. A scan that fits into one tile has
+            the same result with and without.
+        class_agnostic: Whether to find objects of any class as one class, ``object``.
 
     Raises:
         FileNotFoundError: There is no checkpoint. The message explains how to train one in
@@ -100,6 +100,7 @@ class InstanceSeg3DInferencer(Base3DInferencer):
         columns: tuple[str, ...] | None = None,
         mesh_samples: int = 0,
         tiling: Tiling | None = None,
+        class_agnostic: bool = False,
     ) -> None:
         # The constructor of the base class is not called: it looks names up in mmdetection3d's
         # index only, builds the dataset for its class names, and opens a window for pictures.
@@ -112,11 +113,10 @@ class InstanceSeg3DInferencer(Base3DInferencer):
             if isinstance(model, ConfigDict):
                 model = Config(model)
             config, checkpoint = choose_model(model, weights)
-            config = copy.deepcopy(config)
-            ranking = config.model.get('decode_head', {}).get('ranking')
-            if ranking is not None and 'min_points' in ranking:
-                ranking.min_points = 1  # small objects are dropped and counted here
+            config = keep_small(config)  # small objects are dropped and counted here
             self.model, self.cfg = load_model(config, checkpoint, device)
+            if class_agnostic:
+                forget_classes(self.model)
             self.pipeline = self._init_pipeline(config)
         load = config.test_dataloader.dataset.pipeline[0]
         self.weights = checkpoint.path

@@ -25,6 +25,7 @@ from .ranking_parts import (
     JudgedCandidates,
     MaskNMS,
     MatrixNMS,
+    ObjectCandidates,
 )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     'MaskNMS',
     'MatrixNMS',
     'OTHER_CLASSES',
+    'ObjectCandidates',
     'OffsetDirectionLoss',
     'OffsetL1Loss',
     'PackedPoints',

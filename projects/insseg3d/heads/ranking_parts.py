@@ -60,6 +60,30 @@ class ArgmaxCandidates:
         )
 
 
+class ObjectCandidates:
+    """Take each mask once, as an object of class 0, whatever its class.
+
+    For masks with class logits, the score is the probability of any class but "no object", times
+    the score of the mask. Of others, the score is that of the source.
+
+    Args:
+        source: Source of the candidates with classes.
+    """
+
+    def __init__(self, source: Callable[..., Candidates]) -> None:
+        self.source = source
+
+    def __call__(self, masks, *judgement: Tensor) -> Candidates:
+        """Take what the source takes."""
+        if len(judgement) == 1:
+            (class_logits,) = judgement
+            scores = (1 - class_logits.softmax(-1)[:, -1]) * masks.scores
+            number = torch.arange(len(scores), device=scores.device)
+            return Candidates(number, torch.zeros_like(number), scores)
+        found = self.source(masks, *judgement)
+        return found._replace(labels=torch.zeros_like(found.labels))
+
+
 @TASK_UTILS.register_module()
 class FlatTopKCandidates:
     """Take the most probable pairs of a mask and a class; a mask may occur several times.

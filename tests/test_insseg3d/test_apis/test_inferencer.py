@@ -16,6 +16,7 @@ from mmengine.config import Config
 
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
+from insseg3d.apis.ranking import forget_classes
 from insseg3d.ops import masks
 from insseg3d.ops.painting import resolve_overlaps
 from insseg_scans import Assumptions, Scan, look_at
@@ -194,6 +195,17 @@ def test_by_default_an_object_has_thirty_voxels(sure_weights):
     inferencer = InstanceSeg3DInferencer(CONFIG, sure_weights, 'cpu')
     assert inferencer.min_voxels == 30
     assert inferencer.model.decode_head.ranking.min_points == 1
+
+
+def test_without_classes_all_are_objects_and_no_two_cover_the_same(sure_weights, own_points):
+    found = make(sure_weights, class_agnostic=True)(own_points)
+    assert found.classes == ('object',) and set(found.names) == {'object'}
+    assert len(found) > 0 and found.labels.max() == 0
+
+
+def test_a_model_without_candidates_cannot_forget_classes():
+    with pytest.raises(ValueError, match='class_agnostic: Linear has no decode_head.ranking'):
+        forget_classes(torch.nn.Linear(1, 1))
 
 
 def test_nothing_is_written_and_nothing_stays(

@@ -1,9 +1,18 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Selection and order of the instances that a ranking returns."""
 
+from types import SimpleNamespace
+
+import pytest
 import torch
 
-from insseg3d.heads import ProposalMasks, ProposalRanking, Ranking
+from insseg3d.heads import (
+    ArgmaxCandidates,
+    ObjectCandidates,
+    ProposalMasks,
+    ProposalRanking,
+    Ranking,
+)
 from insseg3d.ops.grouping.clusters import Proposals
 from insseg3d.structures import InstanceMap
 
@@ -51,6 +60,22 @@ def test_only_the_best_are_compared_with_each_other():
     ranking.suppression.most = 2
     found = ranking(ProposalMasks(PROPOSALS, 40), LABELS, SCORES)
     assert found.labels_3d.tolist() == [1, 3]
+
+
+def test_without_classes_the_best_of_any_class_suppresses_others():
+    ranking = ProposalRanking(min_points=1, nms_thr=0.6)
+    ranking.candidates = ObjectCandidates(ranking.candidates)
+    found = ranking(ProposalMasks(PROPOSALS, 40), LABELS, SCORES)
+    assert found.labels_3d.tolist() == [0, 0, 0]
+    assert found.scores_3d.tolist() == pytest.approx([0.9, 0.8, 0.7])  # as with classes
+
+
+def test_the_score_of_an_object_is_that_of_all_classes_together():
+    masks = SimpleNamespace(scores=torch.tensor([1.0, 0.5]))
+    logits = torch.tensor([[0.3, 0.3, 0.4], [0.1, 0.8, 0.1]]).log()
+    found = ObjectCandidates(ArgmaxCandidates())(masks, logits)
+    assert found.mask.tolist() == [0, 1] and found.labels.tolist() == [0, 0]
+    assert found.scores.tolist() == pytest.approx([0.6, 0.45])  # not 0.3 and 0.4
 
 
 def test_no_proposals():
