@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'projects'))
 
 from insseg_lab.synthesis import DEFAULTS, synthesize
-from made_rooms import FURNITURE, KINDS, RELEASES, WEAR
+from made_rooms import FITTINGS, FURNITURE, KINDS, RELEASES, WEAR
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -35,7 +35,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action='store_true',
         help='s3dis: with the faults that are known of it, each in one room',
     )
-    parser.add_argument('--kinds', default='', help=f'comma list among {", ".join(KINDS)}')
+    for name, known in (('kinds', KINDS), ('fittings', FITTINGS)):
+        parser.add_argument(f'--{name}', default='', help=f'comma list among {", ".join(known)}')
     parser.add_argument(
         '--spacing', type=float, help='median distance of neighbouring vertices in metres'
     )

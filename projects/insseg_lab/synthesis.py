@@ -91,5 +91,7 @@ def room_options(args: argparse.Namespace) -> RoomOptions:
         asked['vertices'] = (0, 2**31)
     if args.kinds:
         asked['kinds'] = frozenset(args.kinds.split(','))
+    if args.fittings:
+        asked['fittings'] = tuple(args.fittings.split(','))
     asked |= {name: getattr(args, name) for name in ('mixed_segments', 'wear', 'furniture')}
     return dataclasses.replace(default, **asked)

@@ -3,6 +3,7 @@
 
 from .corridor import CorridorOptions, make_corridor
 from .furniture import COMMON_KINDS, KINDS
+from .layout.fittings import FITTINGS
 from .layout.pieces import FURNITURE
 from .options import RoomOptions
 from .room import Room, make_points, make_room
@@ -17,6 +18,7 @@ __all__ = [
     'COMMON_KINDS',
     'CorridorOptions',
     'FAULTS',
+    'FITTINGS',
     'FURNITURE',
     'KINDS',
     'RELEASES',

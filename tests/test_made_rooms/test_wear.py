@@ -28,10 +28,11 @@ def worn(mesh=None, seed=0, **strengths):
     return wear_shapes(*(mesh or grid()), wear, np.random.default_rng(seed))
 
 
-def recoloured(colors, surface, points=None, seed=0, **strengths):
+def recoloured(colors, surface, points=None, seed=0, glass=None, **strengths):
     wear = NOTHING._replace(**strengths)
     points = np.random.default_rng(1).uniform(0, 4, (len(colors), 3)) if points is None else points
-    return wear_colors(colors, points, surface, wear, np.random.default_rng(seed))
+    glass = np.zeros(int(surface.max()) + 1, bool) if glass is None else glass
+    return wear_colors(colors, points, surface, glass, wear, np.random.default_rng(seed))
 
 
 def plain_colors(number=5000, value=(150, 100, 60)):
@@ -129,6 +130,14 @@ def test_exposure_changes_all_channels_by_the_same_factor():
     found = recoloured(colors, surface, exposure=0.8).astype(float)
     assert found[:, 0].min() < 75 and found[:, 0].max() > 130
     np.testing.assert_allclose(found[:, 0] / found[:, 1], 2, rtol=0.06)
+
+
+def test_only_glass_glows():
+    colors, surface = plain_colors(100, (40, 30, 20))
+    surface = np.arange(100) % 3
+    found = recoloured(colors, surface, glass=np.array([False, True, False]), glow=1.0)
+    assert np.abs(found[surface != 1] - (40, 30, 20)).max() <= 1
+    assert np.abs(found[surface == 1] - (80, 60, 40)).max() <= 2
 
 
 def test_saturation_contrast_gain_and_balance_by_hand():

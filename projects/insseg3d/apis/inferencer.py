@@ -34,8 +34,7 @@ from ..transforms.scene import set_grid_coords
 from .checkpoints import Checkpoint
 from .model import check_device, find_instances, load_model
 from .model_index import choose_model, disagreements, voxel_size_of
-from .painting import Limits, paint
-from .ranking import forget_classes, keep_small
+from .painting import Limits, forget_classes, keep_small, paint
 from .result import InstanceResult, result_of
 from .tiles import Tile, check_tiling, tiles_of
 from .tiling import TilePoints, Tiling, find_in_tiles, model_order, points_of_tiles

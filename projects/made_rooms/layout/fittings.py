@@ -1,17 +1,20 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Columns, beams and boards: parts of a building that are common in offices, rare in homes."""
+"""Parts of a building besides walls: columns, beams, boards; baseboards, sockets, posters."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from ..furniture import Furniture
+from ..furniture import Furniture, openings
+from ..furniture.base import choose
 from ..shapes.materials import draw_material
-from ..shapes.surfaces import Surface, box, rectangle
+from ..shapes.surfaces import Surface, box, moved, rectangle
 from .layout import Layout
 from .placed import Placed
 
-FITTINGS = ('column', 'beam', 'board')
+OFFICE = ('column', 'beam', 'board')
+"""Common in offices, rare in homes."""
+FITTINGS = (*OFFICE, 'baseboard', 'socket', 'poster')
 
 
 def build_in(layout: Layout, fittings: Sequence[str]) -> None:
@@ -25,12 +28,21 @@ def build_in(layout: Layout, fittings: Sequence[str]) -> None:
 
 
 def hang(layout: Layout, fittings: Sequence[str]) -> None:
-    """Hang boards on the bare walls of a furnished room."""
+    """Hang things on the bare walls of a furnished room, and line their feet."""
     rng = layout.rng
     if 'board' in fittings and rng.random() < 0.75:
         for wide in (rng.uniform(1.2, 2.4), rng.uniform(0.6, 1.2)):
             if layout.at_wall(_board(rng, wide), None, gap=0.0, tries=32):
-                return
+                break
+    if 'poster' in fittings:
+        for _ in range(int(rng.integers(0, 4))):
+            if layout.allows('picture'):
+                layout.at_wall(openings.poster(rng), 'picture', gap=0.0)
+    if 'socket' in fittings:
+        for _ in range(int(rng.integers(2, 9))):
+            layout.at_wall(_socket(rng), None, gap=0.0, tries=4)
+    if 'baseboard' in fittings and rng.random() < 0.7:
+        _add_baseboards(layout)
 
 
 def _block(
@@ -71,6 +83,33 @@ def _add_beams(layout: Layout, count: int) -> None:
         low = (0.0, a, height - drop) if along_x else (a, 0.0, height - drop)
         high = (width, a + wide, height) if along_x else (a + wide, depth, height)
         _block(layout, 'beam', low, high, box(low, high, material, bottom=True, top=False))
+
+
+def _socket(rng: np.random.Generator) -> Furniture:
+    """Build a socket or switch. Annotators count it as wall."""
+    half, high = rng.uniform(0.04, 0.09), rng.uniform(0.08, 0.14)
+    low = choose(rng, rng.uniform(0.25, 0.4), rng.uniform(1.0, 1.2))
+    plate = draw_material(rng, 'white', 'plastic', 'metal')
+    return Furniture('wall', box((-half, 0, low), (half, 0.012, low + high), plate, bottom=True))
+
+
+def _add_baseboards(layout: Layout) -> None:
+    """Line the feet of all walls between their openings; furniture may stand in front."""
+    rng = layout.rng
+    high, deep = rng.uniform(0.05, 0.14), rng.uniform(0.008, 0.02)
+    material = draw_material(rng, 'white', 'wood', 'dark wood', 'dark')
+    for k in range(4):
+        start, angle, length = layout.wall(k)
+        doors = sorted((a, b) for a, b, z0, _ in layout.holes[k] if z0 < high)
+        ends = [0.0, *(t for door in doors for t in door), length]
+        surfaces = [
+            surface
+            for a, b in zip(ends[::2], ends[1::2], strict=True)
+            if b - a > 0.05
+            for surface in box((a, 0, 0), (b, deep, high), material)
+        ]
+        placed = moved(surfaces, angle=angle, offset=(*start, 0.0))
+        layout.placed.append(Placed.built_in('wall', placed, np.zeros((4, 2)), (0.0, high)))
 
 
 def _board(rng: np.random.Generator, wide: float) -> Furniture:

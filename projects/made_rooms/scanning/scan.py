@@ -17,6 +17,7 @@ from .wear import Wear, wear_colors, wear_shapes
 _IMAGE = (144, 192)  # height, width of the depth images, pixels
 _FOCAL = 168.0  # focal length of these images, pixels: 60 degrees wide
 _LIGHT_PIXELS = 96
+_GLASS = 0.4  # share that a depth camera misses of glass, at least
 
 # Ratio of a grid cell's width to the target median distance to the nearest vertex.
 _CELL = 1.27
@@ -88,7 +89,7 @@ def scan_surfaces(
     colors = _colours(surfaces, surface, samples.uv[index], points, normals, triangles, lights, rng)
     points = _disturb(points, normals, nearest[index], rng)
     if wear is not None:
-        points, colors = _worn(points, normals, faces, colors, surface, wear, rng)
+        points, colors = _worn(points, normals, faces, colors, surface, surfaces, wear, rng)
     area = samples.fill * (_CELL * spacing) ** 2
     seen = np.stack(
         [np.bincount(samples.surface, area * share, len(surfaces)) for share in (views >= 2, 1.0)],
@@ -104,14 +105,17 @@ def scan_surfaces(
     )
 
 
-def _worn(points, normals, faces, colors, surface, wear, rng) -> tuple[np.ndarray, np.ndarray]:
+def _worn(
+    points, normals, faces, colors, surface, surfaces, wear, rng
+) -> tuple[np.ndarray, np.ndarray]:
     """Leave the marks of a recording in points and colours.
 
     They have a generator of their own: what follows is drawn as for a clean scan.
     """
     (own,) = rng.spawn(1)
     drawn = wear.draw(own)
-    colors = wear_colors(colors, points, surface, drawn, own)
+    glass = np.array([s.material.dropout >= _GLASS for s in surfaces])
+    colors = wear_colors(colors, points, surface, glass, drawn, own)
     return wear_shapes(points, normals, faces, drawn, own), colors
 
 

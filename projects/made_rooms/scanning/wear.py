@@ -34,6 +34,7 @@ class Wear(NamedTuple):
         saturation: Factor of its saturation.
         balance: Deviation of the gain of each channel.
         gain: Change of the brightness of the whole scene, stops.
+        glow: Additional brightness of glass, behind which it is day, stops.
     """
 
     drift: Range
@@ -50,6 +51,7 @@ class Wear(NamedTuple):
     saturation: Range
     balance: Range
     gain: Range
+    glow: Range
 
     def draw(self, rng: np.random.Generator) -> 'Wear':
         """Draw the strengths of one scene: the same fields, with a number each."""
@@ -71,6 +73,7 @@ HAND_HELD = Wear(
     saturation=(0.6, 1.6),
     balance=(0.02, 0.14),
     gain=(-0.7, 0.5),
+    glow=(0.0, 2.5),
 )
 """A depth camera held in the hand, as in ScanNet."""
 
@@ -112,6 +115,7 @@ def wear_colors(
     colors: np.ndarray,
     points: np.ndarray,
     surface: np.ndarray,
+    glass: np.ndarray,
     wear: Wear,
     rng: np.random.Generator,
 ) -> np.ndarray:
@@ -121,6 +125,7 @@ def wear_colors(
         colors: ``(P, 3)`` uint8.
         points: ``(P, 3)`` metres.
         surface: ``(P,)`` number of the surface of each vertex.
+        glass: ``(S,)`` bool, which of the surfaces are glass.
         wear: Strengths of this scene.
         rng: Source of randomness.
 
@@ -128,13 +133,14 @@ def wear_colors(
         ``(P, 3)`` uint8.
     """
     found = colors.astype(np.float32) / 255
-    number = int(surface.max(initial=-1)) + 1
+    number = len(glass)
     strength = wear.pattern * rng.uniform(0.3, 1, number).astype(np.float32)
     tint = 1 + 0.5 * rng.standard_normal((number, 3)).astype(np.float32)
     size = np.exp(rng.uniform(np.log(0.1), np.log(0.8), number)).astype(np.float32)
     pattern = _patterns(points, surface, size, int(rng.integers(2**30)))
     found += (pattern * strength[surface])[:, None] * tint[surface]
     stops = 2 * wear.exposure * _field(points, rng.uniform(1.0, 2.5), rng) + wear.gain
+    stops += wear.glow * glass[surface]
     grey = found.mean(axis=1, keepdims=True)
     found = grey + wear.saturation * (found - grey)
     middle = float(np.median(grey)) if len(grey) else 0.0

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..interior import make_interior
 from ..labels.categories import S3DIS_CLASSES
-from ..layout.fittings import FITTINGS
+from ..layout.fittings import OFFICE
 from ..options import RoomOptions
 
 # Type of room → its name in the release.
@@ -25,7 +25,7 @@ OPTIONS = RoomOptions(
     frames=180,
     vertices=(0, 2**31),
     programs=tuple(ROOM_NAMES),
-    fittings=FITTINGS,
+    fittings=OFFICE,
     camera='tripod',
 )
 

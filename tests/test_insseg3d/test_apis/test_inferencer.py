@@ -16,7 +16,7 @@ from mmengine.config import Config
 
 import queryis  # noqa: F401
 from insseg3d.apis import InstanceSeg3DInferencer
-from insseg3d.apis.ranking import forget_classes
+from insseg3d.apis.painting import forget_classes
 from insseg3d.ops import masks
 from insseg3d.ops.painting import resolve_overlaps
 from insseg_scans import Assumptions, Scan, look_at
