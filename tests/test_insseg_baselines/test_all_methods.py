@@ -14,6 +14,7 @@ from .helpers import (
     NUM_STUFF,
     batch_of,
     build_head,
+    head_config,
     make_scene,
 )
 
@@ -200,8 +201,8 @@ def test_checkpoint_of_another_label_set_is_refused(method):
     head = build_head(method)
     again = build_head(method)
     again.load_state_dict(head.state_dict())
-    config = build_head(method)
-    config.is_object = torch.zeros(NUM_CLASSES + NUM_STUFF + 1, dtype=torch.bool)
+    pointwise = dict(head_config(method)['pointwise'], num_stuff=NUM_STUFF + 1)
+    config = build_head(method, pointwise=pointwise)
     with pytest.raises(RuntimeError, match='has 6 semantic classes, the config 7'):
         config.load_state_dict(head.state_dict(), strict=False)
 

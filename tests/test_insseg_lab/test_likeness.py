@@ -139,10 +139,13 @@ def test_reads_prepared_data(tmp_path):
     scan.semantic.astype(np.int64).tofile(tmp_path / 'semantic_mask' / 'a.bin')
     scan.instance.astype(np.int64).tofile(tmp_path / 'instance_mask' / 'a.bin')
     index = tmp_path / 'scannet_infos_val.pkl'
-    index.write_bytes(pickle.dumps(dict(data_list=[record])))
+    index.write_bytes(pickle.dumps(dict(metainfo={}, data_list=[record])))
     (found,) = read_scans(tmp_path)
     assert found.name == 'a' and np.array_equal(found.semantic, scan.semantic)
     np.testing.assert_allclose(found.points, scan.points, atol=1e-6)
     np.testing.assert_allclose(found.colors, scan.colors, atol=1e-6)
+    index.write_bytes(pickle.dumps(dict(metainfo={}, data_list=[print])))
+    with pytest.raises(ValueError, match='may run code'):
+        next(read_scans(tmp_path))
     with pytest.raises(FileNotFoundError, match='scannet_infos_train.pkl.*prepare_scannet'):
         next(read_scans(tmp_path, 'train'))

@@ -23,7 +23,7 @@ def test_a_stretched_piece_has_other_sides_and_stands_where_it_stood():
     other = stretched(piece, (2.0, 0.5, 1.5))
     np.testing.assert_allclose(sides(other), sides(piece) * (2, 0.5, 1.5))
     assert other.label == piece.label and other.low[2] == pytest.approx(piece.low[2])
-    # Its back stays at y = 0, and things stand on its top.
+    # The place for small things moves with the top.
     assert other.low[1] == pytest.approx(0.5 * piece.low[1])
     for before, after in zip(piece.tops, other.tops, strict=True):
         assert after == pytest.approx(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..ops.grouping.clusters import Proposals, choose_at_random, join_proposals, no_proposals
 from ..structures import SceneBatch
-from .class_settings import check_class_numbers, check_class_table, refuse_other_classes
+from .class_settings import check_class_numbers, check_class_table
 from .pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs
 from .proposal_net import ProposalVoxels
 from .ranking import ProposalMasks
@@ -216,18 +216,6 @@ class GroupingHead(BaseModule):
             labels: ``(P,)`` most probable semantic class of each point.
         """
         raise NotImplementedError
-
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
-        """Reject a checkpoint of another label set."""
-        refuse_other_classes(
-            state_dict,
-            f'{prefix}{self.class_layers[0]}.bias',
-            expected=len(self.is_object),
-            wanted=f'{len(self.is_object)} (num_classes={self.num_classes} and '
-            f'num_stuff={self.pointwise.num_stuff})',
-            kind='semantic classes',
-        )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def _whole(labels: Tensor, number: int) -> tuple[Proposals, Tensor, Tensor]:

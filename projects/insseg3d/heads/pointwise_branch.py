@@ -6,7 +6,6 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ..structures import SceneBatch
-from .class_settings import refuse_other_classes
 from .pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs
 
 
@@ -49,14 +48,3 @@ class PointwiseBranch(BaseModule):
         points, outputs = self.outputs(batch)
         losses = self.pointwise.loss(outputs, points, PackedTargets.pack(batch.point_targets()))
         return {name: self.loss_weight * value for name, value in losses.items()}
-
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
-        """Reject a checkpoint of another label set."""
-        refuse_other_classes(
-            state_dict,
-            f'{prefix}{self.class_layers[0]}.bias',
-            expected=self.num_classes + self.pointwise.num_stuff,
-            wanted=f'num_classes={self.num_classes} and num_stuff={self.pointwise.num_stuff}',
-            kind='semantic classes',
-        )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

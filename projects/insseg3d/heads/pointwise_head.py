@@ -21,6 +21,7 @@ from ..ops.grouping.pointwise import (
     point_cross_entropy,
 )
 from ..structures import PointTargets, SceneRows
+from .class_settings import refuse_other_classes
 
 
 class PackedPoints(NamedTuple):
@@ -199,6 +200,18 @@ class PointwiseHead(BaseModule):
         for name, loss in self.offset_losses.items():
             losses[f'loss_offset_{name}'] = in_objects * loss(offsets, centres[owner] - coords)
         return losses
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
+        """Reject a checkpoint of another label set."""
+        number = self.num_classes + self.num_stuff
+        refuse_other_classes(
+            state_dict,
+            f'{prefix}semantic.{len(self.semantic) - 1}.bias',
+            expected=number,
+            wanted=f'{number} (num_classes={self.num_classes} and num_stuff={self.num_stuff})',
+            kind='semantic classes',
+        )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _labels(self, semantic: Tensor) -> Tensor:
         """Return the logit column of each label, -1 for none."""

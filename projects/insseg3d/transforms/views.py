@@ -28,7 +28,7 @@ class RandomPart(BaseTransform):
     """
 
     def __init__(self, *, share: Sequence[float] = (0.4, 1.0)) -> None:
-        self.share = _checked(self, 'share', share, 1)
+        self.share = _checked(self, 'share', share, most=1)
 
     def transform(self, results: dict) -> dict:
         """Drop the points of the other side."""
@@ -62,21 +62,17 @@ class RandomHoles(BaseTransform):
     def __init__(
         self, *, number: Sequence[int] = (0, 12), radius: Sequence[float] = (0.05, 0.4)
     ) -> None:
-        low, high = number
-        if not 0 <= low <= high:
-            raise ValueError(
-                f'RandomHoles: number is {(low, high)}, expected (low, high) with 0 <= low <= high.'
-            )
-        self.number, self.radius = (low, high), _checked(self, 'radius', radius, math.inf)
+        self.number = _checked(self, 'number', number, sign='<=')
+        self.radius = _checked(self, 'radius', radius)
 
     def transform(self, results: dict) -> dict:
         """Drop the points inside the balls; the last point always stays."""
         rng = draw_generator(results, type(self).__name__)
         coords = columns(results['points'], 'coord')
+        if len(coords) == 0:
+            return results
         kept = np.ones(len(coords), dtype=bool)
         for _ in range(int(rng.integers(self.number[0], self.number[1] + 1))):
-            if len(coords) == 0:
-                return results
             centre = coords[int(rng.integers(len(coords)))]
             radius = np.float32(rng.uniform(*self.radius))
             kept &= _squared_distance(coords, centre) > radius * radius
@@ -106,7 +102,7 @@ class RandomDensity(BaseTransform):
     def __init__(self, *, distance: Sequence[float] = (1.0, 6.0), least: float = 0.1) -> None:
         if not 0 < least <= 1:
             raise ValueError(f'RandomDensity: least={least}, expected a probability, (0, 1]')
-        self.distance, self.least = _checked(self, 'distance', distance, math.inf), least
+        self.distance, self.least = _checked(self, 'distance', distance), least
 
     def transform(self, results: dict) -> dict:
         """Drop points at random."""
@@ -149,14 +145,8 @@ class RandomWaves(BaseTransform):
         wavelength: Sequence[float] = (1.0, 6.0),
         number: int = 4,
     ) -> None:
-        low, high = amplitude
-        if not 0 <= low <= high:
-            raise ValueError(
-                f'RandomWaves: amplitude is {(low, high)}, expected (low, high) with 0 <= low <= '
-                'high.'
-            )
-        self.amplitude, self.number = (low, high), number
-        self.wavelength = _checked(self, 'wavelength', wavelength, math.inf)
+        self.amplitude, self.number = _checked(self, 'amplitude', amplitude, sign='<='), number
+        self.wavelength = _checked(self, 'wavelength', wavelength)
 
     def transform(self, results: dict) -> dict:
         """Move the points."""
@@ -180,14 +170,24 @@ class RandomWaves(BaseTransform):
         )
 
 
-def _checked(part: object, name: str, values: Sequence[float], most: float) -> tuple[float, float]:
-    """Return a range; reject one that is not ordered or not within (0, most]."""
+def _checked(
+    part: object,
+    name: str,
+    values: Sequence[float],
+    *,
+    sign: str = '<',
+    most: float = math.inf,
+) -> tuple[float, float]:
+    """Return a range; reject one that is not ordered, or exceeds its bounds.
+
+    The range begins above 0 with the sign '<', at 0 or above with '<='.
+    """
     low, high = values
-    if not 0 < low <= high <= most:
+    if not (0 <= low <= high <= most) or (sign == '<' and low == 0):
         limit = '' if most == math.inf else f' <= {most:g}'
         raise ValueError(
             f'{type(part).__name__}: {name} is {(low, high)}, expected (low, high) with '
-            f'0 < low <= high{limit}.'
+            f'0 {sign} low <= high{limit}.'
         )
     return low, high
 

@@ -1,13 +1,13 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Labelled scans to be measured, from a folder of prepared data."""
 
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from insseg3d.datasets.info_files import read_info
 from insseg3d.datasets.scannet import ScanNetInsSegDataset
 
 FLOOR = 2
@@ -58,6 +58,7 @@ def read_scans(root: Path, split: str = 'val', limit: int | None = None) -> Iter
 
     Raises:
         FileNotFoundError: There is no such split.
+        ValueError: Its index cannot be read, or may run code.
     """
     index = root / f'scannet_infos_{split}.pkl'
     if not index.is_file():
@@ -65,7 +66,7 @@ def read_scans(root: Path, split: str = 'val', limit: int | None = None) -> Iter
             f'{index}: no such file; expected the data of tools/prepare_scannet.py, with --split '
             'train or val'
         )
-    records = pickle.loads(index.read_bytes())['data_list']
+    records = read_info(index.read_bytes(), str(index))['data_list']
     for record in records[:limit]:
         points = np.fromfile(root / 'points' / record['lidar_points']['lidar_path'], np.float32)
         points = points.reshape(-1, 6)

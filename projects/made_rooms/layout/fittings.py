@@ -28,7 +28,7 @@ def build_in(layout: Layout, fittings: Sequence[str]) -> None:
 
 
 def hang(layout: Layout, fittings: Sequence[str]) -> None:
-    """Hang things on the bare walls of a furnished room, and line their feet."""
+    """Hang things on the bare walls of a furnished room, and add baseboards."""
     rng = layout.rng
     if 'board' in fittings and rng.random() < 0.75:
         for wide in (rng.uniform(1.2, 2.4), rng.uniform(0.6, 1.2)):
@@ -94,7 +94,7 @@ def _socket(rng: np.random.Generator) -> Furniture:
 
 
 def _add_baseboards(layout: Layout) -> None:
-    """Line the feet of all walls between their openings; furniture may stand in front."""
+    """Add a baseboard to each wall, with gaps at its doors. Furniture may hide it."""
     rng = layout.rng
     high, deep = rng.uniform(0.05, 0.14), rng.uniform(0.008, 0.02)
     material = draw_material(rng, 'white', 'wood', 'dark wood', 'dark')

@@ -11,7 +11,6 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from insseg3d.heads import refuse_other_classes
 from insseg3d.heads.pointwise_head import PackedPoints, PackedTargets, PointwiseOutputs
 from insseg3d.ops.precision import without_autocast
 from insseg3d.ops.segment import segment_mean
@@ -165,17 +164,6 @@ class VotedFeatures(PlacedFeatures):
             rows.pointwise, points, PackedTargets.pack(batch.point_targets())
         )
         return {name: self.loss_weight * value for name, value in losses.items()}
-
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
-        """Reject a checkpoint of another label set."""
-        refuse_other_classes(
-            state_dict,
-            f'{prefix}{self.class_layers[0]}.bias',
-            expected=self.num_classes + self.pointwise.num_stuff,
-            wanted=f'num_classes={self.num_classes} and num_stuff={self.pointwise.num_stuff}',
-            kind='semantic classes',
-        )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def row_places(batch: SceneBatch, b: int) -> Tensor:
