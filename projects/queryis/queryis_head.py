@@ -121,7 +121,7 @@ class QueryISHead(MatchedLosses):
         read = self._reader(batch, rows)
         class_logits, mask_embeddings, quality = self.decode(batch, read, pilots)
         with without_autocast(mask_embeddings[0]):
-            mask_features = [self._mask_features(features) for features in rows.features]
+            mask_features = [self._mask_features(features[:]) for features in rows.features]
         return QueryOutputs(class_logits, mask_embeddings, mask_features, quality)
 
     def _reader(self, batch: SceneBatch, rows: RowFeatures) -> MaskReader:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from mmdet3d.registry import TASK_UTILS
 from mmengine.structures import InstanceData
@@ -44,7 +45,10 @@ class RowMasks(NamedTuple):
 
     def over_points(self, which: Tensor) -> Tensor:
         """Return some masks as ``(M, P)`` bool."""
-        return self.masks.inside[which].index_select(1, self.point2row)
+        inside = self.masks.inside[which]
+        if inside.is_cpu:  # numpy gathers booleans three times as fast as torch
+            return torch.from_numpy(np.take(inside.numpy(), self.point2row.numpy(), axis=1))
+        return inside.index_select(1, self.point2row)
 
 
 class ProposalMasks(NamedTuple):

@@ -12,8 +12,10 @@ from insseg3d.heads import (
     ProposalMasks,
     ProposalRanking,
     Ranking,
+    RowMasks,
 )
 from insseg3d.ops.grouping.clusters import Proposals
+from insseg3d.ops.masks import BinaryMasks
 from insseg3d.structures import InstanceMap
 
 
@@ -76,6 +78,18 @@ def test_the_score_of_an_object_is_that_of_all_classes_together():
     found = ObjectCandidates(ArgmaxCandidates())(masks, logits)
     assert found.mask.tolist() == [0, 1] and found.labels.tolist() == [0, 0]
     assert found.scores.tolist() == pytest.approx([0.6, 0.45])  # not 0.3 and 0.4
+
+
+@pytest.mark.parametrize('rows, points', [(5, 9), (5, 0), (0, 0)])
+def test_masks_over_rows_become_masks_over_points(rows, points):
+    generator = torch.Generator().manual_seed(0)
+    inside = torch.rand(4, rows, generator=generator) > 0.5
+    point2row = torch.randint(max(rows, 1), (points,), generator=generator)
+    masks = RowMasks(BinaryMasks(inside, torch.ones(4), inside.sum(1)), point2row)
+    for which in ([2, 0, 2], []):
+        found = masks.over_points(torch.tensor(which, dtype=torch.long))
+        assert found.shape == (len(which), points) and found.dtype == torch.bool
+        assert found.tolist() == [[bool(inside[m, r]) for r in point2row] for m in which]
 
 
 def test_no_proposals():

@@ -13,7 +13,7 @@ from torch import nn
 
 from insseg3d.engine import NewClassesHook
 from insseg3d.engine.consistency import check_loader
-from queryis.plus.row_features import row_places
+from queryis.plus.row_features import JoinedRows, row_places
 
 from ...test_insseg_baselines.helpers import METHODS
 from ...test_insseg_baselines.helpers import build_head as build_method
@@ -57,7 +57,7 @@ def test_places_of_a_scene_in_pieces_are_those_of_the_whole():
     assert torch.equal(split, whole[voxels])
     # All features of a row agree then, too, because those of the backbone are the same here.
     part = build(PLACED)
-    assert torch.equal(part(pieces).features[0], part(batch_of(scene)).features[0][voxels])
+    assert torch.equal(part(pieces).features[0][:], part(batch_of(scene)).features[0][:][voxels])
 
 
 def test_places_do_not_depend_on_the_origin_of_the_scan():
@@ -117,7 +117,35 @@ def test_placed_features_are_backbone_then_position():
         assert torch.equal(rows.places[b], row_places(batch, b))
         assert torch.equal(rows.centers[b], rows.places[b])
         position = MODELS.build(POSITION)(rows.places[b])
-        assert torch.equal(found, torch.cat([batch.rows[b].features, position], 1))
+        assert torch.equal(found[:], torch.cat([batch.rows[b].features, position], 1))
+
+
+@pytest.mark.parametrize('joined_before', [False, True])
+def test_joined_rows_are_sliced_like_a_tensor(joined_before):
+    values, more = torch.arange(14.0).view(7, 2), torch.arange(7.0)[:, None]
+    rows = JoinedRows((values, lambda part: (part, -part)), (more, lambda part: (part.square(),)))
+    whole = torch.cat([values, -values, more.square()], 1)
+    if joined_before:
+        assert torch.equal(rows[:], whole) and torch.equal(rows.joined, whole)
+    assert len(rows) == 7
+    for some in (slice(2, 5), slice(None, None, 3), slice(4, 99), slice(3, 3), slice(None)):
+        assert torch.equal(rows[some], whole[some])
+    nothing = JoinedRows((values[:0], lambda part: (part,)))
+    assert nothing[:].shape == (0, 2)
+
+
+def test_a_test_keeps_no_features_of_all_rows(monkeypatch):
+    """Masks of a large scene are made from slices; only a training joins all rows."""
+    monkeypatch.setattr('insseg3d.ops.masks.MOST_VOXELS_IN_CACHE', 16)
+    head = plus_head(reading_rows=8).eval()
+    batch, seen = batch_of(make_scene(80)), []
+    forward = head.features.forward
+    monkeypatch.setattr(head.features, 'forward', lambda b: seen.append(forward(b)) or seen[-1])
+    with torch.no_grad():
+        head.predict(batch)
+        assert seen[0].features[0].joined is None
+        head(batch)
+    assert len(seen[1].features[0].joined) == len(batch.rows[0].counts)
 
 
 @pytest.mark.parametrize('half', [torch.float16, torch.bfloat16], ids=str)
@@ -126,10 +154,10 @@ def test_autocast_does_not_round_places(cfg, half):
     scene = make_scene(seed=8)
     scene = scene._replace(coords=30 * scene.coords)  # bfloat16 would round to decimetres
     part = build(cfg).eval()
-    exact = part(batch_of(scene)).features[0]
+    exact = part(batch_of(scene)).features[0][:]
     narrow = scene._replace(features=scene.features.to(half))
     with torch.autocast('cpu', dtype=half):
-        found = part(batch_of(narrow, dtype=half, coords=torch.float32)).features[0]
+        found = part(batch_of(narrow, dtype=half, coords=torch.float32)).features[0][:]
     assert found.dtype == torch.float32
     columns = slice(CHANNELS, CHANNELS_OF['PlacedFeatures'])
     torch.testing.assert_close(found[:, columns], exact[:, columns])
@@ -146,9 +174,10 @@ def test_a_quarter_turn_of_the_scene_turns_the_places(cfg):
     torch.testing.assert_close(after.places[0], torch.stack([-y, x, z], 1))
     turn = torch.tensor([1, 0, 2])
     columns = slice(CHANNELS, CHANNELS + 3)
-    found = after.features[0][:, columns][:, turn] * torch.tensor([1.0, -1.0, 1.0])
-    torch.testing.assert_close(found, before.features[0][:, columns])
-    torch.testing.assert_close(after.features[0][:, :CHANNELS], before.features[0][:, :CHANNELS])
+    old, new = before.features[0][:], after.features[0][:]
+    found = new[:, columns][:, turn] * torch.tensor([1.0, -1.0, 1.0])
+    torch.testing.assert_close(found, old[:, columns])
+    torch.testing.assert_close(new[:, :CHANNELS], old[:, :CHANNELS])
 
 
 def test_voted_features_are_placed_ones_then_votes_then_classes():
@@ -161,8 +190,8 @@ def test_voted_features_are_placed_ones_then_votes_then_classes():
         votes = MODELS.build(VOTES)(rows.centers[b])
         torch.testing.assert_close(rows.centers[b], placed.places[b] + outputs.offsets)
         classes = outputs.logits.softmax(1) @ part.class_embedding.weight.T
-        expected = torch.cat([placed.features[b], votes, classes], 1)
-        torch.testing.assert_close(rows.features[b], expected)
+        expected = torch.cat([placed.features[b][:], votes, classes], 1)
+        torch.testing.assert_close(rows.features[b][:], expected)
         assert torch.equal(rows.places[b], placed.places[b])
         assert not rows.centers[b].requires_grad
     assert rows.pointwise.offsets.shape == (sum(len(some) for some in rows.features), 3)
@@ -197,7 +226,7 @@ def test_features_train_the_embedding_and_the_backbone_but_no_votes():
     features = batch.rows[0].features.requires_grad_()
     part = build(VOTED)
     weight = torch.randn(len(features), part.num_channels)
-    (part(batch).features[0] * weight).sum().backward()
+    (part(batch).features[0][:] * weight).sum().backward()
     # The backbone is reached only by the columns that are its own.
     assert torch.equal(features.grad, weight[:, :CHANNELS])
     assert part.class_embedding.weight.grad.any()
