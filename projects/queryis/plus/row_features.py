@@ -24,10 +24,10 @@ Describe = Callable[[Tensor], Sequence[Tensor]]
 class JoinedRows:
     """Features of the rows of a scene in several parts, which are joined where they are used.
 
-    A slice ``rows[some]`` is the tensor ``(R', C)`` of these rows. At test time, masks are made from
-    one slice after the other, so features of all rows, 0.4 GB for a million rows of 3D-QueryIS+,
-    are never in memory. If all rows are used at once, as in training, they are joined once and
-    kept.
+    A slice ``rows[some]`` is the tensor ``(R', C)`` of these rows. At test time, masks are made
+    from one slice after the other, so features of all rows, 0.4 GB for a million rows of
+    3D-QueryIS+, are never in memory. If all rows are used at once, as in training, they are joined
+    once and kept.
 
     Args:
         parts: Values ``(R, ·)``, each with the function that describes them.
