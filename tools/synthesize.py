@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'projects'))
 
 from insseg_lab.synthesis import DEFAULTS, synthesize
-from made_rooms import FITTINGS, FURNITURE, KINDS, RELEASES, WEAR
+from made_rooms import CAMERAS, FITTINGS, FURNITURE, KINDS, RELEASES, WEAR
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -53,10 +53,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
             metavar=('LEAST', 'MOST'),
         )
     for name, choices, text in (
-        ('wear', WEAR, 'marks that the recording leaves in shapes and colours'),
-        ('furniture', FURNITURE, 'sizes of furniture: usual, or from a wider range'),
+        ('camera', CAMERAS, 'way of scanning (default: that of the dataset)'),
+        ('wear', WEAR, 'marks that the recording leaves in shapes and colours (default: plain)'),
+        ('furniture', FURNITURE, 'sizes of furniture: usual (default), or from a wider range'),
     ):
-        parser.add_argument(f'--{name}', choices=choices, default=next(iter(choices)), help=text)
+        parser.add_argument(f'--{name}', choices=choices, help=text)
     parser.add_argument(
         '--mixed-segments',
         action='store_true',

@@ -80,8 +80,11 @@ def room_options(args: argparse.Namespace) -> RoomOptions:
         for name in ('area', 'objects', 'clutter')
         if (value := getattr(args, name)) is not None
     }
-    if args.spacing is not None:
-        asked['spacing'] = args.spacing
+    asked |= {
+        name: value
+        for name in ('spacing', 'camera', 'wear', 'furniture')
+        if (value := getattr(args, name)) is not None
+    }
     default = DEFAULTS[args.layout]
     if any(
         asked.get(name, usual) != usual
@@ -93,5 +96,4 @@ def room_options(args: argparse.Namespace) -> RoomOptions:
         asked['kinds'] = frozenset(args.kinds.split(','))
     if args.fittings:
         asked['fittings'] = tuple(args.fittings.split(','))
-    asked |= {name: getattr(args, name) for name in ('mixed_segments', 'wear', 'furniture')}
-    return dataclasses.replace(default, **asked)
+    return dataclasses.replace(default, mixed_segments=args.mixed_segments, **asked)

@@ -7,6 +7,7 @@ from .layout.fittings import FITTINGS
 from .layout.pieces import FURNITURE
 from .options import RoomOptions
 from .room import Room, make_points, make_room
+from .scanning.poses import CAMERAS
 from .scanning.wear import WEAR
 from .writers.generate import synthesize_s3dis, synthesize_scannet
 from .writers.s3dis import RELEASES
@@ -15,6 +16,7 @@ from .writers.s3dis_room import OPTIONS as S3DIS_OPTIONS
 from .writers.s3dis_room import S3DISRoom, make_s3dis_room
 
 __all__ = [
+    'CAMERAS',
     'COMMON_KINDS',
     'CorridorOptions',
     'FAULTS',

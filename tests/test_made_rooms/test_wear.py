@@ -8,7 +8,7 @@ from insseg_lab.likeness.measures import roughness
 from made_rooms import RoomOptions, make_room
 from made_rooms.scanning.wear import HAND_HELD, WEAR, Wear, wear_colors, wear_shapes
 
-NOTHING = Wear(*(0.0 for _ in Wear._fields))._replace(contrast=1.0, saturation=1.0)
+NOTHING = Wear(*(0.0 for _ in Wear._fields))._replace(contrast=1.0, saturation=1.0, edges=1.0)
 
 
 def grid(normal=(0, 0, 1), size=4.0, step=0.04):
@@ -125,6 +125,33 @@ def test_patterns_differ_between_surfaces_and_have_no_seam_within():
     assert np.abs(near - recoloured(colors, surface * 0, points, pattern=0.8)).mean() < 3
 
 
+def test_edges_turn_patterns_into_areas_of_two_colours():
+    colors, surface = plain_colors(40000)
+    smooth, sharp = (
+        recoloured(colors, surface, pattern=0.4, edges=edges).astype(float)[:, 0]
+        for edges in (1.0, 1e6)
+    )
+    at_ends = [
+        ((found < found.min() + 3) | (found > found.max() - 3)).mean() for found in (smooth, sharp)
+    ]
+    assert at_ends[0] < 0.2 and at_ends[1] > 0.7
+    assert np.ptp(sharp) >= np.ptp(smooth) and sharp.std() > 1.5 * smooth.std()
+
+
+def test_a_phone_is_smoother_and_rounds_off_edges():
+    points, normals, faces = grid(size=2.0)
+    step = points + np.float32([0, 0, 0.1]) * (points[:, :1] > 1)
+    rough, sloped = [], []
+    for name in ('hand-held', 'phone'):
+        draws = [WEAR[name].draw(np.random.default_rng(seed)) for seed in range(9)]
+        found = [wear_shapes(points, normals, faces, d, np.random.default_rng(0)) for d in draws]
+        patch = (np.abs(points[:, :2] - 0.5) < 0.1).all(1)
+        rough.append(np.median([roughness(each[patch]) for each in found]))
+        height = [worn((step, normals, faces), smoothing=d.smoothing)[:, 2] for d in draws]
+        sloped.append(np.median([((each > 0.01) & (each < 0.09)).mean() for each in height]))
+    assert rough[1] < 0.5 * rough[0] and sloped[1] > 1.3 * sloped[0] > 0
+
+
 def test_exposure_changes_all_channels_by_the_same_factor():
     colors, surface = plain_colors(value=(100, 50, 25))
     found = recoloured(colors, surface, exposure=0.8).astype(float)
@@ -171,6 +198,5 @@ def test_rooms_with_marks_are_rougher_and_more_colourful_and_repeat_themselves()
     # The same mesh and the same objects, moved and recoloured.
     assert np.array_equal(plain.faces, marked.faces)
     assert np.array_equal(plain.owner, marked.owner)
-    assert sorted(label for label, _ in plain.groups) == sorted(label for label, _ in marked.groups)
     assert marked.colors.std() > plain.colors.std()
-    assert set(WEAR) == {'plain', 'hand-held'} and WEAR['plain'] is None
+    assert set(WEAR) == {'plain', 'hand-held', 'phone'} and WEAR['plain'] is None

@@ -30,6 +30,8 @@ class Wear(NamedTuple):
         smoothing: Rounds in which each vertex moves towards the mean of its neighbours.
         exposure: Change of the exposure along the walk, stops.
         pattern: Contrast of patterns of 0.1 to 0.8 m, different on each surface.
+        edges: Factor of the slopes of these patterns, up to which a surface draws its own. 1 is
+            smooth; with more, patterns are areas of two colours.
         contrast: Factor of the contrast of the scene.
         saturation: Factor of its saturation.
         balance: Deviation of the gain of each channel.
@@ -47,6 +49,7 @@ class Wear(NamedTuple):
     smoothing: Range
     exposure: Range
     pattern: Range
+    edges: Range
     contrast: Range
     saturation: Range
     balance: Range
@@ -60,7 +63,7 @@ class Wear(NamedTuple):
 
 HAND_HELD = Wear(
     drift=(0.0, 0.12),
-    bend=(0.03, 0.28),
+    bend=(0.03, 0.24),
     waves=(0.01, 0.05),
     ripples=(0.003, 0.016),
     grain=(0.001, 0.004),
@@ -69,13 +72,34 @@ HAND_HELD = Wear(
     smoothing=(0.0, 3.0),
     exposure=(0.2, 1.2),
     pattern=(0.3, 1.3),
-    contrast=(0.9, 1.8),
-    saturation=(0.6, 1.6),
-    balance=(0.02, 0.14),
-    gain=(-0.7, 0.5),
+    edges=(1.0, 8.0),
+    contrast=(0.8, 1.5),
+    saturation=(0.5, 1.4),
+    balance=(0.02, 0.18),
+    gain=(-0.9, 0.7),
     glow=(0.0, 2.5),
 )
 """A depth camera held in the hand, as in ScanNet."""
+
+PHONE = Wear(
+    drift=(0.0, 0.05),
+    bend=(0.0, 0.06),
+    waves=(0.0, 0.015),
+    ripples=(0.0, 0.01),
+    grain=(0.0, 0.001),
+    layers=(0.0, 0.0),
+    gap=(0.0, 0.0),
+    smoothing=(4.0, 12.0),
+    exposure=(0.0, 0.5),
+    pattern=(0.0, 0.6),
+    edges=(1.0, 3.0),
+    contrast=(0.9, 1.3),
+    saturation=(0.9, 1.5),
+    balance=(0.0, 0.06),
+    gain=(-0.3, 0.5),
+    glow=(0.5, 2.5),
+)
+"""A phone with a depth sensor: little noise, but thin things and edges are rounded off."""
 
 
 def wear_shapes(
@@ -137,7 +161,8 @@ def wear_colors(
     strength = wear.pattern * rng.uniform(0.3, 1, number).astype(np.float32)
     tint = 1 + 0.5 * rng.standard_normal((number, 3)).astype(np.float32)
     size = np.exp(rng.uniform(np.log(0.1), np.log(0.8), number)).astype(np.float32)
-    pattern = _patterns(points, surface, size, int(rng.integers(2**30)))
+    edges = wear.edges ** rng.uniform(0, 1, number).astype(np.float32)
+    pattern = _patterns(points, surface, size, edges, int(rng.integers(2**30)))
     found += (pattern * strength[surface])[:, None] * tint[surface]
     stops = 2 * wear.exposure * _field(points, rng.uniform(1.0, 2.5), rng) + wear.gain
     stops += wear.glow * glass[surface]
@@ -174,19 +199,16 @@ def _smoothed(points: np.ndarray, faces: np.ndarray, rounds: float) -> np.ndarra
 
 
 @njit(cache=True)
-def _patterns(points, surface, size, seed):
-    """Evaluate a pattern of its own for each surface, ``(P,)`` in [-0.5, 0.5)."""
+def _patterns(points, surface, size, edges, seed):
+    """Evaluate a pattern of its own for each surface, ``(P,)`` in [-0.5, 0.5]."""
     out = np.empty(points.shape[0], np.float32)
     for p in range(points.shape[0]):
         s = surface[p]
-        out[p] = (
-            value_noise(
-                points[p, 0] / size[s], points[p, 1] / size[s], points[p, 2] / size[s], seed + s
-            )
-            - 0.5
-        )
+        x, y, z = points[p, 0] / size[s], points[p, 1] / size[s], points[p, 2] / size[s]
+        value = edges[s] * (value_noise(x, y, z, seed + s) - 0.5)
+        out[p] = min(max(value, -0.5), 0.5)
     return out
 
 
-WEAR: dict[str, Wear | None] = {'plain': None, 'hand-held': HAND_HELD}
+WEAR: dict[str, Wear | None] = {'plain': None, 'hand-held': HAND_HELD, 'phone': PHONE}
 """Marks of the recording, by name; None for clean scans."""
