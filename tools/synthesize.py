@@ -63,13 +63,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action='store_true',
         help='scannet: let over-segments reach across objects',
     )
-    parser.add_argument(
-        '--corridor',
-        type=float,
-        metavar='METRES',
-        help='scannet: instead of rooms, floors with a hall so long and such '
-        'rooms on both sides, each in one scan',
-    )
+    text = 'scannet: not rooms, but floors with a hall so long and such rooms on both sides'
+    parser.add_argument('--corridor', type=float, metavar='METRES', help=text)
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes')
     parser.add_argument('--overwrite', action='store_true', help='replace scenes that exist')
     return parser.parse_args(argv)
