@@ -31,6 +31,9 @@ def parse_args(argv=None):
         dest='model',
         help='name, or path of a config (default: the config in the checkpoint)',
     )
+    parser.add_argument(
+        '--half', action='store_true', help='round the weights to float16: half the size'
+    )
     return parser.parse_args(argv)
 
 
@@ -39,7 +42,8 @@ def main(argv=None):
     args = parse_args(argv)
     config, checkpoint = choose_model(args.model, args.checkpoint)
     model, _ = load_model(config, checkpoint)
-    path = write_published(published(checkpoint, config, model.dataset_meta), args.out)
+    content = published(checkpoint, config, model.dataset_meta, half=args.half)
+    path = write_published(content, args.out)
     before, after = (file.stat().st_size / 1e6 for file in (args.checkpoint, path))
     classes = model.dataset_meta['classes']
     print(f'{path}: {after:.1f} MB of {before:.1f}, {len(classes)} classes ({", ".join(classes)})')

@@ -50,6 +50,24 @@ def test_what_is_published_finds_the_same(here, sure_weights, own_points, ending
     assert path.name in (tmp_path / 'found' / 'index.html').read_text()
 
 
+def test_half_precision_halves_the_file_and_hardly_changes_the_objects(
+    here, sure_weights, own_points, tmp_path
+):
+    for name, *more in (('full',), ('half', '--half')):
+        here('publish_model', sure_weights, f'{name}.pth', '--model', 'queryis-s_demo', *more)
+    (full,), (half,) = tmp_path.glob('full-*.pth'), tmp_path.glob('half-*.pth')
+    assert half.stat().st_size < 0.6 * full.stat().st_size
+    results = [
+        InstanceSeg3DInferencer(weights=path, device='cpu', **LENIENT)(own_points)
+        for path in (full, half)
+    ]
+    model = InstanceSeg3DInferencer(weights=half, device='cpu').model
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert len(results[0]) == len(results[1]) > 0
+    np.testing.assert_allclose(results[1].scores, results[0].scores, atol=0.01)
+    assert (results[0].instance == results[1].instance).mean() > 0.98
+
+
 def test_class_names_of_the_checkpoint_are_taken_and_told(here, sure_weights, own_points, tmp_path):
     content = torch.load(sure_weights, weights_only=True)
     own = [f'kind {k}' for k in range(18)]

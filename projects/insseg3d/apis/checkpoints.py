@@ -191,7 +191,9 @@ def _without_training_parts(
     return kept, parts
 
 
-def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, Any]) -> dict:
+def published(
+    checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, Any], *, half: bool = False
+) -> dict:
     """Reduce a checkpoint to what others need: weights, class names, palette and config.
 
     The optimiser, the schedule, the log and the folders of the training are dropped, and so are the
@@ -201,9 +203,13 @@ def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, An
         checkpoint: Checkpoint of a training.
         config: Config of the training.
         dataset_meta: ``classes`` and ``palette``.
+        half: Whether to round the weights to float16. A model computes in float32 with them.
 
     Returns:
         ``meta``, with values that JSON can hold, and ``state_dict``.
+
+    Raises:
+        ValueError: A weight is too large for float16.
     """
     told = {k: _without_folders(v, k) for k, v in config.to_dict().items() if k not in _PRIVATE}
     for part in TRAINING_ONLY:
@@ -219,7 +225,19 @@ def published(checkpoint: Checkpoint, config: Config, dataset_meta: dict[str, An
     )
     kept, _ = _without_training_parts(checkpoint.state_dict)
     weights = OrderedDict((name, tensor.detach().clone()) for name, tensor in kept.items())
+    if half:
+        weights = OrderedDict((name, _halved(name, tensor)) for name, tensor in weights.items())
     return dict(meta=meta, state_dict=weights)
+
+
+def _halved(name: str, weight: torch.Tensor) -> torch.Tensor:
+    """Round a weight to float16 if it is a floating-point number."""
+    if not weight.is_floating_point():
+        return weight
+    largest = weight.abs().max().item() if weight.numel() else 0.0
+    if largest > torch.finfo(torch.float16).max:
+        raise ValueError(f'{name}: found {largest:g}, too large for float16; leave out --half')
+    return weight.half()
 
 
 def _drop(config: dict, key: str) -> None:

@@ -126,6 +126,16 @@ def test_published_files_hold_what_others_need_and_no_more(model, ending, tmp_pa
     assert loaded['state_dict'].keys() == model.state_dict().keys()
 
 
+def test_weights_too_large_for_half_precision_are_refused():
+    weights = dict(a=torch.tensor([1.0, -7e4]), b=torch.arange(3), c=torch.zeros(0))
+    source = Checkpoint('x.pth', weights, {})
+    with pytest.raises(ValueError, match='a: found 70000, too large for float16'):
+        published(source, CONFIG, dict(classes=[], palette=[]), half=True)
+    weights['a'] = torch.tensor([1 / 3])
+    found = published(source, CONFIG, dict(classes=[], palette=[]), half=True)['state_dict']
+    assert found['a'].dtype == torch.float16 and found['b'].dtype == torch.int64
+
+
 def test_other_endings_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r'name\.onnx: expected.*\.safetensors'):
         write_published({}, tmp_path / 'name.onnx')
