@@ -22,7 +22,7 @@ _FRAMEWORKS = frozenset(('mmcv', 'mmdet', 'mmdet3d', 'mmengine', 'spconv', 'torc
 def models() -> dict[str, Path]:
     """Map names to configs: the index with its aliases, then the other leaves of its folders."""
     folder, found = index_folder(), {}
-    for names, config in _indexed(folder):
+    for names, config, _ in _indexed(folder):
         for name in names:
             found.setdefault(name.lower(), config)
     for beside in sorted({config.parent for config in found.values()}):
@@ -133,10 +133,11 @@ def disagreements(config: Config, checkpoint: Checkpoint) -> tuple[Remark, ...]:
 
 
 def find_weights(model: str | Path) -> Path:
-    """Find the last checkpoint that the tools trained of a model.
+    """Find the last checkpoint that the tools trained of a model, or the weights that ship with it.
 
-    ``work_dirs/NAME/last_checkpoint`` names it. NAME is the given name, the name of the config, or
-    an alias. The current folder is searched first, then the checkout.
+    ``work_dirs/NAME/last_checkpoint`` names the checkpoint. NAME is the given name, the name of the
+    config, or an alias. The current folder is searched first, then the checkout. The field
+    ``Weights`` of the model index names the weights that ship.
 
     Raises:
         FileNotFoundError: There is no checkpoint. The message explains how to train one.
@@ -158,6 +159,9 @@ def find_weights(model: str | Path) -> Path:
         for path in (named, folder / named.name):  # the second if the folder was moved
             if path.is_file():
                 return path
+    for _, indexed, shipped in _indexed(index_folder()):
+        if shipped is not None and shipped.is_file() and indexed.samefile(config):
+            return shipped
     config = config.resolve()
     if config.is_relative_to(Path.cwd()):
         config = config.relative_to(Path.cwd())
@@ -168,9 +172,11 @@ def find_weights(model: str | Path) -> Path:
     )
 
 
-def _indexed(folder: Path) -> Iterator[tuple[list[str], Path]]:
+def _indexed(folder: Path) -> Iterator[tuple[list[str], Path, Path | None]]:
+    """Yield the names, the config and the weights, if any ship, of each model of the index."""
     for part in load(folder / 'model-index.yml')['Import']:
         for model in load(folder / part).get('Models', ()):
             aliases = model.get('Alias', [])
             aliases = [aliases] if isinstance(aliases, str) else aliases
-            yield [model['Name'], *aliases], folder / model['Config']
+            weights = folder / model['Weights'] if 'Weights' in model else None
+            yield [model['Name'], *aliases], folder / model['Config'], weights
