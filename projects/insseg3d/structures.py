@@ -254,9 +254,9 @@ class InstanceMap:
         confident = slice(int((scores >= score_thr).sum()))
         owner = resolve_overlaps(masks[confident], min_points=min_points, min_share=min_share)
         whole = cls(owner, labels[confident], scores[confident])
-        kept = torch.zeros(len(whole), dtype=torch.bool, device=owner.device)
-        kept[owner[owner >= 0]] = True
-        return whole.choose(kept)
+        kept = torch.zeros(len(whole) + 1, dtype=torch.bool, device=owner.device)
+        kept[owner] = True  # points of no object set the last entry
+        return whole.choose(kept[:-1])
 
     @property
     def sizes(self) -> np.ndarray:
@@ -269,9 +269,10 @@ class InstanceMap:
         Args:
             kept: ``(Q,)`` bool.
         """
-        number = self.instance.new_full((len(self) + 1,), -1)  # the last entry is for "no object"
-        number[:-1][kept] = torch.arange(int(kept.sum()), device=kept.device)
-        return InstanceMap(number[self.instance], self.labels[kept], self.scores[kept])
+        number = torch.where(kept, kept.cumsum(0) - 1, -1).to(self.instance.dtype)
+        number = torch.cat([number, number.new_full((1,), -1)])  # the last is for "no object"
+        rows = kept.nonzero()[:, 0]
+        return InstanceMap(number[self.instance], self.labels[rows], self.scores[rows])
 
     def take(self, rows: np.ndarray | Tensor) -> InstanceMap:
         """Keep some points; objects keep their numbers.

@@ -7,11 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..ops.sparse.neighbors import PairTable, sort_voxels, strided_pairs, submanifold_pairs
+from ..ops.sparse.gather import GatherTable, gathers, strided_rows, submanifold_rows
+from ..ops.sparse.neighbors import sort_voxels, strided_pairs, submanifold_pairs
+from ..ops.sparse.pair_table import PairTable
 
 
 class VoxelGrid:
-    """The occupied cells of a batch of scenes at one resolution, and their pair tables.
+    """The occupied cells of a batch of scenes at one resolution, and their tables.
 
     Tables are made on first use and shared by all layers of the level.
 
@@ -42,15 +44,16 @@ class VoxelGrid:
         self._coarse = None
 
     @property
-    def submanifold(self) -> PairTable:
-        """Pairs of the 3x3x3 convolution on this grid."""
+    def submanifold(self) -> PairTable | GatherTable:
+        """Table of the 3x3x3 convolution on this grid."""
         if self._submanifold is None:
-            self._submanifold = submanifold_pairs(self.keys, self.spatial_shape)
+            find = submanifold_rows if gathers(self.keys) else submanifold_pairs
+            self._submanifold = find(self.keys, self.spatial_shape)
         return self._submanifold
 
     @property
-    def strided(self) -> PairTable:
-        """Pairs of the kernel-2 stride-2 convolution from this grid to :attr:`coarse`."""
+    def strided(self) -> PairTable | GatherTable:
+        """Table of the kernel-2 stride-2 convolution from this grid to :attr:`coarse`."""
         return self._coarsen()[0]
 
     @property
@@ -60,7 +63,8 @@ class VoxelGrid:
 
     def _coarsen(self):
         if self._coarse is None:
-            coors, keys, table = strided_pairs(self.coors, self.spatial_shape)
+            find = strided_rows if gathers(self.keys) else strided_pairs
+            coors, keys, table = find(self.coors, self.spatial_shape)
             shape = [extent // 2 for extent in self.spatial_shape]
             self._coarse = (table, VoxelGrid(coors, keys, shape, self.batch_size))
         return self._coarse

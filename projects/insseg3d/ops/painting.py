@@ -21,13 +21,38 @@ def resolve_overlaps(masks: Tensor, *, min_points: int = 1, min_share: float = 0
     Returns:
         ``(P,)`` int64 row of the mask that owns the point, -1 for none.
     """
+    sizes = masks.view(torch.uint8).sum(1, dtype=torch.int32)
+    least = (min_share * sizes).clamp(min=max(min_points, 1))
+    return _mask_by_mask(masks, least) if masks.is_cpu else _drop_by_drop(masks, least)
+
+
+def _mask_by_mask(masks: Tensor, least: Tensor) -> Tensor:
+    """Let each mask take what it may: some operations per mask, which are cheap on a CPU."""
     owner = torch.zeros(masks.shape[1], dtype=torch.int32, device=masks.device)
     free = torch.ones_like(owner, dtype=torch.uint8)
-    # The loop never synchronises with a GPU; on a CPU, bytes are faster than booleans.
-    for number, mask in enumerate(masks.view(torch.uint8), start=1):
+    # Bytes are faster than booleans.
+    for number, (mask, enough) in enumerate(zip(masks.view(torch.uint8), least), start=1):
         left = mask & free
-        enough = (min_share * mask.sum(dtype=torch.int32)).clamp(min=max(min_points, 1))
         left *= (left.sum(dtype=torch.int32) >= enough).view(torch.uint8)
         free ^= left
         owner.add_(left, alpha=number)
     return owner.long() - 1
+
+
+def _drop_by_drop(masks: Tensor, least: Tensor) -> Tensor:
+    """Give points to the best masks until all keep enough; before, drop the best that do not.
+
+    The number of operations grows with the number of masks that are dropped, usually few. What a
+    mask keeps depends on better masks only, so the best that keeps too little is dropped for good.
+    """
+    number, ones = len(masks), torch.ones(masks.shape[1], dtype=torch.long, device=masks.device)
+    masks = torch.cat([masks, masks.new_ones(1, len(ones))])  # the last row is "no mask"
+    dropped = masks.new_zeros(number)
+    while True:
+        owner = masks.view(torch.uint8).argmax(0)  # the first of those that have the point
+        kept = ones.new_zeros(number + 1).index_add_(0, owner, ones)
+        failed = ((kept[:-1] < least) & ~dropped).nonzero()
+        if len(failed) == 0:
+            return torch.where(owner == number, -1, owner)
+        dropped[failed[0]] = True
+        masks[failed[0]] = False

@@ -10,22 +10,33 @@ import threading
 import pytest
 import torch
 
-from insseg3d.layers import SparseConv3d, SparseInverseConv3d, SparseTensor, SubMConv3d
+from insseg3d.layers import (
+    SparseConv3d,
+    SparseInverseConv3d,
+    SparseTensor,
+    SubMConv3d,
+    sparse_tensor,
+)
 from insseg3d.ops.sparse import conv as sparse_conv
 from insseg3d.ops.sparse import cpu as sparse_cpu
+from insseg3d.ops.sparse import gather
 
 from .sparse_reference import dense_inverse, dense_strided, dense_submanifold, random_voxels
 
 CHANNELS = [(3, 5), (16, 16), (6, 40), (33, 17), (80, 64), (48, 112)]
 
 
-@pytest.fixture(params=['native', 'torch'])
+@pytest.fixture(params=['native', 'torch', 'gather', 'gather in parts'])
 def implementation(request, monkeypatch):
-    """Run with the compiled kernels, which must exist, and with the torch operators."""
+    """Run with the compiled kernels, which must exist, with torch operators, and as on a GPU."""
     assert sparse_cpu.usable(torch.zeros(1))
     assert sparse_cpu.usable(torch.zeros(1, dtype=torch.float64))
     if request.param == 'torch':
         monkeypatch.setattr(sparse_cpu, 'usable', lambda features: False)
+    if 'gather' in request.param:
+        monkeypatch.setattr(sparse_tensor, 'gathers', lambda tensor: True)
+    if 'parts' in request.param:
+        monkeypatch.setattr(gather, 'MOST_NUMBERS', 27 * 40)
     return request.param
 
 

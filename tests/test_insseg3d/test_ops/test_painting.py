@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 import torch
 
+from insseg3d.ops import painting
 from insseg3d.ops.painting import resolve_overlaps
+
+
+@pytest.fixture(autouse=True, params=['CPU', 'GPU'])
+def implementation(request, monkeypatch):
+    """Resolve as on a CPU, and as on a GPU."""
+    if request.param == 'GPU':
+        monkeypatch.setattr(painting, '_mask_by_mask', painting._drop_by_drop)
 
 
 def test_overlaps_go_to_the_better_mask_and_crumbs_are_dropped():

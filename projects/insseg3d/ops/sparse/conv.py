@@ -1,8 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sparse convolution as a differentiable function of a pair table.
+"""Sparse convolution as a differentiable function of a table.
 
-CPU tensors are computed by compiled kernels, see :mod:`insseg3d.ops.sparse.cpu`. The plain torch
-operators below are used on every other device, and if the kernels cannot be compiled.
+CPU tensors are computed over pair tables, by compiled kernels, see
+:mod:`insseg3d.ops.sparse.cpu`, or by the plain torch operators below if these cannot be compiled.
+Other devices have gather tables, see :mod:`insseg3d.ops.sparse.gather`.
 """
 
 import torch
@@ -10,16 +11,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from . import cpu as sparse_cpu
-from .neighbors import PairTable
+from .gather import GatherTable
+from .pair_table import PairTable
 
 
-def sparse_conv(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+def sparse_conv(features: Tensor, weight: Tensor, table: PairTable | GatherTable) -> Tensor:
     """Sum over kernel offsets d and pairs (q -> p) of d: ``out[p] += weight[:, d] @ features[q]``.
 
     Args:
         features: ``(V_in, C_in)`` floating point.
         weight: ``(C_out, k, k, k, C_in)``.
-        table: Pairs of input and output rows.
+        table: Input and output rows of each offset.
 
     Returns:
         ``(V_out, C_out)``, of the dtype of the features (under autocast, of its dtype).
@@ -48,7 +50,7 @@ def autocast_dtype(kind: str) -> torch.dtype | None:
 
 class _SparseConv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+    def forward(ctx, features: Tensor, weight: Tensor, table: PairTable | GatherTable) -> Tensor:
         ctx.save_for_backward(features, weight)
         ctx.table = table
         return _convolve(features, weight.flatten(1, 3).permute(1, 2, 0), table)
@@ -68,8 +70,10 @@ class _SparseConv(torch.autograd.Function):
         return grad_features, grad_weight, None
 
 
-def _convolve(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+def _convolve(features: Tensor, weight: Tensor, table: PairTable | GatherTable) -> Tensor:
     """Convolve with a weight (offset, in, out)."""
+    if isinstance(table, GatherTable):
+        return table.convolve(features, weight)
     if sparse_cpu.usable(features):
         return sparse_cpu.convolve(features, weight, table)
     if table.identity >= 0:
@@ -88,7 +92,11 @@ def _convolve(features: Tensor, weight: Tensor, table: PairTable) -> Tensor:
     return out
 
 
-def _weight_gradient(features: Tensor, grad: Tensor, weight: Tensor, table: PairTable) -> Tensor:
+def _weight_gradient(
+    features: Tensor, grad: Tensor, weight: Tensor, table: PairTable | GatherTable
+) -> Tensor:
+    if isinstance(table, GatherTable):
+        return table.weight_gradient(features, grad).permute(2, 0, 1).reshape(weight.shape)
     if sparse_cpu.usable(features):
         return sparse_cpu.correlate(features, grad, table).view(weight.shape)
     out = torch.zeros_like(weight, memory_format=torch.contiguous_format)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..native import compile_kernels, run
 from .pair_table import Coarsened, PairTable
-from .voxel_keys import check_range, key_strides, voxel_keys
+from .voxel_keys import check_range, halved, key_strides, voxel_keys
 
 # Offsets (dx, dy, dz) of a 3x3x3 kernel have the index (dx + 1) * 9 + (dy + 1) * 3 + (dz + 1).
 CENTRE = 13
@@ -133,17 +133,13 @@ def strided_pairs(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
     Raises:
         ValueError: If a bound is odd, which would leave voxels at the border without a parent.
     """
-    if any(extent % 2 for extent in spatial_shape):
-        raise ValueError(
-            f'spatial shape {tuple(spatial_shape)} is odd: round every axis up to a '
-            'multiple of 2 before a stride, border voxels would have no parent'
-        )
+    shape = halved(spatial_shape)
     num_voxels = coors.shape[0]
     if _native(coors):
-        return _strided_native(coors.contiguous(), spatial_shape)
+        return _strided_native(coors.contiguous(), shape)
     parents = coors.clone()
     parents[:, 1:] >>= 1
-    keys, order = _argsort(voxel_keys(parents, [extent // 2 for extent in spatial_shape]))
+    keys, order = _argsort(voxel_keys(parents, shape))
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys[1:] != keys[:-1]
     parent_row = torch.empty_like(order)
@@ -228,9 +224,9 @@ def _submanifold_native(keys: Tensor, spatial_shape: Sequence[int]) -> PairTable
     return _submanifold_table(rows, in_start, out_start, count)
 
 
-def _strided_native(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
+def _strided_native(coors: Tensor, shape: Sequence[int]) -> Coarsened:
     num_voxels = coors.shape[0]
-    strides = key_strides([extent // 2 for extent in spatial_shape])
+    strides = key_strides(shape)
     rows = torch.empty(16 * num_voxels, dtype=torch.int32)
     count = np.zeros(8 + 1 + 16, np.int64)
     child_keys, keys = torch.empty(2, num_voxels, dtype=torch.int64)

@@ -2,7 +2,7 @@
 """The pair table of a sparse convolution: the rows that each kernel offset reads and adds to."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -68,10 +68,10 @@ class Coarsened(NamedTuple):
     Attributes:
         coors: ``(V', 4)`` int32, ascending.
         keys: ``(V',)`` int64, ascending.
-        table: Pairs of the convolution with kernel 2 and stride 2, from child rows to parent rows;
+        table: Table of the convolution with kernel 2 and stride 2, from child rows to parent rows;
             offset index (x % 2) * 4 + (y % 2) * 2 + (z % 2).
     """
 
     coors: Tensor
     keys: Tensor
-    table: PairTable
+    table: Any

@@ -34,6 +34,20 @@ def voxel_keys(coors: Tensor, spatial_shape: Sequence[int]) -> Tensor:
     return keys
 
 
+def halved(spatial_shape: Sequence[int]) -> list[int]:
+    """Return the upper bounds of a grid at half the resolution.
+
+    Raises:
+        ValueError: If a bound is odd, which would leave voxels at the border without a parent.
+    """
+    if any(extent % 2 for extent in spatial_shape):
+        raise ValueError(
+            f'spatial shape {tuple(spatial_shape)} is odd: round every axis up to a '
+            'multiple of 2 before a stride, border voxels would have no parent'
+        )
+    return [extent // 2 for extent in spatial_shape]
+
+
 def check_range(coors: Tensor, spatial_shape: Sequence[int], batch_size: int) -> None:
     """Raise a ValueError that names the first coordinate outside its range."""
     if coors.ndim != 2 or coors.shape[1] != 4 or coors.is_floating_point():
