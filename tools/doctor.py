@@ -66,7 +66,7 @@ class Facts:
     gpus: list[str] = field(default_factory=list)
     threads: int = 1
     mmcv_compiled: bool = False
-    spconv_imports: bool = False
+    backend: tuple[str, str] = ('torch', '')  # that of the first GPU, and the reason
     import_errors: dict[str, str] = field(default_factory=dict)
     data_root: str = ''
 
@@ -197,20 +197,16 @@ def _devices(facts: Facts) -> Iterator[Finding]:
         return
     wheels = [name for name in spconv if name != 'spconv']
     wanted = f'spconv-cu{(facts.torch_cuda or "").replace(".", "")}'
-    if facts.spconv_imports and wheels:
-        yield Finding('ok', f'sparse backend: spconv on the GPU ({label}), torch on the CPU')
-        if wanted not in wheels:
-            yield Finding(
-                'note',
-                f'{wheels[0]} beside a torch for CUDA {facts.torch_cuda}',
-                f'pip install {wanted}, where there is one',
-            )
-    else:
+    chosen, reason = facts.backend
+    if chosen == 'torch':
         yield Finding(
-            'note',
-            f'sparse backend: torch ({label}), slower than spconv on a GPU',
-            f'pip install {wanted}, or the nearest lower CUDA of the same major version',
+            'note', f'sparse backend: torch ({reason})', f'pip install spconv-triton, or {wanted}'
         )
+        return
+    yield Finding('ok', f'sparse backend: {chosen} on the GPU ({reason}), torch on the CPU')
+    if chosen == 'spconv' and wheels and wanted not in wheels:
+        what = f'{wheels[0]} beside a torch for CUDA {facts.torch_cuda}'
+        yield Finding('note', what, f'pip install {wanted}, where there is one')
 
 
 def _extras(facts: Facts) -> Iterator[Finding]:
@@ -274,9 +270,10 @@ def collect() -> Facts:
         if torch.cuda.is_available():
             facts.gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     if 'insseg3d' not in facts.import_errors:
-        from insseg3d.layers.sparse_conv import spconv_available
+        from insseg3d.layers.backends import best_backend
 
-        facts.spconv_imports = spconv_available()
+        if facts.gpus:
+            facts.backend = tuple(best_backend(torch.device('cuda', 0)))
         facts.mmcv_compiled = not type(sys.modules.get('mmcv._ext')).__name__ == 'MissingOperators'
     return facts
 

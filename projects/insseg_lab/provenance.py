@@ -15,7 +15,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository; the lab is in no wheel."""
-PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmcv-lite', 'mmdet', 'mmdet3d', 'spconv', 'numpy')
+PACKAGES = (
+    *('torch', 'mmengine', 'mmcv', 'mmcv-lite', 'mmdet', 'mmdet3d'),
+    *('spconv', 'spconv-triton', 'numpy'),
+)
 
 
 def commit() -> str:

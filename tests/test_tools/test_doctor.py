@@ -37,7 +37,6 @@ GOOD = doctor.Facts(
     },
     modules={'cv2', 'pkg_resources'},
     threads=2,
-    spconv_imports=True,
     data_root=str(PATH.parent),
 )
 GPU = dataclasses.replace(
@@ -45,6 +44,7 @@ GPU = dataclasses.replace(
     torch_cuda='11.8',
     gpus=['A card'],
     mmcv_compiled=True,
+    backend=('spconv', 'its wheel has code for this GPU'),
     versions={
         **{k: v for k, v in GOOD.versions.items() if k not in ('spconv', 'mmcv-lite')},
         'torch': '2.7.1+cu118',
@@ -109,8 +109,7 @@ def test_stops_with_the_remedy(facts, what, remedy):
         (but(numpy='2.1.0'), 'numpy 2', 'numpy<2'),
         (but(opencv_python='4.11'), 'overwrite each other', 'uninstall'),
         (but(torch_cuda='12.6'), 'finds no GPU', 'TORCH_INDEX'),
-        (but(GPU, drop=['spconv-cu118']), 'sparse backend: torch', 'spconv-cu118'),
-        (but(GPU, spconv_imports=False), 'sparse backend: torch', 'spconv-cu118'),
+        (but(GPU, backend=('torch', 'why')), 'sparse backend: torch (why)', 'spconv-triton'),
         (but(GPU, torch_cuda='12.4'), 'spconv-cu118 beside a torch for CUDA 12.4', 'spconv-cu124'),
         (but(data_root='/not/there'), 'not there yet', 'INSSEG3D_DATA'),
     ],
@@ -127,7 +126,10 @@ def test_says_which_backend_will_be_used():
         for name, facts in dict(cpu=GOOD, gpu=GPU).items()
     }
     assert 'sparse backend: torch (spconv 2.3.8' in texts['cpu']
-    assert 'sparse backend: spconv on the GPU' in texts['gpu']
+    assert 'sparse backend: spconv on the GPU (its wheel has code for this GPU)' in texts['gpu']
+    triton = but(GPU, backend=('triton', 'why'), drop=['spconv-cu118'])
+    assert of_level(triton, 'stop', 'note') == []
+    assert 'sparse backend: triton on the GPU (why)' in str(doctor.diagnose(triton))
 
 
 def test_says_which_files_it_can_read():

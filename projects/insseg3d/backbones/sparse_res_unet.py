@@ -38,7 +38,8 @@ class SparseResUNet(BaseModule):
         blocks_per_level: Number of residual blocks per level of the encoder and of the decoder.
         out_strides: Strides to return; None returns all. An int returns only the feature tensor
             of that level, which mmdetection3d's own segmentors expect.
-        backend: 'auto' (spconv on CUDA where installed, else torch), 'torch' or 'spconv'.
+        backend: 'torch', 'spconv', 'triton' (spconv-triton), or 'auto': torch on a CPU, on a GPU
+            what ``insseg3d.layers.best_backend`` chooses.
         init_cfg: mmengine's initialisation config.
 
     Source: 3D-QueryIS, section 3.2, and the U-Nets of the methods that it cites.

@@ -1,36 +1,14 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Sparse convolutions with one set of parameters and two backends."""
+"""Sparse convolutions with one set of parameters and several backends."""
 
-import functools
-import importlib.util
 import math
 
 import torch
 from torch import Tensor, nn
 
 from ..ops.sparse.conv import sparse_conv
+from .backends import BACKENDS, choose_backend
 from .sparse_tensor import SparseTensor
-
-BACKENDS = ('auto', 'torch', 'spconv')
-
-
-@functools.lru_cache(None)
-def spconv_available() -> bool:
-    """Tell whether spconv 2 is installed and can be imported."""
-    if importlib.util.find_spec('spconv') is None:
-        return False
-    try:
-        import spconv.pytorch  # noqa: F401
-    except Exception:  # a broken build may raise errors of any class
-        return False
-    return True
-
-
-def choose_backend(backend: str, features: Tensor) -> str:
-    """Choose 'torch' or 'spconv'; 'auto' selects spconv for features on CUDA, if installed."""
-    if backend != 'auto':
-        return backend
-    return 'spconv' if features.is_cuda and spconv_available() else 'torch'
 
 
 def spconv_tensor(features: Tensor, coors: Tensor, *, multiple: int = 1):
@@ -45,9 +23,9 @@ def spconv_tensor(features: Tensor, coors: Tensor, *, multiple: int = 1):
         ImportError: The package spconv 2 is not installed.
         RuntimeError: With several CPU threads of torch, spconv would compute wrong values.
     """
-    from . import spconv_backend
+    from .spconv_backend import backend_of
 
-    return spconv_backend.tensor(features, coors, multiple=multiple)
+    return backend_of('spconv').tensor(features, coors, multiple=multiple)
 
 
 class _SparseConv(nn.Module):
@@ -72,9 +50,15 @@ class _SparseConv(nn.Module):
     def extra_repr(self) -> str:
         return f'{self.in_channels}, {self.out_channels}, backend={self.backend!r}'
 
-    def _spconv(self, features: Tensor) -> bool:
+    def _package(self, features: Tensor):
+        """Return the backend that computes with another package, or None for torch."""
+        name = choose_backend(self.backend, features)
         # spconv rejects empty tensors; the torch path returns an empty result with a graph.
-        return choose_backend(self.backend, features) == 'spconv' and features.shape[0] > 0
+        if name == 'torch' or features.shape[0] == 0:
+            return None
+        from .spconv_backend import backend_of
+
+        return backend_of(name)
 
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
@@ -109,10 +93,8 @@ class SubMConv3d(_SparseConv):
     kernel_size = 3
 
     def forward(self, x: SparseTensor) -> SparseTensor:
-        if self._spconv(x.features):
-            from . import spconv_backend
-
-            return x.replace(spconv_backend.submanifold(x, self.weight))
+        if (package := self._package(x.features)) is not None:
+            return x.replace(package.submanifold(x, self.weight))
         return x.replace(sparse_conv(x.features, self.weight, x.grid.submanifold))
 
 
@@ -122,10 +104,8 @@ class SparseConv3d(_SparseConv):
     kernel_size = 2
 
     def forward(self, x: SparseTensor) -> SparseTensor:
-        if self._spconv(x.features):
-            from . import spconv_backend
-
-            features = spconv_backend.strided(x, self.weight)
+        if (package := self._package(x.features)) is not None:
+            features = package.strided(x, self.weight)
         else:
             features = sparse_conv(x.features, self.weight, x.grid.strided)
         return SparseTensor(features, x.grid.coarse)
@@ -151,8 +131,6 @@ class SparseInverseConv3d(_SparseConv):
                 "the coarse tensor does not lie on the fine grid's coarse grid: "
                 'give the tensor that came down from this level'
             )
-        if self._spconv(y.features):
-            from . import spconv_backend
-
-            return fine.replace(spconv_backend.inverse(y, fine, self.weight))
+        if (package := self._package(y.features)) is not None:
+            return fine.replace(package.inverse(y, fine, self.weight))
         return fine.replace(sparse_conv(y.features, self.weight, fine.grid.strided.transposed()))

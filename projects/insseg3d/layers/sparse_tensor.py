@@ -23,7 +23,7 @@ class VoxelGrid:
         spatial_shape: Exclusive upper bounds of x, y and z.
         batch_size: Number of scenes, including empty ones.
         order: ``(V,)`` int64 input row of each voxel; None if the input was sorted.
-        spconv_cache: Tables of the spconv backend for this grid.
+        package_tables: Tables of the backends that are other packages, by backend.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class VoxelGrid:
         self.spatial_shape = tuple(spatial_shape)
         self.batch_size = batch_size
         self.order = order
-        self.spconv_cache = {}
+        self.package_tables = {}
         self._submanifold = None
         self._coarse = None
 
