@@ -5,17 +5,30 @@ import pytest
 import torch
 from torch import nn
 
-from insseg3d.layers import SparseConv3d, SparseInverseConv3d, SparseTensor, SubMConv3d
+from insseg3d.layers import (
+    SparseConv3d,
+    SparseInverseConv3d,
+    SparseTensor,
+    SubMConv3d,
+    sparse_tensor,
+)
 from insseg_lab.speed.operations import count_operations
 
 # Three voxels in a row and one far away; strides put the first two and the third apart.
 COORS = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 2], [0, 6, 6, 6]])
 
 
+@pytest.fixture(params=[False, True], ids=['as on a CPU', 'as on a GPU'])
+def tables(request, monkeypatch):
+    """Count over the tables of a CPU, and over those of a GPU."""
+    monkeypatch.setattr(sparse_tensor, 'gathers', lambda tensor: request.param)
+
+
 def voxels(channels):
     return SparseTensor.from_voxels(torch.rand(4, channels), COORS, multiple=2)
 
 
+@pytest.mark.usefixtures('tables')
 def test_pairs_of_a_submanifold_convolution():
     layer, x = SubMConv3d(3, 5, backend='torch'), voxels(3)
     # Each voxel with itself, and two pairs of neighbours in both directions.
@@ -26,6 +39,7 @@ def test_pairs_of_a_submanifold_convolution():
     }
 
 
+@pytest.mark.usefixtures('tables')
 def test_the_way_down_and_up_counts_every_fine_voxel_once():
     net = nn.ModuleList([SparseConv3d(3, 5), SparseInverseConv3d(5, 2)])
     x = voxels(3)

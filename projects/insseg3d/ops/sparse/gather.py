@@ -38,10 +38,12 @@ class GatherTable(ABC):
     Attributes:
         num_in: Number of input rows.
         num_out: Number of output rows.
+        num_pairs: Number of pairs of an input and an output row. The host waits for it.
     """
 
     num_in: int
     num_out: int
+    num_pairs: int
 
     @abstractmethod
     def convolve(self, features: Tensor, weight: Tensor) -> Tensor:
@@ -72,6 +74,11 @@ class Neighbours(GatherTable):
         return len(self.rows)
 
     num_out = num_in
+
+    @property
+    def num_pairs(self) -> int:
+        """Number of pairs of neighbours, each voxel with itself included."""
+        return int((self.rows < self.num_in).sum())
 
     def convolve(self, features: Tensor, weight: Tensor) -> Tensor:
         """See :class:`GatherTable`."""
@@ -112,6 +119,11 @@ class Children(GatherTable):
         """V'."""
         return len(self.rows)
 
+    @property
+    def num_pairs(self) -> int:
+        """V."""
+        return self.num_in
+
     def convolve(self, features: Tensor, weight: Tensor) -> Tensor:
         """See :class:`GatherTable`."""
         return _collect(features, self.rows, weight)
@@ -144,6 +156,11 @@ class Parents(GatherTable):
     def num_out(self) -> int:
         """V."""
         return self.children.num_in
+
+    @property
+    def num_pairs(self) -> int:
+        """V."""
+        return self.num_out
 
     def convolve(self, features: Tensor, weight: Tensor) -> Tensor:
         """Multiply each parent once per corner; each child selects the product of its own."""
