@@ -5,6 +5,11 @@
 
 times updates of the weights: with a group for each parameter, with merged groups, as configured.
 
+    python tools/benchmark_training.py step CONFIG --device cuda --batches 1 2 4 8 10
+
+times iterations on batches of scenes of 150,000 points with made labels, and measures their memory,
+until memory ends.
+
     python tools/benchmark_training.py amp configs/queryis/queryis-s_demo.py --iterations 300
 
 trains three times on the config's data: in float32, with the forward pass under autocast to
@@ -21,7 +26,8 @@ import torch
 
 from insseg3d.engine.command import command_parser
 from insseg_lab.provenance import command_line
-from insseg_lab.speed.training import run_amp, run_update
+from insseg_lab.speed.scenes import add_scan_arguments
+from insseg_lab.speed.training import run_amp, run_step, run_update
 
 
 def parse_args(argv=None):
@@ -36,8 +42,15 @@ def parse_args(argv=None):
     amp.set_defaults(run=run_amp)
     amp.add_argument('--iterations', type=int, default=300)
     amp.add_argument('--window', type=int, default=50, help='iterations that are averaged')
-    for command in (update, amp):
+    step = commands.add_parser('step', help='iterations, by the number of scenes')
+    step.set_defaults(run=run_step)
+    step.add_argument('--device', default='cpu')
+    step.add_argument('--batches', type=int, nargs='+', default=[1, 2, 4, 8, 10], metavar='SCENES')
+    step.add_argument('--amp', action='store_true', help='under autocast to float16, on a GPU')
+    add_scan_arguments(step, warm_up=1, threads=1)
+    for command in (update, amp, step):
         command.add_argument('config')
+    for command in (update, amp):
         command.add_argument('--threads', type=int, default=1)
         command.add_argument('--json', help='also write the figures to this file')
     return parser.parse_args(argv)

@@ -32,6 +32,15 @@ def test_updates_with_other_groups(here, tiny_config, tmp_path):
     assert f'as configured{groups[2]:22d} groups' in out and 'median of 2 updates' in out
 
 
+def test_iterations_by_the_number_of_scenes(here, tiny_config, tmp_path):
+    arguments = ['--points', 3000, '--repeat', 1, '--batches', 1, 2, '--json', 'step.json']
+    out = here('benchmark_training', 'step', tiny_config, *arguments).stdout
+    report = json.loads((tmp_path / 'step.json').read_text())
+    assert [row['scenes'] for row in report['rows']] == [1, 2] and report['points'] == 3000
+    assert all(row['seconds'] > 0 and row['peak_memory_mb'] > 0 for row in report['rows'])
+    assert '   2 scenes' in out and 'step tiny' in report['command'].replace(str(tmp_path), '')
+
+
 def test_losses_in_half_precision(here, tiny_config, tmp_path):
     out = here(
         'benchmark_training',

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from made_rooms import KINDS
 
 from ..memory import forget_peak_memory, peak_memory_mb
+from .launches import Launches
 from .operations import count_operations
 from .scenes import scene_of_rooms
 from .stages import StageTimer
@@ -109,8 +110,9 @@ def measure(
     Returns:
         ``scans`` (how many), ``points`` and ``voxels`` (medians), ``stages_ms``, ``peak_memory_mb``
         without the curve, ``parameters``, ``exponent``; and the details:
-        ``spread_ms`` (interquartile range), ``operations`` of the first scan by kind and
-        ``scaling``, pairs of points and milliseconds.
+        ``spread_ms`` (interquartile range), ``operations`` of the first scan by kind,
+        ``launches``, the operators requested for the first scan and the waits for them, None on
+        a CPU, and ``scaling``, pairs of points and milliseconds.
     """
     timer = StageTimer(model, config, amp=amp)
     forget_peak_memory(timer.device)
@@ -131,7 +133,12 @@ def measure(
         peak_memory_mb=memory,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         exponent=fitted_exponent(curve),
-    ), dict(spread_ms=spread, operations=operations, scaling=curve)
+    ), dict(
+        spread_ms=spread,
+        operations=operations,
+        launches=None if timer.device.type == 'cpu' else launches_of(timer, scans[0]),
+        scaling=curve,
+    )
 
 
 def operations_of(timer: StageTimer, scan: Path) -> dict[str, int]:
@@ -139,3 +146,13 @@ def operations_of(timer: StageTimer, scan: Path) -> dict[str, int]:
     model = timer.model
     data = model.data_preprocessor(timer.pack(scan), False)
     return count_operations(model, lambda: model.predict(data['inputs'], data['data_samples']))
+
+
+@torch.no_grad()
+def launches_of(timer: StageTimer, scan: Path) -> dict[str, int]:
+    """Count the operators of one prediction and the waits for them, see ``Launches.totals``."""
+    model = timer.model
+    data = model.data_preprocessor(timer.pack(scan), False)
+    with timer.autocast(), Launches() as count:
+        model.predict(data['inputs'], data['data_samples'])
+    return count.totals()

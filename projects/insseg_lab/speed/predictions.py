@@ -2,6 +2,7 @@
 """Time predictions stage by stage, over scans and over their size: ``benchmark.py speed``."""
 
 import argparse
+import importlib
 import json
 import statistics
 import time
@@ -9,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from insseg3d.apis import load_model
+from insseg3d.layers.backends import BACKENDS, available
 from made_rooms import KINDS
 
 from ..provenance import ROOT, commit, machine, shown, versions
@@ -36,6 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='cpu')
     parser.add_argument(
         '--amp', action='store_true', help='under autocast: float16 on a GPU, bfloat16 on a CPU'
+    )
+    parser.add_argument(
+        '--backend',
+        choices=BACKENDS,
+        help='of the sparse convolutions (default: the config names it)',
+    )
+    parser.add_argument(
+        '--tf32', action='store_true', help='on a GPU: products of float32 with 10 bits of mantissa'
     )
     parser.add_argument('--scans', help='folder of .bin files, or a prepared dataset')
     parser.add_argument('--rooms', type=int, default=3, help='made rooms, where no scans are given')
@@ -78,6 +89,8 @@ def run(args: argparse.Namespace) -> list[dict]:
             'expected one for each, in their order, or none'
         )
     MMLogger.get_instance('benchmark', log_level='WARNING')  # not a word about initialisation
+    if args.tf32:
+        allow_tf32()
     entries, details = [], []
     with chosen_scans(args) as scans:
         for path, checkpoint in zip(args.configs, weights):
@@ -101,7 +114,10 @@ def speed_of(
     path: str, weights: str | None, scans: Sequence[Path], args: argparse.Namespace
 ) -> tuple[dict, dict]:
     """Return the entry of one config for the list in ``--json``, and its details."""
-    model, config = load_model(path, weights, args.device)
+    config = Config.fromfile(path)
+    if args.backend:
+        config.model.backbone.backend = args.backend
+    model, config = load_model(config, weights, args.device)
     sizes = args.scaling
     if sizes is None:
         sizes = CURVE if args.device.startswith('cuda') else CURVE_ON_CPU
@@ -134,10 +150,19 @@ def speed_of(
         command=args.command_line,
         machine=machine(args.device),
         amp=args.amp,
+        tf32=args.tf32,
+        backend=config.model.backbone.get('backend', 'auto'),
         threads=torch.get_num_threads(),
         weights=weights and shown(Path(weights).resolve()),
     )
     return entry, more
+
+
+def allow_tf32() -> None:
+    """Let products of float32 matrices on a GPU be computed in TF32, also by spconv-triton."""
+    torch.set_float32_matmul_precision('high')
+    if available('triton'):
+        importlib.import_module('spconv_triton').constants.SPCONV_ALLOW_TF32 = True
 
 
 def time_backbone(model: torch.nn.Module, data: dict, backward: bool) -> float:

@@ -38,6 +38,8 @@ def speed_table(entry: dict, details: dict) -> str:
     ]
     for kind, number in (details['operations'] or {}).items():
         lines.append(f'{kind:24s}{number / 1e9:12.2f} GFLOP')
+    for kind, number in (details['launches'] or {}).items():
+        lines.append(f'{kind + " requested" if kind == "operations" else kind:24s}{number:12d}')
     if entry['exponent'] is not None:
         sizes = [size for size, _ in details['scaling']]
         lines.append(f'total ~ points^{entry["exponent"]:.2f} from {min(sizes)} to {max(sizes)}')

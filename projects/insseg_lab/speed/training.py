@@ -1,7 +1,7 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Time updates of the weights, and compare trainings in half precision and in float32.
+"""Time updates of the weights and whole iterations, and compare trainings in half precision.
 
-Both are commands of ``benchmark_training.py``.
+All are commands of ``benchmark_training.py``.
 """
 
 import argparse
@@ -14,15 +14,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.runner import Runner
 
 from insseg3d.apis import load_model
 from insseg3d.engine.command import load_config
 
+from ..memory import forget_peak_memory, peak_memory_mb
 from ..provenance import commit, machine, shown, versions
+from .pipelines import build_pipeline, run_pipeline, write_scan
+from .scenes import read_points
 
 TRAININGS = {
     'float32': {},
@@ -165,6 +169,81 @@ def compare_losses(exact: np.ndarray, other: np.ndarray, *, window: int) -> dict
         last=float(apart[-1]),
         window=window,
         last_means=[float(mean[-1]) for mean in means],
+    )
+
+
+def time_step(
+    model: torch.nn.Module, wrapper: OptimWrapper, data: dict, *, repeat: int
+) -> dict[str, float]:
+    """Time iterations of a training on one batch, and measure the memory that they take.
+
+    Args:
+        model: Model in training mode.
+        wrapper: Its optimizer.
+        data: Batch from ``batch_of_scans``.
+        repeat: Timed iterations, after one that is not.
+
+    Returns:
+        ``seconds`` per iteration, a median, and ``peak_memory_mb``.
+    """
+    parameters, seconds = list(model.parameters()), []
+    device = parameters[0].device
+    forget_peak_memory(device)
+    for _ in range(1 + repeat):
+        _wait(parameters)
+        start = time.perf_counter()
+        model.train_step(data, wrapper)
+        _wait(parameters)
+        seconds.append(time.perf_counter() - start)
+    return dict(seconds=statistics.median(seconds[1:]), peak_memory_mb=peak_memory_mb(device))
+
+
+def batch_of_scans(config: Config, points: np.ndarray, number: int) -> dict:
+    """Make a training batch of one scan with made labels, augmented anew for each scene.
+
+    Args:
+        config: Config with the training pipeline.
+        points: ``(P, 6)``.
+        number: Scenes of the batch.
+    """
+    pipeline = build_pipeline(config.train_dataloader.dataset.pipeline)
+    with tempfile.TemporaryDirectory() as folder:
+        info = write_scan(Path(folder), points, config)
+        return pseudo_collate([run_pipeline(pipeline, info, draw)[0] for draw in range(number)])
+
+
+def run_step(args: argparse.Namespace) -> dict:
+    """Time iterations by batch size, print and return the figures; end where memory ends."""
+    MMLogger.get_instance('benchmark', log_level='ERROR')
+    model, config = load_model(args.config, None, args.device)
+    options = config.optim_wrapper.to_dict()
+    options['type'] = 'AmpOptimWrapper' if args.amp else 'OptimWrapper'
+    wrapper, points = build_optim_wrapper(model.train(), options), read_points(args)
+    rows = []
+    print(f'{shown(Path(args.config).resolve())}, {args.device}, {len(points)} points a scene')
+    for number in args.batches:
+        data = batch_of_scans(config, points, number)
+        try:
+            row = time_step(model, wrapper, data, repeat=args.repeat)
+        except torch.cuda.OutOfMemoryError:
+            print(f'{number:4d} scenes: more memory than there is', flush=True)
+            break
+        rows.append(dict(scenes=number, **row))
+        print(
+            f'{number:4d} scenes{row["seconds"]:10.3f} s an iteration'
+            f'{row["peak_memory_mb"]:10.0f} MB',
+            flush=True,
+        )
+    return dict(
+        config=shown(Path(args.config).resolve()),
+        rows=rows,
+        points=len(points),
+        amp=args.amp,
+        device=args.device,
+        machine=machine(args.device),
+        command=args.command_line,
+        commit=commit(),
+        versions=versions(),
     )
 
 
