@@ -2,7 +2,8 @@
 #   make setup PYTHON=python3.12                                    another interpreter
 #   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu    where torch comes from
 #   make test PROCESSES=8                                           tests in more than two processes
-# For a machine with a GPU, see requirements/cu118.txt.
+#   make setup GPU=1                                                torch with CUDA, spconv-triton
+#   make setup GPU=1 TORCH_INDEX=https://download.pytorch.org/whl/cu126   for another CUDA
 # A choice is remembered until you make another one.
 -include .venv/choice.mk
 ifndef PYTHON
@@ -13,9 +14,11 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-LOCKS := requirements/cpu.txt requirements/torch-cpu.txt
+GPU ?=
+TORCH := requirements/$(if $(GPU),gpu,torch-cpu).txt
+LOCKS := requirements/cpu.txt $(TORCH)
 # The stamp's name contains the interpreter and the source of torch: another choice sets up anew.
-CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
+CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(GPU),+gpu)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
 STAMP := $(VENV)/.set-up-$(CHOICE)
 DOCS_VENV := work_dirs/docs-venv
 PROCESSES ?= 2
@@ -32,10 +35,10 @@ $(STAMP): $(LOCKS) setup.cfg pyproject.toml
 	rm -f $(VENV)/.set-up-*
 	test "$$($(BIN)/python -V 2>&1)" = "$$($(PYTHON) -V)" || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --no-deps --only-binary :all: -r requirements/cpu.txt
-	$(PIP) install --only-binary :all: -r requirements/torch-cpu.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(PIP) install --only-binary :all: -r $(TORCH) $(if $(TORCH_INDEX),--$(if $(GPU),extra-)index-url $(TORCH_INDEX))
 	$(PIP) install --no-deps --no-build-isolation -e .
 	$(BIN)/python tools/doctor.py
-	printf 'PYTHON ?= %s\nTORCH_INDEX ?= %s\n' '$(PYTHON)' '$(TORCH_INDEX)' > $(VENV)/choice.mk
+	printf '%s ?= %s\n' PYTHON '$(PYTHON)' TORCH_INDEX '$(TORCH_INDEX)' GPU '$(GPU)' > $(VENV)/choice.mk
 	touch $@
 
 demo: setup

@@ -172,7 +172,8 @@ def make(tmp_path):
     for name in ('python3.11', 'other'):
         (tmp_path / name).write_text(STUB.format(log=log))
         (tmp_path / name).chmod(stat.S_IRWXU)
-    env = {k: v for k, v in os.environ.items() if k not in ('PYTHON', 'TORCH_INDEX', 'MAKEFLAGS')}
+    chosen = ('PYTHON', 'TORCH_INDEX', 'GPU', 'MAKEFLAGS')
+    env = {k: v for k, v in os.environ.items() if k not in chosen}
     env['PATH'] = f'{tmp_path}:{env["PATH"]}'
 
     def run(*args):
@@ -210,3 +211,24 @@ def test_setup_remembers_what_was_chosen(make, tmp_path):
     assert '--index-url https://example.org/whl' in calls[2] and 'index' not in calls[1]
     assert make('setup') == []
     assert make('setup', 'TORCH_INDEX=') != []
+
+
+@pytest.mark.skipif(not shutil.which('make'), reason='needs make')
+def test_setup_for_a_gpu(make):
+    assert any('torch-cpu.txt' in line for line in make('setup'))
+    calls = make('setup', 'GPU=1')
+    assert '--only-binary :all: -r requirements/gpu.txt' in calls[-2] and 'index' not in calls[-2]
+    assert not any('torch-cpu' in line for line in calls)
+    assert make('setup') == []  # the choice is remembered
+    index = 'https://example.org/cu126'
+    calls = make('setup', f'TORCH_INDEX={index}')
+    assert f'-r requirements/gpu.txt --extra-index-url {index}' in calls[-2]
+    assert any('torch-cpu.txt' in line for line in make('setup', 'GPU=', 'TORCH_INDEX='))
+
+
+def test_the_lock_of_a_gpu_pins_the_same_torch():
+    gpu = {pin.name: str(pin.specifier) for pin in pins('gpu.txt')}
+    assert gpu.keys() == {'torch', 'spconv-triton'}
+    assert [str(pin.specifier) for pin in pins('torch-cpu.txt')] == [gpu['torch']]
+    (extra,) = wanted('options.extras_require', 'triton')
+    assert extra.specifier.contains(gpu['spconv-triton'].removeprefix('=='))
