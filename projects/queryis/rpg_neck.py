@@ -73,4 +73,4 @@ class RPGNeck(LevelNeck):
         """Pool one scene by Eq. 1 and 2, ``(M, C)`` to ``(J, C)``; the long sums need float32."""
         with without_autocast(features):
             features = features if features.dtype == torch.float64 else features.float()
-            return self.maps(self.map_logits(features), features)
+            return self.maps.pool(self.map_logits, features)

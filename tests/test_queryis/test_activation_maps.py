@@ -6,8 +6,9 @@ import math
 import pytest
 import torch
 from mmdet3d.registry import MODELS
+from torch import nn
 
-import queryis  # noqa: F401
+from queryis import activation_maps
 
 from .test_rpg_neck import build_neck, level
 
@@ -64,3 +65,19 @@ def test_scenes_without_voxels_and_the_start(kind):
 def test_temperature_is_checked():
     with pytest.raises(ValueError, match='temperature is 0'):
         MODELS.build(dict(type='SoftmaxMaps', temperature=0))
+
+
+@pytest.mark.parametrize('kind', ['SumNormalizedMaps', 'LiteralMaps', 'SoftmaxMaps'])
+@pytest.mark.parametrize('number', [0, 1, 40, 64])
+def test_pooling_in_parts_equals_pooling_at_once(kind, number, monkeypatch):
+    monkeypatch.setattr(activation_maps, 'MOST_VOXELS_IN_CACHE', 16)
+    torch.manual_seed(0)
+    maps, linear, features = MODELS.build(dict(type=kind)), nn.Linear(5, 7), torch.randn(number, 5)
+    maps.init_maps(linear)
+    nn.init.normal_(linear.bias)
+    at_once = maps.pool(linear, features)
+    assert at_once.requires_grad
+    with torch.no_grad():
+        in_parts = maps.pool(linear, features)
+    torch.testing.assert_close(in_parts, at_once.detach())
+    assert in_parts.shape == (7, 5) and (number > 0) == bool(in_parts.any())
