@@ -4,21 +4,31 @@
 #   make test PROCESSES=8                                           tests in more than two processes
 #   make setup GPU=1                                                torch with CUDA, spconv-triton
 #   make setup GPU=1 TORCH_INDEX=https://download.pytorch.org/whl/cu126   for another CUDA
+#   make setup GPU=0                                                back to a CPU
 # A choice is remembered until you make another one.
 -include .venv/choice.mk
 ifndef PYTHON
 PYTHON := $(shell for name in python3.11 python3.12 python3.10 python3; do \
 	if $$name -c '' 2> /dev/null; then echo $$name; break; fi; done)
 endif
+# An index for CPUs has no torch for GPUs: a new choice of GPU forgets the remembered index.
+ifneq ($(filter command environment,$(firstword $(origin GPU))),)
+ifeq ($(origin TORCH_INDEX),file)
+TORCH_INDEX :=
+endif
+endif
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 GPU ?=
-TORCH := requirements/$(if $(GPU),gpu,torch-cpu).txt
+ON_GPU := $(filter-out 0 no,$(GPU))
+HAS_GPU_CODE := import torch; assert torch.version.cuda or torch.version.hip, "torch is built for CPUs: choose a TORCH_INDEX"
+TORCH := requirements/$(if $(ON_GPU),gpu,torch-cpu).txt
 LOCKS := requirements/cpu.txt $(TORCH)
+# pip keeps a torch of the same version from another source, so another choice removes it first.
 # The stamp's name contains the interpreter and the source of torch: another choice sets up anew.
-CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(GPU),+gpu)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
+CHOICE := $(subst /,_,$(subst :,_,$(PYTHON)$(if $(ON_GPU),+gpu)$(if $(TORCH_INDEX),@$(TORCH_INDEX))))
 STAMP := $(VENV)/.set-up-$(CHOICE)
 DOCS_VENV := work_dirs/docs-venv
 PROCESSES ?= 2
@@ -35,10 +45,13 @@ $(STAMP): $(LOCKS) setup.cfg pyproject.toml
 	rm -f $(VENV)/.set-up-*
 	test "$$($(BIN)/python -V 2>&1)" = "$$($(PYTHON) -V)" || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --no-deps --only-binary :all: -r requirements/cpu.txt
-	$(PIP) install --only-binary :all: -r $(TORCH) $(if $(TORCH_INDEX),--$(if $(GPU),extra-)index-url $(TORCH_INDEX))
+	test ! -e $(VENV)/choice.mk || grep -qxF '# $(CHOICE)' $(VENV)/choice.mk || $(PIP) uninstall --yes torch
+	$(PIP) install --only-binary :all: -r $(TORCH) $(if $(TORCH_INDEX),--$(if $(ON_GPU),extra-)index-url $(TORCH_INDEX))
+	$(if $(ON_GPU),$(BIN)/python -c '$(HAS_GPU_CODE)')
 	$(PIP) install --no-deps --no-build-isolation -e .
 	$(BIN)/python tools/doctor.py
-	printf '%s ?= %s\n' PYTHON '$(PYTHON)' TORCH_INDEX '$(TORCH_INDEX)' GPU '$(GPU)' > $(VENV)/choice.mk
+	printf '# %s\n' '$(CHOICE)' > $(VENV)/choice.mk
+	printf '%s ?= %s\n' PYTHON '$(PYTHON)' TORCH_INDEX '$(TORCH_INDEX)' GPU '$(GPU)' >> $(VENV)/choice.mk
 	touch $@
 
 demo: setup

@@ -19,7 +19,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-LOCK = 'requirements/cpu.txt (CPU) or requirements/cu118.txt (CUDA 11.8)'
+LOCK = 'requirements/cpu.txt, gpu.txt or cu118.txt'
+SPCONV_WHEELS = {f'spconv-cu{version}' for version in (118, 120, 121, 124, 126)}
 # Distribution -> (lowest, first refused, why). For mm* these are the bounds mmdet3d 1.4.0 asserts.
 RANGES: Mapping[str, tuple[str, str, str]] = {
     'mmengine': ('0.8.0', '1.0.0', 'mmdet3d 1.4.0 asserts it on import'),
@@ -176,9 +177,8 @@ def _devices(facts: Facts) -> Iterator[Finding]:
     spconv = [name for name in facts.versions if re.fullmatch(r'spconv(-cu\d+)?', name)]
     label = ', '.join(f'{name} {facts.versions[name]}' for name in spconv) or 'no spconv'
     if facts.gpus:
-        yield Finding(
-            'ok', f'GPU: {", ".join(facts.gpus)} (torch built for CUDA {facts.torch_cuda})'
-        )
+        built = f'CUDA {facts.torch_cuda}' if facts.torch_cuda else 'ROCm'
+        yield Finding('ok', f'GPU: {", ".join(facts.gpus)} (torch built for {built})')
     elif facts.torch_cuda:
         yield Finding(
             'note',
@@ -197,16 +197,15 @@ def _devices(facts: Facts) -> Iterator[Finding]:
         return
     wheels = [name for name in spconv if name != 'spconv']
     wanted = f'spconv-cu{(facts.torch_cuda or "").replace(".", "")}'
+    remedy = 'pip install spconv-triton' + (f', or {wanted}' if wanted in SPCONV_WHEELS else '')
     chosen, reason = facts.backend
     if chosen == 'torch':
-        yield Finding(
-            'note', f'sparse backend: torch ({reason})', f'pip install spconv-triton, or {wanted}'
-        )
+        yield Finding('note', f'sparse backend: torch ({reason})', remedy)
         return
     yield Finding('ok', f'sparse backend: {chosen} on the GPU ({reason}), torch on the CPU')
     if chosen == 'spconv' and wheels and wanted not in wheels:
         what = f'{wheels[0]} beside a torch for CUDA {facts.torch_cuda}'
-        yield Finding('note', what, f'pip install {wanted}, where there is one')
+        yield Finding('note', what, remedy)
 
 
 def _extras(facts: Facts) -> Iterator[Finding]:

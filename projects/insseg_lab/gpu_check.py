@@ -8,6 +8,7 @@ written as each part ends, and a part that fails does not stop the others.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,7 @@ class Part(NamedTuple):
         name: Name of the part.
         command: Command, without the interpreter.
         seconds: Most seconds that it may take.
-        json: File that it writes its figures to; None for a part without.
+        json: File that it writes its figures to, or a folder of such files; None for neither.
     """
 
     name: str
@@ -72,7 +73,7 @@ def plan(
     """Plan the parts of a check, the most important first.
 
     Args:
-        folder: Folder of the parts' JSON files.
+        folder: Empty folder for the files of the parts.
         device: Device of the timings.
         backends: Backends of the sparse convolutions to time.
         seconds: Seconds of the whole check.
@@ -105,7 +106,7 @@ def plan(
     training = ('tools/run_experiments.py', 'configs/experiments/baselines.txt')
     options = ('--budget', 'gpu', '--seeds', '0', '--iterations', '1000', '--train-rooms', '100')
     out = ('--out', str(folder / 'training'), '--results', str(folder / 'trained'))
-    yield Part('training', (*training, *options, *out), seconds)
+    yield Part('training', (*training, *options, *out), seconds, folder / 'trained')
 
 
 def run_parts(parts: Sequence[Part], seconds: float) -> Iterator[tuple[Part, Outcome]]:
@@ -138,19 +139,30 @@ def run_part(part: Part, limit: float) -> Outcome:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        state = 'out of time'
         try:
             state = 'failed' if process.wait(limit) else 'done'
         except subprocess.TimeoutExpired:
-            state = 'out of time'
-            os.killpg(process.pid, 9)
-            process.wait()
+            pass
+        finally:  # also if a person ends the check
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         output.seek(0)
-        text = output.read().decode(errors='replace')
-    figures = None
-    if part.json is not None and part.json.is_file():
-        figures = json.loads(part.json.read_text())
-    text = text.replace(str(ROOT), '.')
-    return Outcome(state, time.monotonic() - start, figures, text[-TAIL:])
+        text = output.read().decode(errors='replace').replace(str(ROOT), '.')
+    return Outcome(state, time.monotonic() - start, _figures(part.json), text[-TAIL:])
+
+
+def _figures(path: Path | None) -> object:
+    """Read the figures of a part, as far as they are complete; None if there are none."""
+    if path is None or not path.exists():
+        return None
+    if path.is_dir():
+        return {file.stem: _figures(file) for file in sorted(path.glob('*.json'))}
+    try:
+        return json.loads(path.read_text())
+    except ValueError:  # the part ended while it wrote
+        return None
 
 
 def report(device: str, parts: Sequence[tuple[Part, Outcome]]) -> dict:

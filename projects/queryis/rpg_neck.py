@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from insseg3d.ops.precision import without_autocast
 from insseg3d.structures import VoxelLevel
 
+from .activation_maps import ActivationMaps
 from .level_neck import LevelNeck
 
 
@@ -33,6 +34,9 @@ class RPGNeck(LevelNeck):
         mlp_norm: Config of the norm layer inside the MLP; None for none.
         post_norm: Config of the norm layer on the representative points; None for none.
         init_cfg: See mmengine's ``BaseModule``.
+
+    Raises:
+        TypeError: The maps are no ``ActivationMaps``.
     """
 
     def __init__(
@@ -57,6 +61,11 @@ class RPGNeck(LevelNeck):
         )
         self.map_logits = nn.Linear(out_channels, num_points)
         self.maps = MODELS.build(maps)
+        if not isinstance(self.maps, ActivationMaps):
+            raise TypeError(
+                f'RPGNeck: maps is {type(self.maps).__name__}; expected a subclass of '
+                'queryis.activation_maps.ActivationMaps, see docs/mixing.md.'
+            )
 
     def init_weights(self) -> None:
         """Let the maps initialise the layer of their logits, then apply ``init_cfg``."""

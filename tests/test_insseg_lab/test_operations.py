@@ -3,8 +3,10 @@
 
 import pytest
 import torch
+from mmdet3d.registry import MODELS
 from torch import nn
 
+import queryis  # noqa: F401
 from insseg3d.layers import (
     SparseConv3d,
     SparseInverseConv3d,
@@ -53,6 +55,15 @@ def test_compiled_kernels_and_torch_operators_count_alike(monkeypatch):
     counts = count_operations(layer, lambda: layer(voxels(3)))
     monkeypatch.setattr('insseg3d.ops.sparse.cpu.usable', lambda features: False)
     assert count_operations(layer, lambda: layer(voxels(3))) == counts
+
+
+def test_pooling_in_parts_counts_like_pooling_at_once():
+    """Its products are added in place."""
+    maps, linear = MODELS.build(dict(type='SumNormalizedMaps')), nn.Linear(6, 4)
+    features = torch.rand(1000, 6)
+    counts = count_operations(nn.Identity(), lambda: maps.pool(linear, features))
+    # Both products have a further column: the bias, and the sums.
+    assert counts['matrix product'] == 2 * 2 * 1000 * 7 * 4
 
 
 @pytest.mark.parametrize('shape, rows', [((7, 3), 7), ((2, 7, 3), 14)])

@@ -201,7 +201,8 @@ def test_setup_runs_once_until_something_changes(make, tmp_path):
     assert '--no-deps --no-build-isolation -e .' in project
     assert make('setup') == []
     os.utime(tmp_path / 'requirements' / 'cpu.txt', (2**31, 2**31))
-    assert len(make('setup')) == 3  # the same interpreter: the environment stays
+    again = make('setup')  # the same interpreter and torch: the environment stays
+    assert len(again) == 3 and not any('uninstall' in line for line in again)
 
 
 @pytest.mark.skipif(not shutil.which('make'), reason='needs make')
@@ -215,15 +216,26 @@ def test_setup_remembers_what_was_chosen(make, tmp_path):
 
 @pytest.mark.skipif(not shutil.which('make'), reason='needs make')
 def test_setup_for_a_gpu(make):
-    assert any('torch-cpu.txt' in line for line in make('setup'))
+    def installs_torch(calls):
+        return next(line for line in calls if '--only-binary :all: -r requirements/' in line)
+
+    cpu = 'https://example.org/cpu'
+    first = make('setup', f'TORCH_INDEX={cpu}')
+    assert f'torch-cpu.txt --index-url {cpu}' in installs_torch(first[2:])
+    assert not any('uninstall' in line for line in first)
+    # The index for CPUs is forgotten, and its torch removed, which pip would keep.
     calls = make('setup', 'GPU=1')
-    assert '--only-binary :all: -r requirements/gpu.txt' in calls[-2] and 'index' not in calls[-2]
-    assert not any('torch-cpu' in line for line in calls)
+    (removed,) = (k for k, line in enumerate(calls) if 'uninstall --yes torch' in line)
+    line = installs_torch(calls[removed:])
+    assert line.endswith('-r requirements/gpu.txt') and cpu not in ' '.join(calls)
     assert make('setup') == []  # the choice is remembered
     index = 'https://example.org/cu126'
-    calls = make('setup', f'TORCH_INDEX={index}')
-    assert f'-r requirements/gpu.txt --extra-index-url {index}' in calls[-2]
-    assert any('torch-cpu.txt' in line for line in make('setup', 'GPU=', 'TORCH_INDEX='))
+    calls = make('setup', 'GPU=1', f'TORCH_INDEX={index}')
+    assert any(f'-r requirements/gpu.txt --extra-index-url {index}' in line for line in calls)
+    assert any('uninstall' in line for line in calls)
+    calls = make('setup', 'GPU=0')
+    assert any(line.endswith('-r requirements/torch-cpu.txt') for line in calls)
+    assert make('setup') == []
 
 
 def test_the_lock_of_a_gpu_pins_the_same_torch():

@@ -2,6 +2,7 @@
 """The check of a GPU: its parts, their limits, and what is kept of them. No GPU is needed."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,6 +50,31 @@ def test_figures_are_kept_and_no_path_of_the_machine(tmp_path):
     assert outcome.figures == [1, 2] and outcome.tail.strip() == '.'
 
 
+def test_a_file_that_is_not_complete_and_a_folder_of_files(tmp_path):
+    path = tmp_path / 'x.json'
+    text = f'open({str(path)!r}, "w").write("[1, 2"); raise SystemExit(3)'
+    outcome = run_part(Part('x', code(text), 60, path), 30)
+    assert outcome.state == 'failed' and outcome.figures is None
+    (tmp_path / 'b.json').write_text('{"AP": 0.5}')
+    outcome = run_part(Part('x', code(''), 60, tmp_path), 30)
+    assert outcome.figures == {'b': {'AP': 0.5}, 'x': None}
+
+
+def test_a_check_that_a_person_ends_leaves_no_process(monkeypatch):
+    class Process(subprocess.Popen):
+        def wait(self, timeout=None):
+            if timeout is not None:
+                begun.append(self)
+                raise KeyboardInterrupt
+            return super().wait()
+
+    begun = []
+    monkeypatch.setattr(subprocess, 'Popen', Process)
+    with pytest.raises(KeyboardInterrupt):
+        run_part(Part('x', code('import time; time.sleep(60)'), 60), 30)
+    assert begun[0].poll() is not None
+
+
 def test_no_part_begins_after_the_time(tmp_path):
     parts = [Part(name, code('import time; time.sleep(2)'), 60) for name in 'abc']
     states = [outcome.state for _, outcome in run_parts(parts, 6)]
@@ -74,6 +100,8 @@ def test_without_a_gpu_it_ends_at_once_and_a_part_runs_on_a_cpu(here, tmp_path):
     if not torch.cuda.is_available():
         run = here('gpu_check')
         assert run.returncode == 2 and 'finds no GPU' in run.stderr
+    run = here('gpu_check', '--device', 'cpu', '--only', 'nothing')
+    assert run.returncode == 2 and '--only nothing: no part begins so' in run.stderr
     run = here('gpu_check', '--device', 'cpu', '--only', 'environment', '--out', 'out')
     assert run.returncode == 0 and 'environment: done' in run.stdout
     found = json.loads((tmp_path / 'out' / 'cpu.json').read_text())

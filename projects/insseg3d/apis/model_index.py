@@ -178,5 +178,7 @@ def _indexed(folder: Path) -> Iterator[tuple[list[str], Path, Path | None]]:
         for model in load(folder / part).get('Models', ()):
             aliases = model.get('Alias', [])
             aliases = [aliases] if isinstance(aliases, str) else aliases
-            weights = folder / model['Weights'] if 'Weights' in model else None
+            # An address is for OpenMMLab's tools; only files beside the configs ship.
+            named = model.get('Weights', '')
+            weights = folder / named if named and '://' not in named else None
             yield [model['Name'], *aliases], folder / model['Config'], weights

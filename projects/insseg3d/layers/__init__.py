@@ -1,5 +1,5 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
-"""Neural network layers without a registry; the only package that imports spconv."""
+"""Neural network layers without a registry; the only package that builds on spconv."""
 
 from .backends import best_backend, choose_backend, spconv_available
 from .checkpoint import load_backbone

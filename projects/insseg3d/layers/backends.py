@@ -68,8 +68,16 @@ def best_backend(device: torch.device) -> Choice:
     return Choice('torch', f'{spconv}, and spconv-triton cannot be imported')
 
 
+def usable_backends(device: torch.device) -> list[str]:
+    """Return the backends that can compute on a device."""
+    if device.type == 'cpu':
+        return ['torch']
+    spconv = ['spconv'] if _reason_against_spconv(device) is None else []
+    return ['torch', *spconv, *(['triton'] if available('triton') else [])]
+
+
 def _reason_against_spconv(device: torch.device) -> str | None:
-    """Return why spconv cannot compute on a device, or None if it can."""
+    """Return why spconv cannot compute on a GPU, or None if it can."""
     if torch.version.hip is not None:
         return 'spconv does not support AMD'
     if not available('spconv'):

@@ -38,7 +38,7 @@ def backend_of(name: str) -> 'SpconvBackend':
     """
     try:
         module = importlib.import_module(MODULES[name])
-    except ImportError as error:
+    except Exception as error:  # a broken build may raise errors of any class
         raise ImportError(
             f"backend='{name}': {PACKAGES[name]} cannot be imported ({error}); install it, or use "
             "backend='auto' or 'torch'."

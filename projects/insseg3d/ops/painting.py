@@ -4,6 +4,9 @@
 import torch
 from torch import Tensor
 
+MOST_DROPS = 10
+"""Masks that are dropped one after another, with a wait for each, before all are processed."""
+
 
 def resolve_overlaps(masks: Tensor, *, min_points: int = 1, min_share: float = 0.5) -> Tensor:
     """Assign every point to at most one of several ranked, overlapping masks.
@@ -23,7 +26,13 @@ def resolve_overlaps(masks: Tensor, *, min_points: int = 1, min_share: float = 0
     """
     sizes = masks.view(torch.uint8).sum(1, dtype=torch.int32)
     least = (min_share * sizes).clamp(min=max(min_points, 1))
-    return _mask_by_mask(masks, least) if masks.is_cpu else _drop_by_drop(masks, least)
+    find = _drop_by_drop if prefers_few_operations(masks) else _mask_by_mask
+    return find(masks, least)
+
+
+def prefers_few_operations(masks: Tensor) -> bool:
+    """Tell whether few operations matter more than short ones: on every device but a CPU."""
+    return not masks.is_cpu
 
 
 def _mask_by_mask(masks: Tensor, least: Tensor) -> Tensor:
@@ -42,17 +51,19 @@ def _mask_by_mask(masks: Tensor, least: Tensor) -> Tensor:
 def _drop_by_drop(masks: Tensor, least: Tensor) -> Tensor:
     """Give points to the best masks until all keep enough; before, drop the best that do not.
 
-    The number of operations grows with the number of masks that are dropped, usually few. What a
-    mask keeps depends on better masks only, so the best that keeps too little is dropped for good.
+    The number of operations grows with the number of masks that are dropped; if these are many,
+    mask after mask is processed instead. What a mask keeps depends on better masks only, so the
+    best that keeps too little is dropped for good.
     """
     number, ones = len(masks), torch.ones(masks.shape[1], dtype=torch.long, device=masks.device)
-    masks = torch.cat([masks, masks.new_ones(1, len(ones))])  # the last row is "no mask"
+    standing = torch.cat([masks, masks.new_ones(1, len(ones))])  # the last row is "no mask"
     dropped = masks.new_zeros(number)
-    while True:
-        owner = masks.view(torch.uint8).argmax(0)  # the first of those that have the point
+    for _ in range(MOST_DROPS):
+        owner = standing.view(torch.uint8).argmax(0)  # the first of those that have the point
         kept = ones.new_zeros(number + 1).index_add_(0, owner, ones)
         failed = ((kept[:-1] < least) & ~dropped).nonzero()
         if len(failed) == 0:
             return torch.where(owner == number, -1, owner)
         dropped[failed[0]] = True
-        masks[failed[0]] = False
+        standing[failed[0]] = False
+    return _mask_by_mask(masks, least)

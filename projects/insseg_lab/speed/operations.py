@@ -80,7 +80,7 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         if not self._depth:
-            name = func.overloadpacket.__name__
+            name = func.overloadpacket.__name__.rstrip('_')  # also in place
             if name in _PRODUCTS:
                 self.counts['matrix product'] += 2 * _PRODUCTS[name](*args)
             elif name.startswith('_scaled_dot_product'):

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from insseg3d.apis import load_model
-from insseg3d.layers.backends import BACKENDS, available
+from insseg3d.layers.backends import BACKENDS, MODULES, available
 from made_rooms import KINDS
 
 from ..provenance import ROOT, commit, machine, shown, versions
@@ -159,10 +159,12 @@ def speed_of(
 
 
 def allow_tf32() -> None:
-    """Let products of float32 matrices on a GPU be computed in TF32, also by spconv-triton."""
+    """Let products of float32 matrices on a GPU be computed in TF32, also by other packages."""
     torch.set_float32_matmul_precision('high')
-    if available('triton'):
-        importlib.import_module('spconv_triton').constants.SPCONV_ALLOW_TF32 = True
+    for name in ('spconv', 'triton'):
+        if available(name):
+            package = MODULES[name].split('.')[0]
+            importlib.import_module(f'{package}.constants').SPCONV_ALLOW_TF32 = True
 
 
 def time_backbone(model: torch.nn.Module, data: dict, backward: bool) -> float:

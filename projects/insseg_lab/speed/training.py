@@ -173,7 +173,7 @@ def compare_losses(exact: np.ndarray, other: np.ndarray, *, window: int) -> dict
 
 
 def time_step(
-    model: torch.nn.Module, wrapper: OptimWrapper, data: dict, *, repeat: int
+    model: torch.nn.Module, wrapper: OptimWrapper, data: dict, *, repeat: int, warm_up: int = 1
 ) -> dict[str, float]:
     """Time iterations of a training on one batch, and measure the memory that they take.
 
@@ -181,7 +181,8 @@ def time_step(
         model: Model in training mode.
         wrapper: Its optimizer.
         data: Batch from ``batch_of_scans``.
-        repeat: Timed iterations, after one that is not.
+        repeat: Timed iterations.
+        warm_up: Iterations before them.
 
     Returns:
         ``seconds`` per iteration, a median, and ``peak_memory_mb``.
@@ -189,13 +190,13 @@ def time_step(
     parameters, seconds = list(model.parameters()), []
     device = parameters[0].device
     forget_peak_memory(device)
-    for _ in range(1 + repeat):
+    for _ in range(warm_up + repeat):
         _wait(parameters)
         start = time.perf_counter()
         model.train_step(data, wrapper)
         _wait(parameters)
         seconds.append(time.perf_counter() - start)
-    return dict(seconds=statistics.median(seconds[1:]), peak_memory_mb=peak_memory_mb(device))
+    return dict(seconds=statistics.median(seconds[warm_up:]), peak_memory_mb=peak_memory_mb(device))
 
 
 def batch_of_scans(config: Config, points: np.ndarray, number: int) -> dict:
@@ -224,7 +225,7 @@ def run_step(args: argparse.Namespace) -> dict:
     for number in args.batches:
         data = batch_of_scans(config, points, number)
         try:
-            row = time_step(model, wrapper, data, repeat=args.repeat)
+            row = time_step(model, wrapper, data, repeat=args.repeat, warm_up=args.warm_up)
         except torch.cuda.OutOfMemoryError:
             print(f'{number:4d} scenes: more memory than there is', flush=True)
             break

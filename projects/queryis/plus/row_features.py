@@ -25,9 +25,9 @@ class JoinedRows:
     """Features of the rows of a scene in several parts, which are joined where they are used.
 
     A slice ``rows[some]`` is the tensor ``(R', C)`` of these rows. At test time, masks are made
-    from one slice after the other, so features of all rows, 0.4 GB for a million rows of
-    3D-QueryIS+, are never in memory. If all rows are used at once, as in training, they are joined
-    once and kept.
+    from one slice after the other, so features of all rows of a large scene, 0.4 GB for a million
+    rows of 3D-QueryIS+, are never in memory. If all rows are used at once, as in training, and as
+    queries do that read every row, they are joined and kept.
 
     Args:
         parts: Values ``(R, ·)``, each with the function that describes them.

@@ -56,6 +56,18 @@ def _assert_close(ours, reference, tolerance=1e-9):
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize('half', [torch.float16, torch.bfloat16], ids=str)
+def test_weight_gradients_in_parts_are_summed_in_full_precision(half, monkeypatch):
+    torch.manual_seed(0)
+    rows = torch.arange(4000, dtype=torch.int32)[:, None]
+    features, grad = torch.rand(4000, 3).to(half), torch.rand(4000, 2).to(half)
+    exact = gather._correlate(features.double(), rows, grad.double())
+    monkeypatch.setattr(gather, 'MOST_NUMBERS', 3 * 10)
+    found = gather._correlate(features, rows, grad)
+    assert found.dtype == half
+    assert (found - exact).abs().max() < torch.finfo(half).eps * exact.max()
+
+
 @pytest.mark.usefixtures('implementation')
 @pytest.mark.parametrize('channels', CHANNELS)
 @pytest.mark.parametrize('extent', [(6, 5, 7), (1, 1, 9), (4, 4, 4)])

@@ -27,7 +27,7 @@ from insseg3d.layers import (
     choose_backend,
     spconv_backend,
 )
-from insseg3d.layers.backends import MODULES, available
+from insseg3d.layers.backends import MODULES, available, usable_backends
 from insseg3d.layers.spconv_backend import SpconvBackend
 from insseg3d.ops.sparse.conv import autocast_dtype
 
@@ -46,8 +46,8 @@ def setting(request):
     name, kind = request.param
     if kind == 'cuda' and not torch.cuda.is_available():
         pytest.skip('no CUDA device')
-    if not available(name):
-        pytest.skip(f'{name} cannot be imported')
+    if not available(name) or kind == 'cuda' and name not in usable_backends(torch.device(kind, 0)):
+        pytest.skip(f'{name} cannot compute here')
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield request.param
@@ -381,8 +381,12 @@ def test_automatic_choice_on_a_gpu(installed, known, hip, name, reason, monkeypa
     monkeypatch.setattr(backends, 'spconv_has_code', lambda capability: known)
     monkeypatch.setattr(torch.version, 'hip', hip)
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (12, 0))
-    choice = backends.best_backend.__wrapped__(torch.device('cuda', 0))
+    gpu = torch.device('cuda', 0)
+    choice = backends.best_backend.__wrapped__(gpu)
     assert choice.name == name and reason in choice.reason
+    usable = backends.usable_backends(gpu)
+    assert name in usable and set(usable) <= {'torch', *installed}
+    assert ('spconv' in usable) == (name == 'spconv')
 
 
 def test_an_spconv_for_cpus_has_code_for_no_gpu():
@@ -417,8 +421,10 @@ def test_several_threads_on_cpu_are_refused():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
-@pytest.mark.parametrize('backend', ['torch', 'spconv'])
+@pytest.mark.parametrize('backend', ['torch', 'spconv', 'triton'])
 def test_half_precision_training_on_cuda(backend):
+    if backend not in usable_backends(torch.device('cuda', 0)):
+        pytest.skip(f'{backend} cannot compute here')
     coors = random_voxels(900, (11, 9, 13)).cuda()
     features = torch.randn(len(coors), 8, device='cuda', requires_grad=True)
     layers = _layers(backend, 'cuda')

@@ -9,11 +9,12 @@ from insseg3d.ops import painting
 from insseg3d.ops.painting import resolve_overlaps
 
 
-@pytest.fixture(autouse=True, params=['CPU', 'GPU'])
+@pytest.fixture(autouse=True, params=[None, 100, 2])
 def implementation(request, monkeypatch):
-    """Resolve as on a CPU, and as on a GPU."""
-    if request.param == 'GPU':
-        monkeypatch.setattr(painting, '_mask_by_mask', painting._drop_by_drop)
+    """Resolve as on a CPU, and as on a GPU, which may change its way after some drops."""
+    if request.param is not None:
+        monkeypatch.setattr(painting, 'prefers_few_operations', lambda masks: True)
+        monkeypatch.setattr(painting, 'MOST_DROPS', request.param)
 
 
 def test_overlaps_go_to_the_better_mask_and_crumbs_are_dropped():

@@ -4,7 +4,7 @@
 A convolution over a pair table takes three operations per offset, which a GPU performs faster than
 Python can request them. A gather table has one row per output voxel instead, with an input row for
 every offset, or none. Then a convolution is a selection of rows and one product, whatever the
-number of offsets, and the table is made without waiting for the device.
+number of offsets. The host waits for the device only to learn the number of coarser voxels.
 """
 
 from __future__ import annotations
@@ -103,16 +103,11 @@ class Children(GatherTable):
 
     Attributes:
         rows: ``(V', 8)`` int32 row of the child at each corner of a voxel, or V if there is none.
-        place: ``(V,)`` int64 position of each child in ``rows``, flattened.
+        num_in: V.
     """
 
     rows: Tensor
-    place: Tensor
-
-    @property
-    def num_in(self) -> int:
-        """V."""
-        return len(self.place)
+    num_in: int
 
     @property
     def num_out(self) -> int:
@@ -163,10 +158,15 @@ class Parents(GatherTable):
         return self.num_out
 
     def convolve(self, features: Tensor, weight: Tensor) -> Tensor:
-        """Multiply each parent once per corner; each child selects the product of its own."""
+        """Multiply each parent once per corner; each child takes the product of its own."""
         offsets, channels, width = weight.shape
-        products = features @ weight.transpose(0, 1).reshape(channels, offsets * width)
-        return products.view(-1, width).index_select(0, self.children.place)
+        flat = weight.transpose(0, 1).reshape(channels, offsets * width)
+        # Products for corners without a child go to the last row, which is left out.
+        out = features.new_empty(self.num_out + 1, width)
+        chunk = max(MOST_NUMBERS // (offsets * width), 1)
+        for some, rows in zip(features.split(chunk), self.children.rows.split(chunk)):
+            out.index_copy_(0, rows.flatten().long(), (some @ flat).view(-1, width))
+        return out[:-1]
 
     def weight_gradient(self, features: Tensor, grad: Tensor) -> Tensor:
         """See :class:`GatherTable`."""
@@ -195,9 +195,9 @@ def submanifold_rows(keys: Tensor, spatial_shape: Sequence[int]) -> Neighbours:
     rows = []
     for _ in range(3):
         hit = ended.take(there) == target
-        rows.append(torch.where(hit, there, number))
+        rows.append(torch.where(hit, there, number).int())
         target, there = target + 1, there + hit
-    return Neighbours(torch.stack(rows, -1).view(number, 27).int())
+    return Neighbours(torch.stack(rows, -1).view(number, 27))
 
 
 def strided_rows(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
@@ -225,7 +225,7 @@ def strided_rows(coors: Tensor, spatial_shape: Sequence[int]) -> Coarsened:
     place = torch.empty_like(parent).index_put_((order,), 8 * parent) + corner
     rows = coors.new_full((8 * num_parents,), number)
     rows.index_put_((place,), torch.arange(number, dtype=rows.dtype, device=rows.device))
-    return Coarsened(parents, parent_keys, Children(rows.view(-1, 8), place))
+    return Coarsened(parents, parent_keys, Children(rows.view(-1, 8), number))
 
 
 def _collect(features: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
@@ -237,8 +237,9 @@ def _collect(features: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
 
 def _correlate(features: Tensor, rows: Tensor, grad: Tensor) -> Tensor:
     """Sum features of rows ``(V, K)`` (outer) grad ``(V, O)`` over V, as ``(K, C, O)``."""
-    total = sum(part.t() @ grad[some] for part, some in _gathered(features, rows))
-    return total.view(rows.shape[1], features.shape[1], grad.shape[1])
+    wide = torch.promote_types(grad.dtype, torch.float32)  # half precision would round the sum
+    total = sum((part.t() @ grad[some]).to(wide) for part, some in _gathered(features, rows))
+    return total.view(rows.shape[1], features.shape[1], grad.shape[1]).to(grad.dtype)
 
 
 def _gathered(features: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, slice]]:
