@@ -1,8 +1,9 @@
 # Copyright (c) 3D-QueryIS contributors. Licensed under Apache-2.0.
 """Seconds, memory and operations of a model's predictions, over scans and over their size."""
 
+import functools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -143,16 +144,19 @@ def measure(
 
 def operations_of(timer: StageTimer, scan: Path) -> dict[str, int]:
     """Count the operations of one prediction, without reading and voxelising."""
-    model = timer.model
-    data = model.data_preprocessor(timer.pack(scan), False)
-    return count_operations(model, lambda: model.predict(data['inputs'], data['data_samples']))
+    return count_operations(timer.model, _prediction(timer, scan))
 
 
 @torch.no_grad()
 def launches_of(timer: StageTimer, scan: Path) -> dict[str, int]:
     """Count the operators of one prediction and the waits for them, see ``Launches.totals``."""
-    model = timer.model
-    data = model.data_preprocessor(timer.pack(scan), False)
+    predict = _prediction(timer, scan)
     with timer.autocast(), Launches() as count:
-        model.predict(data['inputs'], data['data_samples'])
+        predict()
     return count.totals()
+
+
+def _prediction(timer: StageTimer, scan: Path) -> Callable[[], object]:
+    """Return a function that predicts for a scan, with its data on the device."""
+    data = timer.model.data_preprocessor(timer.pack(scan), False)
+    return functools.partial(timer.model.predict, data['inputs'], data['data_samples'])

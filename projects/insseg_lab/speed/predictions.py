@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from insseg3d.apis import load_model
+from insseg3d.engine.command import load_config
 from insseg3d.layers.backends import BACKENDS, MODULES, available
 from made_rooms import KINDS
 
@@ -114,7 +114,7 @@ def speed_of(
     path: str, weights: str | None, scans: Sequence[Path], args: argparse.Namespace
 ) -> tuple[dict, dict]:
     """Return the entry of one config for the list in ``--json``, and its details."""
-    config = Config.fromfile(path)
+    config = load_config(path)
     if args.backend:
         config.model.backbone.backend = args.backend
     model, config = load_model(config, weights, args.device)
